@@ -1,0 +1,202 @@
+"""``carscale data demo|freeze|check|preview``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Make, freeze, check and look at photos.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    num_classes: Annotated[int, typer.Option(help="6 to 60 classes.")] = 12,
+    num_images: Annotated[int, typer.Option(help="At least 20 a class.")] = 720,
+    seed: Annotated[int, typer.Option(help="Another seed, other photos.")] = 0,
+) -> None:
+    """Draw car photos with known problems, to try everything on.
+
+    Example: carscale data demo data/demo-raw
+    """
+    from carscale import progress
+    from carscale.data.demo import build_demo
+
+    with progress.bar("draw cars", num_images, unit="photos") as advance:
+        build_demo(out, num_classes=num_classes, num_images=num_images, seed=seed, advance=advance)
+    print(out)
+
+
+@app.command()
+def freeze(
+    source: Annotated[Path, typer.Argument(help="Class folders; a class is any path below.")],
+    out: Annotated[Path, typer.Argument(help="Frozen folder to make.")],
+    fractions: Annotated[str, typer.Option(help="Of train, val, test.")] = "0.7,0.15,0.15",
+    seed: Annotated[int, typer.Option(help="Another seed, another draw.")] = 0,
+    group_by: Annotated[
+        str | None, typer.Option(help="Regular expression: photos with the same match stay together.")
+    ] = None,
+    long_tail: Annotated[
+        str | None, typer.Option(help="MOST:LEAST train photos of a class.")
+    ] = None,
+    keep_splits: Annotated[
+        bool, typer.Option("--keep-splits", help="The source holds train, val, test already.")
+    ] = False,
+    link: Annotated[str, typer.Option(help="copy, or hard to share bytes with the source.")] = "copy",
+    force: Annotated[bool, typer.Option("--force", help="Replace a frozen folder at OUT.")] = False,
+) -> None:
+    """Freeze class folders into train, val and test, for good.
+
+    Example: carscale data freeze data/demo-raw data/demo
+    """
+    from carscale import data, progress
+
+    rule = data.FreezeRule(
+        fractions=_fractions(fractions),
+        seed=seed,
+        group_by=group_by,
+        long_tail=_most_and_least(long_tail),
+        keep_splits=keep_splits,
+        link=link,
+    )
+    with progress.bar("decode photos", None, unit="photos") as advance:
+        frozen = data.freeze(
+            source, out, rule, force=force, advance=lambda total: advance(1, total=total)
+        )
+    for line in frozen.warnings:
+        progress.note(f"note: {line}")
+    counts = frozen.card["counts"]
+    progress.note(
+        f"{counts['classes']} classes: {counts['train']} train, {counts['val']} val, {counts['test']} test; "
+        f"{counts['made_plain']} made plain, {counts['quarantined']} refused"
+    )
+    print(frozen.root)
+
+
+@app.command()
+def check(
+    root: Annotated[Path, typer.Argument(help="Frozen folder.")],
+    full: Annotated[bool, typer.Option("--full", help="Hash every photo again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+) -> None:
+    """Check a frozen folder against its lock and show its classes.
+
+    Example: carscale data check data/demo
+    """
+    from carscale import data
+    from carscale.errors import DataError
+
+    try:
+        num_hashed = data.verify(root, mode="full" if full else "fast")
+    except DataError as error:
+        error.exit_code = 1  # the check did its work; the data failed it
+        raise
+    splits = data.read_splits(root)
+    every = (splits.train, splits.val, splits.test)
+    rows = [
+        {"class": car.name, **{split.name: int(split.counts_K[k]) for split in every}}
+        for k, car in enumerate(splits.classes)
+    ]
+    held = splits.train.counts_K[splits.train.counts_K > 0]
+    ratio = float(held.max() / held.min())
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "root": str(root),
+                    "hashes": splits.card["hashes"],
+                    "imbalance_ratio": ratio,
+                    "classes": rows,
+                    "notes": splits.card["notes"],
+                },
+                indent=1,
+                ensure_ascii=False,
+            )
+        )
+        return
+    _class_table(rows)
+    print(
+        f"{len(rows)} classes, {sum(map(len, every))} photos; "
+        f"imbalance ratio in train {ratio:.1f} ({held.max()} to {held.min()})"
+    )
+    print(f"the lock matches ({num_hashed} photos hashed)")
+
+
+@app.command()
+def preview(
+    root: Annotated[Path, typer.Argument(help="Frozen folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("grid.png"),
+    policy: Annotated[str, typer.Option(help="none, simple or standard.")] = "standard",
+    num_photos: Annotated[int, typer.Option(help="Rows.")] = 6,
+    num_draws: Annotated[int, typer.Option(help="Augmented views of each.")] = 8,
+    image_px: Annotated[int, typer.Option(help="Side of a view.")] = 160,
+    seed: Annotated[int, typer.Option(help="Of the choice and the draws.")] = 0,
+    model: Annotated[str, typer.Option(help="Whose fill and filter are used.")] = "tf_efficientnet_lite0",
+) -> None:
+    """Draw a grid of augmented photos: the plain view, then as the model would see them in training.
+
+    Example: carscale data preview data/demo --policy standard -o grid.png
+    """
+    from carscale import config, data, runs
+    from carscale.loaders.preview import preview_grid
+
+    cfg = config.resolve(
+        config.Recipe(),
+        [f"augment.policy={policy}", f"data.image_px={image_px}", f"model.name={model}"],
+    )
+    from carscale import models
+
+    splits = data.read_splits(root)
+    view = models.preprocessing(cfg.model, cfg.data)
+    png = preview_grid(
+        splits.train, cfg.augment, view, num_photos=num_photos, num_draws=num_draws, seed=seed
+    )
+    runs.write_atomic(out, png)
+    print(out)
+
+
+def _fractions(text: str) -> tuple[float, float, float]:
+    """Read three numbers."""
+    from carscale.errors import ConfigError
+
+    try:
+        train, val, test = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(
+            f"--fractions {text!r}: must be three numbers", "for example: --fractions 0.7,0.15,0.15"
+        ) from error
+    return train, val, test
+
+
+def _most_and_least(text: str | None) -> tuple[int, int] | None:
+    """Read ``MOST:LEAST``."""
+    from carscale.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        most, least = (int(part) for part in text.split(":"))
+    except ValueError as error:
+        raise ConfigError(
+            f"--long-tail {text!r}: must be MOST:LEAST", "for example: --long-tail 40:5"
+        ) from error
+    return most, least
+
+
+def _class_table(rows: list[dict[str, object]]) -> None:
+    """Print the classes and their counts, the most frequent first."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("class", box=None)
+    for name in ("train", "val", "test"):
+        table.add_column(name, justify="right")
+    for row in sorted(rows, key=lambda row: (-int(str(row["train"])), str(row["class"]))):
+        table.add_row(Text(str(row["class"])), *(str(row[name]) for name in ("train", "val", "test")))
+    Console().print(table)

@@ -1,0 +1,56 @@
+"""``carscale evaluate RUN``: predict a split with the run's result, and write its metrics."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings to change here: data.root=..., loader....=...")
+    ] = None,
+    split: Annotated[str, typer.Option(help="val, test or train; looks at test are written down.")] = "val",
+    probs: Annotated[bool, typer.Option("--probs", help="Keep all probabilities of each photo.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The metrics as JSON.")] = False,
+) -> None:
+    """Predict every photo of a split once with the run's best weights; write predictions and metrics.
+
+    Example: carscale evaluate runs/effnet_focal --split test
+    """
+    from carscale import config, runs
+    from carscale.errors import ConfigError
+
+    if split not in ("train", "val", "test"):
+        raise ConfigError(f"--split {split}: must be train, val or test")
+    folder = runs.find_run(run)
+    allowed = ("data.root=", "data.verify=", "loader.", "train.precision=", "train.num_cpu_threads=")
+    wrong = [word for word in overrides or [] if not word.startswith(allowed)]
+    if wrong:
+        raise ConfigError(
+            f"command line: {wrong[0]!r} can't change in an evaluation; these can: {', '.join(allowed)}"
+        )
+    cfg = config.resolve(config.from_yaml(folder / "config.yaml"), overrides or [])
+
+    from carscale.cli.scoring import evaluate_run
+
+    metrics = evaluate_run(folder, cfg, split=split, keep_probs=probs, command=sys.argv[1:])
+    if metrics is None:  # not rank 0
+        return
+    if as_json:
+        import json
+
+        print(json.dumps(metrics, indent=1, ensure_ascii=False))
+        return
+    print(f"{split}: {metrics['num_samples']} photos")
+    for name in ("top1", "top5", "macro_f1", "balanced_accuracy", "ece"):
+        entry = metrics[name]
+        print(f"  {name:<18} {entry['value']:.4f}  95 % [{entry['low']:.4f}, {entry['high']:.4f}]")
+    if metrics["short_classes"]:
+        print(f"  short by recall: {'; '.join(metrics['short_classes'])}")
+    if metrics["without_support"]:
+        print(f"  without photos here: {'; '.join(metrics['without_support'])}")

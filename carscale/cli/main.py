@@ -1,0 +1,38 @@
+"""``carscale``: all commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from carscale.cli import data, evaluate, predict, report
+from carscale.errors import CarscaleError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="carscale",
+    help="Train car make/model classifiers, evaluate them exactly, see why they err.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+app.add_typer(data.app, name="data")
+app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("predict")(predict.predict)
+
+
+def run() -> None:
+    """Run the command line; print an error of ours in its own words."""
+    try:
+        app()
+    except CarscaleError as error:
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # carscale ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,79 @@
+"""What ``carscale predict`` does once its words are checked. B photos of a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from carscale import augment, config, images, progress
+from carscale.cli.scoring import load_result
+from carscale.errors import DataError
+from carscale.loaders import render
+from carscale.types import View
+from carscale.world import open_world
+
+__all__ = ["name_photos"]
+
+
+def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[dict[str, Any]]:
+    """Return a row a photo: ``path``, ``top5`` (class and prob), ``error`` (``None`` when it could be read).
+
+    Raises:
+        DataError: A path that does not exist, or folders without a photo.
+    """
+    paths = _photo_paths(photos)
+    model, view, card, _ = load_result(folder, cfg.model)
+    names = [entry["name"] for entry in card["classes"]]
+    rows: list[dict[str, Any]] = []
+    with (
+        open_world(precision="fp32") as world,
+        progress.bar("predict", len(paths), unit="photos") as advance,
+        images.quiet_decoders(),
+        torch.inference_mode(),
+    ):
+        model.to(world.device).eval()
+        for path in paths:
+            pixels = _view_of(path, view)
+            advance()
+            if isinstance(pixels, str):
+                rows.append({"path": str(path), "top5": [], "error": pixels})
+                continue
+            image_1CHW = torch.from_numpy(pixels).to(world.device).permute(2, 0, 1)[None]
+            probs_K = model(image_1CHW).float().softmax(dim=-1)[0]
+            prob_T, top_T = probs_K.topk(min(5, len(names)))
+            best = [
+                {"class": names[k], "prob": round(p, 6)}
+                for k, p in zip(top_T.tolist(), prob_T.tolist(), strict=True)
+            ]
+            rows.append({"path": str(path), "top5": best, "error": None})
+    return rows
+
+
+def _photo_paths(photos: list[Path]) -> list[Path]:
+    """Return the files that paths name, folders opened."""
+    paths: list[Path] = []
+    for path in photos:
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.is_file() and images.is_photo_name(p.name))
+            if not found:
+                raise DataError(f"{path}: holds no photos")
+            paths += found
+        elif path.exists():
+            paths.append(path)
+        else:
+            raise DataError(f"{path}: no such file or folder")
+    return paths
+
+
+def _view_of(path: Path, view: View) -> np.ndarray | str:
+    """Return the plain view of any photo, or why there is none."""
+    try:
+        photo = images.read_photo(path.read_bytes())
+    except (OSError, images.BadPhotoError) as error:
+        return str(error)
+    size = (photo.width, photo.height)
+    affine_23 = augment.plain(np.array([size]), view).affine_B23[0]
+    return render(photo.content, size, affine_23, view)

@@ -1,0 +1,140 @@
+"""What ``carscale evaluate`` does once its words are checked."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from carscale import config, data, evaluate, loaders, models, runs, tables
+from carscale.errors import DataError, ModelError
+from carscale.types import CarClass, Predictions, Splits, View
+from carscale.world import World, open_world
+
+__all__ = ["evaluate_run", "held_out", "load_result"]
+
+
+def evaluate_run(
+    folder: Path, cfg: config.Recipe, *, split: str, keep_probs: bool, command: list[str]
+) -> dict[str, Any] | None:
+    """Predict a split with a run's result; write predictions and metrics; return these on rank 0.
+
+    Raises:
+        DataError: The photos do not match their lock.
+        ModelError: The run has no result yet, or one of another class list.
+    """
+    splits = data.load(cfg.data)
+    model, view, card, where = load_result(folder, cfg.model)
+    _check_classes(card, splits, where)
+    with open_world(
+        precision=cfg.train.precision, num_cpu_threads=cfg.train.num_cpu_threads
+    ) as world:
+        part = getattr(splits, split)
+        if len(part) == 0:
+            raise DataError(f"{part.root}: the {split} split holds no photos")
+        loader = loaders.plain(cfg.loader, part, view, world)
+        about = {
+            "checkpoint": where.name,
+            "class_hash": splits.card["hashes"]["classes"],
+            "view": asdict(view),
+            "precision": cfg.train.precision,
+        }
+        predictions = evaluate.predict(
+            model, loader, world, keep_probs=keep_probs, about=about
+        )
+        return _write(folder, splits, predictions, split, command) if world.is_main else None
+
+
+def load_result(
+    folder: Path, cfg: config.Model
+) -> tuple[models.Classifier, View, dict[str, Any], Path]:
+    """Return a run's chosen model, its view, its card and where it lies.
+
+    Raises:
+        ModelError: No epoch was finished yet, or the weights do not fit.
+    """
+    found = sorted((folder / "checkpoints").glob("best_*"))
+    if not found:
+        raise ModelError(
+            f"{folder}: holds no finished epoch yet (checkpoints/best_*)",
+            "train it to the end of an epoch by its recipe",
+        )
+    where = found[-1]
+    card = runs.read_json(where / "model.json")
+    stored = card["view"]
+    view = View(**stored | {"mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
+    classes = tuple(CarClass(**entry) for entry in card["classes"])
+    model = models.build(cfg, view, classes, with_weights=False)
+    weights = where / "model.safetensors"
+    models.load_state(model.net, models.read_weights(weights), str(weights))
+    return model, view, card, where
+
+
+def held_out(folder: Path, splits: Splits) -> list[dict[str, Any]]:
+    """Return rows a class over val and test together, as far as they are predicted: what the model never trained on."""
+    paths = [folder / "predictions" / f"{name}.parquet" for name in ("val", "test")]
+    parts = [tables.read_predictions(path) for path in paths if path.exists()]
+    if not parts:
+        return []
+    pooled = Predictions(
+        **{
+            name: _stacked([getattr(part, name) for part in parts])
+            for name in Predictions.__dataclass_fields__
+            if name not in ("probs_NK", "about")
+        }
+    )
+    return evaluate.per_class(pooled, splits.classes, splits.train.counts_K)
+
+
+def _stacked(columns: list[Any]) -> Any:  # noqa: ANN401 - arrays of any kind
+    """Return arrays one after another."""
+    import numpy as np
+
+    return np.concatenate(columns)
+
+
+def _write(
+    folder: Path, splits: Splits, predictions: Predictions, split: str, command: list[str]
+) -> dict[str, Any]:
+    """Write predictions, metrics and, for test, the ledger."""
+    path = folder / "predictions" / f"{split}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    runs.write_atomic(path, tables.predictions_bytes(predictions))
+    metrics = evaluate.summary(predictions, splits.classes, splits.train.counts_K)
+    runs.update_json(folder / "metrics.json", split, metrics)
+    rows = held_out(folder, splits)
+    runs.update_json(
+        folder / "metrics.json",
+        "held_out",
+        {
+            "per_class": rows,
+            "short_classes": [row["class"] for row in rows if row["is_short"]],
+            "short_rule": evaluate.SHORT_RULE,
+        },
+    )
+    if split == "test":
+        look = {
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": " ".join(["carscale", *command]),
+            "checkpoint": predictions.about.get("checkpoint"),
+            "split_hash": predictions.about.get("split_hash"),
+            "top1": metrics["top1"]["value"],
+        }
+        runs.append_line(folder / "test_looks.jsonl", look)
+    return metrics
+
+
+def _check_classes(card: dict[str, Any], splits: Splits, where: Path) -> None:
+    """Raise when a model's classes are not the data's."""
+    stored = [entry["name"] for entry in card["classes"]]
+    names = [car_class.name for car_class in splits.classes]
+    if stored == names:
+        return
+    only_model, only_data = sorted(set(stored) - set(names)), sorted(set(names) - set(stored))
+    raise ModelError(
+        f"{where}: was trained on {len(stored)} classes, {splits.train.root} has {len(names)}",
+        f"only in the model: {', '.join(only_model[:5]) or 'none'}",
+        f"only in the data: {', '.join(only_data[:5]) or 'none'}",
+        "evaluate on the data it was trained on: data.root=FOLDER",
+    )

@@ -1,0 +1,218 @@
+"""From text to a checked recipe and back."""
+
+import difflib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from carscale.config.schema import Recipe
+from carscale.errors import CarscaleError, ConfigError
+
+COMMAND_LINE = "command line"
+
+
+def parse(defaults: Recipe, argv: list[str] | None = None) -> Recipe:
+    """Return the recipe that a script's command line asks for, or end the process.
+
+    ``--dry-run`` prints the resolved settings and exits 0; ``--help`` prints how to call. A mistake prints one
+    ``ConfigError`` and exits 2, before torch is imported.
+
+    Args:
+        defaults: What the recipe states.
+        argv: Words after the script's name; ``None`` takes them from ``sys.argv``.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    flags = [word for word in words if word.startswith("-")]
+    try:
+        unknown = [flag for flag in flags if flag not in ("--dry-run", "--help")]
+        if unknown:
+            raise ConfigError(
+                f"{COMMAND_LINE}: unknown option {unknown[0]!r}",
+                "settings are bare key=value; options are --dry-run and --help",
+            )
+        if "--help" in flags:
+            sys.stdout.write(_usage(defaults))
+            sys.exit(0)
+        cfg = resolve(defaults, [word for word in words if word not in flags])
+    except CarscaleError as error:
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.exit(error.exit_code)
+    if "--dry-run" in flags:
+        sys.stdout.write(to_yaml(cfg))
+        sys.exit(0)
+    return cfg
+
+
+def resolve(defaults: Recipe, overrides: list[str]) -> Recipe:
+    """Return ``defaults`` with ``config=file.yaml`` and then ``key=value`` words applied.
+
+    Args:
+        defaults: The lowest layer.
+        overrides: ``key=value`` words; ``config=`` names a YAML file of settings that lies under the other words.
+
+    Raises:
+        ConfigError: One error with every mistake: unknown key, wrong type, out of range, no ``=``.
+
+    Example:
+        >>> resolve(Recipe(), ["optim.lr=3e-4"]).optim.lr
+        0.0003
+    """
+    tree = defaults.model_dump()
+    sources: dict[str, str] = {}
+    problems: list[str] = []
+    for path in (word[len("config=") :] for word in overrides if word.startswith("config=")):
+        for key, value in _flatten(_read_yaml(path)):
+            _set(tree, key, value, path, sources, problems)
+    for word in overrides:
+        if word.startswith("config="):
+            continue
+        key, equals, text = word.partition("=")
+        if not equals:
+            problems.append(f"{COMMAND_LINE}: {word!r} is no setting; write key=value")
+            continue
+        _set(tree, key, _as_value(text), COMMAND_LINE, sources, problems)
+    cfg = _validate(tree, sources, problems)
+    problems += [] if cfg is None else _across_sections(cfg)
+    if cfg is None or problems:
+        raise ConfigError("\n".join(problems))
+    return cfg
+
+
+def to_yaml(cfg: Recipe) -> str:
+    """Return all settings, defaults included, as YAML that ``config=`` reads back."""
+    return yaml.safe_dump(cfg.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def from_yaml(path: Path) -> Recipe:
+    """Read a run's ``config.yaml``.
+
+    Raises:
+        ConfigError: The file is missing, no YAML, or holds settings this version does not know.
+    """
+    return resolve(Recipe(), [f"config={path}"])
+
+
+def differences(old: Recipe, new: Recipe, *, ignore: tuple[str, ...] = ()) -> list[str]:
+    """Return ``key: old -> new`` for every setting that differs.
+
+    Args:
+        old: The settings that were.
+        new: The settings that are.
+        ignore: Keys, or sections, to leave out.
+
+    Example:
+        >>> differences(Recipe(), Recipe(seed=3))
+        ['seed: 0 -> 3']
+    """
+    was = dict(_flatten(old.model_dump()))
+    return [
+        f"{key}: {was[key]} -> {value}"
+        for key, value in _flatten(new.model_dump())
+        if was[key] != value and key not in ignore and key.split(".")[0] not in ignore
+    ]
+
+
+def _across_sections(cfg: Recipe) -> list[str]:
+    """Return mistakes that need more than one key to see."""
+    samples = cfg.loader.global_batch_size // cfg.train.accumulate_steps
+    if samples >= 2:
+        return []
+    return [
+        f"train.accumulate_steps: {cfg.train.accumulate_steps} micro-steps leave under 2 samples each "
+        f"of loader.global_batch_size={cfg.loader.global_batch_size}"
+    ]
+
+
+def _read_yaml(path: str) -> dict[str, Any]:
+    """Read a mapping of settings."""
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is no YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: holds no settings", "write lines such as 'optim:' and '  lr: 3e-4'")
+    return tree
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return dotted keys and their values."""
+    pairs: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        pairs += _flatten(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
+    return pairs
+
+
+def _as_value(text: str) -> str | None:
+    """Read ``none`` as nothing; all else stays text, and the field's type converts it."""
+    return None if text.lower() in ("none", "null", "") else text
+
+
+def _set(
+    tree: dict[str, Any],
+    key: str,
+    value: object,
+    where: str,
+    sources: dict[str, str],
+    problems: list[str],
+) -> None:
+    """Put ``value`` at a dotted key, or say why that key is none."""
+    section, _, name = key.rpartition(".")
+    branch = tree.get(section) if section else tree
+    if not isinstance(branch, dict) or name not in branch or isinstance(branch[name], dict):
+        problems.append(f"{where}: {_unknown_key(tree, key)}")
+        return
+    literal_none = value is None and branch[name] is not None and _is_text(key)
+    branch[name] = "none" if literal_none else value
+    sources[key] = where
+
+
+def _is_text(key: str) -> bool:
+    """Tell whether a key takes words, of which ``none`` may be one (``augment.policy=none``)."""
+    return key in {"augment.policy", "balance.class_weights", "train.tracker"}
+
+
+def _unknown_key(tree: dict[str, Any], key: str) -> str:
+    """Say what an unknown key was perhaps meant to be, and what stands beside it."""
+    known = [name for name, _ in _flatten(tree)]
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if not near:  # right name, wrong or no section
+        near = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]][:1]
+    section = (near[0] if near else key).rpartition(".")[0]
+    beside = [name for name in known if name.rpartition(".")[0] == section] or list(tree)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    names = [name.rpartition(".")[2] for name in beside if name not in near]
+    return f"unknown key {key!r}{hint}\n  keys beside it: {', '.join(names)}"
+
+
+def _validate(
+    tree: dict[str, Any], sources: dict[str, str], problems: list[str]
+) -> Recipe | None:
+    """Return the checked recipe, or add one problem a wrong value."""
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            key = ".".join(str(part) for part in fault["loc"])
+            where = sources.get(key, "recipe")
+            wanted = fault["msg"].removeprefix("Input should be ")
+            problems.append(f"{where}: {key}={fault['input']!r}: should be {wanted}")
+        return None
+
+
+def _usage(defaults: Recipe) -> str:
+    """Return what ``--help`` prints: how to call, and every knob with this recipe's default."""
+    lines = [
+        "Usage: accelerate launch RECIPE.py [key=value ...] [config=FILE.yaml] [--dry-run]",
+        "",
+        f"Settings of {Path(sys.argv[0]).name} and their values:",
+    ]
+    lines += [f"  {key}={'none' if value is None else value}" for key, value in _flatten(defaults.model_dump())]
+    return "\n".join(lines) + "\n"

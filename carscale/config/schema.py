@@ -1,0 +1,162 @@
+"""Every knob of a run, with its unit, default and meaning."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+"""A number in [0, 1)."""
+
+
+class Section(BaseModel):
+    """Knobs that belong together; frozen, and no other keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Data(Section):
+    """The frozen photos and how one becomes a square."""
+
+    root: str = "data/demo"
+    """Folder that ``carscale data freeze`` made."""
+    image_px: Annotated[int, Field(ge=16, le=2048)] = 224
+    """Side of the model's input."""
+    fit: Literal["crop", "pad", "squash"] = "pad"
+    """Plain view: cut the ends, pad the sides, or change the aspect. Cars are wide: ``crop`` loses their ends."""
+    verify: Literal["fast", "full"] = "fast"
+    """``fast`` re-hashes what a stat call says may have changed, ``full`` everything."""
+
+
+class Loader(Section):
+    """What feeds the model. Nothing here changes which pixels a sample gets."""
+
+    backend: Literal["auto", "torch"] = "auto"
+    global_batch_size: Annotated[int, Field(ge=2)] = 64
+    """Samples per optimizer step, over all processes and micro-steps."""
+    eval_batch_size: PositiveInt = 64
+    """Samples per evaluation batch, on one process."""
+    num_threads: NonNegativeInt = 0
+    """Decoding threads a process; 0 takes the process's share of the cores."""
+    prefetch: PositiveInt = 2
+    """Batches decoded ahead."""
+    on_unreadable: Literal["stop", "fill"] = "stop"
+    """A train photo that can't be read: end the run, or show a plain grey square, counted and named."""
+
+
+class Augment(Section):
+    """How train photos vary; ``carscale data preview`` shows it."""
+
+    policy: Literal["none", "simple", "standard"] = "standard"
+    crop_scale_min: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Smallest share of the photo's area that a random crop keeps."""
+    rotate_degrees: Annotated[float, Field(ge=0, le=45)] = 8.0
+    """``standard``: rotation is uniform in +- this."""
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """``standard``: shift is uniform in +- this share of the output's side."""
+    brightness: Share = 0.25
+    """``standard``: factor uniform in 1 +- this."""
+    contrast: Share = 0.25
+    """``standard``: factor uniform in 1 +- this."""
+    saturation: Share = 0.25
+    """``standard``: factor uniform in 1 +- this."""
+
+
+class Balance(Section):
+    """What evens out a long tail: how often a sample is drawn and what its loss weighs."""
+
+    sampling: Literal["natural", "sqrt", "balanced"] = "natural"
+    """``natural`` shows each photo once an epoch; the others draw with replacement."""
+    loss: Literal["ce", "focal"] = "ce"
+    gamma: NonNegativeFloat = 2.0
+    """Focusing strength of ``focal``; 0 is cross-entropy."""
+    label_smoothing: Share = 0.0
+    """Share of the target spread over all classes, for either loss."""
+    class_weights: Literal["none", "inverse", "sqrt"] = "none"
+
+
+class Model(Section):
+    """The network, by timm's name, and where its weights come from."""
+
+    name: str = "tf_efficientnet_lite0"
+    pretrained: bool = True
+    weights: str | None = None
+    """A ``.safetensors`` or ``.pth`` file, or a run folder; goes before ``pretrained``."""
+    drop_rate: Share = 0.0
+    drop_path_rate: Share = 0.0
+
+
+class Optim(Section):
+    """How weights move. Steps are optimizer steps, after gradient accumulation."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: PositiveFloat = 1e-3
+    """Peak learning rate, reached after the warm-up; not rescaled with the batch."""
+    head_lr_factor: PositiveFloat = 1.0
+    """The new classifier's learning rate over that of the rest."""
+    weight_decay: NonNegativeFloat = 0.02
+    """Not applied to norms and biases."""
+    momentum: Share = 0.9
+    """``sgd`` only, Nesterov."""
+    warmup_epochs: NonNegativeFloat = 1.0
+
+
+class Train(Section):
+    """How long, how exact, how safe."""
+
+    num_epochs: PositiveInt = 12
+    max_steps: NonNegativeInt = 0
+    """Stop after this many optimizer steps; 0 means ``num_epochs`` decides."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """``auto``: fp32 on a CPU, bf16 or fp16 on a GPU."""
+    accumulate_steps: PositiveInt = 1
+    """Micro-steps that a global batch is cut into, to save memory."""
+    grad_clip_norm: NonNegativeFloat = 5.0
+    """Largest gradient norm; 0 does not clip."""
+    ema_decay: Share = 0.0
+    """Moving average of the weights, evaluated and saved in their place; 0 keeps none."""
+    patience: NonNegativeInt = 0
+    """End after this many epochs without a better val score; 0 never does."""
+    select: Literal["best", "last"] = "best"
+    """Which epoch is the run's result. Studies take ``last``: choosing on val biases val."""
+    select_metric: Literal["top1", "balanced_accuracy", "macro_f1"] = "top1"
+    keep_last: PositiveInt = 2
+    """Checkpoints to keep, beside the best."""
+    checkpoint_every_steps: NonNegativeInt = 0
+    """0 writes one at the end of each epoch."""
+    num_cpu_threads: NonNegativeInt = 0
+    """Threads of one process's arithmetic; 0 takes its share of the cores. Part of the result, bit for bit."""
+    log_every_steps: PositiveInt = 10
+    """Every step is logged; this is how often the numbers leave the device."""
+    tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = "none"
+
+
+class Run(Section):
+    """Where the run lives: ``dir/name``."""
+
+    dir: str = "runs"
+    name: str | None = None
+    """The recipe's name when absent."""
+
+
+class Recipe(Section):
+    """All sections; a recipe states those it cares about."""
+
+    data: Data = Data()
+    loader: Loader = Loader()
+    augment: Augment = Augment()
+    balance: Balance = Balance()
+    model: Model = Model()
+    optim: Optim = Optim()
+    train: Train = Train()
+    run: Run = Run()
+    seed: NonNegativeInt = 0
+    resume: Literal["auto", "never", "overwrite"] = "auto"
+    """``auto`` goes on with the folder's newest whole checkpoint, ``never`` wants a new folder, ``overwrite`` empties it."""

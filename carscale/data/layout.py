@@ -1,0 +1,238 @@
+"""The frozen folder: class folders, manifest, class list, quarantine list, card with the lock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from carscale import images, runs, tables
+from carscale.data.names import parse_car_name, safe_name, unique_folders
+from carscale.data.scan import Scan, SourceFile
+from carscale.data.splits import SPLITS
+from carscale.errors import DataError
+from carscale.types import CarClass
+
+__all__ = ["LOCKED_FILES", "Frozen", "Sample", "class_list_hash", "lay_out", "split_hash"]
+
+FORMAT = 1
+LOCKED_FILES = ("manifest.parquet", "classes.json", "quarantine.jsonl")
+TRUE_SUFFIXES = {".jpg": (".jpg", ".jpeg"), ".png": (".png",)}
+NUM_NAMED = 5
+MAX_STEM_BYTES = 180
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photo on its way into the frozen folder; its bytes lie at ``staged``."""
+
+    file: SourceFile
+    staged: Path
+    photo: images.Photo
+    sha256: str
+    original_sha256: str
+    num_bytes: int
+    group_name: str = ""
+
+
+@dataclass
+class Frozen:
+    """What a freeze did: the card, and lines a person should read."""
+
+    root: Path
+    card: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+
+def lay_out(
+    samples: list[Sample],
+    splits_N: list[int],
+    found: Scan,
+    folder: Path,
+    source_name: str,
+    seed: int,
+    rule: dict[str, Any],
+) -> Frozen:
+    """Write a frozen folder's files; photos are moved from where they are staged.
+
+    Raises:
+        DataError: No class is left in train.
+    """
+    class_folders = unique_folders({sample.file.class_name for sample in samples})
+    classes = sorted(
+        (parse_car_name(_text(name), path) for name, path in class_folders.items()),
+        key=lambda car_class: car_class.folder,
+    )
+    rows = _rows(samples, splits_N, class_folders)
+    _move_photos(samples, rows, folder)
+    columns = {name: [row[name] for row in rows] for name in tables.MANIFEST_SCHEMA.names}
+    contents = {
+        "manifest.parquet": tables.table_bytes(columns, tables.MANIFEST_SCHEMA),
+        "classes.json": _json({"classes": [asdict(car_class) for car_class in classes]}),
+        "quarantine.jsonl": "".join(
+            json.dumps({"path": _text(path), "reason": reason}, ensure_ascii=False) + "\n"
+            for path, reason in found.refused
+        ).encode(),
+    }
+    for name, content in contents.items():
+        runs.write_atomic(folder / name, content)
+    hashes = {name: split_hash(row for row in rows if row["split"] == name) for name in SPLITS}
+    notes = _notes(rows, found)
+    card = {
+        "format": FORMAT,
+        "source": _text(source_name),
+        "seed": seed,
+        "rule": rule,
+        "parent": None,
+        "counts": {name: sum(row["split"] == name for row in rows) for name in SPLITS}
+        | {
+            "classes": len(classes),
+            "made_plain": sum(bool(row["normalised"]) for row in rows),
+            "quarantined": len(found.refused),
+        },
+        "hashes": hashes | {"classes": class_list_hash(classes)},
+        "lock": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        "notes": notes,
+    }
+    runs.write_atomic(folder / "card.json", _json(card))
+    if not card["counts"]["train"]:
+        raise DataError(f"{source_name}: no photo is left for train")
+    return Frozen(folder, card, _warnings(notes, found, len(classes)))
+
+
+def split_hash(rows: Iterable[dict[str, Any]]) -> str:
+    """Return a hash of which bytes a split holds under which class, whatever the files are called."""
+    lines = sorted(f"{row['sha256']} {row['class']}\n" for row in rows)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def class_list_hash(classes: Iterable[CarClass]) -> str:
+    """Return a hash of the class names in order."""
+    return hashlib.sha256(json.dumps([c.name for c in classes]).encode()).hexdigest()
+
+
+def _rows(
+    samples: list[Sample], splits_N: list[int], class_folders: dict[str, str]
+) -> list[dict[str, Any]]:
+    """Return the manifest's rows, ordered by split, class and name; ids are their numbers."""
+    order = sorted(
+        range(len(samples)),
+        key=lambda n: (splits_N[n], class_folders[samples[n].file.class_name], samples[n].file.relative),
+    )
+    taken: set[str] = set()
+    seen: Counter[str] = Counter()
+    shared = Counter(sample.sha256 for sample in samples)
+    rows = []
+    for row_id, n in enumerate(order):
+        sample, photo = samples[n], samples[n].photo
+        folder = f"{SPLITS[splits_N[n]]}/{class_folders[sample.file.class_name]}"
+        twin = f"sha256:{sample.sha256[:16]}" if shared[sample.sha256] > 1 else ""
+        rows.append(
+            {
+                "id": row_id,
+                "key": f"{sample.sha256[:32]}-{seen[sample.sha256]}",
+                "path": _free_name(folder, sample, taken),
+                "class": _text(sample.file.class_name),
+                "split": SPLITS[splits_N[n]],
+                "source": _text(sample.file.relative),
+                "sha256": sample.sha256,
+                "num_bytes": sample.num_bytes,
+                "original_sha256": sample.original_sha256,
+                "original_mode": photo.original_mode,
+                "original_orientation": photo.original_orientation,
+                "normalised": photo.normalised,
+                "width": photo.width,
+                "height": photo.height,
+                "group": _text(sample.group_name) or twin,
+                "sample": n,
+            }
+        )
+        seen[sample.sha256] += 1
+    return rows
+
+
+def _free_name(folder: str, sample: Sample, taken: set[str]) -> str:
+    """Return a path for a photo: its own name with the suffix of what it is, numbered where two would meet."""
+    name = PurePosixPath(sample.file.relative).name
+    stem, dot, suffix = name.rpartition(".")
+    if not dot or f".{suffix.lower()}" not in TRUE_SUFFIXES[sample.photo.suffix]:
+        stem, suffix = (stem if dot and stem else name), sample.photo.suffix[1:]
+    stem = stem.encode("utf-8", "surrogateescape")[:MAX_STEM_BYTES].decode("utf-8", "ignore") or "photo"
+    path = f"{folder}/{safe_name(f'{stem}.{suffix}')}"
+    number = 1
+    while path.casefold() in taken:
+        number += 1
+        path = f"{folder}/{safe_name(f'{stem}~{number}.{suffix}')}"
+    taken.add(path.casefold())
+    return path
+
+
+def _move_photos(samples: list[Sample], rows: list[dict[str, Any]], folder: Path) -> None:
+    """Move staged photos to their paths."""
+    for split in SPLITS:
+        (folder / split).mkdir()
+    made: set[Path] = set()
+    for row in rows:
+        target = folder / row["path"]
+        if target.parent not in made:
+            target.parent.mkdir(exist_ok=True)
+            made.add(target.parent)
+        samples[row["sample"]].staged.rename(target)
+
+
+def _notes(rows: list[dict[str, Any]], found: Scan) -> dict[str, Any]:
+    """Return what a person should know of the data."""
+    per_class = Counter(row["class"] for row in rows)
+    by_hash: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_hash[row["sha256"]].append(row)
+    twins = [group for group in by_hash.values() if len(group) > 1]
+    torn = [group for group in twins if len({row["class"] for row in group}) > 1]
+    return {
+        "empty_classes": [_text(name) for name in found.empty_classes],
+        "classes_of_one_photo": sorted(name for name, count in per_class.items() if count == 1),
+        "num_exact_duplicates": sum(len(group) - 1 for group in twins),
+        "identical_photos_in_two_classes": sorted(
+            sorted(row["source"] for row in group) for group in torn
+        ),
+    }
+
+
+def _warnings(notes: dict[str, Any], found: Scan, num_classes: int) -> list[str]:
+    """Return the notes in words."""
+    lines = []
+    if found.refused:
+        lines.append(f"{len(found.refused)} files in quarantine.jsonl: {_some(f'{p} ({r})' for p, r in found.refused)}")
+    if notes["empty_classes"]:
+        lines.append(f"folders without a photo: {_some(notes['empty_classes'])}")
+    if notes["classes_of_one_photo"]:
+        lines.append(f"classes of one photo, in train only: {_some(notes['classes_of_one_photo'])}")
+    if notes["num_exact_duplicates"]:
+        lines.append(f"{notes['num_exact_duplicates']} exact duplicates, kept in one split with their twin")
+    torn = notes["identical_photos_in_two_classes"]
+    if torn:
+        lines.append(f"{len(torn)} photos lie in two classes, one must be wrong: {_some(' = '.join(g) for g in torn)}")
+    if num_classes == 1:
+        lines.append("only one class: there is nothing to tell apart")
+    return lines
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return the first names and how many more there are."""
+    every = [_text(name) for name in names]
+    more = f" and {len(every) - NUM_NAMED} more" if len(every) > NUM_NAMED else ""
+    return "; ".join(every[:NUM_NAMED]) + more
+
+
+def _text(name: str) -> str:
+    """Return a name as valid Unicode: bytes that are no UTF-8 become ``\\xNN``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _json(value: object) -> bytes:
+    """Return JSON bytes, the same for the same value."""
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

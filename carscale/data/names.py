@@ -1,0 +1,132 @@
+"""Names that no reader trips over, and what a class name tells."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from carscale.types import CarClass
+
+__all__ = ["parse_car_name", "safe_name", "unique_folders"]
+
+UNSAFE = re.compile(r'[%/\\*?\[\]:"<>|\x00-\x1f\x7f\ud800-\udfff]')
+"""What a glob, a URL, another file system or a Parquet string takes for something else."""
+
+SPLIT_WORD = re.compile(
+    r"(?<![^-._ 0-9])(train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?![^-._ 0-9])"
+)
+"""Words that make HF ``datasets`` put a folder into a split, as its patterns find them."""
+
+MAX_NAME_BYTES = 200
+"""File systems allow 255; a suffix has to fit."""
+
+TWO_WORD_MAKES = (
+    "AM General|Alfa Romeo|Aston Martin|Great Wall|Land Rover|Range Rover|Rolls Royce|Mercedes Benz|Lynk Co"
+)
+BODIES = (
+    "Sedan|SUV|Coupe|Convertible|Hatchback|Wagon|Minivan|Van|Crew Cab|Regular Cab|Extended Cab|Club Cab|Quad Cab|"
+    "SuperCab|SuperCrew|Cab|Pickup|Roadster|Cabriolet|Spyder|Estate|Fastback|Limousine|MPV|Crossover"
+)
+MAKE = re.compile(rf"(?:{TWO_WORD_MAKES.replace(' ', '[ -]')})\b|\S+", re.IGNORECASE)
+BODY = re.compile(rf"\b(?:{BODIES})\b", re.IGNORECASE)
+YEAR = re.compile(r"\b(?:19[2-9]\d|20[0-4]\d)\b")
+
+
+def safe_name(name: str) -> str:
+    """Return a folder or file name that every reader takes for just a name; ``unquote`` reverses it.
+
+    Percent-encoded: ``/``, what a glob or Windows reads as more than a letter, a leading ``.`` or ``_``, a trailing
+    ``.`` or blank, and the last letter of a word that HF ``datasets`` takes for a split.
+
+    Example:
+        >>> safe_name("audi/a4"), safe_name("ford_test"), safe_name("dev-car"), safe_name("_x.")
+        ('audi%2Fa4', 'ford_tes%74', 'de%76-car', '%5Fx%2E')
+    """
+    safe = UNSAFE.sub(lambda found: _percent(found[0]), name)
+    if safe[:1] in (".", "_", " "):
+        safe = _percent(safe[0]) + safe[1:]
+    if safe[-1:] in (".", " "):
+        safe = safe[:-1] + _percent(safe[-1])
+    while found := SPLIT_WORD.search(safe):
+        last = found.end() - 1
+        safe = safe[:last] + _percent(safe[last]) + safe[last + 1 :]
+    return safe
+
+
+def unique_folders(names: Iterable[str]) -> dict[str, str]:
+    """Return a folder for each class name; folders differ even where case and accents' spelling do not count.
+
+    Example:
+        >>> unique_folders(["Audi", "audi"])
+        {'Audi': 'Audi', 'audi': '%61udi'}
+    """
+    folders: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in sorted(names):
+        folder = _shortened(safe_name(name))
+        position = 0
+        while _folded(folder) in taken:  # encode one more letter until it differs
+            folder = folder[:position] + _percent(folder[position]) + folder[position + 1 :]
+            position += len(_percent(folder[position]))
+        taken.add(_folded(folder))
+        folders[name] = folder
+    return folders
+
+
+def parse_car_name(name: str, folder: str) -> CarClass:
+    """Return a class with the make, model, body and year that its name tells.
+
+    Args:
+        name: ``Audi A4 Sedan 2012``, ``2012-audi-a4-sedan`` or ``audi/a4``.
+        folder: Where it lies.
+
+    Example:
+        >>> car = parse_car_name("AM General Hummer SUV 2000", "x")
+        >>> car.make, car.model, car.body, car.year
+        ('AM General', 'Hummer', 'SUV', 2000)
+        >>> parse_car_name("audi/a4", "x").make
+        'audi'
+    """
+    words = re.sub(r"[_]+", " ", name)
+    if " " not in words.strip():  # 2012-audi-a4
+        words = words.replace("-", " ")
+    years = YEAR.findall(words)
+    year = int(years[-1]) if years else None
+    rest = words if year is None else _without(words, str(year))
+    bodies = BODY.findall(rest)
+    body = bodies[-1] if bodies else None
+    rest = rest if body is None else _without(rest, body)
+    make, _, model = rest.partition("/")
+    if not model:
+        found = MAKE.match(rest)
+        make = found[0] if found else ""
+        model = rest[len(make) :]
+    model = " ".join(model.replace("/", " ").split())
+    make = make.strip()
+    known_make = make if make and (model or body or year) else None
+    return CarClass(name, folder, known_make, model or None, body, year)
+
+
+def _percent(letters: str) -> str:
+    """Return letters as ``%XX`` bytes; bytes that are no UTF-8 come back as they were."""
+    return "".join(f"%{byte:02X}" for byte in letters.encode("utf-8", "surrogateescape"))
+
+
+def _folded(name: str) -> str:
+    """Return what two names share on a file system that ignores case or normalises Unicode."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _shortened(folder: str) -> str:
+    """Cut a name that file systems would refuse; what two long names share is told apart later."""
+    data = folder.encode()
+    if len(data) <= MAX_NAME_BYTES:
+        return folder
+    return data[:MAX_NAME_BYTES].decode(errors="ignore").rsplit("%", 1)[0]
+
+
+def _without(words: str, part: str) -> str:
+    """Return words without the last occurrence of a part."""
+    head, _, tail = words.rpartition(part)
+    return " ".join(f"{head} {tail}".split())

@@ -1,0 +1,86 @@
+"""Every error that carscale raises on purpose, one tree.
+
+    CarscaleError
+    ├── ConfigError        what a user typed: a key, a value, a file of settings
+    ├── DataError          what lies on disk: photos, splits, a lock that does not match
+    ├── RunError           a run folder: in use, of other settings, without a checkpoint
+    ├── ModelError         a model or weights that can't be had or do not fit
+    ├── LaunchError        processes that do not see each other
+    ├── LoaderError        a photo that can't be read while training
+    ├── TrainingError      a loss that is not finite, memory that ran out
+    └── MissingExtraError  an optional package that is not installed
+
+A message says where, what came, what was wanted; each further line is what to type next. The command line prints
+``ConfigError: ...`` without a traceback and exits with ``exit_code``: 2 for a wrong input, 1 for a failure.
+"""
+
+__all__ = [
+    "CarscaleError",
+    "ConfigError",
+    "DataError",
+    "LaunchError",
+    "LoaderError",
+    "MissingExtraError",
+    "ModelError",
+    "RunError",
+    "TrainingError",
+]
+
+
+class CarscaleError(Exception):
+    """Say a fact about the user's input or files, and what to do next.
+
+    Args:
+        fact: ``<file or key>: <what is wrong, with numbers>``.
+        *next_steps: Lines printed indented below, commands where there are any.
+
+    Example:
+        >>> print(CarscaleError("a.yaml: no such file", "list them with: ls"))
+        a.yaml: no such file
+          list them with: ls
+    """
+
+    exit_code = 2
+
+    def __init__(self, fact: str, *next_steps: str) -> None:
+        super().__init__("\n  ".join([fact, *next_steps]))
+
+    def __reduce__(self) -> tuple[type["CarscaleError"], tuple[str, ...]]:
+        """Pickle as text, so that an error crosses processes."""
+        return type(self), tuple(str(self).split("\n  "))
+
+
+class ConfigError(CarscaleError):
+    """A key, value or settings file that carscale can't use."""
+
+
+class DataError(CarscaleError):
+    """Photos or a frozen data set that are not what they should be."""
+
+
+class RunError(CarscaleError):
+    """A run folder that can't be used as asked."""
+
+
+class ModelError(CarscaleError):
+    """A model or weights that can't be had or do not fit."""
+
+
+class LaunchError(CarscaleError):
+    """Processes that were not started in a way that lets them train together."""
+
+
+class LoaderError(CarscaleError):
+    """A photo that can't be read while a run needs it."""
+
+    exit_code = 1
+
+
+class TrainingError(CarscaleError):
+    """A run that can't go on."""
+
+    exit_code = 1
+
+
+class MissingExtraError(CarscaleError):
+    """An optional package that a setting needs."""

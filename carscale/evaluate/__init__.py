@@ -1,0 +1,46 @@
+"""Predict once, exactly; then numbers from the table.
+
+In: a model, a plain loader, the world; or a ``Predictions`` table. Out: ``Predictions``, metrics with intervals.
+
+- ``prediction``: whole batches dealt to ranks, no collective inside the loop, one gather, every id exactly once.
+- ``metrics``: pure functions of integer counts and arrays; numpy only.
+
+Chosen: the batch a sample is predicted in depends on ``loader.eval_batch_size`` alone, so 1, 2 and 3 processes write the
+same bytes. Rejected: padding to equal lengths (counts photos twice), metrics averaged over ranks (another number).
+Chosen: intervals from a bootstrap that keeps each class's size, since a frozen split's class sizes are fixed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from carscale.evaluate.metrics import (
+    SHORT_RULE,
+    calibration_error,
+    confusion_matrix,
+    per_class,
+    scores,
+    summary,
+)
+
+if TYPE_CHECKING:
+    from carscale.evaluate.prediction import Scorer, predict
+
+__all__ = [
+    "SHORT_RULE",
+    "Scorer",
+    "calibration_error",
+    "confusion_matrix",
+    "per_class",
+    "predict",
+    "scores",
+    "summary",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load torch when a model is to predict."""
+    if name in ("Scorer", "predict"):
+        return getattr(import_module("carscale.evaluate.prediction"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,150 @@
+"""Predict every sample of a split exactly once, on any number of processes.
+
+Axes: B samples of a batch, N samples, K classes, T top classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from carscale.errors import LoaderError
+from carscale.evaluate.metrics import scores
+from carscale.progress import bar
+from carscale.types import Loader, Predictions, Split
+
+if TYPE_CHECKING:
+    from carscale.world import World
+
+__all__ = ["Scorer", "predict"]
+
+NUM_TOP = 5
+
+
+class Scorer:
+    """Scores a model on one split after each epoch.
+
+    Args:
+        loader: The plain loader of the split, usually val.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+        self.view = loader.view
+        self.hash = loader.split.hash
+
+    def __call__(self, model: nn.Module, world: World) -> dict[str, float]:
+        """Return top-1, balanced accuracy, macro-F1, ECE, top-5 and loss, the same on all ranks."""
+        return scores(predict(model, self.loader, world), len(self.loader.split.classes))
+
+
+def predict(
+    model: nn.Module,
+    loader: Loader,
+    world: World,
+    *,
+    keep_probs: bool = False,
+    about: dict[str, Any] | None = None,
+) -> Predictions:
+    """Return what a model says of every sample of the loader's split.
+
+    Args:
+        model: The bare module; its buffers should be rank 0's.
+        loader: Whole batches of this rank.
+        world: All ranks call this together; there is one gather, at the end.
+        keep_probs: Whether to keep all K probabilities of each sample.
+        about: What the table should say of its making.
+
+    Returns:
+        The whole table, ordered by id, on every rank.
+
+    Raises:
+        LoaderError: An id is missing or came twice.
+    """
+    split = loader.split
+    model.to(world.device).eval()
+    rows_I: list[Tensor] = []
+    rows_F: list[Tensor] = []
+    num_mine = -(-len(split) // world.size)
+    with (
+        torch.inference_mode(),
+        bar(f"predict {split.name}", num_mine, show=world.is_main, unit="photos") as advance,
+    ):
+        for batch in loader:
+            with world.accelerator.autocast():
+                logits_BK = model(batch.images_BCHW)
+            integers, floats = _rows(logits_BK, batch.labels_B, batch.ids_B, keep_probs=keep_probs)
+            rows_I.append(integers)
+            rows_F.append(floats)
+            advance(len(batch.ids_B))
+        num_top = min(NUM_TOP, len(split.classes))
+        num_floats = 3 + num_top + (len(split.classes) if keep_probs else 0)
+        empty_I = torch.empty((0, 2 + num_top), dtype=torch.int64, device=world.device)
+        empty_F = torch.empty((0, num_floats), device=world.device)
+        integers_N = world.gather_rows(torch.cat([*rows_I, empty_I])).cpu().numpy()
+        floats_N = world.gather_rows(torch.cat([*rows_F, empty_F])).cpu().numpy()
+    made_by = {"split": split.name, "split_hash": split.hash, "backend": loader.backend}
+    return _table(integers_N, floats_N, split, num_top, made_by | (about or {}))
+
+
+def _rows(
+    logits_BK: Tensor, labels_B: Tensor, ids_B: Tensor, *, keep_probs: bool
+) -> tuple[Tensor, Tensor]:
+    """Return a batch's integers (id, label, top classes) and floats (loss, p(label), margin, top p, all p)."""
+    log_probs_BK = torch.log_softmax(logits_BK.float(), dim=-1)
+    probs_BK = log_probs_BK.exp()
+    top_prob_BT, top_BT = probs_BK.topk(min(NUM_TOP, probs_BK.shape[1]), dim=-1)
+    prob_label_B1 = probs_BK.gather(1, labels_B[:, None])
+    loss_B1 = -log_probs_BK.gather(1, labels_B[:, None])
+    if probs_BK.shape[1] > 1:
+        best_other_B1 = probs_BK.scatter(1, labels_B[:, None], -1.0).max(dim=1, keepdim=True).values
+    else:
+        best_other_B1 = torch.zeros_like(prob_label_B1)
+    floats = [loss_B1, prob_label_B1, prob_label_B1 - best_other_B1, top_prob_BT]
+    floats += [probs_BK] if keep_probs else []
+    return torch.cat([ids_B[:, None], labels_B[:, None], top_BT], dim=1), torch.cat(floats, dim=1)
+
+
+def _table(
+    integers_N: np.ndarray,
+    floats_N: np.ndarray,
+    split: Split,
+    num_top: int,
+    about: dict[str, Any],
+) -> Predictions:
+    """Order gathered rows by id, check that every id came once, and name the columns."""
+    order_N = np.argsort(integers_N[:, 0], kind="stable")
+    integers_N, floats_N = integers_N[order_N], floats_N[order_N]
+    _check_ids(integers_N[:, 0], split)
+    top5_NT, top5_prob_NT = integers_N[:, 2:], floats_N[:, 3 : 3 + num_top]
+    return Predictions(
+        ids_N=integers_N[:, 0],
+        keys_N=split.keys_N,
+        paths_N=split.paths_N,
+        labels_N=integers_N[:, 1],
+        prediction_N=top5_NT[:, 0],
+        top5_NT=top5_NT,
+        top5_prob_NT=top5_prob_NT,
+        prob_label_N=floats_N[:, 1],
+        prob_prediction_N=top5_prob_NT[:, 0],
+        loss_N=floats_N[:, 0],
+        margin_N=floats_N[:, 2],
+        probs_NK=floats_N[:, 3 + num_top :] if floats_N.shape[1] > 3 + num_top else None,
+        about=about,
+    )
+
+
+def _check_ids(ids_N: np.ndarray, split: Split) -> None:
+    """Raise unless the ids are exactly the split's, each once."""
+    if np.array_equal(ids_N, split.ids_N):
+        return
+    missing = np.setdiff1d(split.ids_N, ids_N)
+    unique, counts = np.unique(ids_N, return_counts=True)
+    raise LoaderError(
+        f"{split.root}: predictions of {split.name} are not one a photo: {len(missing)} missing, "
+        f"{(counts > 1).sum()} twice, {len(np.setdiff1d(unique, split.ids_N))} of other splits",
+        "please report this: the loader or the gather is wrong",
+    )

@@ -1,0 +1,214 @@
+"""What a file is, and its bytes as every reader understands them."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageOps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "BadPhotoError",
+    "Photo",
+    "encode_png",
+    "is_photo_name",
+    "quiet_decoders",
+    "read_photo",
+    "thumbnail",
+]
+
+ORIENTATION = 0x0112  # EXIF tag
+PHOTO_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif .heic .ppm .pgm .jp2 .tga .ico".split()
+)
+LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "JPEG2000"})
+
+
+class BadPhotoError(Exception):
+    """A file that can't be used as a photo; the text is the reason for the quarantine list."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo as it will be frozen.
+
+    Attributes:
+        content: The frozen bytes: baseline or progressive JPEG, or PNG; 8-bit RGB or grey; upright.
+        suffix: ``.jpg`` or ``.png``, by content.
+        width, height: Upright pixels.
+        original_mode: Pillow's name of the original's pixels.
+        original_orientation: EXIF orientation, 1 to 8.
+        normalised: Why ``content`` is not the original's bytes; empty when it is.
+    """
+
+    content: bytes
+    suffix: str
+    width: int
+    height: int
+    original_mode: str
+    original_orientation: int
+    normalised: str
+
+
+def is_photo_name(name: str) -> bool:
+    """Tell whether a file's name ends like a photo's."""
+    return Path(name).suffix.lower() in PHOTO_SUFFIXES
+
+
+@contextmanager
+def quiet_decoders() -> Iterator[None]:
+    """Silence warnings about odd metadata while many files are read; put it around the pool, not in a thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_photo(data: bytes) -> Photo:
+    """Decode a file's bytes fully and strictly, and make plain what would trip a reader.
+
+    Kept byte for byte: 8-bit grey or YCbCr JPEG and 8-bit grey or RGB PNG, upright, without alpha or animation.
+    All else becomes that: EXIF orientation is applied, CMYK, 16-bit, palette and alpha (on white) become RGB, an
+    animation its first frame; lossy formats become JPEG of quality 95 without chroma subsampling, others PNG.
+
+    Raises:
+        BadPhotoError: The bytes are empty, no picture, cut short, or too large (over 178 megapixels).
+    """
+    if not data:
+        raise BadPhotoError("empty file")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            orientation, exif_is_whole = _orientation(image)
+            reason = _why_not_plain(image, data, orientation, exif_is_whole)
+            if not reason:
+                reason = _strict_decode(image, data)
+            if not reason:
+                suffix = ".png" if image.format == "PNG" else ".jpg"
+                return Photo(data, suffix, *image.size, image.mode, orientation, "")
+            return _made_plain(image, orientation, reason)
+    except BadPhotoError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:  # hostile bytes raise anything: struct.error, IndexError, SyntaxError
+        raise BadPhotoError(_reason(error)) from error
+
+
+def encode_png(pixels_HWC: NDArray[np.uint8]) -> bytes:
+    """Return RGB pixels as the bytes of a PNG."""
+    sink = io.BytesIO()
+    Image.fromarray(pixels_HWC).save(sink, "PNG")
+    return sink.getvalue()
+
+
+def thumbnail(path: Path, max_px: int) -> bytes:
+    """Return a photo as a small JPEG, longer side at most ``max_px``.
+
+    Raises:
+        BadPhotoError: The file can't be read as a photo.
+    """
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (max_px, max_px))
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright.thumbnail((max_px, max_px))
+            sink = io.BytesIO()
+            upright.save(sink, "JPEG", quality=85)
+            return sink.getvalue()
+    except Exception as error:  # as in read_photo
+        raise BadPhotoError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return one line that says why a file is refused."""
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "no image"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"can't be decoded: {text[:160]}"
+
+
+def _orientation(image: Image.Image) -> tuple[int, bool]:
+    """Return the EXIF orientation, and whether the EXIF block could be read at all."""
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # broken EXIF raises anything
+        return 1, False
+    return (value, True) if value in range(1, 9) else (1, value in (None, 0))
+
+
+def _why_not_plain(
+    image: Image.Image, data: bytes, orientation: int, exif_is_whole: bool
+) -> str:
+    """Say from the header what would trip a reader; empty when nothing would."""
+    if not exif_is_whole:
+        return "broken EXIF"
+    if orientation != 1:
+        return f"EXIF orientation {orientation}"
+    if image.format not in ("JPEG", "PNG"):
+        return f"format {image.format}"
+    if image.mode not in ("RGB", "L"):
+        return f"mode {image.mode}"
+    if image.format == "JPEG":
+        return ""
+    if getattr(image, "is_animated", False):
+        return "animation"
+    if "transparency" in image.info:
+        return "transparent colour"
+    return "" if data[24] == 8 else f"{data[24]} bits a channel"  # IHDR bit depth
+
+
+def _strict_decode(image: Image.Image, data: bytes) -> str:
+    """Decode every pixel; return why the strict JPEG reader objects where the lenient one does not."""
+    if image.format == "PNG":
+        image.load()
+        return ""
+    try:
+        _, _, colour, _ = simplejpeg.decode_jpeg_header(data)
+        if colour not in ("YCbCr", "Gray"):
+            return f"JPEG colours {colour}"
+        simplejpeg.decode_jpeg(data)
+    except ValueError as error:
+        image.load()  # raises when the file is cut short
+        return f"JPEG warning: {' '.join(str(error).split())[:80]}"
+    return ""
+
+
+def _made_plain(image: Image.Image, orientation: int, reason: str) -> Photo:
+    """Return an upright 8-bit RGB copy of a picture's first frame."""
+    mode, source_format = image.mode, image.format
+    image.seek(0)
+    image.load()
+    upright = ImageOps.exif_transpose(image) if orientation != 1 else image
+    plain = _to_rgb(upright)
+    sink = io.BytesIO()
+    if source_format in LOSSY_FORMATS:
+        plain.save(sink, "JPEG", quality=95, subsampling=0)
+        return Photo(sink.getvalue(), ".jpg", *plain.size, mode, orientation, reason)
+    plain.save(sink, "PNG")
+    return Photo(sink.getvalue(), ".png", *plain.size, mode, orientation, reason)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Return 8-bit RGB pixels; alpha lies on white, 16 bits lose the lower 8."""
+    if image.mode.startswith("I"):
+        values: NDArray[Any] = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise BadPhotoError("32-bit pixels without a stated range")
+        shift = 8 if image.mode != "I" or values.max() > 255 else 0
+        return Image.fromarray((values.astype(np.int64) >> shift).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise BadPhotoError("float pixels without a stated range")
+    has_alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    if not has_alpha:
+        return image.convert("RGB")
+    over = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")

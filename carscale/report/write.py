@@ -1,0 +1,58 @@
+"""Build the report beside the old one, then rename: a kill leaves the old report or the new one, whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from carscale import runs
+from carscale.report.gather import gather
+from carscale.report.page import build_page
+
+__all__ = ["write_report"]
+
+STALE_S = 3600
+
+
+def write_report(
+    run_dir: Path,
+    *,
+    data_root: Path | None = None,
+    advance: Callable[[str], None] | None = None,
+) -> Path:
+    """Write ``RUN/report/`` and return the path of its ``index.html``.
+
+    Args:
+        run_dir: The run folder.
+        data_root: Folder that the photos' paths start from; ``None`` takes ``data.root`` of the run's settings.
+        advance: Told what comes next, in a few words, for a progress bar.
+
+    Raises:
+        RunError: There is no such run folder, or nothing in it to report.
+        DataError: Predictions, metrics and class list do not belong together.
+    """
+    tell = advance or (lambda _: None)
+    tell("reading the run")
+    record = gather(run_dir, data_root=data_root)
+    final = record.folder / "report"
+    beside = record.folder / f".report.{os.getpid()}.tmp"
+    _sweep(record.folder, beside)
+    beside.mkdir()
+    try:
+        build_page(record, build_folder=beside, page_folder=final, advance=tell)
+        tell("putting it in place")
+        runs.publish_folder(beside, final)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return final / "index.html"
+
+
+def _sweep(folder: Path, beside: Path) -> None:
+    """Remove what killed processes left, but not what another one may be writing now."""
+    for left in folder.glob(".report.*"):
+        if left == beside or time.time() - left.stat().st_mtime > STALE_S:
+            shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,84 @@
+"""Intervals. Successes and trials in, bounds out; the door to scipy.
+
+Axes: K classes, R bootstrap replicates, N samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["jeffreys", "percentile_interval", "stratified_resamples"]
+
+
+def jeffreys(
+    successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the Jeffreys interval of a proportion.
+
+    Args:
+        successes: Counts, any shape.
+        trials: Counts, same shape; where 0 both bounds are NaN.
+        level: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper bounds in [0, 1]; exactly 0 at no success, exactly 1 at no failure.
+
+    Reference:
+        Brown, Cai, DasGupta 2001, https://doi.org/10.1214/ss/1009213286, section 4.
+
+    Example:
+        >>> low, high = jeffreys(9, 10)
+        >>> round(float(low), 3), round(float(high), 3)
+        (0.619, 0.989)
+    """
+    from scipy.special import betaincinv  # 0.2 s to import
+
+    wins = np.asarray(successes, dtype=np.float64)
+    total = np.asarray(trials, dtype=np.float64)
+    if np.any(wins < 0) or np.any(wins > total):
+        raise ValueError("successes must lie between 0 and trials")
+    tail = (1 - level) / 2
+    low = betaincinv(wins + 0.5, total - wins + 0.5, tail)
+    high = betaincinv(wins + 0.5, total - wins + 0.5, 1 - tail)
+    low = np.where(total == 0, np.nan, np.where(wins == 0, 0.0, low))
+    high = np.where(total == 0, np.nan, np.where(wins == total, 1.0, high))
+    return low, high
+
+
+def stratified_resamples(
+    strata_N: NDArray[np.int64], *, num_resamples: int, seed: int
+) -> Iterator[NDArray[np.int64]]:
+    """Yield bootstrap row numbers, drawn with replacement inside each stratum.
+
+    Args:
+        strata_N: The stratum of each row, here its true class.
+        num_resamples: How many to yield.
+        seed: Same seed, same rows.
+
+    Yields:
+        int64 ``[N]`` row numbers; each stratum keeps its size.
+
+    Reference:
+        Davison and Hinkley 1997, Bootstrap Methods, section 3.2 (several samples).
+    """
+    order_N = np.argsort(strata_N, kind="stable")
+    _, starts, sizes = np.unique(strata_N[order_N], return_index=True, return_counts=True)
+    start_N, size_N = np.repeat(starts, sizes), np.repeat(sizes, sizes)
+    rng = np.random.Generator(np.random.Philox(seed))
+    for _ in range(num_resamples):
+        yield order_N[start_N + (rng.random(len(order_N)) * size_N).astype(np.int64)]
+
+
+def percentile_interval(
+    replicates_R: NDArray[Any], *, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of replicates of a statistic."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(replicates_R, [tail, 1 - tail])
+    return float(low), float(high)

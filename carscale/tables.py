@@ -1,0 +1,151 @@
+"""Manifests and predictions on disk: Parquet, the same bytes for the same content.
+
+Axes: N samples, K classes, T top classes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from carscale.errors import DataError
+from carscale.types import Predictions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "MANIFEST_SCHEMA",
+    "predictions_bytes",
+    "read_columns",
+    "read_predictions",
+    "table_bytes",
+]
+
+MANIFEST_SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("key", pa.string()),
+        ("path", pa.string()),
+        ("class", pa.string()),
+        ("split", pa.string()),
+        ("source", pa.string()),
+        ("sha256", pa.string()),
+        ("num_bytes", pa.int64()),
+        ("original_sha256", pa.string()),
+        ("original_mode", pa.string()),
+        ("original_orientation", pa.int8()),
+        ("normalised", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("group", pa.string()),
+    ]
+)
+"""One row a photo; ``normalised`` says why the frozen bytes are not the original's, empty when they are."""
+
+
+def table_bytes(columns: dict[str, Any], schema: pa.Schema | None = None) -> bytes:
+    """Return columns as the bytes of one Parquet file."""
+    table = pa.table(columns, schema=schema)
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", row_group_size=1 << 17)
+    return sink.getvalue()
+
+
+def read_columns(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
+    """Read columns of a Parquet file as arrays.
+
+    Raises:
+        DataError: The file is missing, broken, or lacks a column.
+    """
+    try:
+        table = pq.read_table(path, columns=names, partitioning=None)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: can't be read: {error}") from error
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise DataError(f"{path}: lacks the columns {missing}; it has {table.column_names}")
+    return {name: table.column(name).to_numpy() for name in names}
+
+
+def predictions_bytes(predictions: Predictions) -> bytes:
+    """Return a predictions table as the bytes of one Parquet file."""
+    columns: dict[str, Any] = {
+        "id": predictions.ids_N,
+        "key": pa.array(predictions.keys_N, pa.string()),
+        "path": pa.array(predictions.paths_N, pa.string()),
+        "label": predictions.labels_N.astype(np.int32),
+        "prediction": predictions.prediction_N.astype(np.int32),
+        "top5": _lists(predictions.top5_NT.astype(np.int32)),
+        "top5_prob": _lists(predictions.top5_prob_NT.astype(np.float32)),
+        "prob_label": predictions.prob_label_N.astype(np.float32),
+        "prob_prediction": predictions.prob_prediction_N.astype(np.float32),
+        "loss": predictions.loss_N.astype(np.float32),
+        "margin": predictions.margin_N.astype(np.float32),
+    }
+    if predictions.probs_NK is not None:
+        columns["probs"] = _lists(predictions.probs_NK.astype(np.float32))
+    table = pa.table(columns)
+    about = json.dumps(predictions.about, sort_keys=True)
+    table = table.replace_schema_metadata({"carscale": about})
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", row_group_size=1 << 17)
+    return sink.getvalue()
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read a predictions table.
+
+    Raises:
+        DataError: The file is missing or holds no predictions.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path}: no such file", "make it with: carscale evaluate RUN --split val"
+        ) from error
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: can't be read: {error}") from error
+    if "prob_label" not in table.column_names:
+        raise DataError(f"{path}: holds no predictions; its columns are {table.column_names}")
+    about = (table.schema.metadata or {}).get(b"carscale", b"{}")
+
+    def column(name: str, dtype: type | None = None) -> NDArray[Any]:
+        values = table.column(name).to_numpy()
+        return values if dtype is None else values.astype(dtype)
+
+    def matrix(name: str, dtype: type) -> NDArray[Any]:
+        flat = table.column(name).combine_chunks().flatten().to_numpy().astype(dtype)
+        return flat.reshape(len(table), -1) if len(table) else flat.reshape(0, 1)
+
+    return Predictions(
+        ids_N=column("id", np.int64),
+        keys_N=column("key"),
+        paths_N=column("path"),
+        labels_N=column("label", np.int64),
+        prediction_N=column("prediction", np.int64),
+        top5_NT=matrix("top5", np.int64),
+        top5_prob_NT=matrix("top5_prob", np.float32),
+        prob_label_N=column("prob_label", np.float32),
+        prob_prediction_N=column("prob_prediction", np.float32),
+        loss_N=column("loss", np.float32),
+        margin_N=column("margin", np.float32),
+        probs_NK=matrix("probs", np.float32) if "probs" in table.column_names else None,
+        about=json.loads(about),
+    )
+
+
+def _lists(rows: NDArray[Any]) -> pa.Array:
+    """Return a matrix as a column of lists of equal length."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1]).cast(
+        pa.list_(pa.from_numpy_dtype(rows.dtype))
+    )

@@ -1,0 +1,126 @@
+"""The model with its loss, its optimizer and its average."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from carscale.train.schedule import ema_decay_at, lr_factor
+
+if TYPE_CHECKING:
+    from accelerate.optimizer import AcceleratedOptimizer
+
+    from carscale import config
+    from carscale.balance import Loss
+    from carscale.models import Classifier
+    from carscale.world import World
+
+__all__ = ["Learner", "parameter_groups"]
+
+
+def parameter_groups(
+    model: Classifier, *, weight_decay: float, head_lr_factor: float
+) -> list[dict[str, Any]]:
+    """Return up to four groups: body or head, decayed or not.
+
+    Norms, biases (all tensors of one axis) and what timm names (position embeddings) are not decayed. ``lr_factor``
+    of a group is what its learning rate is multiplied with.
+    """
+    head, undecayed = model.head_parameters(), model.undecayed_names()
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decays = parameter.ndim > 1 and name not in undecayed
+            groups.setdefault((id(parameter) in head, decays), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "weight_decay": weight_decay if decays else 0.0,
+            "lr_factor": head_lr_factor if is_head else 1.0,
+        }
+        for (is_head, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
+    ]
+
+
+class Learner:
+    """What learns: a model, its loss, an optimizer and, if wanted, a moving average of the weights.
+
+    Args:
+        model: A classifier from ``models.build``.
+        loss: From ``balance.loss``.
+        cfg: Optimizer settings.
+    """
+
+    def __init__(self, model: Classifier, loss: Loss, cfg: config.Optim) -> None:
+        self.model = model
+        self.loss = loss
+        self.cfg = cfg
+        self.average: Classifier | None = None
+        self.forward: nn.Module = model
+        self.optimizer: AcceleratedOptimizer
+
+    def prepare(self, world: World, *, ema_decay: float) -> None:
+        """Move to the device, wrap for many processes, build the optimizer. Stored weights are loaded before this."""
+        self.model.to(world.device)
+        self.loss.to(world.device)
+        self.ema_decay = ema_decay
+        if ema_decay and self.average is None:
+            self.average = copy.deepcopy(self.model)
+        if self.average is not None:
+            self.average.to(world.device).requires_grad_(False).eval()
+        groups = parameter_groups(
+            self.model, weight_decay=self.cfg.weight_decay, head_lr_factor=self.cfg.head_lr_factor
+        )
+        if self.cfg.name == "adamw":
+            optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=self.cfg.lr)
+        else:
+            nesterov = self.cfg.momentum > 0
+            optimizer = torch.optim.SGD(
+                groups, lr=self.cfg.lr, momentum=self.cfg.momentum, nesterov=nesterov
+            )
+        self.forward, self.optimizer = world.accelerator.prepare(self.model, optimizer)
+
+    def set_lr(self, step: int, *, num_steps: int, warmup_steps: float) -> float:
+        """Set every group's learning rate for a step; return the body's."""
+        lr = self.cfg.lr * lr_factor(step, num_steps=num_steps, warmup_steps=warmup_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["lr_factor"]
+        return lr
+
+    @torch.no_grad()
+    def update_average(self, step: int) -> None:
+        """Move the average towards the weights and the batch-norm statistics."""
+        if self.average is None:
+            return
+        decay = ema_decay_at(step, self.ema_decay)
+        mine, new = self.average.net.state_dict(), self.model.net.state_dict()
+        floats = [name for name, tensor in mine.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([mine[n] for n in floats], [new[n] for n in floats], 1 - decay)
+        for name in mine.keys() - set(floats):  # counters
+            mine[name].copy_(new[name])
+
+    @property
+    def result(self) -> Classifier:
+        """Return the model that is scored and saved as the run's result: the average when one is kept."""
+        return self.model if self.average is None else self.average
+
+    def optimizer_tensors(self) -> dict[str, Tensor]:
+        """Return the optimizer's state as named tensors."""
+        return {
+            f"{index}.{key}": torch.as_tensor(value)
+            for index, entries in self.optimizer.state_dict()["state"].items()
+            for key, value in entries.items()
+            if value is not None
+        }
+
+    def load_optimizer_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what ``optimizer_tensors`` returned."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,351 @@
+"""The loop. B samples of a micro-batch, K classes."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carscale import runs
+from carscale.errors import RunError, TrainingError
+from carscale.progress import bar, note
+from carscale.train import checkpoint
+from carscale.train.checkpoint import State
+from carscale.train.schedule import epoch_ends
+from carscale.types import Batch, TrainLoader
+
+if TYPE_CHECKING:
+    from carscale import config
+    from carscale.models import Classifier
+    from carscale.train.learner import Learner
+    from carscale.world import Run, World
+
+__all__ = ["fit"]
+
+Score = Callable[["Classifier", "World"], dict[str, float]]
+
+
+def fit(
+    cfg: config.Train, run: Run, learner: Learner, loader: TrainLoader, *, score: Score
+) -> None:
+    """Train to the end, going on from the run folder's newest whole checkpoint.
+
+    Args:
+        cfg: How long, how exact.
+        run: Folder and processes; its resolved settings rule where ``cfg`` says ``auto``.
+        learner: Model, loss, optimizer settings.
+        loader: Training batches by step.
+        score: Takes the model, on all ranks, and returns val metrics; called after each epoch.
+
+    Raises:
+        RunError: The folder's checkpoint is of other data or threads.
+        TrainingError: The loss is not finite, or memory ran out.
+    """
+    hashes = {"train": loader.split.hash, "val": getattr(score, "hash", "")}
+    state, optimizer_tensors = checkpoint.load_checkpoint(run, learner)
+    _check_same(run, state, hashes)
+    state.hashes = hashes
+    _describe(run, learner, loader, hashes)
+    learner.prepare(run.world, ema_decay=cfg.ema_decay)
+    if optimizer_tensors:
+        learner.load_optimizer_tensors(optimizer_tensors)
+    if state.scaler and run.world.accelerator.scaler is not None:
+        run.world.accelerator.scaler.load_state_dict(state.scaler)
+    ends = epoch_ends(
+        len(loader.split),
+        global_batch_size=loader.global_batch_size,
+        num_epochs=cfg.num_epochs,
+        max_steps=cfg.max_steps,
+    )
+    if state.is_finished:
+        note(f"{run.folder}: the run is complete; nothing left to train")
+        return
+    _Fit(cfg, run, learner, loader, score, state, ends).train()
+
+
+@dataclass
+class _Fit:
+    """A training run in progress."""
+
+    cfg: config.Train
+    run: Run
+    learner: Learner
+    loader: TrainLoader
+    score: Score
+    state: State
+    ends: dict[int, float]
+    losses: list[Tensor] = field(default_factory=list)
+    norms: list[Tensor] = field(default_factory=list)
+    lrs: list[float] = field(default_factory=list)
+    waited_s: float = 0.0
+    since: float = field(default_factory=time.perf_counter)
+
+    def train(self) -> None:
+        """Run from the state's step to the end."""
+        self.num_steps = max(self.ends)
+        self.steps_per_epoch = len(self.loader.split) / self.loader.global_batch_size
+        self._open_logs()
+        world, state = self.run.world, self.state
+        batches = self.loader.batches(state.step, self.num_steps, self.cfg.accumulate_steps)
+        with bar("train", self.num_steps, show=world.is_main, unit="steps") as self.advance:
+            self.advance(state.step)
+            for step in range(state.step, self.num_steps):
+                self._step(step, batches)
+                state.step = step + 1
+                is_end = state.step in self.ends
+                if is_end or len(self.losses) == self.cfg.log_every_steps:
+                    self._flush()
+                if is_end:
+                    self._end_epoch()
+                every = self.cfg.checkpoint_every_steps
+                if (every and state.step % every == 0) or (is_end and not every) or state.is_finished:
+                    self._checkpoint()
+                if state.is_finished:
+                    break
+        batches.close()  # type: ignore[attr-defined]
+        world.accelerator.wait_for_everyone()
+
+    def _step(self, step: int, batches: Iterator[Batch]) -> None:
+        """Take one optimizer step from its micro-batches."""
+        learner, world, num_micro = self.learner, self.run.world, self.cfg.accumulate_steps
+        window_weight = learner.loss.window_weight(self.loader.window_labels(step))
+        lr = learner.set_lr(
+            step,
+            num_steps=self.num_steps,
+            warmup_steps=learner.cfg.warmup_epochs * self.steps_per_epoch,
+        )
+        learner.forward.train()
+        total = torch.zeros((), device=world.device)
+        try:
+            for micro_step in range(num_micro):
+                batch = self._next(batches)
+                torch.manual_seed(_dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
+                if micro_step == num_micro - 1:
+                    total += self._backward(batch, window_weight)
+                else:
+                    with world.accelerator.no_sync(learner.forward):
+                        total += self._backward(batch, window_weight)
+            self.norms.append(self._clip())
+            learner.optimizer.step()
+            learner.optimizer.zero_grad()
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise self._out_of_memory() from error
+        except RuntimeError as error:
+            if "can't allocate memory" not in str(error):
+                raise
+            raise self._out_of_memory() from error
+        learner.update_average(step)
+        self.losses.append(total)
+        self.lrs.append(lr)
+
+    def _next(self, batches: Iterator[Batch]) -> Batch:
+        """Take the next batch, counting the time spent waiting."""
+        start = time.perf_counter()
+        batch = next(batches)
+        self.waited_s += time.perf_counter() - start
+        return batch
+
+    def _backward(self, batch: Batch, window_weight: float) -> Tensor:
+        """Add a micro-batch's gradient; return its share of the window's loss.
+
+        DDP averages gradients over ranks, hence the factor.
+        """
+        with self.run.world.accelerator.autocast():
+            logits_BK = self.learner.forward(batch.images_BCHW)
+        terms_B, weights_B = self.learner.loss(logits_BK, batch.labels_B)
+        share = (terms_B * weights_B).sum() / window_weight
+        self.run.world.accelerator.backward(share * self.run.world.size)
+        return share.detach()
+
+    def _clip(self) -> Tensor:
+        """Clip gradients and return their norm."""
+        limit = self.cfg.grad_clip_norm or math.inf
+        norm = self.run.world.accelerator.clip_grad_norm_(self.learner.forward.parameters(), limit)
+        return torch.as_tensor(norm).detach()
+
+    def _flush(self) -> None:
+        """Take the numbers of the last steps off the device, check and log them."""
+        world = self.run.world
+        losses = world.sum(torch.stack(self.losses)).tolist()
+        norms = torch.stack(self.norms).tolist()
+        first = self.state.step - len(losses) + 1
+        for index, (loss, norm, lr) in enumerate(zip(losses, norms, self.lrs, strict=True)):
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"step {first + index}: the loss is {loss}",
+                    f"lower optim.lr (now {self.learner.cfg.lr:g}) or set train.grad_clip_norm=1; "
+                    "with fp16, try train.precision=bf16",
+                )
+            if world.is_main:
+                self.log.write(
+                    event="step",
+                    step=first + index,
+                    epoch=round((first + index) / self.steps_per_epoch, 4),
+                    loss=loss,
+                    lr=lr,
+                    grad_norm=norm if math.isfinite(norm) else None,
+                )
+        self._log_timing(losses[-1], len(losses))
+        self.losses, self.norms, self.lrs, self.waited_s = [], [], [], 0.0
+        self.since = time.perf_counter()
+
+    def _log_timing(self, loss: float, num_steps: int) -> None:
+        """Write speed and memory, and move the bar."""
+        elapsed_s = time.perf_counter() - self.since
+        images_per_s = num_steps * self.loader.global_batch_size / elapsed_s
+        wait_share = self.waited_s / elapsed_s
+        epoch = self.state.step / self.steps_per_epoch
+        self.advance(
+            num_steps,
+            text=f"epoch {epoch:.1f}  loss {loss:.3f}  {images_per_s:.0f} images/s  "
+            f"waiting for data {wait_share:.0%}",
+        )
+        if not self.run.world.is_main:
+            return
+        self.timing.write(
+            step=self.state.step,
+            elapsed_s=round(elapsed_s, 4),
+            images_per_s=round(images_per_s, 2),
+            wait_share=round(wait_share, 4),
+            memory_gib=round(_memory_gib(self.run.world.device), 3),
+        )
+        if self.cfg.tracker != "none":
+            values = {"loss": loss, "lr": self.lrs[-1], "images_per_s": images_per_s}
+            self.run.world.accelerator.log(values, step=self.state.step)
+
+    def _end_epoch(self) -> None:
+        """Score the result, choose, log, and say whether the run is over."""
+        state, world = self.state, self.run.world
+        result = self.learner.result
+        world.broadcast_buffers(result)
+        values = self.score(result, world)
+        score = values[self.cfg.select_metric]
+        is_best = self.cfg.select == "last" or score > state.best_score
+        state.epochs_without_best = 0 if is_best else state.epochs_without_best + 1
+        if is_best:
+            state.best_score, state.best_step = score, state.step
+        has_no_patience = 0 < self.cfg.patience <= state.epochs_without_best
+        state.is_finished = state.step == self.num_steps or has_no_patience
+        if world.is_main:
+            self.log.write(
+                event="epoch", epoch=self.ends[state.step], step=state.step, val=values, is_best=is_best
+            )
+            if state.is_finished:
+                reason = "patience" if has_no_patience else "done"
+                self.log.write(event="end", step=state.step, best_step=state.best_step, reason=reason)
+            shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+            note(f"epoch {self.ends[state.step]:g}  val {shown}{'  best' if is_best else ''}")
+            if self.cfg.tracker != "none":
+                named = {f"val/{name}": value for name, value in values.items()}
+                world.accelerator.log(named, step=state.step)
+            if is_best:
+                checkpoint.save_best(self.run, self.learner, state.step, self._card())
+        self.since = time.perf_counter()
+
+    def _checkpoint(self) -> None:
+        """Write a checkpoint that belongs to the logs as they are now."""
+        if self.losses:
+            self._flush()
+        if not self.run.world.is_main:
+            return
+        state = self.state
+        state.log_bytes, state.timing_bytes = self.log.sync(), self.timing.sync()
+        scaler = self.run.world.accelerator.scaler
+        state.scaler = scaler.state_dict() if scaler is not None else {}
+        state.about = _about(self.run)
+        checkpoint.save_checkpoint(self.run, self.learner, state, self._card())
+        checkpoint.prune(self.run, state, keep_last=self.cfg.keep_last)
+        self.since = time.perf_counter()
+
+    def _open_logs(self) -> None:
+        """Open the logs, cut back to the state's step; a fresh run opens with its data."""
+        if not self.run.world.is_main:
+            return
+        folder, state = self.run.folder, self.state
+        self.log = runs.JsonLines(folder / "log.jsonl", size=state.log_bytes)
+        self.timing = runs.JsonLines(folder / "timing.jsonl", size=state.timing_bytes)
+        if state.step == 0:
+            self.log.write(event="start", num_steps=self.num_steps, hashes=state.hashes)
+        else:
+            note(f"{folder}: going on from step {state.step} of {self.num_steps}")
+
+    def _card(self) -> dict[str, Any]:
+        """Return what has to lie beside weights: the model, its view, its classes."""
+        split, view = self.loader.split, getattr(self.score, "view", None)
+        return {
+            "model": self.run.cfg.model.model_dump(),
+            "view": None if view is None else asdict(view),
+            "classes": [asdict(car_class) for car_class in split.classes],
+            "backend": self.loader.backend,
+            "num_unreadable": self.loader.num_unreadable,
+        }
+
+    def _out_of_memory(self) -> TrainingError:
+        """Return the error that names the batch and what to try."""
+        world, num_micro = self.run.world, self.cfg.accumulate_steps
+        local = self.loader.global_batch_size // (num_micro * world.size)
+        return TrainingError(
+            f"out of memory on {world.device} with {local} samples at once "
+            f"(loader.global_batch_size={self.loader.global_batch_size}, {world.size} processes, "
+            f"train.accumulate_steps={num_micro})",
+            f"the same result with less memory: train.accumulate_steps={2 * num_micro}",
+        )
+
+
+def _check_same(run: Run, state: State, hashes: dict[str, str]) -> None:
+    """Raise when a checkpoint is of other data; say when the number of processes changed."""
+    changed = [name for name, value in state.hashes.items() if value != hashes[name]]
+    if changed:
+        raise RunError(
+            f"{run.folder}: its checkpoint was trained on other data: {', '.join(changed)} changed",
+            *(f"{name}: {state.hashes[name][:12]} -> {hashes[name][:12]}" for name in changed),
+            "start another run: run.name=NAME; or empty the folder first: resume=overwrite",
+        )
+    was = state.about.get("world_size", run.world.size)
+    if was != run.world.size and run.world.is_main:
+        note(
+            f"going on with {run.world.size} processes after {was}: the same samples in the same order; "
+            "dropout and the last bits of sums will differ"
+        )
+
+
+def _describe(run: Run, learner: Learner, loader: TrainLoader, hashes: dict[str, str]) -> None:
+    """Write what the run was made of: data, classes, model."""
+    split = loader.split
+    if run.world.is_main:
+        classes = [asdict(car_class) for car_class in split.classes]
+        runs.write_json(run.folder / "classes.json", {"classes": classes})
+    num_parameters = sum(parameter.numel() for parameter in learner.model.parameters())
+    run.record(
+        data={"root": str(split.root), "hashes": hashes, "counts": {"train": len(split)}},
+        model={
+            "name": run.cfg.model.name,
+            "num_parameters": num_parameters,
+            "weights_from": learner.model.weights_from,
+        },
+    )
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """Return what a resumed run is compared with."""
+    return {"world_size": run.world.size, "num_cpu_threads": torch.get_num_threads()}
+
+
+def _dropout_seed(seed: int, step: int, micro_step: int, rank: int) -> int:
+    """Return the seed of a micro-step's dropout on a rank."""
+    words = np.random.SeedSequence([seed, step, micro_step, rank]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
+
+
+def _memory_gib(device: torch.device) -> float:
+    """Return the peak memory of this process: the GPU's where there is one."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -1,0 +1,192 @@
+"""The nouns that rooms hand to each other.
+
+Axes: B samples of a batch, N samples of a split, K classes, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = [
+    "Batch",
+    "CarClass",
+    "Fit",
+    "Loader",
+    "Predictions",
+    "Split",
+    "Splits",
+    "TrainLoader",
+    "View",
+]
+
+Fit = Literal["crop", "pad", "squash"]
+
+
+@dataclass(frozen=True)
+class CarClass:
+    """One class: what people call it, the folder it lies in, and what its name tells.
+
+    ``make``, ``model``, ``body`` and ``year`` are ``None`` where the name does not tell.
+    """
+
+    name: str
+    folder: str
+    make: str | None = None
+    model: str | None = None
+    body: str | None = None
+    year: int | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """How a photo becomes a model's input: saved with the weights, used by every backend.
+
+    Attributes:
+        image_px: Side of the square input.
+        fit: How a photo that is not square fills it.
+        interpolation: ``bilinear`` or ``bicubic``.
+        mean, std: Per channel, for pixel values in [0, 1]; the model's first layer applies them.
+    """
+
+    image_px: int
+    fit: Fit = "pad"
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    @property
+    def fill(self) -> tuple[int, int, int]:
+        """Return the colour outside a photo: the mean, which the model sees as zero."""
+        red, green, blue = (round(255 * value) for value in self.mean)
+        return red, green, blue
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The samples of one frozen split, ordered by id.
+
+    Attributes:
+        name: ``train``, ``val`` or ``test``.
+        root: Folder that ``paths_N`` start from.
+        ids_N: Row numbers in the manifest, int64, ascending.
+        keys_N: Content hash + occurrence, the same in every version of a data set.
+        paths_N: Relative paths, ``/`` between the parts.
+        labels_N: Class numbers, int64 in ``[0, K)``.
+        sizes_N2: Width and height in pixels, int64.
+        classes: The class list, all splits alike.
+        hash: What the split holds, as the card has it.
+    """
+
+    name: str
+    root: Path
+    ids_N: NDArray[np.int64]
+    keys_N: NDArray[Any]
+    paths_N: NDArray[Any]
+    labels_N: NDArray[np.int64]
+    sizes_N2: NDArray[np.int64]
+    classes: tuple[CarClass, ...]
+    hash: str
+
+    def __len__(self) -> int:
+        return len(self.ids_N)
+
+    @cached_property
+    def counts_K(self) -> NDArray[np.int64]:
+        """Return how many samples each class has."""
+        return np.bincount(self.labels_N, minlength=len(self.classes))
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """A frozen data set: three splits, one class list, the card."""
+
+    train: Split
+    val: Split
+    test: Split
+    classes: tuple[CarClass, ...]
+    card: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Photos of one rank and micro-step, on the run's device.
+
+    Attributes:
+        images_BCHW: uint8, ``channels_last`` in memory.
+        labels_B: int64.
+        ids_B: int64, manifest rows.
+    """
+
+    images_BCHW: Tensor
+    labels_B: Tensor
+    ids_B: Tensor
+
+
+class Loader(Protocol):
+    """Whole evaluation batches of one rank; no padding, no sample twice."""
+
+    split: Split
+    view: View
+    backend: str
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+
+class TrainLoader(Protocol):
+    """Training batches as a function of the step; its state is one integer, the step."""
+
+    split: Split
+    backend: str
+    global_batch_size: int
+    num_unreadable: int
+
+    def batches(
+        self, first_step: int, last_step: int, num_micro_steps: int
+    ) -> Iterator[Batch]: ...
+
+    def window_labels(self, step: int) -> NDArray[np.int64]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model said of every sample of a split, ordered by id.
+
+    Attributes:
+        ids_N, keys_N, paths_N, labels_N: As in ``Split``.
+        prediction_N: Class with the highest probability, int64.
+        top5_NT: The best five classes (fewer when K < 5), best first, int64.
+        top5_prob_NT: Their probabilities, float32.
+        prob_label_N: Probability of the true class, float32.
+        prob_prediction_N: Probability of the predicted class, float32.
+        loss_N: Cross-entropy in nats, float32.
+        margin_N: Probability of the label minus the best other one, float32 in [-1, 1].
+        probs_NK: All probabilities, only when asked for.
+        about: What made it: split, hashes, checkpoint, backend, view.
+    """
+
+    ids_N: NDArray[np.int64]
+    keys_N: NDArray[Any]
+    paths_N: NDArray[Any]
+    labels_N: NDArray[np.int64]
+    prediction_N: NDArray[np.int64]
+    top5_NT: NDArray[np.int64]
+    top5_prob_NT: NDArray[np.float32]
+    prob_label_N: NDArray[np.float32]
+    prob_prediction_N: NDArray[np.float32]
+    loss_N: NDArray[np.float32]
+    margin_N: NDArray[np.float32]
+    probs_NK: NDArray[np.float32] | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids_N)

@@ -1,0 +1,41 @@
+import re
+import shutil
+import subprocess
+
+import pytest
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+
+
+def test_page_loads_in_a_browser_without_errors(run12, tmp_path):
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    page = run12[0] / "report" / "index.html"
+    # a copy that presses every heading and moves over every figure
+    poke = (
+        "<script>for (const b of document.querySelectorAll('thead button')) b.click();"
+        "for (const p of document.querySelectorAll('[data-hover]')) {"
+        "const r = p.querySelector('img').getBoundingClientRect();"
+        "for (let i = 0; i < 900; i++) p.dispatchEvent(new PointerEvent('pointermove', {clientX: r.left +"
+        " r.width * (i % 30) / 30, clientY: r.top + r.height * Math.floor(i / 30) / 30}));"
+        "if (document.getElementById('tip').textContent) p.dataset.told = 'yes'; }"
+        "document.body.dataset.wide = document.documentElement.scrollWidth > innerWidth;</script></body>"
+    )
+    probe = page.with_name("probe.html")
+    probe.write_text(page.read_text(encoding="utf-8").replace("</body>", poke), encoding="utf-8")
+    try:
+        shown = subprocess.run(
+            [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+             f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--dump-dom",
+             "--window-size=500,900", probe.as_uri()],
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+    finally:
+        probe.unlink()
+    console = [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
+    assert console == []
+    assert shown.stdout.count('data-told="yes"') >= 2
+    assert 'data-wide="false"' in shown.stdout
+    assert len(re.findall("<th [^>]*aria-sort=", shown.stdout)) == 4  # one a sortable table
