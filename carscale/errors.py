@@ -10,8 +10,9 @@
     ├── TrainingError      a loss that is not finite, memory that ran out
     └── MissingExtraError  an optional package that is not installed
 
-A message says where, what came, what was wanted; each further line is what to type next. The command line prints
-``ConfigError: ...`` without a traceback and exits with ``exit_code``: 2 for a wrong input, 1 for a failure.
+A message says where, what came, what was wanted; each further line is what to type next. The
+command line prints ``ConfigError: ...`` without a traceback and exits with ``exit_code``: 2 for a
+wrong input, 1 for a failure.
 """
 
 __all__ = [

@@ -22,7 +22,8 @@ def bar(
 ) -> Iterator[Callable[..., None]]:
     """Show a bar with counts, speed and time left while the block runs.
 
-    On a terminal it is redrawn in place and gone when done; elsewhere (a log file, CI) one line goes out at the end.
+    On a terminal it is redrawn in place and gone when done; elsewhere (a log file, CI) one line
+    goes out at the end.
 
     Args:
         title: What is being done.
@@ -31,7 +32,8 @@ def bar(
         unit: What is counted, for the speed.
 
     Yields:
-        ``advance(count=1, text=None, total=None)``: adds to the count; sets the text behind the bar and the total.
+        ``advance(count=1, text=None, total=None)``: adds to the count; sets the text behind the bar
+        and the total.
     """
     if not show:
         yield lambda count=1, text=None, total=None: None

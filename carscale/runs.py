@@ -1,10 +1,11 @@
 """The run folder: names, lock, and writes that a kill can't tear.
 
     runs/<name>/ config.yaml  env.json  classes.json  log.jsonl (deterministic)  timing.jsonl
-                 checkpoints/  predictions/{val,test}.parquet  metrics.json  test_looks.jsonl  report/index.html
+                 checkpoints/  predictions/{val,test}.parquet  metrics.json  test_looks.jsonl
+                 report/index.html
 
-Chosen: write beside, fsync, rename, fsync the folder. Rejected: writing in place (a kill leaves half a file),
-deleting the old before the new is whole (a kill leaves nothing).
+Chosen: write beside, fsync, rename, fsync the folder. Rejected: writing in place (a kill leaves
+half a file), deleting the old before the new is whole (a kill leaves nothing).
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class JsonLines:
 
 @contextmanager
 def hold_lock(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run folder; the kernel lets go when this process ends, however it ends.
+    """Keep other processes out of a run folder until this one ends, however it ends.
 
     Raises:
         RunError: Another live process holds the folder.

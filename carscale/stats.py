@@ -75,9 +75,7 @@ def stratified_resamples(
         yield order_N[start_N + (rng.random(len(order_N)) * size_N).astype(np.int64)]
 
 
-def percentile_interval(
-    replicates_R: NDArray[Any], *, level: float = 0.95
-) -> tuple[float, float]:
+def percentile_interval(replicates_R: NDArray[Any], *, level: float = 0.95) -> tuple[float, float]:
     """Return the percentile bootstrap interval of replicates of a statistic."""
     tail = (1 - level) / 2
     low, high = np.quantile(replicates_R, [tail, 1 - tail])

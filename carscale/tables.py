@@ -47,7 +47,10 @@ MANIFEST_SCHEMA = pa.schema(
         ("group", pa.string()),
     ]
 )
-"""One row a photo; ``normalised`` says why the frozen bytes are not the original's, empty when they are."""
+"""One row a photo; ``normalised`` says why the frozen bytes are not the original's.
+
+Empty when they are.
+"""
 
 
 def table_bytes(columns: dict[str, Any], schema: pa.Schema | None = None) -> bytes:

@@ -101,7 +101,7 @@ class Split:
         return len(self.ids_N)
 
     @cached_property
-    def counts_K(self) -> NDArray[np.int64]:
+    def counts_K(self) -> NDArray[np.int64]:  # noqa: N802 - K classes
         """Return how many samples each class has."""
         return np.bincount(self.labels_N, minlength=len(self.classes))
 
@@ -150,11 +150,13 @@ class TrainLoader(Protocol):
     global_batch_size: int
     num_unreadable: int
 
-    def batches(
-        self, first_step: int, last_step: int, num_micro_steps: int
-    ) -> Iterator[Batch]: ...
+    def batches(self, first_step: int, last_step: int, num_micro_steps: int) -> Iterator[Batch]:
+        """Yield this rank's micro-batches of some steps, in order."""
+        ...
 
-    def window_labels(self, step: int) -> NDArray[np.int64]: ...
+    def window_labels(self, step: int) -> NDArray[np.int64]:
+        """Return the labels of a whole global batch."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

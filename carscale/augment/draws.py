@@ -30,7 +30,8 @@ def generator(seed: int, purpose: str, block: int = 0) -> np.random.Generator:
         block: Which stretch of numbers: an epoch, a chunk; ``>= 0``.
 
     Reference:
-        Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3, https://doi.org/10.1145/2063384.2063405.
+        Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3,
+        https://doi.org/10.1145/2063384.2063405.
     """
     return np.random.Generator(_philox(seed, purpose, (0, 0, block, 0)))
 
@@ -45,7 +46,8 @@ def uniforms(seed: int, purpose: str, first: int, last: int) -> NDArray[np.float
         last: One past the last.
 
     Returns:
-        float64 ``[B, R]`` in [0, 1), R = ``NUM_DRAWS``; row p is the same whichever range it is asked in.
+        float64 ``[B, R]`` in [0, 1), R = ``NUM_DRAWS``; row p is the same whichever range it is
+        asked in.
 
     Example:
         >>> bool((uniforms(0, "x", 0, 5)[3:] == uniforms(0, "x", 3, 5)).all())
@@ -54,7 +56,8 @@ def uniforms(seed: int, purpose: str, first: int, last: int) -> NDArray[np.float
     ticks = NUM_DRAWS // WORDS_A_TICK
     bits = _philox(seed, purpose, (first * ticks, 0, 0, 1))
     words = bits.random_raw((last - first) * NUM_DRAWS)
-    return ((words >> np.uint64(11)) * 2.0**-53).reshape(last - first, NUM_DRAWS)
+    numbers: NDArray[np.float64] = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return numbers.reshape(last - first, NUM_DRAWS)
 
 
 def _philox(seed: int, purpose: str, counter: tuple[int, int, int, int]) -> np.random.Philox:

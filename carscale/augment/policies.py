@@ -1,7 +1,7 @@
 """Policies: random numbers and photo sizes in, parameters out.
 
-Axes: B samples, R random numbers; ``affine_B23`` maps output to source, both in continuous pixels (pixel ``i`` covers
-``[i, i + 1)``); ``colour_B34`` is a matrix and an offset on RGB in 0..255.
+Axes: B samples, R random numbers; ``affine_B23`` maps output to source, both in continuous pixels
+(pixel ``i`` covers ``[i, i + 1)``); ``colour_B34`` is a matrix and an offset on RGB in 0..255.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["POLICIES", "Params", "Policy", "plain", "policy"]
 
 # Columns of the random numbers. A column never changes its meaning: arms stay paired.
-AREA, ASPECT, LEFT, TOP, FLIP, ROTATE, SHIFT_X, SHIFT_Y, BRIGHTNESS, CONTRAST, SATURATION = range(11)
+AREA, ASPECT, LEFT, TOP, FLIP, ROTATE, SHIFT_X, SHIFT_Y, BRIGHTNESS, CONTRAST, SATURATION = range(
+    11
+)
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 MID_GREY = 128.0
@@ -55,9 +57,7 @@ class Policy:
     cfg: Augment
     view: View
 
-    def __call__(
-        self, seed: int, first: int, last: int, sizes_B2: NDArray[np.int64]
-    ) -> Params:
+    def __call__(self, seed: int, first: int, last: int, sizes_B2: NDArray[np.int64]) -> Params:
         """Return the parameters of stream positions ``first`` to ``last - 1``."""
         draws_BR = uniforms(seed, "augment", first, last)
         return POLICIES[self.cfg.policy](draws_BR, sizes_B2, self.cfg, self.view)
@@ -71,8 +71,8 @@ def policy(cfg: Augment, view: View) -> Policy:
 def plain(sizes_B2: NDArray[np.int64], view: View) -> Params:
     """Return the parameters of the evaluation view.
 
-    ``squash`` stretches the photo over the square; ``pad`` fits it inside, centred, on the fill colour; ``crop`` covers
-    the square and cuts what sticks out.
+    ``squash`` stretches the photo over the square; ``pad`` fits it inside, centred, on the fill
+    colour; ``crop`` covers the square and cuts what sticks out.
 
     Example:
         >>> plain(np.array([[200, 100]]), View(image_px=50, fit="pad")).affine_B23[0].tolist()
@@ -102,8 +102,8 @@ def simple(
 ) -> Params:
     """Crop a random region of a random aspect and mirror every other photo.
 
-    The region has ``crop_scale_min`` to 1 of the photo's area and an aspect of 3/4 to 4/3, log-uniform; one that does
-    not fit shrinks, its aspect kept.
+    The region has ``crop_scale_min`` to 1 of the photo's area and an aspect of 3/4 to 4/3,
+    log-uniform; one that does not fit shrinks, its aspect kept.
 
     Reference:
         Szegedy et al. 2015, https://arxiv.org/abs/1409.4842, section 6.
@@ -114,7 +114,10 @@ def simple(
 def standard(
     draws_BR: NDArray[np.float64], sizes_B2: NDArray[np.int64], cfg: Augment, view: View
 ) -> Params:
-    """Crop and mirror as ``simple``; rotate, shift, and change brightness, contrast and saturation."""
+    """Crop and mirror as ``simple``.
+
+    Rotate, shift, and change brightness, contrast and saturation.
+    """
     crop_B23 = _mirror(_random_crop(draws_BR, sizes_B2, cfg, view), draws_BR, view)
     affine_B23 = _compose(crop_B23, _rotate_and_shift(draws_BR, cfg, view))
     return Params(affine_B23, _colour(draws_BR, cfg))
@@ -183,9 +186,7 @@ def _axis_aligned(
     return affine_B23
 
 
-def _compose(
-    outer_B23: NDArray[np.float64], inner_B23: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _compose(outer_B23: NDArray[np.float64], inner_B23: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``outer(inner(x))``."""
     linear_B22 = outer_B23[:, :, :2] @ inner_B23[:, :, :2]
     moved_B2 = (outer_B23[:, :, :2] @ inner_B23[:, :, 2:])[:, :, 0] + outer_B23[:, :, 2]

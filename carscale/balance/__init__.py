@@ -1,11 +1,13 @@
 """Class counts to weights, sampling and losses.
 
-In: how many samples each class has. Out: how often each sample is drawn, what each class's loss weighs, a loss.
-To add a loss: one function in ``losses.py``, one line in ``LOSSES``, one word in ``config.Balance.loss``; a class weight
-likewise in ``weights.py``.
+In: how many samples each class has. Out: how often each sample is drawn, what each class's loss
+weighs, a loss.
+To add a loss: one function in ``losses.py``, one line in ``LOSSES``, one word in
+``config.Balance.loss``; a class weight likewise in ``weights.py``.
 
-Chosen: a loss returns one term and one weight a sample; the loop divides by the weight of the whole window, which every
-rank knows from the stream. Rejected: a mean on each rank: the mean of means is another loss (2.7081 against 2.7094).
+Chosen: a loss returns one term and one weight a sample; the loop divides by the weight of the whole
+window, which every rank knows from the stream. Rejected: a mean on each rank: the mean of means is
+another loss (2.7081 against 2.7094).
 """
 
 from __future__ import annotations

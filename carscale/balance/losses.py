@@ -67,8 +67,8 @@ def focal_terms(
         ValueError: ``gamma`` is negative.
 
     Reference:
-        Lin et al. 2017, https://arxiv.org/abs/1708.02002, eq. 5. Differs: with smoothing, the smoothed
-        cross-entropy is scaled.
+        Lin et al. 2017, https://arxiv.org/abs/1708.02002, eq. 5. Differs: with smoothing, the
+        smoothed cross-entropy is scaled.
 
     Example:
         >>> focal_terms(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 0]))
@@ -89,7 +89,10 @@ LOSSES: dict[str, Callable[..., Tensor]] = {"ce": cross_entropy_terms, "focal": 
 
 
 class Loss(torch.nn.Module):
-    """A loss with its class weights: terms and weights a sample, to be summed over a window by the loop."""
+    """A loss with its class weights.
+
+    Terms and weights a sample, to be summed over a window by the loop.
+    """
 
     weights_K: Tensor
 
@@ -97,10 +100,15 @@ class Loss(torch.nn.Module):
         super().__init__()
         self.cfg = cfg
         self.register_buffer("weights_K", torch.from_numpy(weights_K), persistent=False)
-        self._window_weights_K = weights_K.astype("float64")  # stays on the CPU: no wait for the GPU
+        self._window_weights_K = weights_K.astype(
+            "float64"
+        )  # stays on the CPU: no wait for the GPU
 
     def forward(self, logits_BK: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Return terms and weights, float32 ``[B]`` each; the loss is ``sum(terms * weights) / sum(weights)``."""
+        """Return terms and weights, float32 ``[B]`` each.
+
+        The loss is ``sum(terms * weights) / sum(weights)``.
+        """
         terms_B = LOSSES[self.cfg.loss](
             logits_BK,
             labels_B,

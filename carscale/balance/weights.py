@@ -89,13 +89,16 @@ def double_compensation(cfg: Balance) -> str | None:
     Example:
         >>> from carscale.config import Balance
         >>> double_compensation(Balance(sampling="balanced", class_weights="inverse"))
-        'rare classes are favoured twice: balance.sampling=balanced, balance.class_weights=inverse; ...'
+        'rare classes are favoured twice: balance.sampling=balanced, balance.class_weights=inverse;
+        ...'
     """
     means = [f"balance.sampling={cfg.sampling}"] if cfg.sampling != "natural" else []
     means += [f"balance.class_weights={cfg.class_weights}"] if cfg.class_weights != "none" else []
     if len(means) < 2:
         return None
-    means += [f"balance.loss=focal, gamma={cfg.gamma:g}"] if cfg.loss == "focal" and cfg.gamma else []
+    means += (
+        [f"balance.loss=focal, gamma={cfg.gamma:g}"] if cfg.loss == "focal" and cfg.gamma else []
+    )
     times = {2: "twice", 3: "three times"}[len(means)]
     return (
         f"rare classes are favoured {times}: {', '.join(means)}; "

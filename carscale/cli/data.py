@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Make, freeze, check and look at photos.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Make, freeze, check and look at photos.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -39,7 +41,8 @@ def freeze(
     fractions: Annotated[str, typer.Option(help="Of train, val, test.")] = "0.7,0.15,0.15",
     seed: Annotated[int, typer.Option(help="Another seed, another draw.")] = 0,
     group_by: Annotated[
-        str | None, typer.Option(help="Regular expression: photos with the same match stay together.")
+        str | None,
+        typer.Option(help="Regular expression: photos with the same match stay together."),
     ] = None,
     long_tail: Annotated[
         str | None, typer.Option(help="MOST:LEAST train photos of a class.")
@@ -47,7 +50,9 @@ def freeze(
     keep_splits: Annotated[
         bool, typer.Option("--keep-splits", help="The source holds train, val, test already.")
     ] = False,
-    link: Annotated[str, typer.Option(help="copy, or hard to share bytes with the source.")] = "copy",
+    link: Annotated[
+        str, typer.Option(help="copy, or hard to share bytes with the source.")
+    ] = "copy",
     force: Annotated[bool, typer.Option("--force", help="Replace a frozen folder at OUT.")] = False,
 ) -> None:
     """Freeze class folders into train, val and test, for good.
@@ -72,7 +77,8 @@ def freeze(
         progress.note(f"note: {line}")
     counts = frozen.card["counts"]
     progress.note(
-        f"{counts['classes']} classes: {counts['train']} train, {counts['val']} val, {counts['test']} test; "
+        f"{counts['classes']} classes: {counts['train']} train, {counts['val']} val, "
+        f"{counts['test']} test; "
         f"{counts['made_plain']} made plain, {counts['quarantined']} refused"
     )
     print(frozen.root)
@@ -136,9 +142,11 @@ def preview(
     num_draws: Annotated[int, typer.Option(help="Augmented views of each.")] = 8,
     image_px: Annotated[int, typer.Option(help="Side of a view.")] = 160,
     seed: Annotated[int, typer.Option(help="Of the choice and the draws.")] = 0,
-    model: Annotated[str, typer.Option(help="Whose fill and filter are used.")] = "tf_efficientnet_lite0",
+    model: Annotated[
+        str, typer.Option(help="Whose fill and filter are used.")
+    ] = "tf_efficientnet_lite0",
 ) -> None:
-    """Draw a grid of augmented photos: the plain view, then as the model would see them in training.
+    """Draw a grid: each photo plain, then as the model would see it in training.
 
     Example: carscale data preview data/demo --policy standard -o grid.png
     """
@@ -198,5 +206,7 @@ def _class_table(rows: list[dict[str, object]]) -> None:
     for name in ("train", "val", "test"):
         table.add_column(name, justify="right")
     for row in sorted(rows, key=lambda row: (-int(str(row["train"])), str(row["class"]))):
-        table.add_row(Text(str(row["class"])), *(str(row[name]) for name in ("train", "val", "test")))
+        table.add_row(
+            Text(str(row["class"])), *(str(row[name]) for name in ("train", "val", "test"))
+        )
     Console().print(table)

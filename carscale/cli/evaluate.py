@@ -12,13 +12,18 @@ import typer
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Settings to change here: data.root=..., loader....=...")
+        list[str] | None,
+        typer.Argument(help="Settings to change here: data.root=..., loader....=..."),
     ] = None,
-    split: Annotated[str, typer.Option(help="val, test or train; looks at test are written down.")] = "val",
-    probs: Annotated[bool, typer.Option("--probs", help="Keep all probabilities of each photo.")] = False,
+    split: Annotated[
+        str, typer.Option(help="val, test or train; looks at test are written down.")
+    ] = "val",
+    probs: Annotated[
+        bool, typer.Option("--probs", help="Keep all probabilities of each photo.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The metrics as JSON.")] = False,
 ) -> None:
-    """Predict every photo of a split once with the run's best weights; write predictions and metrics.
+    """Predict every photo of a split once with the run's best weights; write the metrics.
 
     Example: carscale evaluate runs/effnet_focal --split test
     """
@@ -28,11 +33,18 @@ def evaluate(
     if split not in ("train", "val", "test"):
         raise ConfigError(f"--split {split}: must be train, val or test")
     folder = runs.find_run(run)
-    allowed = ("data.root=", "data.verify=", "loader.", "train.precision=", "train.num_cpu_threads=")
+    allowed = (
+        "data.root=",
+        "data.verify=",
+        "loader.",
+        "train.precision=",
+        "train.num_cpu_threads=",
+    )
     wrong = [word for word in overrides or [] if not word.startswith(allowed)]
     if wrong:
         raise ConfigError(
-            f"command line: {wrong[0]!r} can't change in an evaluation; these can: {', '.join(allowed)}"
+            f"command line: {wrong[0]!r} can't change in an evaluation",
+            f"these can: {', '.join(allowed)}",
         )
     cfg = config.resolve(config.from_yaml(folder / "config.yaml"), overrides or [])
 

@@ -19,7 +19,7 @@ __all__ = ["name_photos"]
 
 
 def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[dict[str, Any]]:
-    """Return a row a photo: ``path``, ``top5`` (class and prob), ``error`` (``None`` when it could be read).
+    """Return a row a photo: its ``path``, ``top5`` (class and prob) and ``error`` or ``None``.
 
     Raises:
         DataError: A path that does not exist, or folders without a photo.
@@ -57,7 +57,9 @@ def _photo_paths(photos: list[Path]) -> list[Path]:
     paths: list[Path] = []
     for path in photos:
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.is_file() and images.is_photo_name(p.name))
+            found = sorted(
+                p for p in path.rglob("*") if p.is_file() and images.is_photo_name(p.name)
+            )
             if not found:
                 raise DataError(f"{path}: holds no photos")
             paths += found

@@ -17,7 +17,7 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
 ) -> None:
-    """Name the five likeliest classes of each photo; a file that can't be read gets a line that says so.
+    """Name the five likeliest classes of each photo; an unreadable file gets a line saying so.
 
     Example: carscale predict runs/effnet_focal photo1.jpg folder/
     """
@@ -47,7 +47,9 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
     """Print a line a photo: path, error, then class and probability five times."""
     writer = csv.writer(sys.stdout)
     numbers = range(1, 6)
-    writer.writerow(["path", "error", *(f"{what}{n}" for n in numbers for what in ("class", "prob"))])
+    writer.writerow(
+        ["path", "error", *(f"{what}{n}" for n in numbers for what in ("class", "prob"))]
+    )
     for row in rows:
         pairs = [value for top in row["top5"] for value in (top["class"], f"{top['prob']:.6f}")]
         writer.writerow([row["path"], row["error"] or "", *pairs])

@@ -14,7 +14,7 @@ def report(
         Path | None, typer.Option(help="Where the photos lie now; the run's data.root otherwise.")
     ] = None,
 ) -> None:
-    """Write the run's page: numbers, curves, short classes, confusions, worst mistakes; print its path.
+    """Write the run's page (numbers, curves, short classes, confusions, mistakes); print its path.
 
     Example: carscale report runs/effnet_focal
     """

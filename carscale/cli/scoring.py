@@ -10,7 +10,7 @@ from typing import Any
 from carscale import config, data, evaluate, loaders, models, runs, tables
 from carscale.errors import DataError, ModelError
 from carscale.types import CarClass, Predictions, Splits, View
-from carscale.world import World, open_world
+from carscale.world import open_world
 
 __all__ = ["evaluate_run", "held_out", "load_result"]
 
@@ -40,9 +40,7 @@ def evaluate_run(
             "view": asdict(view),
             "precision": cfg.train.precision,
         }
-        predictions = evaluate.predict(
-            model, loader, world, keep_probs=keep_probs, about=about
-        )
+        predictions = evaluate.predict(model, loader, world, keep_probs=keep_probs, about=about)
         return _write(folder, splits, predictions, split, command) if world.is_main else None
 
 
@@ -72,7 +70,10 @@ def load_result(
 
 
 def held_out(folder: Path, splits: Splits) -> list[dict[str, Any]]:
-    """Return rows a class over val and test together, as far as they are predicted: what the model never trained on."""
+    """Return rows a class over val and test together, as far as they are predicted.
+
+    What the model never trained on.
+    """
     paths = [folder / "predictions" / f"{name}.parquet" for name in ("val", "test")]
     parts = [tables.read_predictions(path) for path in paths if path.exists()]
     if not parts:

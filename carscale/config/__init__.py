@@ -1,12 +1,13 @@
 """Every knob on one page, and the way from text to a checked recipe.
 
-In: a recipe's defaults, ``config=file.yaml``, ``key=value``. Out: one frozen ``Recipe``, or one ``ConfigError`` that
-names all mistakes. No torch here, so a typo answers in a tenth of a second.
+In: a recipe's defaults, ``config=file.yaml``, ``key=value``. Out: one frozen ``Recipe``, or one
+``ConfigError`` that names all mistakes. No torch here, so a typo answers in a tenth of a second.
 
 To add a knob: one line in ``schema.py``; nothing else lists them.
 
-Chosen: pydantic models in Python, overrides as bare ``key=value``. Rejected: YAML with inheritance (nobody can tell
-what runs), argparse flags (two lists to keep alike), dataclasses (hand-written checks).
+Chosen: pydantic models in Python, overrides as bare ``key=value``. Rejected: YAML with inheritance
+(nobody can tell what runs), argparse flags (two lists to keep alike), dataclasses (hand-written
+checks).
 """
 
 from carscale.config.load import differences, from_yaml, parse, resolve, to_yaml

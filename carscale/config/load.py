@@ -13,13 +13,15 @@ from carscale.config.schema import Recipe
 from carscale.errors import CarscaleError, ConfigError
 
 COMMAND_LINE = "command line"
+NONE_IS_A_WORD = frozenset({"augment.policy", "balance.class_weights", "train.tracker"})
+"""Keys whose value may be the word ``none``; elsewhere it means nothing."""
 
 
 def parse(defaults: Recipe, argv: list[str] | None = None) -> Recipe:
     """Return the recipe that a script's command line asks for, or end the process.
 
-    ``--dry-run`` prints the resolved settings and exits 0; ``--help`` prints how to call. A mistake prints one
-    ``ConfigError`` and exits 2, before torch is imported.
+    ``--dry-run`` prints the resolved settings and exits 0; ``--help`` prints how to call. A mistake
+    prints one ``ConfigError`` and exits 2, before torch is imported.
 
     Args:
         defaults: What the recipe states.
@@ -53,7 +55,8 @@ def resolve(defaults: Recipe, overrides: list[str]) -> Recipe:
 
     Args:
         defaults: The lowest layer.
-        overrides: ``key=value`` words; ``config=`` names a YAML file of settings that lies under the other words.
+        overrides: ``key=value`` words; ``config=`` names a YAML file of settings that lies under
+            the other words.
 
     Raises:
         ConfigError: One error with every mistake: unknown key, wrong type, out of range, no ``=``.
@@ -67,7 +70,7 @@ def resolve(defaults: Recipe, overrides: list[str]) -> Recipe:
     problems: list[str] = []
     for path in (word[len("config=") :] for word in overrides if word.startswith("config=")):
         for key, value in _flatten(_read_yaml(path)):
-            _set(tree, key, value, path, sources, problems)
+            _set(tree, key, value, where=path, sources=sources, problems=problems)
     for word in overrides:
         if word.startswith("config="):
             continue
@@ -75,7 +78,7 @@ def resolve(defaults: Recipe, overrides: list[str]) -> Recipe:
         if not equals:
             problems.append(f"{COMMAND_LINE}: {word!r} is no setting; write key=value")
             continue
-        _set(tree, key, _as_value(text), COMMAND_LINE, sources, problems)
+        _set(tree, key, _as_value(text), where=COMMAND_LINE, sources=sources, problems=problems)
     cfg = _validate(tree, sources, problems)
     problems += [] if cfg is None else _across_sections(cfg)
     if cfg is None or problems:
@@ -123,8 +126,8 @@ def _across_sections(cfg: Recipe) -> list[str]:
     if samples >= 2:
         return []
     return [
-        f"train.accumulate_steps: {cfg.train.accumulate_steps} micro-steps leave under 2 samples each "
-        f"of loader.global_batch_size={cfg.loader.global_batch_size}"
+        f"train.accumulate_steps: {cfg.train.accumulate_steps} micro-steps leave under 2 samples "
+        f"each of loader.global_batch_size={cfg.loader.global_batch_size}"
     ]
 
 
@@ -137,7 +140,7 @@ def _read_yaml(path: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is no YAML: {error}") from error
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: holds no settings", "write lines such as 'optim:' and '  lr: 3e-4'")
+        raise ConfigError(f"{path}: holds no settings", "write lines such as: optim: {lr: 3e-4}")
     return tree
 
 
@@ -159,6 +162,7 @@ def _set(
     tree: dict[str, Any],
     key: str,
     value: object,
+    *,
     where: str,
     sources: dict[str, str],
     problems: list[str],
@@ -169,14 +173,9 @@ def _set(
     if not isinstance(branch, dict) or name not in branch or isinstance(branch[name], dict):
         problems.append(f"{where}: {_unknown_key(tree, key)}")
         return
-    literal_none = value is None and branch[name] is not None and _is_text(key)
-    branch[name] = "none" if literal_none else value
+    is_word = value is None and key in NONE_IS_A_WORD
+    branch[name] = "none" if is_word else value
     sources[key] = where
-
-
-def _is_text(key: str) -> bool:
-    """Tell whether a key takes words, of which ``none`` may be one (``augment.policy=none``)."""
-    return key in {"augment.policy", "balance.class_weights", "train.tracker"}
 
 
 def _unknown_key(tree: dict[str, Any], key: str) -> str:
@@ -192,9 +191,7 @@ def _unknown_key(tree: dict[str, Any], key: str) -> str:
     return f"unknown key {key!r}{hint}\n  keys beside it: {', '.join(names)}"
 
 
-def _validate(
-    tree: dict[str, Any], sources: dict[str, str], problems: list[str]
-) -> Recipe | None:
+def _validate(tree: dict[str, Any], sources: dict[str, str], problems: list[str]) -> Recipe | None:
     """Return the checked recipe, or add one problem a wrong value."""
     try:
         return Recipe.model_validate(tree)
@@ -214,5 +211,8 @@ def _usage(defaults: Recipe) -> str:
         "",
         f"Settings of {Path(sys.argv[0]).name} and their values:",
     ]
-    lines += [f"  {key}={'none' if value is None else value}" for key, value in _flatten(defaults.model_dump())]
+    lines += [
+        f"  {key}={'none' if value is None else value}"
+        for key, value in _flatten(defaults.model_dump())
+    ]
     return "\n".join(lines) + "\n"

@@ -30,7 +30,10 @@ class Data(Section):
     image_px: Annotated[int, Field(ge=16, le=2048)] = 224
     """Side of the model's input."""
     fit: Literal["crop", "pad", "squash"] = "pad"
-    """Plain view: cut the ends, pad the sides, or change the aspect. Cars are wide: ``crop`` loses their ends."""
+    """Plain view: cut the ends, pad the sides, or change the aspect. Cars are wide.
+
+    ``crop`` loses their ends.
+    """
     verify: Literal["fast", "full"] = "fast"
     """``fast`` re-hashes what a stat call says may have changed, ``full`` everything."""
 
@@ -48,7 +51,10 @@ class Loader(Section):
     prefetch: PositiveInt = 2
     """Batches decoded ahead."""
     on_unreadable: Literal["stop", "fill"] = "stop"
-    """A train photo that can't be read: end the run, or show a plain grey square, counted and named."""
+    """A train photo that can't be read.
+
+    End the run, or show a plain grey square, counted and named.
+    """
 
 
 class Augment(Section):
@@ -132,7 +138,10 @@ class Train(Section):
     checkpoint_every_steps: NonNegativeInt = 0
     """0 writes one at the end of each epoch."""
     num_cpu_threads: NonNegativeInt = 0
-    """Threads of one process's arithmetic; 0 takes its share of the cores. Part of the result, bit for bit."""
+    """Threads of one process's arithmetic.
+
+    0 takes its share of the cores. Part of the result, bit for bit.
+    """
     log_every_steps: PositiveInt = 10
     """Every step is logged; this is how often the numbers leave the device."""
     tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = "none"
@@ -159,4 +168,7 @@ class Recipe(Section):
     run: Run = Run()
     seed: NonNegativeInt = 0
     resume: Literal["auto", "never", "overwrite"] = "auto"
-    """``auto`` goes on with the folder's newest whole checkpoint, ``never`` wants a new folder, ``overwrite`` empties it."""
+    """``auto`` goes on with the folder's newest whole checkpoint, ``never`` wants a new folder.
+
+    ``overwrite`` empties it.
+    """

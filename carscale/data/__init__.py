@@ -1,7 +1,7 @@
 """Photos on disk: from class folders to frozen splits, and from those to ``Split``s.
 
-In: a folder of class folders. Out: ``train/ val/ test/`` with one flat level of class folders, a manifest, a class list, a
-card with the lock; then ``Splits`` for every other room.
+In: a folder of class folders. Out: ``train/ val/ test/`` with one flat level of class folders, a
+manifest, a class list, a card with the lock; then ``Splits`` for every other room.
 
 - ``names``: class and file names that no reader trips over, and what a class name tells.
 - ``scan``: a source folder's files and classes.
@@ -11,10 +11,11 @@ card with the lock; then ``Splits`` for every other room.
 - ``store``: read a frozen folder.
 - ``demo``: car pictures drawn from nothing.
 
-Chosen: class numbers are the order of folder names, so that HF ``imagefolder`` and torchvision give the same labels.
+Chosen: class numbers are the order of folder names, so that HF ``imagefolder`` and torchvision give
+the same labels.
 Rejected: ids from whichever classes a split happens to hold.
-Chosen: sizes, times and inodes in a cache of this machine tell what to hash again. Rejected: times in the lock (a copy
-would break it), hashing all at each start (a million photos take minutes).
+Chosen: sizes, times and inodes in a cache of this machine tell what to hash again. Rejected: times
+in the lock (a copy would break it), hashing all at each start (a million photos take minutes).
 """
 
 from __future__ import annotations

@@ -24,8 +24,10 @@ AHEAD = 256
 """Files in flight; bounds memory."""
 
 GIVEN_SPLITS = {
-    "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2,
-}  # fmt: skip
+    **dict.fromkeys(("train", "training"), rules.TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), rules.VAL),
+    **dict.fromkeys(("test", "testing"), rules.TEST),
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class FreezeRule:
     Attributes:
         fractions: Of train, val and test; sum to 1.
         seed: Of the draw.
-        group_by: A regular expression searched in a photo's relative path; photos with the same match (its first group
-            if it has one) stay in one split.
+        group_by: A regular expression searched in a photo's relative path; photos with the same
+            match (its first group if it has one) stay in one split.
         long_tail: Most and least train photos of a class; train is cut to that.
         keep_splits: Take train, val and test from the source's top folders.
         link: ``copy``, or ``hard`` to share bytes with the source where they are kept.
@@ -79,8 +81,9 @@ def freeze(
 ) -> Frozen:
     """Freeze class folders into train, val and test.
 
-    Every file is decoded once, fully. Odd ones are made plain, broken ones go to ``quarantine.jsonl``. The folder
-    appears whole or not at all; the same input and rule give the same bytes.
+    Every file is decoded once, fully. Odd ones are made plain, broken ones go to
+    ``quarantine.jsonl``. The folder appears whole or not at all; the same input and rule give the
+    same bytes.
 
     Args:
         source: Class folders; a class is any path below it.
@@ -118,7 +121,15 @@ def freeze(
             "long_tail": rule.long_tail and list(rule.long_tail),
             "keep_splits": rule.keep_splits,
         }
-        frozen = lay_out(samples, splits_N, found, beside, source.name, rule.seed, settings)
+        frozen = lay_out(
+            samples,
+            splits_N,
+            found,
+            beside,
+            source_name=source.resolve().name,
+            seed=rule.seed,
+            rule=settings,
+        )
         shutil.rmtree(beside / "staged")
         _publish(beside, out)
     except OSError as error:
@@ -164,7 +175,8 @@ def _scan_given(source: Path) -> Scan:
     tops = [path for path in sorted(source.iterdir()) if path.name.lower() in GIVEN_SPLITS]
     if not any(GIVEN_SPLITS[path.name.lower()] == rules.TRAIN for path in tops):
         raise DataError(
-            f"{source}: --keep-splits wants a folder train", "without it: carscale data freeze draws the splits"
+            f"{source}: --keep-splits wants a folder train",
+            "without it: carscale data freeze draws the splits",
         )
     whole = Scan()
     for top in tops:
@@ -180,7 +192,10 @@ def _scan_given(source: Path) -> Scan:
 def _decode_all(
     files: list[SourceFile], staged: Path, link: str, advance: Callable[[int], None]
 ) -> tuple[list[Sample], list[tuple[str, str]]]:
-    """Decode every file and put its frozen bytes aside; return samples and refused files, in order."""
+    """Decode every file and put its frozen bytes aside.
+
+    Return samples and refused files, in order.
+    """
     samples: list[Sample] = []
     refused: list[tuple[str, str]] = []
     for part in range(0, len(files), 1000):
@@ -268,13 +283,13 @@ def _assigned(samples: list[Sample], rule: FreezeRule) -> list[int]:
     groups_N = rules.components(links)
     if rule.keep_splits:
         given = [GIVEN_SPLITS[name.split("/")[0].lower()] for name in names_N]
-        best = {group: 0 for group in groups_N}
-        for group, split in zip(groups_N, given, strict=True):  # a photo in train and test counts as test
+        best = dict.fromkeys(groups_N, 0)
+        for group, split in zip(
+            groups_N, given, strict=True
+        ):  # a photo in train and test counts as test
             best[group] = max(best[group], split)
         return [best[group] for group in groups_N]
-    splits_N = rules.assign(
-        labels_N, groups_N, names_N, fractions=rule.fractions, seed=rule.seed
-    )
+    splits_N = rules.assign(labels_N, groups_N, names_N, fractions=rule.fractions, seed=rule.seed)
     if rule.long_tail is None:
         return splits_N
     return rules.cut_long_tail(

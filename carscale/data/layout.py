@@ -53,6 +53,7 @@ def lay_out(
     splits_N: list[int],
     found: Scan,
     folder: Path,
+    *,
     source_name: str,
     seed: int,
     rule: dict[str, Any],
@@ -82,7 +83,7 @@ def lay_out(
         runs.write_atomic(folder / name, content)
     hashes = {name: split_hash(row for row in rows if row["split"] == name) for name in SPLITS}
     notes = _notes(rows, found)
-    card = {
+    card: dict[str, Any] = {
         "format": FORMAT,
         "source": _text(source_name),
         "seed": seed,
@@ -105,7 +106,10 @@ def lay_out(
 
 
 def split_hash(rows: Iterable[dict[str, Any]]) -> str:
-    """Return a hash of which bytes a split holds under which class, whatever the files are called."""
+    """Return a hash of which bytes a split holds under which class.
+
+    Whatever the files are called.
+    """
     lines = sorted(f"{row['sha256']} {row['class']}\n" for row in rows)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -121,7 +125,11 @@ def _rows(
     """Return the manifest's rows, ordered by split, class and name; ids are their numbers."""
     order = sorted(
         range(len(samples)),
-        key=lambda n: (splits_N[n], class_folders[samples[n].file.class_name], samples[n].file.relative),
+        key=lambda n: (
+            splits_N[n],
+            class_folders[samples[n].file.class_name],
+            samples[n].file.relative,
+        ),
     )
     taken: set[str] = set()
     seen: Counter[str] = Counter()
@@ -156,12 +164,18 @@ def _rows(
 
 
 def _free_name(folder: str, sample: Sample, taken: set[str]) -> str:
-    """Return a path for a photo: its own name with the suffix of what it is, numbered where two would meet."""
+    """Return a path for a photo: its own name with the suffix of what it is.
+
+    Numbered where two would meet.
+    """
     name = PurePosixPath(sample.file.relative).name
     stem, dot, suffix = name.rpartition(".")
     if not dot or f".{suffix.lower()}" not in TRUE_SUFFIXES[sample.photo.suffix]:
         stem, suffix = (stem if dot and stem else name), sample.photo.suffix[1:]
-    stem = stem.encode("utf-8", "surrogateescape")[:MAX_STEM_BYTES].decode("utf-8", "ignore") or "photo"
+    stem = (
+        stem.encode("utf-8", "surrogateescape")[:MAX_STEM_BYTES].decode("utf-8", "ignore")
+        or "photo"
+    )
     path = f"{folder}/{safe_name(f'{stem}.{suffix}')}"
     number = 1
     while path.casefold() in taken:
@@ -206,16 +220,24 @@ def _warnings(notes: dict[str, Any], found: Scan, num_classes: int) -> list[str]
     """Return the notes in words."""
     lines = []
     if found.refused:
-        lines.append(f"{len(found.refused)} files in quarantine.jsonl: {_some(f'{p} ({r})' for p, r in found.refused)}")
+        lines.append(
+            f"{len(found.refused)} files in quarantine.jsonl: "
+            + _some(f"{path} ({reason})" for path, reason in found.refused)
+        )
     if notes["empty_classes"]:
         lines.append(f"folders without a photo: {_some(notes['empty_classes'])}")
     if notes["classes_of_one_photo"]:
         lines.append(f"classes of one photo, in train only: {_some(notes['classes_of_one_photo'])}")
     if notes["num_exact_duplicates"]:
-        lines.append(f"{notes['num_exact_duplicates']} exact duplicates, kept in one split with their twin")
+        lines.append(
+            f"{notes['num_exact_duplicates']} exact duplicates, kept in one split with their twin"
+        )
     torn = notes["identical_photos_in_two_classes"]
     if torn:
-        lines.append(f"{len(torn)} photos lie in two classes, one must be wrong: {_some(' = '.join(g) for g in torn)}")
+        lines.append(
+            f"{len(torn)} photos lie in two classes, one must be wrong: "
+            + _some(" = ".join(group) for group in torn)
+        )
     if num_classes == 1:
         lines.append("only one class: there is nothing to tell apart")
     return lines
@@ -229,7 +251,7 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _text(name: str) -> str:
-    """Return a name as valid Unicode: bytes that are no UTF-8 become ``\\xNN``."""
+    """Return a name as valid Unicode: other bytes become hex escapes."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +32,8 @@ def verify(root: Path, *, mode: str = "fast") -> int:
 
     Args:
         root: The folder.
-        mode: ``fast`` hashes the photos whose size, times or inode differ from what this machine saw last; ``full``
-            hashes all.
+        mode: ``fast`` hashes the photos whose size, times or inode differ from what this machine
+            saw last; ``full`` hashes all.
 
     Returns:
         How many photos were hashed.
@@ -105,7 +105,9 @@ def _stat_files(root: Path) -> dict[str, tuple[int, int, int, int]]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(Path(entry.path))
-            elif not entry.name.startswith("."):  # readers pass over hidden files, such as a desktop's
+            elif not entry.name.startswith(
+                "."
+            ):  # readers pass over hidden files, such as a desktop's
                 stat = entry.stat()
                 path = os.path.relpath(entry.path, root).replace(os.sep, "/")
                 found[path] = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
@@ -124,14 +126,17 @@ def _changed(
 ) -> list[str]:
     """Hash photos and return those whose bytes changed."""
     rows = list(suspects)
-    check: Callable[[int], bool] = lambda row: _hash_or_none(root / paths[row]) == hashes[row]
+
+    def is_same(row: int) -> bool:
+        return _hash_or_none(root / paths[row]) == hashes[row]
+
     changed = []
     with (
         ThreadPoolExecutor(len(os.sched_getaffinity(0)), "carscale-hash") as pool,
         bar("check photos", len(rows), show=len(rows) >= SLOW_COUNT, unit="photos") as advance,
     ):
-        for row, is_same in zip(rows, pool.map(check, rows), strict=True):
-            changed += [] if is_same else [paths[row]]
+        for row, same in zip(rows, pool.map(is_same, rows), strict=True):
+            changed += [] if same else [paths[row]]
             advance()
     return changed
 

@@ -14,7 +14,9 @@ UNSAFE = re.compile(r'[%/\\*?\[\]:"<>|\x00-\x1f\x7f\ud800-\udfff]')
 """What a glob, a URL, another file system or a Parquet string takes for something else."""
 
 SPLIT_WORD = re.compile(
-    r"(?<![^-._ 0-9])(train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?![^-._ 0-9])"
+    r"(?<![^-._ 0-9])"
+    r"(train|training|validation|valid|dev|val|test|testing|eval|evaluation)"
+    r"(?![^-._ 0-9])"
 )
 """Words that make HF ``datasets`` put a folder into a split, as its patterns find them."""
 
@@ -22,11 +24,13 @@ MAX_NAME_BYTES = 200
 """File systems allow 255; a suffix has to fit."""
 
 TWO_WORD_MAKES = (
-    "AM General|Alfa Romeo|Aston Martin|Great Wall|Land Rover|Range Rover|Rolls Royce|Mercedes Benz|Lynk Co"
+    "AM General|Alfa Romeo|Aston Martin|Great Wall|Land Rover|Range Rover|Rolls Royce|"
+    "Mercedes Benz|Lynk Co"
 )
 BODIES = (
-    "Sedan|SUV|Coupe|Convertible|Hatchback|Wagon|Minivan|Van|Crew Cab|Regular Cab|Extended Cab|Club Cab|Quad Cab|"
-    "SuperCab|SuperCrew|Cab|Pickup|Roadster|Cabriolet|Spyder|Estate|Fastback|Limousine|MPV|Crossover"
+    "Sedan|SUV|Coupe|Convertible|Hatchback|Wagon|Minivan|Van|Crew Cab|Regular Cab|Extended Cab|"
+    "Club Cab|Quad Cab|SuperCab|SuperCrew|Cab|Pickup|Roadster|Cabriolet|Spyder|Estate|Fastback|"
+    "Limousine|MPV|Crossover"
 )
 MAKE = re.compile(rf"(?:{TWO_WORD_MAKES.replace(' ', '[ -]')})\b|\S+", re.IGNORECASE)
 BODY = re.compile(rf"\b(?:{BODIES})\b", re.IGNORECASE)
@@ -34,10 +38,11 @@ YEAR = re.compile(r"\b(?:19[2-9]\d|20[0-4]\d)\b")
 
 
 def safe_name(name: str) -> str:
-    """Return a folder or file name that every reader takes for just a name; ``unquote`` reverses it.
+    """Return a name that every reader takes for just a name; ``urllib``'s ``unquote`` reverses it.
 
-    Percent-encoded: ``/``, what a glob or Windows reads as more than a letter, a leading ``.`` or ``_``, a trailing
-    ``.`` or blank, and the last letter of a word that HF ``datasets`` takes for a split.
+    Percent-encoded: ``/``, what a glob or Windows reads as more than a letter, a leading ``.`` or
+    ``_``, a trailing ``.`` or blank, and the last letter of a word that HF ``datasets`` takes for a
+    split.
 
     Example:
         >>> safe_name("audi/a4"), safe_name("ford_test"), safe_name("dev-car"), safe_name("_x.")
@@ -55,7 +60,7 @@ def safe_name(name: str) -> str:
 
 
 def unique_folders(names: Iterable[str]) -> dict[str, str]:
-    """Return a folder for each class name; folders differ even where case and accents' spelling do not count.
+    """Return a folder for each class name; they differ even where case does not count.
 
     Example:
         >>> unique_folders(["Audi", "audi"])

@@ -11,7 +11,9 @@ from carscale.errors import DataError
 __all__ = ["Scan", "SourceFile", "scan"]
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "truth.json"})
-SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
+SPLIT_NAMES = frozenset(
+    {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Scan:
 def scan(root: Path) -> Scan:
     """Find the files below a folder; the class of a file is the path of its folder.
 
-    Hidden files and folders are passed over. Links are followed; one that leads back to a folder above is refused.
+    Hidden files and folders are passed over. Links are followed; one that leads back to a folder
+    above is refused.
 
     Raises:
         DataError: No such folder, no file below it, or it is split in train and test already.
@@ -53,7 +56,8 @@ def scan(root: Path) -> Scan:
     if not found.files:
         raise DataError(
             f"{root}: holds no photos in class folders",
-            "put each class's photos in a folder of its name, or try: carscale data demo data/demo-raw",
+            "put each class's photos in a folder of its name",
+            "or try: carscale data demo data/demo-raw",
         )
     tops = {file.relative.split("/")[0].lower() for file in found.files}
     if len(tops) > 1 and tops <= SPLIT_NAMES:

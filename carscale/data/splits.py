@@ -21,8 +21,8 @@ def components(links: Sequence[Sequence[str]]) -> list[int]:
     """Return, for each sample, the number of the group it must stay with.
 
     Args:
-        links: Names a sample shares with others (its group, its hash); samples with a name in common stay together,
-            through others too.
+        links: Names a sample shares with others (its group, its hash); samples with a name in
+            common stay together, through others too.
 
     Returns:
         A group number each: the position of the group's first sample.
@@ -53,12 +53,12 @@ def targets(
 ) -> list[int]:
     """Return how many of a class's samples each split should get: largest remainders.
 
-    With three or more samples each split that wants any gets one; train always does. ``order`` settles ties; it
-    alternates over classes, so that val and test come out alike.
+    With three or more samples each split that wants any gets one; train always does. ``order``
+    settles ties; it alternates over classes, so that val and test come out alike.
 
     Example:
-        >>> targets(40, (0.7, 0.15, 0.15)), targets(3, (0.7, 0.15, 0.15)), targets(1, (0.7, 0.15, 0.15))
-        ([28, 6, 6], [1, 1, 1], [1, 0, 0])
+        >>> targets(40, (0.7, 0.15, 0.15)), targets(3, (0.7, 0.15, 0.15)), targets(1, (0.7, 0.15,
+        0.15)) ([28, 6, 6], [1, 1, 1], [1, 0, 0])
     """
     exact = [count * fraction for fraction in fractions]
     whole = [int(value + 1e-9) for value in exact]
@@ -92,7 +92,9 @@ def assign(
     """
     labels = np.asarray(labels_N)
     want = {
-        int(k): targets(int(n), fractions, order=(TRAIN, VAL, TEST) if k % 2 else (TRAIN, TEST, VAL))
+        int(k): targets(
+            int(n), fractions, order=(TRAIN, VAL, TEST) if k % 2 else (TRAIN, TEST, VAL)
+        )
         for k, n in zip(*np.unique(labels, return_counts=True), strict=True)
     }
     members: dict[int, list[int]] = defaultdict(list)
@@ -113,9 +115,9 @@ def assign(
 
 
 def long_tail_sizes(counts_K: Sequence[int], most: int, least: int) -> list[int]:
-    """Return train sizes that fall exponentially from ``most`` to ``least``, never above what there is.
+    """Return train sizes that fall exponentially from ``most`` to ``least``.
 
-    The class with the most samples is the head.
+    None is above what there is; the class with the most samples is the head.
 
     Reference:
         Cui et al. 2019, https://arxiv.org/abs/1901.05555, section 5.1 (long-tailed CIFAR).
@@ -139,7 +141,10 @@ def cut_long_tail(
     most_and_least: tuple[int, int],
     seed: int,
 ) -> list[int]:
-    """Return splits with train cut to a long tail; what is cut goes half to val, half to test, groups whole."""
+    """Return splits with train cut to a long tail.
+
+    What is cut goes half to val, half to test, groups whole.
+    """
     num_classes = max(labels_N) + 1
     in_train = [row for row, split in enumerate(splits_N) if split == TRAIN]
     counts_K = np.bincount([labels_N[row] for row in in_train], minlength=num_classes).tolist()
@@ -149,7 +154,9 @@ def cut_long_tail(
         members[groups_N[row]].append(row)
     result = list(splits_N)
     moved_K2 = np.zeros((num_classes, 2), dtype=int)
-    for group in sorted(members, key=lambda group: _draw(seed, names_N[members[group][0]] + "/tail")):
+    for group in sorted(
+        members, key=lambda group: _draw(seed, names_N[members[group][0]] + "/tail")
+    ):
         held = {labels_N[row] for row in members[group]}
         label, size = next(iter(held)), len(members[group])
         if len(held) > 1 or spare_K[label] < size:
@@ -174,7 +181,9 @@ def _fill_train(
     order: list[int],
 ) -> None:
     """Move the smallest group of a class to train where train has none of it."""
-    trained = {labels_N[row] for group in order if split_of[group] == TRAIN for row in members[group]}
+    trained = {
+        labels_N[row] for group in order if split_of[group] == TRAIN for row in members[group]
+    }
     for group in reversed(order):
         held = {labels_N[row] for row in members[group]}
         if not held <= trained:

@@ -1,13 +1,17 @@
 """Predict once, exactly; then numbers from the table.
 
-In: a model, a plain loader, the world; or a ``Predictions`` table. Out: ``Predictions``, metrics with intervals.
+In: a model, a plain loader, the world; or a ``Predictions`` table. Out: ``Predictions``, metrics
+with intervals.
 
-- ``prediction``: whole batches dealt to ranks, no collective inside the loop, one gather, every id exactly once.
+- ``prediction``: whole batches dealt to ranks, no collective inside the loop, one gather, every id
+  exactly once.
 - ``metrics``: pure functions of integer counts and arrays; numpy only.
 
-Chosen: the batch a sample is predicted in depends on ``loader.eval_batch_size`` alone, so 1, 2 and 3 processes write the
-same bytes. Rejected: padding to equal lengths (counts photos twice), metrics averaged over ranks (another number).
-Chosen: intervals from a bootstrap that keeps each class's size, since a frozen split's class sizes are fixed.
+Chosen: the batch a sample is predicted in depends on ``loader.eval_batch_size`` alone, so 1, 2 and
+3 processes write the same bytes. Rejected: padding to equal lengths (counts photos twice), metrics
+averaged over ranks (another number).
+Chosen: intervals from a bootstrap that keeps each class's size, since a frozen split's class sizes
+are fixed.
 """
 
 from __future__ import annotations

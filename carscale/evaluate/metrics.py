@@ -28,7 +28,8 @@ MAX_DRAWS = 200_000_000
 """Bootstrap replicates times samples: beyond a million samples fewer replicates do."""
 
 SHORT_RULE = (
-    "A class is short when the upper end of its recall's 95 % interval lies below the mean recall of all classes."
+    "A class is short when the upper end of its recall's 95 % interval lies below "
+    "the mean recall of all classes."
 )
 
 
@@ -48,7 +49,7 @@ def confusion_matrix(
 def calibration_error(
     confidence_N: NDArray[np.float32], is_right_N: NDArray[np.bool_], num_bins: int = NUM_BINS
 ) -> float:
-    """Return the expected calibration error: how far confidence lies from accuracy, over bins of equal width.
+    """Return the expected calibration error: how far confidence lies from accuracy, bin by bin.
 
     Args:
         confidence_N: Probability of the predicted class, in [0, 1].
@@ -83,7 +84,7 @@ def per_class(
     classes: tuple[CarClass, ...],
     train_counts_K: NDArray[np.int64] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return one row a class: support, precision, recall and F1 with Jeffreys intervals, and whether it is short.
+    """Return one row a class: support, precision, recall, F1 with intervals, and if it is short.
 
     A number that does not exist (recall without photos, precision without predictions) is ``None``.
     """
@@ -132,7 +133,8 @@ def summary(
         seed: Of the bootstrap.
 
     Returns:
-        Values with 95 % intervals (bootstrap inside each class), rows a class, and the classes without photos.
+        Values with 95 % intervals (bootstrap inside each class), rows a class, and the classes
+        without photos.
     """
     values = scores(predictions, len(classes))
     intervals = _bootstrap(predictions, len(classes), seed)

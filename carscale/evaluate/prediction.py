@@ -93,7 +93,10 @@ def predict(
 def _rows(
     logits_BK: Tensor, labels_B: Tensor, ids_B: Tensor, *, keep_probs: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return a batch's integers (id, label, top classes) and floats (loss, p(label), margin, top p, all p)."""
+    """Return a batch's integers (id, label, top classes) and floats (loss, p(label), margin.
+
+    Top p, all p).
+    """
     log_probs_BK = torch.log_softmax(logits_BK.float(), dim=-1)
     probs_BK = log_probs_BK.exp()
     top_prob_BT, top_BT = probs_BK.topk(min(NUM_TOP, probs_BK.shape[1]), dim=-1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,8 @@ __all__ = [
 
 ORIENTATION = 0x0112  # EXIF tag
 PHOTO_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif .heic .ppm .pgm .jp2 .tga .ico".split()
+    f".{kind}"
+    for kind in "jpg jpeg jpe jfif png webp bmp gif tif tiff avif ppm pgm jp2 tga ico".split()  # noqa: SIM905
 )
 LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "JPEG2000"})
 
@@ -67,7 +68,10 @@ def is_photo_name(name: str) -> bool:
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Silence warnings about odd metadata while many files are read; put it around the pool, not in a thread."""
+    """Silence warnings about odd metadata while many files are read.
+
+    Put it around the pool, not in a thread.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -76,12 +80,15 @@ def quiet_decoders() -> Iterator[None]:
 def read_photo(data: bytes) -> Photo:
     """Decode a file's bytes fully and strictly, and make plain what would trip a reader.
 
-    Kept byte for byte: 8-bit grey or YCbCr JPEG and 8-bit grey or RGB PNG, upright, without alpha or animation.
-    All else becomes that: EXIF orientation is applied, CMYK, 16-bit, palette and alpha (on white) become RGB, an
-    animation its first frame; lossy formats become JPEG of quality 95 without chroma subsampling, others PNG.
+    Kept byte for byte: 8-bit grey or YCbCr JPEG and 8-bit grey or RGB PNG, upright, without alpha
+    or animation.
+    All else becomes that: EXIF orientation is applied, CMYK, 16-bit, palette and alpha (on white)
+    become RGB, an animation its first frame; lossy formats become JPEG of quality 95 without chroma
+    subsampling, others PNG.
 
     Raises:
-        BadPhotoError: The bytes are empty, no picture, cut short, or too large (over 178 megapixels).
+        BadPhotoError: The bytes are empty, no picture, cut short, or too large (over 178
+            megapixels).
     """
     if not data:
         raise BadPhotoError("empty file")
@@ -99,7 +106,9 @@ def read_photo(data: bytes) -> Photo:
         raise
     except MemoryError:
         raise
-    except Exception as error:  # hostile bytes raise anything: struct.error, IndexError, SyntaxError
+    except (
+        Exception
+    ) as error:  # hostile bytes raise anything: struct.error, IndexError, SyntaxError
         raise BadPhotoError(_reason(error)) from error
 
 
@@ -130,7 +139,7 @@ def thumbnail(path: Path, max_px: int) -> bytes:
 
 def _reason(error: Exception) -> str:
     """Return one line that says why a file is refused."""
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "no image"
     text = " ".join(str(error).split()) or type(error).__name__
     return f"can't be decoded: {text[:160]}"
@@ -145,9 +154,7 @@ def _orientation(image: Image.Image) -> tuple[int, bool]:
     return (value, True) if value in range(1, 9) else (1, value in (None, 0))
 
 
-def _why_not_plain(
-    image: Image.Image, data: bytes, orientation: int, exif_is_whole: bool
-) -> str:
+def _why_not_plain(image: Image.Image, data: bytes, orientation: int, exif_is_whole: bool) -> str:
     """Say from the header what would trip a reader; empty when nothing would."""
     if not exif_is_whole:
         return "broken EXIF"
@@ -167,7 +174,7 @@ def _why_not_plain(
 
 
 def _strict_decode(image: Image.Image, data: bytes) -> str:
-    """Decode every pixel; return why the strict JPEG reader objects where the lenient one does not."""
+    """Decode every pixel; return why the strict reader objects where the lenient one does not."""
     if image.format == "PNG":
         image.load()
         return ""

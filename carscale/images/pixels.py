@@ -40,7 +40,8 @@ def decode_scaled(data: bytes, *, denominator: int) -> NDArray[np.uint8]:
 
     Args:
         data: Bytes of an upright 8-bit JPEG or PNG.
-        denominator: 1, 2, 4 or 8. A JPEG comes out ``ceil(size / denominator)`` px, cheaper; a PNG always whole.
+        denominator: 1, 2, 4 or 8. A JPEG comes out ``ceil(size / denominator)`` px, cheaper; a PNG
+            always whole.
 
     Raises:
         ValueError: The bytes are no whole JPEG or PNG.
@@ -81,7 +82,9 @@ def resize_box(
     """
     left, top = int(box[0]), int(box[1])
     right, bottom = int(np.ceil(box[2])), int(np.ceil(box[3]))
-    pad = 3 * max(1, int(np.ceil((box[2] - box[0]) / width)), int(np.ceil((box[3] - box[1]) / height)))
+    pad = 3 * max(
+        1, int(np.ceil((box[2] - box[0]) / width)), int(np.ceil((box[3] - box[1]) / height))
+    )
     x0, y0 = max(0, left - pad), max(0, top - pad)  # what the filter can reach, no more
     near = np.ascontiguousarray(pixels_HWC[y0 : bottom + pad, x0 : right + pad])
     inner = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
@@ -108,7 +111,7 @@ def warp(
     """
     matrix = affine_23.astype(np.float64)
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5  # OpenCV puts pixel centres at whole numbers
-    return cv2.warpAffine(
+    warped: NDArray[Any] = cv2.warpAffine(
         pixels_HWC,
         matrix,
         (side_px, side_px),
@@ -116,10 +119,12 @@ def warp(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=fill,
     )
+    return warped.astype(np.uint8, copy=False)
 
 
 def change_colour(
     pixels_HWC: NDArray[np.uint8], matrix_34: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
     """Return ``matrix[:, :3] @ rgb + matrix[:, 3]``, rounded and clipped to 0..255."""
-    return cv2.transform(pixels_HWC, matrix_34)
+    changed: NDArray[Any] = cv2.transform(pixels_HWC, matrix_34)
+    return changed.astype(np.uint8, copy=False)

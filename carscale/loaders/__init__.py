@@ -1,19 +1,21 @@
 """The order of samples as a function, and backends that render it.
 
-In: a split, a policy or a view, the world. Out: uint8 ``Batch``es with ids, on the run's device. The training loader's
-state is one integer, the step.
+In: a split, a policy or a view, the world. Out: uint8 ``Batch``es with ids, on the run's device.
+The training loader's state is one integer, the step.
 
 - ``stream``: position -> sample; step -> positions of a rank and micro-step.
 - ``rendering``: one photo's bytes and parameters -> uint8 pixels, on the CPU.
 - ``torch_backend``: a thread pool that renders ahead.
 
-To add a backend: a module with ``training`` and ``plain`` of the same signature, a line in ``BACKENDS``, a word in
-``config.Loader.backend``.
+To add a backend: a module with ``training`` and ``plain`` of the same signature, a line in
+``BACKENDS``, a word in ``config.Loader.backend``.
 
-Chosen: threads; decoding and resizing release the GIL, and nothing is pickled. Rejected: ``DataLoader`` workers: their
-batches cross a pipe, start-up takes seconds a worker, and order, weights and resume would live in a sampler.
-Chosen: a photo that can't be read ends the run (``loader.on_unreadable=stop``), since frozen photos were all decoded
-once; ``fill`` shows a plain square instead, counted and named, for those who would rather lose a sample than a night.
+Chosen: threads; decoding and resizing release the GIL, and nothing is pickled. Rejected:
+``DataLoader`` workers: their batches cross a pipe, start-up takes seconds a worker, and order,
+weights and resume would live in a sampler.
+Chosen: a photo that can't be read ends the run (``loader.on_unreadable=stop``), since frozen photos
+were all decoded once; ``fill`` shows a plain square instead, counted and named, for those who would
+rather lose a sample than a night.
 """
 
 from __future__ import annotations

@@ -70,5 +70,8 @@ def training(
 
 
 def plain(cfg: config.Loader, split: Split, view: View, world: World) -> Loader:
-    """Return the evaluation loader of this rank: whole batches of ``eval_batch_size``, dealt to ranks in turn."""
+    """Return the evaluation loader of this rank.
+
+    Whole batches of ``eval_batch_size``, dealt to ranks in turn.
+    """
     return BACKENDS[resolve_backend(cfg)].plain(cfg, split, view, world)

@@ -1,8 +1,8 @@
 """One photo's bytes and parameters to uint8 pixels, on the CPU.
 
-The affine maps output to source in continuous pixels. Without rotation, where the photo covers whole output pixels, one
-antialiased resize of a region does it; else the region is decoded, shrunk antialiased to about the output's scale, and
-warped once. Axes: H height, W width, C channels.
+The affine maps output to source in continuous pixels. Without rotation, where the photo covers
+whole output pixels, one antialiased resize of a region does it; else the region is decoded, shrunk
+antialiased to about the output's scale, and warped once. Axes: H height, W width, C channels.
 """
 
 from __future__ import annotations
@@ -100,7 +100,10 @@ def _resized(
 def _covered(
     scale: float, offset: float, length: int, side_px: int
 ) -> tuple[int, int, float, float] | None:
-    """Return the output pixels that the photo covers along one axis, and their source; ``None`` when not whole ones."""
+    """Return the output pixels that the photo covers along one axis, and their source.
+
+    ``None`` when not whole ones.
+    """
     first, last = max(0.0, -offset / scale), min(float(side_px), (length - offset) / scale)
     start, stop = round(first), round(last)
     if stop <= start or abs(first - start) > WHOLE_PX or abs(last - stop) > WHOLE_PX:
@@ -110,9 +113,7 @@ def _covered(
     return start, stop, begin, end
 
 
-def _warped(
-    whole: NDArray[np.uint8], affine_23: NDArray[Any], view: View
-) -> NDArray[np.uint8]:
+def _warped(whole: NDArray[np.uint8], affine_23: NDArray[Any], view: View) -> NDArray[np.uint8]:
     """Crop to what the square sees, shrink it antialiased, warp once."""
     height, width = whole.shape[:2]
     side = view.image_px
@@ -125,9 +126,7 @@ def _warped(
     small_w = max(1, int(np.ceil((x1 - x0) / scale_2[0])))
     small_h = max(1, int(np.ceil((y1 - y0) / scale_2[1])))
     if (small_w, small_h) != (x1 - x0, y1 - y0):
-        region = images.resize_box(
-            region, (0, 0, x1 - x0, y1 - y0), width=small_w, height=small_h
-        )
+        region = images.resize_box(region, (0, 0, x1 - x0, y1 - y0), width=small_w, height=small_h)
     to_region = affine_23.copy()
     to_region[:, 2] -= low
     to_region *= np.array([small_w / (x1 - x0), small_h / (y1 - y0)])[:, None]

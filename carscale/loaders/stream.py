@@ -24,7 +24,8 @@ BLOCK = 4096
 class Stream:
     """Which sample stands at a position; a pure function of the seed.
 
-    Uniform: epochs one after another, each a permutation. Weighted: independent draws with replacement.
+    Uniform: epochs one after another, each a permutation. Weighted: independent draws with
+    replacement.
 
     Args:
         num_samples: N, ``>= 1``.
@@ -33,8 +34,8 @@ class Stream:
 
     Example:
         >>> stream = Stream(3, seed=0)
-        >>> sorted(stream.rows(0, 3).tolist()), bool((stream.rows(2, 9)[1:] == stream.rows(3, 9)).all())
-        ([0, 1, 2], True)
+        >>> sorted(stream.rows(0, 3).tolist()), bool((stream.rows(2, 9)[1:] == stream.rows(3,
+        9)).all()) ([0, 1, 2], True)
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Stream:
         return rows[start : start + last - first]
 
     @cached_property
-    def _cumulative_N(self) -> NDArray[np.float64]:
+    def _cumulative(self) -> NDArray[np.float64]:
         assert self._weights_N is not None
         cumulative = np.cumsum(self._weights_N)
         return cumulative / cumulative[-1]
@@ -70,7 +71,7 @@ class Stream:
         rng = generator(self.seed, "order", block)
         if self._weights_N is None:
             return rng.permutation(self.num_samples).astype(np.int64)
-        return np.searchsorted(self._cumulative_N, rng.random(BLOCK), side="right").astype(np.int64)
+        return np.searchsorted(self._cumulative, rng.random(BLOCK), side="right").astype(np.int64)
 
 
 def rank_slice(
@@ -78,7 +79,8 @@ def rank_slice(
 ) -> slice:
     """Return which part of a global batch a rank takes in a micro-step.
 
-    Cuts fall on even positions, so that partners 2k and 2k + 1 stay together; parts differ by two samples at most.
+    Cuts fall on even positions, so that partners 2k and 2k + 1 stay together; parts differ by two
+    samples at most.
 
     Raises:
         ValueError: The batch is too small to give every part two samples.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -90,9 +90,10 @@ class Renderer:
         """Wait for a batch and move it to the device."""
         for job in jobs:
             job.result()
-        move: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor.to(
-            self.device, non_blocking=True
-        )
+
+        def move(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(self.device, non_blocking=True)
+
         return Batch(
             images_BCHW=move(images_BHWC).permute(0, 3, 1, 2),  # channels_last
             labels_B=move(torch.from_numpy(self.split.labels_N[plan.rows_B])),
@@ -119,7 +120,8 @@ class Renderer:
                 raise LoaderError(
                     f"{path}: can't be read: {error}",
                     f"compare the photos with their lock: carscale data check {self.split.root}",
-                    "go on from the last checkpoint by the same command, or set loader.on_unreadable=fill",
+                    "the same command goes on from the last checkpoint",
+                    "or train without such photos: loader.on_unreadable=fill",
                 ) from error
             target[index] = self.view.fill
             self.num_unreadable += 1
@@ -161,7 +163,10 @@ class TrainLoader:
         return self._renderer.num_unreadable
 
     def batches(self, first_step: int, last_step: int, num_micro_steps: int) -> Iterator[Batch]:
-        """Yield this rank's micro-batches of steps ``first_step`` to ``last_step - 1``, in order."""
+        """Yield this rank's micro-batches of steps ``first_step`` to ``last_step - 1``.
+
+        In order.
+        """
         plans = (
             self.plan(step, micro_step, num_micro_steps)
             for step in range(first_step, last_step)

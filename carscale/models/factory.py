@@ -53,12 +53,12 @@ class Classifier(nn.Module):
 
     def undecayed_names(self) -> set[str]:
         """Return names that timm keeps from weight decay (position embeddings)."""
-        names = getattr(self.net, "no_weight_decay", set)()
+        names: set[str] = getattr(self.net, "no_weight_decay", set)()
         return {f"net.{name}" for name in names}
 
 
 def preprocessing(cfg: config.Model, data: config.Data) -> View:
-    """Return how photos become this model's input: size and fit from the data, the rest from the model.
+    """Return how photos become this model's input: size and fit are the data's, the rest its own.
 
     Raises:
         ConfigError: timm knows no such model.
@@ -88,7 +88,8 @@ def build(
         cfg: Name, weights, dropout.
         view: Size, mean and std of the input.
         classes: The head's classes, in order.
-        with_weights: Whether to fill in ``cfg.weights`` or pretrained ones; a checkpoint follows otherwise.
+        with_weights: Whether to fill in ``cfg.weights`` or pretrained ones; a checkpoint follows
+            otherwise.
 
     Raises:
         ConfigError: timm knows no such model, or it has no such knob.
@@ -109,7 +110,7 @@ def build(
 
 def _create(cfg: config.Model, view: View, num_classes: int) -> Any:  # noqa: ANN401 - timm returns any module
     """Create the network, telling it the input's size when it wants to know."""
-    knobs = {"drop_rate": cfg.drop_rate, "drop_path_rate": cfg.drop_path_rate}
+    knobs: dict[str, Any] = {"drop_rate": cfg.drop_rate, "drop_path_rate": cfg.drop_path_rate}
     try:
         return timm.create_model(cfg.name, num_classes=num_classes, img_size=view.image_px, **knobs)
     except TypeError:

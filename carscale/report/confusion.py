@@ -6,7 +6,7 @@ Axes: K classes, G cells of the figure along one side (K, or fewer when classes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -26,6 +26,7 @@ MAX_LABELLED = 40  # more classes: the makes are written
 MAX_COUNTED = 24  # more classes: no numbers in the cells
 MAX_CELLS = 500  # more classes: several are summed up in one cell
 MAX_MAKES = 52
+LIGHT_CELL = 125  # of 255
 MAX_SHIFT = 2.2  # label heights that a make's label may stand off its rows
 Block = tuple[str, int, int]
 
@@ -58,9 +59,9 @@ def draw_confusion(
     axes = figure.subplots()
     factor = -(-size // MAX_CELLS)
     mistakes_KK = confusion_KK - np.diag(np.diag(confusion_KK))
-    _paint(axes, theme, mistakes_KK, np.diag(confusion_KK), factor)
+    cells_GG4 = _paint(axes, theme, mistakes_KK, np.diag(confusion_KK), factor)
     if size <= MAX_COUNTED:
-        _write_counts(axes, theme, confusion_KK)
+        _write_counts(axes, theme, confusion_KK, cells_GG4)
     if len(blocks) > 1:
         cuts = [start - 0.5 for _, start, _ in blocks[1:]]
         thin, strength = (0.9, 0.5) if size <= MAX_LABELLED else (0.5, 0.3)
@@ -83,8 +84,8 @@ def _paint(
     mistakes_KK: NDArray[np.int64],
     right_K: NDArray[np.int64],
     factor: int,
-) -> None:
-    """Fill the cells: nothing where nothing is, grey where right, a heat scale for mistakes."""
+) -> NDArray[np.uint8]:
+    """Fill the cells: grey where right, a heat scale for mistakes; return their colours."""
     size = len(right_K)
     counts_GG = sum_blocks(mistakes_KK, factor)
     most = int(counts_GG.max(initial=0))
@@ -96,12 +97,9 @@ def _paint(
     is_right_G = np.add.reduceat(right_K, np.arange(0, size, factor)) > 0
     calm_G = diagonal[is_right_G & (counts_GG[diagonal, diagonal] == 0)]
     rgba_GG4[calm_G, calm_G] = to_rgba(theme.calm)
+    cells_GG4 = (rgba_GG4 * 255).round().astype(np.uint8)
     stop = len(counts_GG) * factor - 0.5
-    axes.imshow(
-        (rgba_GG4 * 255).round().astype(np.uint8),
-        interpolation="none",
-        extent=(-0.5, stop, stop, -0.5),
-    )
+    axes.imshow(cells_GG4, interpolation="none", extent=(-0.5, stop, stop, -0.5))
     axes.set_xlim(-0.5, size - 0.5)
     axes.set_ylim(size - 0.5, -0.5)
     if most > 1:
@@ -113,17 +111,19 @@ def _paint(
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0)
         bar.update_ticks()
+    return cells_GG4
 
 
-def _write_counts(axes: Axes, theme: Theme, confusion_KK: NDArray[np.int64]) -> None:
-    """Write the counts into the cells."""
-    most = int((confusion_KK - np.diag(np.diag(confusion_KK))).max(initial=0))
+def _write_counts(
+    axes: Axes, theme: Theme, confusion_KK: NDArray[np.int64], cells_KK4: NDArray[np.uint8]
+) -> None:
+    """Write the counts into the cells, dark on light colours and light on dark ones."""
     for row, col in np.argwhere(confusion_KK).tolist():
         count = int(confusion_KK[row, col])
-        is_deep = row != col and count > 0.3 * most
-        colour = theme.muted if row == col else theme.ink
-        if is_deep:
-            colour = "#ffffff" if theme.name == "light" else "#1a1206"
+        light = float(cells_KK4[row, col, :3] @ (0.299, 0.587, 0.114))
+        colour = "#141a21" if light > LIGHT_CELL else "#ffffff"
+        if row == col:
+            colour = theme.muted
         axes.text(
             col, row, str(count), ha="center", va="center", fontsize=8.5 if count < 1000 else 7,
             color=colour,
@@ -148,10 +148,15 @@ def _label_blocks(axes: Axes, theme: Theme, blocks: Sequence[Block], side_in: fl
     axes.set_yticks([])
     far = 0.018 * size
     for (make, _, _), middle, place in zip(blocks, middles, places, strict=True):
-        line = {"color": theme.muted, "linewidth": 0.6, "alpha": 0.8, "clip_on": False}
+        line: dict[str, Any] = {
+            "color": theme.muted,
+            "linewidth": 0.6,
+            "alpha": 0.8,
+            "clip_on": False,
+        }
         axes.plot([-0.5, -far - 0.5], [middle, place], **line)
         axes.plot([middle, place], [size - 0.5, size - 0.5 + far], **line)
-        word = {"fontsize": 8, "color": theme.ink}
+        word: dict[str, Any] = {"fontsize": 8, "color": theme.ink}
         text = shorten(make, 18)
         axes.text(-1.25 * far - 0.5, place, text, ha="right", va="center", **word)
         axes.text(place, size - 0.5 + 1.25 * far, text, ha="center", va="top", rotation=90, **word)
@@ -160,7 +165,7 @@ def _label_blocks(axes: Axes, theme: Theme, blocks: Sequence[Block], side_in: fl
 
 
 def _sparse(names: Sequence[str]) -> list[Block]:
-    """Return some classes, evenly spread, for a figure that has no room for all and knows no makes."""
+    """Return some classes, evenly spread, where there is no room for all and no make known."""
     places = np.unique(np.linspace(0, len(names) - 1, 30).round().astype(int)).tolist()
     return [(names[place], place, place + 1) for place in places]
 
@@ -168,7 +173,7 @@ def _sparse(names: Sequence[str]) -> list[Block]:
 def _choose(
     blocks: Sequence[Block], gap: float, size: float
 ) -> tuple[list[Block], list[float], list[float]]:
-    """Return the makes that get a label, their middles and the labels' places; thin ones in a crowd get none."""
+    """Return the makes that get a label, their middles, the labels' places; none for thin ones."""
     big = sorted(blocks, key=lambda block: block[1] - block[2])[:MAX_MAKES]
     kept = sorted(big, key=lambda block: block[1])
     while True:
@@ -183,7 +188,7 @@ def _choose(
 
 
 def _apart(middles: Sequence[float], gap: float, size: float) -> list[float]:
-    """Return places at least ``gap`` from each other, moved as little as can be (least squares), within the axes."""
+    """Return places at least ``gap`` apart, moved as little as can be (least squares)."""
     groups: list[tuple[float, int]] = []  # mean of what is left after the gaps, members
     for i, middle in enumerate(middles):
         mean, members = middle - i * gap, 1

@@ -1,4 +1,4 @@
-"""What the predictions tell: confusions, worst mistakes, calibration, rare and short classes. Pure functions.
+"""What predictions tell: confusions, worst mistakes, calibration, short classes. Pure functions.
 
 Axes: N samples of a split, K classes, R bins, M mistakes.
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NUM_BINS",
+    "PER_CLASS",
     "Pair",
     "Reliability",
     "accuracy_only",
@@ -35,6 +36,10 @@ __all__ = [
 
 NUM_BINS = 15
 RARE_SHARE = 0.25
+PER_CLASS = (
+    "class", "train_count", "support", "precision", "precision_low", "precision_high",
+    "recall", "recall_low", "recall_high", "f1", "is_short",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ def order_classes(classes: Sequence[CarClass]) -> NDArray[np.int64]:
 
     Example:
         >>> from carscale.types import CarClass
-        >>> order_classes([CarClass("Z4", "z", make="BMW"), CarClass("A4", "a", make="Audi")]).tolist()
+        >>> classes = [CarClass("Z4", "z", make="BMW"), CarClass("A4", "a", make="Audi")]
+        >>> order_classes(classes).tolist()
         [1, 0]
     """
     keys = [
@@ -89,7 +95,7 @@ def order_classes(classes: Sequence[CarClass]) -> NDArray[np.int64]:
 def make_blocks(
     classes: Sequence[CarClass], order_K: NDArray[np.int64]
 ) -> list[tuple[str, int, int]]:
-    """Return ``(make, start, stop)`` of each run of one make in the order; none when no make is known."""
+    """Return ``(make, start, stop)`` of each make in the order; none when no make is known."""
     makes = [classes[number].make for number in order_K]
     if not any(makes):
         return []
@@ -118,7 +124,7 @@ def confused_pairs(confusion_KK: NDArray[np.int64]) -> list[Pair]:
 
 
 def worst_mistakes(predictions: Predictions, limit: int) -> NDArray[np.int64]:
-    """Return rows of the wrong predictions, the highest loss first; a loss that is NaN counts as the highest."""
+    """Return rows of the wrong predictions, the highest loss first; NaN counts as the highest."""
     wrong_M = np.flatnonzero(predictions.prediction_N != predictions.labels_N)
     loss_M = np.nan_to_num(predictions.loss_N[wrong_M].astype(np.float64), nan=np.inf)
     return wrong_M[np.lexsort((predictions.ids_N[wrong_M], -loss_M))][:limit]
@@ -147,7 +153,7 @@ def reliability(predictions: Predictions, num_bins: int = NUM_BINS) -> Reliabili
 
 
 def accuracy_only(predictions: Predictions) -> dict[str, Any]:
-    """Return what metrics can be had from predictions alone: top1 and top5 with Jeffreys intervals."""
+    """Return what predictions alone give: top1 and top5 with Jeffreys intervals."""
     labels_N1 = predictions.labels_N[:, None]
     hits = {
         "top1": int((predictions.prediction_N == predictions.labels_N).sum()),
@@ -166,12 +172,14 @@ def split_classes(metrics: dict[str, Any]) -> dict[str, Any]:
     """Tell short classes from those that are merely rare, from a split's metrics.
 
     Returns:
-        ``short``: rows of ``per_class`` that are short, the worst first. ``rare``: rows that are not short though
-        they are among the quarter with the fewest train photos, the fewest first. ``rare_up_to``: that number of
-        photos; ``None`` when all classes have as many.
+        ``rows``: those of ``per_class`` with a verdict, short ones first, then by recall.
+        ``short``: the short ones. ``rare``: those that are not, though among the quarter with the
+        fewest train photos. ``rare_up_to``: that number of photos; ``None`` when all classes
+        have as many.
     """
     rows = [
-        dict(row, **{"class": printable(row["class"])}) for row in metrics.get("per_class") or []
+        {**dict.fromkeys(PER_CLASS), **row, "class": printable(row["class"])}
+        for row in metrics.get("per_class") or []
     ]
     named = {printable(name) for name in metrics.get("short_classes") or []}
     for row in rows:

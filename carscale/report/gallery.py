@@ -53,7 +53,8 @@ class Mistake:
 def link_to(target: Path, page_folder: Path) -> str:
     """Return a link from a page in ``page_folder`` to a file, percent-encoded.
 
-    Relative, so that a project moved as a whole keeps its links; a ``file:`` address when there is no such path.
+    Relative, so that a project moved as a whole keeps its links; a ``file:`` address when there is
+    no such path.
 
     Example:
         >>> link_to(Path("/data/a#1/50%.jpg"), Path("/runs/r/report"))

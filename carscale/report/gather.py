@@ -56,7 +56,8 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
 
     Args:
         run_dir: The run folder.
-        data_root: Folder that the photos' paths start from; ``None`` takes ``data.root`` of the run's settings.
+        data_root: Folder that the photos' paths start from; ``None`` takes ``data.root`` of the
+            run's settings.
 
     Raises:
         RunError: There is no such folder, or nothing in it to report.
@@ -153,7 +154,8 @@ def _find_root(data_root: Path | None, config: dict[str, Any], notes: list[str])
     if data_root is not None:
         raise DataError(f"{data_root}: no such folder of photos", "leave --data-root out")
     notes.append(
-        f"The photos' folder {named} is not on this machine (from {Path.cwd()}), so this page has no pictures."
+        f"The photos' folder {named} is not on this machine (from {Path.cwd()}), "
+        "so this page has no pictures."
     )
     return None
 
@@ -167,11 +169,13 @@ def _read_splits(folder: Path, metrics: dict[str, Any], notes: list[str]) -> dic
         numbers = metrics.get(name) or {}
         if predictions is not None and not numbers:
             notes.append(
-                f"metrics.json has nothing on {name}: only its accuracy could be taken from the predictions."
+                f"metrics.json has nothing on {name}: "
+                "only its accuracy could be taken from the predictions."
             )
         if numbers and predictions is None:
             notes.append(
-                f"predictions/{name}.parquet is not there: no confusions, mistakes or calibration on {name}."
+                f"predictions/{name}.parquet is not there: "
+                f"no confusions, mistakes or calibration on {name}."
             )
         if predictions is not None or numbers:
             splits[name] = SplitResult(name, predictions, numbers)

@@ -168,7 +168,7 @@ def _mapping(tree: dict[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _setting(record: RunRecord, section: str, key: str) -> Any:
+def _setting(record: RunRecord, section: str, key: str) -> Any:  # noqa: ANN401
     """Return one setting, or ``None``."""
     return _mapping(record.config, section).get(key)
 
@@ -191,8 +191,10 @@ def _again(record: RunRecord) -> list[str]:
     scripts = [word for word in words if word.endswith(".py")]
     recipe = scripts[0] if scripts else "recipes/<recipe>.py"
     run = shlex.quote(printable(record.folder))
+    config = shlex.quote(f"config={printable(record.folder)}/config.yaml")
+    name = shlex.quote(f"run.name={record.name}-again")
     return [
-        f"accelerate launch {recipe} config={run}/config.yaml run.name={shlex.quote(record.name + '-again')}",
+        f"accelerate launch {recipe} {config} {name}",
         f"carscale evaluate {run} --split val",
         f"carscale report {run}",
     ]

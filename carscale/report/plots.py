@@ -1,4 +1,4 @@
-"""Figures of training, recall and calibration. Numbers in, a matplotlib figure out; no pyplot, no state.
+"""Figures of training, recall and calibration: numbers in, a matplotlib figure out; no pyplot.
 
 Axes: S steps, K classes, R bins.
 """
@@ -48,7 +48,7 @@ def column(rows: Sequence[dict[str, Any]], key: str) -> NDArray[np.float64]:
 
 
 def smooth(values_S: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Return the mean over ``window`` values around each; NaN is left out, and stays where nothing else is.
+    """Return the mean over ``window`` values around each; NaN stays only where nothing else is.
 
     Example:
         >>> smooth(np.array([1.0, 3.0, np.nan, 5.0]), 3).tolist()
@@ -58,7 +58,9 @@ def smooth(values_S: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     kernel = np.ones(min(window, len(values_S)))
     total_S = np.convolve(np.where(ok_S, values_S, 0.0), kernel, mode="same")
     count_S = np.convolve(ok_S.astype(np.float64), kernel, mode="same")
-    return np.divide(total_S, count_S, out=np.full(len(values_S), np.nan), where=count_S > 0.5)
+    mean_S = np.full(len(values_S), np.nan)
+    np.divide(total_S, count_S, out=mean_S, where=count_S > 0.5)
+    return mean_S
 
 
 def draw_loss(
@@ -165,31 +167,36 @@ def draw_recall(theme: Theme, rows: Sequence[dict[str, Any]]) -> Figure:
 
 
 def _name_worst(axes: Axes, rows: Sequence[dict[str, Any]], theme: Theme) -> None:
-    """Write names beside the worst classes where there is room."""
-    most = MAX_NAMES if len(rows) <= 12 else MAX_NAMES - 3
+    """Write names beside the worst classes where they cover neither a mark nor another name."""
     axes.figure.canvas.draw()  # places are known only after the layout
-    taken: list[tuple[float, float]] = []
-    middle = axes.transAxes.transform((0.5, 0.5))[0]
-    for row in rows:
-        count, recall = finite(row.get("train_count")), finite(row.get("recall"))
-        if count is None or recall is None or len(taken) >= most:
-            continue
-        x, y = axes.transData.transform((count, recall))
-        if any(abs(y - v) < 17 and abs(x - u) < 240 for u, v in taken):
-            continue
-        taken.append((x, y))
-        side = 1 if x < middle else -1
-        axes.annotate(
-            shorten(row["class"], 32),
-            (count, recall),
-            xytext=(7 * side, 0),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontsize=9,
-            color=theme.ink,
-            zorder=6,
-        )
+    pairs = np.column_stack([column(rows, "train_count"), column(rows, "recall")]).reshape(-1, 2)
+    marks = axes.transData.transform(pairs)
+    px = axes.figure.dpi / 72
+    (left, _), (right, _) = axes.transAxes.transform([(0, 0), (1, 0)])
+    taken: list[tuple[float, float, float]] = []  # left, right, middle height of a name
+    for row, pair, (x, y) in zip(rows, pairs, marks, strict=True):
+        text = shorten(row["class"], 32)
+        width = 5.8 * px * len(text)
+        for side in (1, -1):
+            start = x + 8 * px if side > 0 else x - 8 * px - width
+            stop = start + width
+            covers = (marks[:, 0] > start) & (marks[:, 0] < stop) & (abs(marks[:, 1] - y) < 8 * px)
+            crosses = any(start < v and u < stop and abs(y - w) < 13 * px for u, v, w in taken)
+            if covers.any() or crosses or start < left or stop > right or len(taken) >= MAX_NAMES:
+                continue
+            taken.append((start, stop, y))
+            align = "left" if side > 0 else "right"
+            place: dict[str, Any] = {"xytext": (7 * side, 0), "textcoords": "offset points"}
+            axes.annotate(
+                text,
+                (pair[0], pair[1]),
+                **place,
+                ha=align,
+                va="center",
+                fontsize=9,
+                color=theme.ink,
+            )
+            break
 
 
 def draw_reliability(theme: Theme, bins: Reliability) -> Figure:
@@ -219,7 +226,7 @@ def draw_reliability(theme: Theme, bins: Reliability) -> Figure:
 
 
 def points_of(figure: Figure, x: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:
-    """Return where data points lie in a figure that was drawn: shares of its width and height, from the top left."""
+    """Return where data points lie in a drawn figure: shares of width and height, from the top."""
     axes = figure.axes[0]
     places = figure.transFigure.inverted().transform(
         axes.transData.transform(np.column_stack([x, y]).reshape(-1, 2))

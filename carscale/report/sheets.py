@@ -13,7 +13,7 @@ __all__ = ["write_sheet"]
 
 
 def write_sheet(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Write a CSV file and return its link from the page's folder; NaN and ``None`` become empty cells."""
+    """Write a CSV file and return its link from the page; NaN and ``None`` become empty cells."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

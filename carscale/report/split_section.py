@@ -21,6 +21,8 @@ from carscale.report.training import figure_entry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.figure import Figure
+
     from carscale.report.gather import RunRecord
     from carscale.types import CarClass, Predictions
 
@@ -28,9 +30,10 @@ __all__ = ["build_analysis"]
 
 MAX_PAIRS = 25
 MAX_HOVER = 20_000
-PER_CLASS = (
-    "class", "train_count", "support", "precision", "precision_low", "precision_high",
-    "recall", "recall_low", "recall_high", "f1", "is_short",
+
+PAIR = (
+    "first", "second", "first_as_second", "first_support", "second_as_first", "second_support",
+    "total",
 )  # fmt: skip
 
 
@@ -71,23 +74,30 @@ def _short(split: SplitResult, folder: Path) -> dict[str, Any] | None:
     told["without_support"] = split.metrics.get("without_support") or []
     told["csv"] = write_sheet(
         folder / "tables" / f"per-class-{split.name}.csv",
-        PER_CLASS,
-        ([row.get(key) for key in PER_CLASS] for row in rows),
+        findings.PER_CLASS,
+        ([row.get(key) for key in findings.PER_CLASS] for row in rows),
     )
-    told["figure"] = None
+    told["figure"] = _recall(split.name, told, folder)
+    return told
+
+
+def _recall(split: str, told: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+    """Draw recall against train photos; ``None`` when no class has both."""
     shown = [
         row
-        for row in rows
+        for row in told["rows"]
         if finite(row.get("recall")) is not None and finite(row.get("train_count")) is not None
     ]
     if not shown:
-        return told
+        return None
     entry, figure = figure_entry(
         lambda theme: plots.draw_recall(theme, shown),
         folder,
-        f"recall-{split.name}",
-        alt=f"Recall of {len(shown)} classes against their train photos; {len(told['short'])} are short.",
-        caption="A mark is a class, its line the 95 % interval of its recall. Low and on the left: more photos may "
+        f"recall-{split}",
+        alt=f"Recall of {len(shown)} classes against their train photos; "
+        f"{len(told['short'])} are short.",
+        caption="A mark is a class, its line the 95 % interval of its recall. Low and on the left: "
+        "more photos may "
         "help. Low and on the right: it has photos enough, look at what it is confused with.",
         csv=told["csv"],
     )
@@ -99,13 +109,13 @@ def _short(split: SplitResult, folder: Path) -> dict[str, Any] | None:
             [
                 u,
                 v,
-                f"{row['class']}: recall {100 * row['recall']:.1f} %, {row['train_count']} train photos",
+                f"{row['class']}: recall {100 * row['recall']:.1f} %, "
+                f"{row['train_count']} train photos",
             ]
             for (u, v), row in zip(places, shown, strict=True)
         ]
     }
-    told["figure"] = entry
-    return told
+    return entry
 
 
 def _confusion(
@@ -124,8 +134,8 @@ def _confusion(
         lambda theme: draw_confusion(theme, counts_KK, names, blocks),
         folder,
         f"confusion-{split}",
-        alt=f"Confusion matrix of {len(names)} classes on {split}: {mistakes} mistakes in {len(predictions)} photos. "
-        "The table of pairs below and the CSV file hold its numbers.",
+        alt=f"Confusion matrix of {len(names)} classes on {split}: {mistakes} mistakes in "
+        f"{len(predictions)} photos. The table of pairs below and the CSV file hold its numbers.",
         caption=_confusion_words(len(names), bool(blocks)),
         csv=write_sheet(
             folder / "tables" / f"confusion-{split}.csv",
@@ -134,9 +144,25 @@ def _confusion(
         ),
     )
     entry["hover"] = _cells(figure, counts_KK, names)
-    pairs = findings.confused_pairs(counts_KK)
+    pairs = _pairs(counts_KK, names)
+    sheet = folder / "tables" / f"pairs-{split}.csv"
+    csv = write_sheet(sheet, PAIR, ([row[key] for key in PAIR] for row in pairs))
+    return {
+        "figure": entry,
+        "pairs": pairs[:MAX_PAIRS],
+        "num_pairs": len(pairs),
+        "pairs_csv": csv,
+        "num_mistakes": mistakes,
+        "num_samples": len(predictions),
+        "num_within_make": _within_make(counts_KK, blocks) if blocks else None,
+        "top_share": sum(row["total"] for row in pairs[:3]) / mistakes if len(pairs) > 3 else None,
+    }
+
+
+def _pairs(counts_KK: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return rows of the table of pairs, the most confused first."""
     support_K = counts_KK.sum(axis=1)
-    rows = [
+    return [
         {
             "first": names[pair.first],
             "second": names[pair.second],
@@ -146,29 +172,18 @@ def _confusion(
             "second_support": int(support_K[pair.second]),
             "total": pair.total,
         }
-        for pair in pairs
+        for pair in findings.confused_pairs(counts_KK)
     ]
-    keys = ("first", "second", "first_as_second", "first_support", "second_as_first", "second_support", "total")  # fmt: skip
-    csv = write_sheet(
-        folder / "tables" / f"pairs-{split}.csv", keys, ([row[key] for key in keys] for row in rows)
-    )
-    return {
-        "figure": entry,
-        "pairs": rows[:MAX_PAIRS],
-        "num_pairs": len(rows),
-        "pairs_csv": csv,
-        "num_mistakes": mistakes,
-        "num_samples": len(predictions),
-        "num_within_make": _within_make(counts_KK, blocks) if blocks else None,
-        "top_share": sum(pair.total for pair in pairs[:3]) / mistakes if len(pairs) > 3 else None,
-    }
 
 
 def _confusion_words(num_classes: int, has_makes: bool) -> str:
     """Say how to read the matrix."""
-    words = "Rows are what a photo shows, columns what the model said; grey is right, colour is a mistake."
+    words = (
+        "Rows are what a photo shows, columns what the model said; grey is right, colour a mistake."
+    )
     if has_makes:
-        words += " Classes stand by make, then name; lines part the makes, so mistakes near the diagonal stay within one."
+        words += " Classes stand by make, then name; lines part the makes, "
+        words += "so mistakes near the diagonal stay within one."
     if num_classes > MAX_CELLS:
         words += (
             f" {-(-num_classes // MAX_CELLS)} neighbouring classes share a cell; the CSV has each."
@@ -178,7 +193,7 @@ def _confusion_words(num_classes: int, has_makes: bool) -> str:
     return words
 
 
-def _cells(figure: Any, counts_KK: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def _cells(figure: Figure, counts_KK: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """Return where the matrix lies in its figure and which cells are not empty, mistakes first."""
     last = len(names) - 0.5
     (left, top), (right, bottom) = plots.points_of(figure, [-0.5, last], [-0.5, last])
@@ -210,12 +225,14 @@ def _calibration(split: SplitResult, predictions: Predictions, folder: Path) -> 
         lambda theme: plots.draw_reliability(theme, bins),
         folder,
         f"reliability-{split.name}",
-        alt=f"Reliability diagram on {split.name}: share that is right in {findings.NUM_BINS} bins of confidence.",
-        caption=f"{findings.NUM_BINS} bins of equal width; lines are 95 % intervals. Bars below the diagonal: the model "
-        "is surer than it should be.",
+        alt=f"Reliability diagram on {split.name}: share that is right in "
+        f"{findings.NUM_BINS} bins of confidence.",
+        caption=f"{findings.NUM_BINS} bins of equal width; lines are 95 % intervals. Bars below "
+        "the diagonal: it is surer than it should be.",
     )
     edges = np.arange(findings.NUM_BINS + 1) / findings.NUM_BINS
-    columns = (edges[:-1], edges[1:], bins.counts_R, bins.confidence_R, bins.accuracy_R, bins.low_R, bins.high_R)  # fmt: skip
+    shares = (bins.confidence_R, bins.accuracy_R, bins.low_R, bins.high_R)
+    columns = (edges[:-1], edges[1:], bins.counts_R, *shares)
     entry["csv"] = write_sheet(
         folder / "tables" / f"reliability-{split.name}.csv",
         ["from", "to", "num_samples", "confidence", "accuracy", "accuracy_low", "accuracy_high"],

@@ -1,4 +1,4 @@
-"""Colours and the way a figure becomes files: the same bytes for the same numbers, for light and dark pages."""
+"""Colours, and how a figure becomes files: same numbers, same bytes, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
@@ -75,7 +75,7 @@ def render(draw: Callable[[Theme], Figure], folder: Path, name: str) -> Figure:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for theme in (DARK, LIGHT):
-        style = {
+        style: Any = {
             "axes.edgecolor": theme.grid,
             "axes.facecolor": "none",
             "axes.labelcolor": theme.muted,
@@ -117,7 +117,9 @@ def tidy(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return text of at most ``limit`` characters, cut in the middle: the year at its end tells classes apart.
+    """Return text of at most ``limit`` characters, cut in the middle.
+
+    The year at its end tells classes apart.
 
     Example:
         >>> shorten("Aston Martin V8 Vantage Convertible 2012", 20)

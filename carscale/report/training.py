@@ -24,7 +24,7 @@ Rows = Sequence[dict[str, Any]]
 def figure_entry(
     draw: Callable[[Theme], Figure], folder: Path, name: str, **words: str
 ) -> tuple[dict[str, Any], Figure]:
-    """Draw a figure into ``folder/figures`` and return what the page needs to show it, and the figure."""
+    """Draw a figure into ``folder/figures``; return what the page needs of it, and the figure."""
     figure = render(draw, folder / "figures", name)
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
     entry = {"name": name, "width": width, "height": height, "hover": None, "csv": None, **words}
@@ -35,9 +35,11 @@ def build_training(record: RunRecord, folder: Path) -> dict[str, Any]:
     """Draw the curves of a run.
 
     Returns:
-        ``figures``: entries for the page. ``chosen``: the epoch event that became the run's result, or ``None``.
+        ``figures``: entries for the page.
+        ``chosen``: the epoch event that became the run's result, or ``None``.
         ``is_selected``: it was taken for its val score.
-        ``window``: steps that the smoothed loss averages. ``num_steps``, ``num_epochs``: how far it went.
+        ``window``: steps that the smoothed loss averages.
+        ``num_steps``, ``num_epochs``: how far it went.
     """
     section = record.config.get("train")
     takes_last = isinstance(section, dict) and section.get("select") == "last"
@@ -73,8 +75,8 @@ def _loss(steps: Rows, epochs: Rows, window: int, folder: Path) -> dict[str, Any
         folder,
         "loss",
         alt=f"Training loss over {len(steps)} steps: {came}.",
-        caption=f"Faint: each step. Bold: mean over {window} steps around it. Training loss may be weighted and "
-        "augmented, so compare the shapes, not the heights.",
+        caption=f"Faint: each step. Bold: mean over {window} steps around it. Training loss may be "
+        "weighted and augmented, so compare the shapes, not the heights.",
     )
     smooth_S = plots.smooth(plots.column(steps, "loss"), window)
     keys = ("step", "epoch", "loss", "lr", "grad_norm")
@@ -94,7 +96,8 @@ def _val(epochs: Rows, chosen: dict[str, Any] | None, folder: Path) -> dict[str,
         folder,
         "val",
         alt=f"Val metrics over {len(epochs)} epochs; {picked}.",
-        caption="Scored after each epoch on the val split. The dashed line is the epoch whose weights were kept.",
+        caption="Scored after each epoch on the val split. The dashed line is the epoch whose "
+        "weights were kept.",
     )
     vals = [row["val"] if isinstance(row.get("val"), dict) else {} for row in epochs]
     keys = sorted({key for val in vals for key in val if finite(val[key]) is not None})

@@ -1,4 +1,4 @@
-"""Build the report beside the old one, then rename: a kill leaves the old report or the new one, whole."""
+"""Build the report beside the old one, then rename: a kill leaves a whole report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def write_report(
 
     Args:
         run_dir: The run folder.
-        data_root: Folder that the photos' paths start from; ``None`` takes ``data.root`` of the run's settings.
+        data_root: Folder that the photos' paths start from; ``None`` takes ``data.root`` of the
+            run's settings.
         advance: Told what comes next, in a few words, for a progress bar.
 
     Raises:

@@ -3,8 +3,8 @@
     checkpoints/step_00000120/  model, ema, optimizer .safetensors  state.json  model.json
     checkpoints/best_00000120/  model.safetensors  model.json: the run's result so far
 
-Order, so that a kill at any point loses nothing: 1. the result folder, 2. the step folder that names it, 3. deletion of
-what is no longer named.
+Order, so that a kill at any point loses nothing: 1. the result folder, 2. the step folder that
+names it, 3. deletion of what is no longer named.
 """
 
 from __future__ import annotations
@@ -100,7 +100,10 @@ def prune(run: Run, state: State, *, keep_last: int) -> None:
 
 
 def newest_whole(run_folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return the newest checkpoint whose files all have their size, and its state; ``None`` when there is none."""
+    """Return the newest checkpoint whose files all have their size, and its state.
+
+    ``None`` when there is none.
+    """
     for path in reversed(_numbered(run_folder / "checkpoints", "step")):
         try:
             stored = runs.read_json(path / "state.json")
@@ -115,7 +118,7 @@ def newest_whole(run_folder: Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def load_checkpoint(run: Run, learner: Learner) -> tuple[State, dict[str, Tensor]]:
-    """Read the newest whole checkpoint on rank 0, give it to all ranks, and put the weights into the learner.
+    """Read the newest whole checkpoint on rank 0, give it to all ranks, load the weights.
 
     Returns:
         The counters (fresh ones when there is no checkpoint) and the optimizer's tensors.

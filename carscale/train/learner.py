@@ -26,8 +26,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Return up to four groups: body or head, decayed or not.
 
-    Norms, biases (all tensors of one axis) and what timm names (position embeddings) are not decayed. ``lr_factor``
-    of a group is what its learning rate is multiplied with.
+    Norms, biases (all tensors of one axis) and what timm names (position embeddings) are not
+    decayed. ``lr_factor`` of a group is what its learning rate is multiplied with.
     """
     head, undecayed = model.head_parameters(), model.undecayed_names()
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
@@ -63,7 +63,10 @@ class Learner:
         self.optimizer: AcceleratedOptimizer
 
     def prepare(self, world: World, *, ema_decay: float) -> None:
-        """Move to the device, wrap for many processes, build the optimizer. Stored weights are loaded before this."""
+        """Move to the device, wrap for many processes, build the optimizer.
+
+        Stored weights are loaded before this.
+        """
         self.model.to(world.device)
         self.loss.to(world.device)
         self.ema_decay = ema_decay
@@ -104,7 +107,10 @@ class Learner:
 
     @property
     def result(self) -> Classifier:
-        """Return the model that is scored and saved as the run's result: the average when one is kept."""
+        """Return the model that is scored and saved as the run's result.
+
+        The average when one is kept.
+        """
         return self.model if self.average is None else self.average
 
     def optimizer_tensors(self) -> dict[str, Tensor]:

@@ -105,7 +105,11 @@ class _Fit:
                 if is_end:
                     self._end_epoch()
                 every = self.cfg.checkpoint_every_steps
-                if (every and state.step % every == 0) or (is_end and not every) or state.is_finished:
+                if (
+                    (every and state.step % every == 0)
+                    or (is_end and not every)
+                    or state.is_finished
+                ):
                     self._checkpoint()
                 if state.is_finished:
                     break
@@ -235,11 +239,17 @@ class _Fit:
         state.is_finished = state.step == self.num_steps or has_no_patience
         if world.is_main:
             self.log.write(
-                event="epoch", epoch=self.ends[state.step], step=state.step, val=values, is_best=is_best
+                event="epoch",
+                epoch=self.ends[state.step],
+                step=state.step,
+                val=values,
+                is_best=is_best,
             )
             if state.is_finished:
                 reason = "patience" if has_no_patience else "done"
-                self.log.write(event="end", step=state.step, best_step=state.best_step, reason=reason)
+                self.log.write(
+                    event="end", step=state.step, best_step=state.best_step, reason=reason
+                )
             shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
             note(f"epoch {self.ends[state.step]:g}  val {shown}{'  best' if is_best else ''}")
             if self.cfg.tracker != "none":
@@ -311,8 +321,8 @@ def _check_same(run: Run, state: State, hashes: dict[str, str]) -> None:
     was = state.about.get("world_size", run.world.size)
     if was != run.world.size and run.world.is_main:
         note(
-            f"going on with {run.world.size} processes after {was}: the same samples in the same order; "
-            "dropout and the last bits of sums will differ"
+            f"going on with {run.world.size} processes after {was}: the same samples in the same "
+            "order; dropout and the last bits of sums will differ"
         )
 
 

@@ -57,7 +57,10 @@ def epoch_ends(
         >>> epoch_ends(10, global_batch_size=4, num_epochs=2)
         {3: 1.0, 5: 2.0}
     """
-    ends = {-(-epoch * num_samples // global_batch_size): float(epoch) for epoch in range(1, num_epochs + 1)}
+    ends = {
+        -(-epoch * num_samples // global_batch_size): float(epoch)
+        for epoch in range(1, num_epochs + 1)
+    }
     if not max_steps or max_steps >= max(ends):
         return ends
     kept = {step: epoch for step, epoch in ends.items() if step <= max_steps}

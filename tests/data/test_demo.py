@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carscale.data.demo import build_demo, makes, plant
+from carscale.data.demo import build, build_demo, makes, plant
 from carscale.errors import DataError
 
 NUM_CLASSES, NUM_IMAGES = 6, 120
@@ -237,7 +237,9 @@ def test_raises_when_the_folder_is_not_empty(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_nothing_is_left_after_a_failure(tmp_path):
+def test_nothing_is_left_after_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "SHOTS_PER_TASK", 1)  # stop after one photo
+
     def stop(_):
         raise KeyboardInterrupt
 

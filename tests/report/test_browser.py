@@ -18,16 +18,19 @@ def test_page_loads_in_a_browser_without_errors(run12, tmp_path):
         "<script>for (const b of document.querySelectorAll('thead button')) b.click();"
         "for (const p of document.querySelectorAll('[data-hover]')) {"
         "const r = p.querySelector('img').getBoundingClientRect();"
-        "for (let i = 0; i < 900; i++) p.dispatchEvent(new PointerEvent('pointermove', {clientX: r.left +"
-        " r.width * (i % 30) / 30, clientY: r.top + r.height * Math.floor(i / 30) / 30}));"
+        "for (let i = 0; i < 900; i++) p.dispatchEvent("
+        "new PointerEvent('pointermove', {clientX: r.left + r.width * (i % 30) / 30,"
+        " clientY: r.top + r.height * Math.floor(i / 30) / 30}));"
         "if (document.getElementById('tip').textContent) p.dataset.told = 'yes'; }"
-        "document.body.dataset.wide = document.documentElement.scrollWidth > innerWidth;</script></body>"
+        "document.body.dataset.wide = document.documentElement.scrollWidth > innerWidth;"
+        "</script></body>"
     )
     probe = page.with_name("probe.html")
     probe.write_text(page.read_text(encoding="utf-8").replace("</body>", poke), encoding="utf-8")
     try:
         shown = subprocess.run(
-            [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+            [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu",
+             "--disable-background-networking",
              f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--dump-dom",
              "--window-size=500,900", probe.as_uri()],
             capture_output=True, text=True, timeout=60, check=True,

@@ -23,7 +23,10 @@ def read_csv(path):
 
 
 def test_room_loads_neither_torch_nor_matplotlib_by_itself():
-    code = "import carscale.report, sys; print([m for m in ('torch', 'matplotlib', 'jinja2') if m in sys.modules])"
+    code = (
+        "import carscale.report, sys\n"
+        "print([m for m in ('torch', 'matplotlib', 'jinja2') if m in sys.modules])"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
 
@@ -318,3 +321,19 @@ def test_predictions_survive_the_table(run12):
     run, made = run12
     back = tables.read_predictions(run / "predictions" / "val.parquet")
     np.testing.assert_array_equal(back.prediction_N, made["val"].prediction_N)
+
+
+def test_what_evaluate_writes_is_read(tmp_path, quick):
+    """The two rooms agree on metrics.json, with train counts and without."""
+    from carscale.evaluate import summary
+    from carscale.types import CarClass
+
+    run = tmp_path / "run"
+    made = make_run(run, num_classes=6, num_samples=90, splits=("val",), with_logs=False)["val"]
+    rows = json.loads((run / "classes.json").read_text())["classes"]
+    classes = tuple(CarClass(**row) for row in rows)
+    for counts in (np.array([5, 9, 30, 4, 80, 2]), None):
+        runs.write_json(run / "metrics.json", {"val": summary(made, classes, counts)})
+        page = Page(write_report(run))
+        assert "of 90 val photos are named right" in page.text
+        assert "Every class" in page.text

@@ -18,7 +18,7 @@ __all__ = ["CarClass", "Look", "build_classes", "vary_look"]
 # how hard the set is: larger differences and smaller variation make classes easier to tell apart
 LOOK_ALIKE_DIFFERENCES = (1.0, 1.0)  # facelift between the two of a look-alike pair; 0 is none
 HARD_DIFFERENCE = 1.6  # facelift between the scarce and hard class and the common class near it
-LOOK_VARIATION = 0.04  # spread of every proportion between photos of one class, as a share of it
+LOOK_VARIATION = 0.02  # spread of every proportion between photos of one class, as a share of it
 HARD_LOOK_VARIATION = 0.12  # the same in the scarce and hard class
 TAIL_RATIO = 5.0  # photos in the most common class / in the least common one
 

@@ -22,27 +22,31 @@ __all__ = ["take_photo"]
 
 # how hard the photos are
 VIEW_SHARES = {
-    "front_quarter": 0.70,
-    "side": 0.10,
-    "front": 0.10,
-    "rear_quarter": 0.07,
-    "rear": 0.03,
+    "front_quarter": 0.80,
+    "side": 0.08,
+    "front": 0.06,
+    "rear_quarter": 0.04,
+    "rear": 0.02,
 }
-NEAR_WIDTHS = (0.76, 0.96)  # width of a car that isn't far / width of the photo
-FAR_SHARE = 0.04  # photos where the car is small
+NEAR_WIDTHS = (0.84, 0.97)  # width of a car that isn't far / width of the photo
+FAR_SHARE = 0.02  # photos where the car is small
 HARD_FAR_SHARE = 0.65  # the same in the scarce and hard class
 HARD_DIM_SHARE = 0.55  # photos of the scarce and hard class taken in little light
 MIN_GREY, HARD_MIN_GREY = 62.0, 48.0  # the least mean grey of a photo that isn't planted as dark
-NOISE_LEVELS = (1.0, 7.0)  # standard deviation of sensor noise, grey levels
+ELEVATIONS_DEG = (5.0, 11.0)
+DISTANCES_M = (7.0, 11.0)
+BACKDROP_BLUR = (0.003, 0.012)  # radius / width of the photo: out of focus is easier
+BACKDROP_TEXTURE = (1.0, 5.0)  # blotches, grey levels
+NOISE_LEVELS = (1.0, 5.0)  # standard deviation of sensor noise, grey levels
 
 AZIMUTHS_DEG = {
-    "front_quarter": (22, 58),
+    "front_quarter": (28, 52),
     "side": (72, 104),
     "front": (-12, 12),
     "rear_quarter": (112, 158),
     "rear": (166, 194),
 }
-ASPECTS = (1.25, 1.33, 1.33, 1.5, 1.5, 1.6, 1.6, 1.5, 1.78, 1.33, 1.0, 0.75)
+ASPECTS = (1.33, 1.33, 1.33, 1.33, 1.5, 1.5, 1.5, 1.5, 1.6, 1.6, 1.78, 1.25, 1.0, 0.75)
 PAINTS = [
     (232, 232, 228), (26, 27, 30), (176, 180, 185), (92, 95, 100), (176, 24, 30), (34, 62, 128),
     (72, 118, 172), (28, 78, 58), (108, 64, 40), (196, 178, 140), (204, 96, 28), (226, 188, 52),
@@ -113,8 +117,8 @@ def _draw_camera(frame: Frame, look: Look, rng: Generator) -> Camera:
     azimuth = float(rng.uniform(*AZIMUTHS_DEG[view])) * (1 if rng.random() < 0.5 else -1)
     camera = Camera(
         azimuth_deg=azimuth,
-        elevation_deg=float(rng.uniform(4, 14)),
-        distance_m=float(rng.uniform(6.0, 12.0)),
+        elevation_deg=float(rng.uniform(*ELEVATIONS_DEG)),
+        distance_m=float(rng.uniform(*DISTANCES_M)),
         roll_deg=float(rng.normal(0, 1.2)),
     )
     width, height = frame.width_px, frame.height_px
@@ -169,8 +173,8 @@ def _paint_backdrop(frame: Frame, camera: Camera, rng: Generator) -> NDArray[np.
     names = list(BACKDROPS)
     horizon_px = float(np.clip(camera.horizon_px(), 0.12 * frame.height_px, 0.7 * frame.height_px))
     BACKDROPS[names[int(rng.integers(len(names)))]](canvas, horizon_px, rng)
-    blurred = blur_pixels(canvas.pixels(), frame.width_px * float(rng.uniform(0.0005, 0.005)))
-    return add_texture(blurred, rng, float(rng.uniform(2, 9)))
+    blurred = blur_pixels(canvas.pixels(), frame.width_px * float(rng.uniform(*BACKDROP_BLUR)))
+    return add_texture(blurred, rng, float(rng.uniform(*BACKDROP_TEXTURE)))
 
 
 def _cast_shadow(canvas: Canvas, camera: Camera, look: Look, light: Light) -> None:

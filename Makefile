@@ -1,0 +1,38 @@
+# Two commands do everything on a fresh machine with python3, pip and make.
+#   make demo   install, draw demo photos, freeze, train, evaluate, report
+#   make test   install, then format, lint, types, tests
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := data/demo
+RUN := runs/demo
+CONFIG ?= accelerate_configs/cpu1.yaml
+
+.PHONY: demo test install check clean
+
+demo: .venv/installed
+	rm -rf $(DEMO)-raw $(DEMO) $(RUN)
+	$(BIN)/carscale data demo $(DEMO)-raw
+	$(BIN)/carscale data freeze $(DEMO)-raw $(DEMO)
+	$(BIN)/accelerate launch --config_file $(CONFIG) recipes/effnet_focal.py \
+	  data.root=$(DEMO) data.image_px=128 run.dir=runs run.name=demo
+	$(BIN)/carscale evaluate $(RUN) --split test
+	$(BIN)/carscale report $(RUN)
+
+test: .venv/installed check
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[offline,dev]'
+	touch .venv/installed
+
+clean:
+	rm -rf .venv build *.egg-info
