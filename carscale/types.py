@@ -5,7 +5,7 @@ Axes: B samples of a batch, N samples of a split, K classes, C channels, H heigh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -150,7 +150,9 @@ class TrainLoader(Protocol):
     global_batch_size: int
     num_unreadable: int
 
-    def batches(self, first_step: int, last_step: int, num_micro_steps: int) -> Iterator[Batch]:
+    def batches(
+        self, first_step: int, last_step: int, num_micro_steps: int
+    ) -> Generator[Batch, None, None]:
         """Yield this rank's micro-batches of some steps, in order."""
         ...
 

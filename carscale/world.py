@@ -346,6 +346,13 @@ def _folder_of_one(folder: Path, cfg: config.Recipe, world: World) -> Iterator[N
         yield
 
 
+def _seed(seed: int) -> None:
+    """Seed what draws the weights of new layers; steps seed themselves."""
+    from torch import manual_seed
+
+    manual_seed(seed)
+
+
 def _check_tracker(tracker: str) -> None:
     """Raise when the tracker's package is missing."""
     from importlib.util import find_spec

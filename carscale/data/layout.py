@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from carscale import images, runs, tables
-from carscale.data.names import parse_car_name, safe_name, unique_folders
+from carscale.data.names import folded, parse_car_name, safe_name, shortened, unique_folders
 from carscale.data.scan import Scan, SourceFile
 from carscale.data.splits import SPLITS
 from carscale.errors import DataError
@@ -23,7 +23,6 @@ FORMAT = 1
 LOCKED_FILES = ("manifest.parquet", "classes.json", "quarantine.jsonl")
 TRUE_SUFFIXES = {".jpg": (".jpg", ".jpeg"), ".png": (".png",)}
 NUM_NAMED = 5
-MAX_STEM_BYTES = 180
 
 
 @dataclass(frozen=True)
@@ -172,17 +171,18 @@ def _free_name(folder: str, sample: Sample, taken: set[str]) -> str:
     stem, dot, suffix = name.rpartition(".")
     if not dot or f".{suffix.lower()}" not in TRUE_SUFFIXES[sample.photo.suffix]:
         stem, suffix = (stem if dot and stem else name), sample.photo.suffix[1:]
-    stem = (
-        stem.encode("utf-8", "surrogateescape")[:MAX_STEM_BYTES].decode("utf-8", "ignore")
-        or "photo"
-    )
-    path = f"{folder}/{safe_name(f'{stem}.{suffix}')}"
+    path = f"{folder}/{_file_name(stem, suffix)}"
     number = 1
-    while path.casefold() in taken:
+    while folded(path) in taken:
         number += 1
-        path = f"{folder}/{safe_name(f'{stem}~{number}.{suffix}')}"
-    taken.add(path.casefold())
+        path = f"{folder}/{_file_name(f'{stem}~{number}', suffix)}"
+    taken.add(folded(path))
     return path
+
+
+def _file_name(stem: str, suffix: str) -> str:
+    """Return a file's name that no reader trips over."""
+    return shortened(safe_name(f"{stem}.{suffix}"), suffix=f".{suffix}")
 
 
 def _move_photos(samples: list[Sample], rows: list[dict[str, Any]], folder: Path) -> None:

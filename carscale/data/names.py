@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
 
 from carscale.types import CarClass
 
-__all__ = ["parse_car_name", "safe_name", "unique_folders"]
+__all__ = ["folded", "parse_car_name", "safe_name", "shortened", "unique_folders"]
 
 UNSAFE = re.compile(r'[%/\\*?\[\]:"<>|\x00-\x1f\x7f\ud800-\udfff]')
 """What a glob, a URL, another file system or a Parquet string takes for something else."""
@@ -69,14 +70,35 @@ def unique_folders(names: Iterable[str]) -> dict[str, str]:
     folders: dict[str, str] = {}
     taken: set[str] = set()
     for name in sorted(names):
-        folder = _shortened(safe_name(name))
-        position = 0
-        while _folded(folder) in taken:  # encode one more letter until it differs
-            folder = folder[:position] + _percent(folder[position]) + folder[position + 1 :]
-            position += len(_percent(folder[position]))
-        taken.add(_folded(folder))
+        folder = shortened(safe_name(name))
+        num_encoded = 0
+        while folded(folder) in taken:  # encode one more letter until it differs
+            num_encoded += 1
+            head, rest = name[:num_encoded], name[num_encoded:]
+            folder = shortened(_percent(head) + safe_name(rest))
+        taken.add(folded(folder))
         folders[name] = folder
     return folders
+
+
+def shortened(safe: str, *, suffix: str = "") -> str:
+    """Cut a safe name that file systems would refuse; a hash keeps it apart from others.
+
+    Args:
+        safe: What ``safe_name`` returned.
+        suffix: What a cut name ends in.
+    """
+    data = safe.encode()
+    if len(data) <= MAX_NAME_BYTES:
+        return safe
+    end = f"~{hashlib.sha256(data).hexdigest()[:12]}{suffix}"
+    head = data[: MAX_NAME_BYTES - len(end.encode())].decode(errors="ignore")
+    return re.sub(r"%[0-9A-F]?$", "", head) + end
+
+
+def folded(name: str) -> str:
+    """Return what two names share on a file system that ignores case or normalises Unicode."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def parse_car_name(name: str, folder: str) -> CarClass:
@@ -116,19 +138,6 @@ def parse_car_name(name: str, folder: str) -> CarClass:
 def _percent(letters: str) -> str:
     """Return letters as ``%XX`` bytes; bytes that are no UTF-8 come back as they were."""
     return "".join(f"%{byte:02X}" for byte in letters.encode("utf-8", "surrogateescape"))
-
-
-def _folded(name: str) -> str:
-    """Return what two names share on a file system that ignores case or normalises Unicode."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _shortened(folder: str) -> str:
-    """Cut a name that file systems would refuse; what two long names share is told apart later."""
-    data = folder.encode()
-    if len(data) <= MAX_NAME_BYTES:
-        return folder
-    return data[:MAX_NAME_BYTES].decode(errors="ignore").rsplit("%", 1)[0]
 
 
 def _without(words: str, part: str) -> str:

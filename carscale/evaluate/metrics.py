@@ -172,12 +172,12 @@ def _resampled_scores(
 
 
 def _bootstrap(
-    predictions: Predictions, num_classes: int, seed: int
+    predictions: Predictions, num_classes: int, seed: int, *, num_resamples: int = NUM_RESAMPLES
 ) -> dict[str, dict[str, float]]:
     """Return 95 % intervals of the scores."""
-    num_resamples = max(100, min(NUM_RESAMPLES, MAX_DRAWS // max(1, len(predictions))))
+    affordable = max(100, MAX_DRAWS // max(1, len(predictions)))
     resamples = stats.stratified_resamples(
-        predictions.labels_N, num_resamples=num_resamples, seed=seed
+        predictions.labels_N, num_resamples=min(num_resamples, affordable), seed=seed
     )
     replicates = [_resampled_scores(predictions, num_classes, rows_N) for rows_N in resamples]
     intervals = {}

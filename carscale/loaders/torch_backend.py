@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,7 +55,7 @@ class Renderer:
         self.fills_unreadable = cfg.on_unreadable == "fill"
         self.num_unreadable = 0
 
-    def batches(self, plans: Iterator[Plan], *, may_fill: bool) -> Iterator[Batch]:
+    def batches(self, plans: Iterator[Plan], *, may_fill: bool) -> Generator[Batch, None, None]:
         """Yield the batches of plans, in order; threads end with the generator."""
         pool = ThreadPoolExecutor(self.num_threads, thread_name_prefix="carscale-render")
         ahead: deque[tuple[Plan, torch.Tensor, list[Future[None]]]] = deque()
@@ -162,7 +162,9 @@ class TrainLoader:
         """Return how many samples were shown as a plain square so far, on this rank."""
         return self._renderer.num_unreadable
 
-    def batches(self, first_step: int, last_step: int, num_micro_steps: int) -> Iterator[Batch]:
+    def batches(
+        self, first_step: int, last_step: int, num_micro_steps: int
+    ) -> Generator[Batch, None, None]:
         """Yield this rank's micro-batches of steps ``first_step`` to ``last_step - 1``.
 
         In order.

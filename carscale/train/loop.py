@@ -88,14 +88,26 @@ class _Fit:
     since: float = field(default_factory=time.perf_counter)
 
     def train(self) -> None:
-        """Run from the state's step to the end."""
+        """Run from the state's step to the end; whatever happens, threads end and files close."""
         self.num_steps = max(self.ends)
         self.steps_per_epoch = len(self.loader.split) / self.loader.global_batch_size
         self._open_logs()
-        world, state = self.run.world, self.state
-        batches = self.loader.batches(state.step, self.num_steps, self.cfg.accumulate_steps)
-        with bar("train", self.num_steps, show=world.is_main, unit="steps") as self.advance:
-            self.advance(state.step)
+        batches = self.loader.batches(self.state.step, self.num_steps, self.cfg.accumulate_steps)
+        try:
+            self._steps(batches)
+        finally:
+            batches.close()
+            if self.run.world.is_main:
+                self.log.close()
+                self.timing.close()
+        self.run.world.accelerator.wait_for_everyone()
+
+    def _steps(self, batches: Iterator[Batch]) -> None:
+        """Take the steps; flush, score and save where they are due."""
+        state, every = self.state, self.cfg.checkpoint_every_steps
+        with bar("train", self.num_steps, show=self.run.world.is_main, unit="steps") as advance:
+            self.advance = advance
+            advance(state.step)
             for step in range(state.step, self.num_steps):
                 self._step(step, batches)
                 state.step = step + 1
@@ -104,17 +116,11 @@ class _Fit:
                     self._flush()
                 if is_end:
                     self._end_epoch()
-                every = self.cfg.checkpoint_every_steps
-                if (
-                    (every and state.step % every == 0)
-                    or (is_end and not every)
-                    or state.is_finished
-                ):
+                is_due = state.step % every == 0 if every else is_end
+                if is_due or state.is_finished:
                     self._checkpoint()
                 if state.is_finished:
-                    break
-        batches.close()  # type: ignore[attr-defined]
-        world.accelerator.wait_for_everyone()
+                    return
 
     def _step(self, step: int, batches: Iterator[Batch]) -> None:
         """Take one optimizer step from its micro-batches."""

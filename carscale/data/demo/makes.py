@@ -16,7 +16,7 @@ from carscale.data.demo.bodies import BODIES, MICROVAN, Body
 __all__ = ["CarClass", "Look", "build_classes", "vary_look"]
 
 # how hard the set is: larger differences and smaller variation make classes easier to tell apart
-LOOK_ALIKE_DIFFERENCES = (1.0, 1.0)  # facelift between the two of a look-alike pair; 0 is none
+LOOK_ALIKE_DIFFERENCES = (0.9, 0.5)  # facelift between the two of a pair; 0 is none
 HARD_DIFFERENCE = 1.6  # facelift between the scarce and hard class and the common class near it
 LOOK_VARIATION = 0.02  # spread of every proportion between photos of one class, as a share of it
 HARD_LOOK_VARIATION = 0.12  # the same in the scarce and hard class
@@ -232,7 +232,7 @@ def _facelift(car: CarClass, difference: float, *, years: int) -> CarClass:
         tail_w=look.tail_w * (1 + 0.30 * difference),
         fog=0.06 * difference,
         running_light=min(1.0, 0.7 * difference),
-        spokes=look.spokes + 2,
+        spokes=look.spokes + round(2 * difference),
     )
     return replace(car, year=car.year + years, look=facelift)
 

@@ -1,0 +1,115 @@
+"""Parameters of policies: ranges, geometry, pairing."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carscale import augment, config
+from carscale.augment.policies import POLICIES
+from carscale.types import View
+
+SIZES = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
+
+
+def corners(affine_23: np.ndarray, side: int) -> np.ndarray:
+    points = np.array([[0, side, 0, side], [0, 0, side, side], [1, 1, 1, 1]])
+    return affine_23 @ points
+
+
+@given(size=SIZES, seed=st.integers(0, 99), scale=st.floats(0.05, 1))
+@settings(deadline=None)
+def test_simple_crops_lie_inside_the_photo(size, seed, scale):
+    cfg = config.Augment(policy="simple", crop_scale_min=scale)
+    view = View(image_px=64)
+    params = augment.policy(cfg, view)(seed, 0, 16, np.array([size] * 16))
+    for affine_23 in params.affine_B23:
+        x, y = corners(affine_23, 64)
+        slack = 1e-6 * max(size)
+        assert x.min() >= -slack
+        assert x.max() <= size[0] + slack
+        assert y.min() >= -slack
+        assert y.max() <= size[1] + slack
+        aspect = np.ptp(x) / np.ptp(y)
+        assert 3 / 4 - 1e-6 <= aspect <= 4 / 3 + 1e-6
+
+
+def test_simple_keeps_the_share_of_area_where_it_fits():
+    cfg = config.Augment(policy="simple", crop_scale_min=0.3)
+    params = augment.policy(cfg, View(image_px=32))(0, 0, 4000, np.array([[200, 200]] * 4000))
+    area = np.abs(np.linalg.det(params.affine_B23[:, :, :2])) * 32**2 / 200**2
+    assert 0.25 < area.min() < 0.32  # a wide crop of much area shrinks a little
+    assert 0.97 < area.max() <= 1
+    flips = (params.affine_B23[:, 0, 0] < 0).mean()
+    assert abs(flips - 0.5) < 4 * np.sqrt(0.25 / 4000)
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "squash"])
+@given(size=SIZES)
+@settings(deadline=None)
+def test_plain_view_is_centred_and_keeps_or_fills(fit, size):
+    side = 96
+    affine_23 = augment.plain(np.array([size]), View(image_px=side, fit=fit)).affine_B23[0]
+    x, y = corners(affine_23, side)
+    step_x, step_y = affine_23[0, 0], affine_23[1, 1]
+    if fit == "squash":
+        np.testing.assert_allclose([x.min(), x.max(), y.min(), y.max()], [0, size[0], 0, size[1]])
+        return
+    inside = x.min() >= -1e-6 and x.max() <= size[0] + 1e-6
+    if fit == "crop":  # nothing but photo
+        assert inside
+        assert y.min() >= -1e-6
+        assert y.max() <= size[1] + 1e-6
+    else:  # all of the photo
+        assert x.min() <= 1e-6
+        assert x.max() >= size[0] - 1e-6
+        assert y.min() <= 1e-6
+        assert y.max() >= size[1] - 1e-6
+    assert abs(x.min() + x.max() - size[0]) <= step_x + 1e-6  # centred to a pixel
+    assert abs(y.min() + y.max() - size[1]) <= step_y + 1e-6
+
+
+def test_standard_rotates_about_the_centre_and_keeps_scale():
+    quiet = {"brightness": 0, "contrast": 0, "saturation": 0, "shift": 0}
+    sizes = np.array([[300, 200]] * 500)
+    view = View(image_px=50)
+    cfg = config.Augment(policy="standard", rotate_degrees=20, **quiet)
+    turned = augment.policy(cfg, view)(0, 0, 500, sizes)
+    straight = augment.policy(config.Augment(policy="simple"), view)(0, 0, 500, sizes)
+    centre = np.array([25, 25, 1])
+    np.testing.assert_allclose(turned.affine_B23 @ centre, straight.affine_B23 @ centre)
+    np.testing.assert_allclose(
+        np.linalg.det(turned.affine_B23[:, :, :2]), np.linalg.det(straight.affine_B23[:, :, :2])
+    )
+    inner = np.linalg.inv(straight.affine_B23[:, :, :2]) @ turned.affine_B23[:, :, :2]
+    degrees = np.rad2deg(np.arctan2(inner[:, 1, 0], inner[:, 0, 0]))
+    assert 19 < np.abs(degrees).max() <= 20
+    np.testing.assert_allclose(turned.colour_B34[0], np.eye(3, 4), atol=1e-6)
+
+
+def test_colour_is_the_stated_formula():
+    params = augment.policy(config.Augment(), View(image_px=8))(5, 0, 50, np.array([[9, 9]] * 50))
+    draws = 2 * augment.uniforms(5, "augment", 0, 50) - 1
+    b, c, s = (1 + 0.25 * draws[:, column] for column in (8, 9, 10))
+    pixel = np.array([200.0, 30.0, 90.0])
+    for row in range(50):
+        luma = pixel @ [0.299, 0.587, 0.114]
+        saturated = luma + s[row] * (pixel - luma)
+        expected = b[row] * (c[row] * (saturated - 128) + 128)
+        got = params.colour_B34[row, :, :3] @ pixel + params.colour_B34[row, :, 3]
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_parameters_do_not_depend_on_the_range_asked_for(name):
+    sizes = np.array([[100 + n, 80] for n in range(12)])
+    policy = augment.policy(config.Augment(policy=name), View(image_px=32))
+    whole = policy(1, 4, 16, sizes)
+    part = policy(1, 8, 12, sizes[4:8])
+    np.testing.assert_array_equal(whole.rows(4, 8).affine_B23, part.affine_B23)
+    if whole.colour_B34 is not None:
+        np.testing.assert_array_equal(whole.rows(4, 8).colour_B34, part.colour_B34)
+
+
+def test_every_policy_of_the_schema_exists():
+    assert set(POLICIES) == set(config.Augment.model_fields["policy"].annotation.__args__)

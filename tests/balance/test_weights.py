@@ -1,0 +1,62 @@
+"""Class weights and sampling against scikit-learn and formulas."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
+
+from carscale import balance, config
+from carscale.balance.weights import CLASS_WEIGHTS, SAMPLINGS
+
+COUNTS = st.lists(st.integers(0, 2000), min_size=1, max_size=30).filter(lambda c: sum(c) > 0)
+
+
+def split_of(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return SimpleNamespace(counts_K=np.array(counts), labels_N=labels)
+
+
+@given(st.lists(st.integers(1, 2000), min_size=1, max_size=30))
+def test_inverse_is_scikit_learns_balanced(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    expected = compute_class_weight("balanced", classes=np.arange(len(counts)), y=labels)
+    np.testing.assert_allclose(
+        balance.class_weights(np.array(counts), "inverse"), expected, rtol=1e-5
+    )
+
+
+@given(COUNTS, st.sampled_from(sorted(CLASS_WEIGHTS)))
+def test_weights_average_one_over_samples(counts, method):
+    counts = np.array(counts)
+    weights = balance.class_weights(counts, method).astype(np.float64)
+    assert (weights * counts).sum() == pytest.approx(counts.sum(), rel=1e-5)
+    assert (weights[counts == 0] == 0).all()
+
+
+def test_sqrt_weights_are_the_formula():
+    weights = balance.class_weights(np.array([4, 16]), "sqrt")
+    assert weights[0] / weights[1] == pytest.approx(2)
+
+
+@given(COUNTS, st.sampled_from(["sqrt", "balanced"]))
+def test_sampling_gives_classes_their_share(counts, sampling):
+    split = split_of(counts)
+    weights = balance.sampling_weights(config.Balance(sampling=sampling), split)
+    assert weights.sum() == pytest.approx(1)
+    share = np.bincount(split.labels_N, weights, minlength=len(counts))
+    power = np.array([c ** SAMPLINGS[sampling] if c else 0 for c in counts], dtype=float)
+    np.testing.assert_allclose(share, power / power.sum(), rtol=1e-9)
+
+
+def test_natural_sampling_draws_without_weights():
+    assert balance.sampling_weights(config.Balance(), split_of([3, 4])) is None
+
+
+def test_unknown_method_and_no_samples_are_refused():
+    with pytest.raises(ValueError, match="inverse"):
+        balance.class_weights(np.array([1]), "nope")
+    with pytest.raises(ValueError, match="no samples"):
+        balance.class_weights(np.array([0]), "sqrt")

@@ -1,0 +1,142 @@
+"""What the rank and kill tests run in processes of their own: importable functions."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from carscale import config, data, evaluate, loaders, models, runs
+from carscale.world import open_world
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+sys.path.insert(0, str(RECIPES))
+
+SMALL = [
+    "data.image_px=32",
+    "model.name=test_vit",  # layer norm: no batch statistics that differ by rank
+    "model.pretrained=false",
+    "model.drop_rate=0",
+    "model.drop_path_rate=0",
+    "loader.global_batch_size=12",
+    "loader.eval_batch_size=4",
+    "loader.num_threads=1",
+    "train.num_cpu_threads=1",
+    "optim.lr=0.002",
+]
+"""Settings that train in a second."""
+
+
+def recipe(root: Path, folder: Path, *overrides: str) -> config.Recipe:
+    """Return the effnet_focal recipe, made small."""
+    import effnet_focal
+
+    words = [f"data.root={root}", f"run.dir={folder.parent}", f"run.name={folder.name}"]
+    return config.resolve(effnet_focal.RECIPE, [*words, *SMALL, *overrides])
+
+
+def train(root: Path, folder: Path, overrides: tuple[str, ...]) -> None:
+    """Train as the recipe does."""
+    import effnet_focal
+
+    effnet_focal.main(recipe(root, folder, *overrides))
+
+
+def train_until(
+    root: Path, folder: Path, overrides: tuple[str, ...], where: str, count: int
+) -> None:
+    """Train, and die of SIGKILL at the ``count``-th call of a named place."""
+    owners = {
+        "log line": (runs.JsonLines, "write"),
+        "weights file": (models, "save_state"),
+        "json file": (runs, "write_json"),
+        "publish": (runs, "publish_folder"),
+        "fsync": (runs, "fsync_path"),
+        "prune": (__import__("shutil"), "rmtree"),
+    }
+    owner, name = owners[where]
+    original = getattr(owner, name)
+    calls = 0
+
+    def dies(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == count:
+            if where in ("weights file", "log line"):  # leave it half done
+                original(*args, **kwargs)
+                if where == "weights file":
+                    path = Path(args[0]) / f"{args[1]}.safetensors"
+                    os.truncate(path, path.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, dies)
+    train(root, folder, overrides)
+    os._exit(77)  # was not killed: the test asked for a place that is not passed
+
+
+def record_batches(root: Path, out: Path, accumulate: int, num_steps: int) -> None:
+    """Write ids and augmentation parameters of this rank's micro-batches."""
+    from carscale import augment
+
+    cfg = recipe(root, out / "run", f"train.accumulate_steps={accumulate}", "balance.sampling=sqrt")
+    from carscale import balance
+
+    with open_world(num_cpu_threads=1) as world:
+        splits = data.read_splits(root)
+        view = models.preprocessing(cfg.model, cfg.data)
+        weights_N = balance.sampling_weights(cfg.balance, splits.train)
+        loader = loaders.training(
+            cfg.loader,
+            splits.train,
+            augment.policy(cfg.augment, view),
+            world,
+            seed=cfg.seed,
+            weights_N=weights_N,
+        )
+        rows = []
+        batches = loader.batches(0, num_steps, accumulate)
+        for step in range(num_steps):
+            for micro in range(accumulate):
+                batch = next(batches)
+                params = loader.plan(step, micro, accumulate).params
+                for b, sample_id in enumerate(batch.ids_B.tolist()):
+                    numbers = [*params.affine_B23[b].ravel(), *params.colour_B34[b].ravel()]
+                    pixels = int(batch.images_BCHW[b].long().sum())
+                    rows.append([step, micro, world.rank, sample_id, pixels, *numbers])
+        batches.close()
+        np.save(out / f"rank{world.rank}.npy", np.array(rows))
+
+
+def write_predictions(root: Path, weights: Path, out: Path, eval_batch_size: int) -> None:
+    """Predict every split with stored weights and write the tables."""
+    from carscale import tables
+
+    cfg = recipe(root, out, f"loader.eval_batch_size={eval_batch_size}")
+    with open_world(num_cpu_threads=1) as world:
+        splits = data.read_splits(root)
+        view = models.preprocessing(cfg.model, cfg.data)
+        model = models.build(cfg.model, view, splits.classes, with_weights=False)
+        models.load_state(model.net, models.read_weights(weights), str(weights))
+        for split in (splits.train, splits.val, splits.test):
+            if len(split) == 0:
+                continue
+            loader = loaders.plain(cfg.loader, split, view, world)
+            predictions = evaluate.predict(model, loader, world, keep_probs=True)
+            if world.is_main:
+                out.mkdir(parents=True, exist_ok=True)
+                path = out / f"{split.name}.parquet"
+                path.write_bytes(tables.predictions_bytes(predictions))
+
+
+def check_gather(sizes: tuple[int, ...]) -> None:
+    """Gather rows of unequal numbers."""
+    with open_world(num_cpu_threads=1) as world:
+        mine = torch.arange(sizes[world.rank]) + 100 * world.rank
+        got = world.gather_rows(torch.stack([mine, -mine], dim=1))
+        wanted = torch.cat([torch.arange(n) + 100 * r for r, n in enumerate(sizes)])
+        assert got[:, 0].tolist() == wanted.tolist()
+        assert got[:, 1].tolist() == (-wanted).tolist()
+        assert world.broadcast({"rank": world.rank}) == {"rank": 0}

@@ -1,0 +1,125 @@
+"""Rendering against a naive sampler that knows nothing of its shortcuts."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from carscale import augment, config
+from carscale.loaders import render
+from carscale.types import View
+
+
+def smooth_photo(width: int, height: int) -> np.ndarray:
+    """A picture without fine detail: any sound filter gives the same."""
+    y, x = np.mgrid[0:height, 0:width]
+    red = 128 + 90 * np.sin(2 * np.pi * x / width)
+    green = 128 + 90 * np.cos(2 * np.pi * y / height)
+    blue = 60 + 120 * x / width
+    return np.stack([red, green, blue], axis=-1).astype(np.uint8)
+
+
+def as_bytes(pixels: np.ndarray, kind: str) -> bytes:
+    sink = io.BytesIO()
+    Image.fromarray(pixels).save(sink, kind, **({"quality": 100} if kind == "JPEG" else {}))
+    return sink.getvalue()
+
+
+def naive(pixels: np.ndarray, affine_23: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
+    """Sample bilinearly at the pixel centres; return pixels and where all four neighbours are photo."""
+    side = view.image_px
+    v, u = np.mgrid[0:side, 0:side] + 0.5
+    x = affine_23[0, 0] * u + affine_23[0, 1] * v + affine_23[0, 2] - 0.5
+    y = affine_23[1, 0] * u + affine_23[1, 1] * v + affine_23[1, 2] - 0.5
+    height, width = pixels.shape[:2]
+    inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    x, y = x.clip(0, width - 1.001), y.clip(0, height - 1.001)
+    x0, y0 = x.astype(int), y.astype(int)
+    fx, fy = (x - x0)[..., None], (y - y0)[..., None]
+    p = pixels.astype(float)
+    top = p[y0, x0] * (1 - fx) + p[y0, np.minimum(x0 + 1, width - 1)] * fx
+    y1 = np.minimum(y0 + 1, height - 1)
+    bottom = p[y1, x0] * (1 - fx) + p[y1, np.minimum(x0 + 1, width - 1)] * fx
+    return top * (1 - fy) + bottom * fy, inside
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("size", [(640, 420), (61, 90), (300, 40)])
+@pytest.mark.parametrize("policy", ["none", "simple", "standard"])
+def test_geometry_is_the_affine(kind, size, policy):
+    pixels = smooth_photo(*size)
+    data = as_bytes(pixels, kind)
+    view = View(image_px=64)
+    cfg = config.Augment(policy=policy, brightness=0, contrast=0, saturation=0)
+    params = augment.policy(cfg, view)(0, 0, 12, np.array([size] * 12))
+    for affine_23 in params.affine_B23:
+        got = render(data, size, affine_23, view).astype(float)
+        expected, inside = naive(pixels, affine_23, view)
+        error = np.abs(got - expected)[inside]
+        # worst measured: mean 1.2 where a 300x40 photo is shrunk 8 times across, 0.6 elsewhere
+        assert error.mean() < 1.6
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "squash"])
+def test_plain_view_equals_pillow(fit):
+    size = (320, 200)
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 320, 3), dtype=np.uint8)
+    view = View(image_px=64, fit=fit)
+    affine_23 = augment.plain(np.array([size]), view).affine_B23[0]
+    got = render(as_bytes(pixels, "PNG"), size, affine_23, view)
+    photo = Image.fromarray(pixels)
+    if fit == "squash":
+        expected = np.asarray(photo.resize((64, 64), Image.Resampling.BILINEAR))
+    elif fit == "crop":
+        shown_w = round(320 * 64 / 200)
+        left = (shown_w - 64) // 2 + ((shown_w - 64) % 2)
+        scale = 320 / shown_w
+        box = (left * scale, 0, (left + 64) * scale, 200)
+        expected = np.asarray(photo.resize((64, 64), Image.Resampling.BILINEAR, box=box))
+    else:
+        inner = np.asarray(photo.resize((64, 40), Image.Resampling.BILINEAR))
+        expected = np.full((64, 64, 3), view.fill, np.uint8)
+        expected[12:52] = inner
+    assert np.abs(got.astype(int) - expected).max() <= 1
+
+
+def test_outside_the_photo_lies_the_fill_and_never_black():
+    view = View(image_px=50, mean=(0.4, 0.5, 0.6))
+    pixels = np.full((30, 60, 3), 200, np.uint8)
+    affine_23 = augment.plain(np.array([[60, 30]]), view).affine_B23[0]
+    got = render(as_bytes(pixels, "PNG"), (60, 30), affine_23, view)
+    assert tuple(got[0, 25]) == view.fill == (102, 128, 153)
+    assert tuple(got[25, 25]) == (200, 200, 200)
+    turned = affine_23 @ np.array([[0.9, -0.4, 12], [0.4, 0.9, -8], [0, 0, 1]])
+    got = render(as_bytes(pixels, "PNG"), (60, 30), turned, view)
+    assert got.min() >= 102 - 1
+
+
+def test_scaled_decode_hardly_changes_pixels(stanford):
+    path = sorted(stanford.rglob("*.jpg"))[5]
+    photo = Image.open(path).convert("RGB").resize((960, 640), Image.Resampling.BICUBIC)
+    data = as_bytes(np.asarray(photo), "JPEG")
+    view = View(image_px=96, fit="squash")
+    affine_23 = augment.plain(np.array([[960, 640]]), view).affine_B23[0]
+    got = render(data, (960, 640), affine_23, view).astype(float)  # at 1/4
+    full = np.asarray(Image.open(io.BytesIO(data)).resize((96, 96), Image.Resampling.BILINEAR))
+    assert np.abs(got - full).mean() < 2  # measured 0.9
+
+
+def test_a_photo_of_another_size_is_refused():
+    data = as_bytes(smooth_photo(40, 30), "JPEG")
+    view = View(image_px=16)
+    affine_23 = augment.plain(np.array([[50, 30]]), view).affine_B23[0]
+    with pytest.raises(ValueError, match="frozen as"):
+        render(data, (50, 30), affine_23, view)
+
+
+def test_mirroring_is_exact():
+    pixels = np.random.default_rng(1).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    data, view = as_bytes(pixels, "PNG"), View(image_px=32, fit="squash")
+    affine_23 = augment.plain(np.array([[70, 50]]), view).affine_B23[0]
+    mirrored = affine_23.copy()
+    mirrored[0] = [-affine_23[0, 0], 0, 70]
+    straight = render(data, (70, 50), affine_23, view)
+    np.testing.assert_array_equal(render(data, (70, 50), mirrored, view), straight[:, ::-1])

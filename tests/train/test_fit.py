@@ -1,0 +1,238 @@
+"""Whole runs, small: what lies in the folder, what goes on, what is refused."""
+
+import json
+
+import jobs
+import pytest
+import torch
+from ranks import run_process
+
+from carscale import config, models, runs, train
+from carscale.errors import RunError, TrainingError
+
+
+def run_here(root, folder, *overrides):
+    jobs.train(root, folder, overrides)
+    return runs.read_lines(folder / "log.jsonl")
+
+
+def weights_of(folder):
+    newest = sorted((folder / "checkpoints").glob("step_*"))[-1]
+    return {name: (newest / name).read_bytes() for name in ("model.safetensors", "ema.safetensors")}
+
+
+def test_a_run_folder_holds_what_the_contract_says(tiny, tmp_path):
+    folder = tmp_path / "run"
+    log = run_here(tiny, folder, "train.num_epochs=3", "train.keep_last=1")
+    for name in ("config.yaml", "env.json", "classes.json", "timing.jsonl"):
+        assert (folder / name).is_file()
+    assert (folder / "predictions" / "val.parquet").is_file()
+    assert not (folder / "predictions" / "test.parquet").exists()
+    steps = [line["step"] for line in log if line["event"] == "step"]
+    assert steps == list(range(1, len(steps) + 1))
+    epochs = [line for line in log if line["event"] == "epoch"]
+    assert [line["epoch"] for line in epochs] == [1, 2, 3]
+    assert log[-1]["event"] == "end"
+    assert "s" not in {key[-1] for key in log[1]} - {"s"} or "elapsed_s" not in log[1]
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert len([n for n in names if n.startswith("step_")]) == 1
+    best = max(epochs, key=lambda line: (line["val"]["top1"], -line["step"]))
+    assert [n for n in names if n.startswith("best_")] == [f"best_{best['step']:08d}"]
+    again = config.from_yaml(folder / "config.yaml")
+    assert again.train.precision == "fp32"
+    assert again.loader.backend == "torch"
+    card = json.loads((folder / "checkpoints" / names[0] / "model.json").read_text())
+    assert len(card["classes"]) == 4
+    assert card["view"]["image_px"] == 32
+
+
+def test_a_tiny_model_learns(tiny, tmp_path):
+    folder = tmp_path / "run"
+    log = run_here(tiny, folder, "train.num_epochs=20", "augment.policy=none", "train.ema_decay=0")
+    losses = [line["loss"] for line in log if line["event"] == "step"]
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+    assert [line for line in log if line["event"] == "epoch"][-1]["val"]["top1"] > 0.6
+
+
+def test_a_finished_run_trains_no_more(tiny, tmp_path, capsys):
+    folder = tmp_path / "run"
+    log = run_here(tiny, folder, "train.max_steps=3")
+    assert run_here(tiny, folder, "train.max_steps=3") == log
+    assert "the run is complete" in capsys.readouterr().err
+
+
+def test_two_halves_are_one_whole(tiny, tmp_path):
+    words = ("train.num_epochs=4", "train.accumulate_steps=2", "model.drop_rate=0.2")
+    run_here(tiny, tmp_path / "straight", *words)
+    code = run_process(jobs.train_until, tiny, tmp_path / "halves", words, "log line", 10)
+    assert code == -9
+    run_here(tiny, tmp_path / "halves", *words)
+    for name in ("log.jsonl",):
+        straight, halves = ((tmp_path / f / name).read_bytes() for f in ("straight", "halves"))
+        assert straight == halves
+    assert weights_of(tmp_path / "straight") == weights_of(tmp_path / "halves")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("optim.lr=0.5", "optim.lr: 0.002 -> 0.5"),
+        ("seed=9", "seed: 0 -> 9"),
+        ("train.num_cpu_threads=2", "train.num_cpu_threads: 1 -> 2"),
+    ],
+)
+def test_resume_with_other_settings_names_the_difference(tiny, tmp_path, capsys, changed, said):
+    folder = tmp_path / "run"
+    run_here(tiny, folder, "train.max_steps=2")
+    before = weights_of(folder)
+    with pytest.raises(SystemExit) as ended:
+        run_here(tiny, folder, "train.max_steps=2", changed)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "run.name=NAME" in error
+    assert weights_of(folder) == before
+
+
+def test_settings_that_change_nothing_may_change(tiny, tmp_path):
+    folder = tmp_path / "run"
+    log = run_here(tiny, folder, "train.max_steps=2")
+    free = ("loader.num_threads=2", "loader.prefetch=1", "train.keep_last=5", "data.verify=full")
+    assert run_here(tiny, folder, "train.max_steps=2", *free) == log
+
+
+def test_resume_on_other_data_is_refused(tiny, tmp_path, capsys):
+    from conftest import draw_classes
+
+    from carscale import data
+
+    folder = tmp_path / "run"
+    run_here(tiny, folder, "train.max_steps=2")
+    other = data.freeze(draw_classes(tmp_path / "raw", [20, 10, 10, 9]), tmp_path / "other").root
+    with pytest.raises(SystemExit) as ended:
+        run_here(other, folder, "train.max_steps=2")
+    assert ended.value.code == 2
+    assert "trained on other data: train, val changed" in capsys.readouterr().err
+
+
+def test_resume_never_and_overwrite(tiny, tmp_path, capsys):
+    folder = tmp_path / "run"
+    run_here(tiny, folder, "train.max_steps=2")
+    with pytest.raises(SystemExit):
+        run_here(tiny, folder, "train.max_steps=2", "resume=never")
+    assert "holds a run already, and resume=never" in capsys.readouterr().err
+    log = run_here(tiny, folder, "train.max_steps=3", "resume=overwrite")
+    assert len([line for line in log if line["event"] == "step"]) == 3
+
+
+def test_a_broken_newest_checkpoint_is_passed_over(tiny, tmp_path, capsys):
+    words = ("train.num_epochs=3", "train.keep_last=3")
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    run_here(tiny, straight, *words)
+    run_here(tiny, broken, *words)
+    newest = sorted((broken / "checkpoints").glob("step_*"))[-1]
+    (newest / "optimizer.safetensors").write_bytes(b"short")
+    run_here(tiny, broken, *words)
+    assert "not whole, taking an older one" in capsys.readouterr().err
+    assert weights_of(straight) == weights_of(broken)
+    assert (straight / "log.jsonl").read_bytes() == (broken / "log.jsonl").read_bytes()
+
+
+def test_early_stopping_ends_and_resumes_as_ended(tiny, tmp_path):
+    words = ("train.num_epochs=30", "train.patience=2", "optim.lr=1e-9", "train.ema_decay=0")
+    log = run_here(tiny, tmp_path / "run", *words)
+    assert log[-1]["reason"] == "patience"
+    epochs = [line for line in log if line["event"] == "epoch"]
+    assert len(epochs) < 30
+    assert not any(line["is_best"] for line in epochs[-2:])
+    assert run_here(tiny, tmp_path / "run", *words) == log
+
+
+def test_select_last_takes_the_last_epoch(tiny, tmp_path):
+    log = run_here(tiny, tmp_path / "run", "train.num_epochs=3", "train.select=last")
+    last = [line for line in log if line["event"] == "epoch"][-1]["step"]
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").glob("best_*")] == [
+        f"best_{last:08d}"
+    ]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path, capsys):
+    words = ("optim.lr=1e30", "optim.name=sgd", "train.grad_clip_norm=0", "balance.loss=ce")
+    with pytest.raises(SystemExit) as ended:
+        run_here(tiny, tmp_path / "run", "train.num_epochs=5", "optim.warmup_epochs=0", *words)
+    assert ended.value.code == 1
+    assert "the loss is" in capsys.readouterr().err
+
+
+def test_out_of_memory_names_the_batch_and_proposes_accumulation(
+    tiny, tmp_path, capsys, monkeypatch
+):
+    def exhausted(self, images):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(models.Classifier, "forward", exhausted)
+    with pytest.raises(SystemExit) as ended:
+        run_here(tiny, tmp_path / "run", "train.max_steps=2")
+    assert ended.value.code == 1
+    error = capsys.readouterr().err
+    assert "out of memory on cpu with 12 samples at once" in error
+    assert "train.accumulate_steps=2" in error
+
+
+def test_a_second_process_may_not_train_in_the_same_folder(tiny, tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with runs.hold_lock(folder), pytest.raises(SystemExit):
+        run_here(tiny, folder, "train.max_steps=2")
+    assert "another process is training in this folder" in capsys.readouterr().err
+
+
+def test_weights_start_from_another_run(tiny, tmp_path):
+    run_here(tiny, tmp_path / "first", "train.max_steps=4")
+    words = ("train.max_steps=1", "optim.lr=1e-12", "train.ema_decay=0", "optim.weight_decay=0")
+    run_here(tiny, tmp_path / "second", *words, f"model.weights={tmp_path / 'first'}")
+    env = json.loads((tmp_path / "second" / "env.json").read_text())
+    assert "best_00000004" in env["model"]["weights_from"]
+    best = sorted((tmp_path / "first" / "checkpoints").glob("best_*"))[-1]
+    first = models.read_weights(best / "model.safetensors")
+    newest = sorted((tmp_path / "second" / "checkpoints").glob("step_*"))[-1]
+    second = models.read_weights(newest / "model.safetensors")
+    for name, tensor in first.items():
+        torch.testing.assert_close(tensor, second[name], atol=1e-6, rtol=1e-5)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tiny, tmp_path, capsys):
+    run_here(tiny, tmp_path / "first", "train.max_steps=2")
+    with pytest.raises(SystemExit) as ended:
+        run_here(
+            tiny,
+            tmp_path / "second",
+            "train.max_steps=2",
+            "model.name=test_vit2",
+            f"model.weights={tmp_path / 'first'}",
+        )
+    assert ended.value.code == 2
+    assert "weights of another model or class list" in capsys.readouterr().err
+
+
+def test_tensorboard_gets_the_numbers(tiny, tmp_path):
+    run_here(tiny, tmp_path / "run", "train.max_steps=2", "train.tracker=tensorboard")
+    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+
+
+def test_load_best_of_an_empty_run_says_so(tmp_path):
+    class Alone:
+        is_main = True
+        broadcast = staticmethod(lambda value: value)
+
+    class Run:
+        folder = tmp_path
+        world = Alone()
+
+    with pytest.raises(Exception, match="holds no finished epoch"):
+        train.load_best(Run(), torch.nn.Identity())
+
+
+def test_errors_are_of_our_tree():
+    assert issubclass(RunError, Exception)
+    assert TrainingError.exit_code == 1

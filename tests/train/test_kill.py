@@ -1,0 +1,49 @@
+"""Ten kills, each resumed: weights and log bit-identical to the straight run."""
+
+import jobs
+import pytest
+from ranks import run_process
+
+WORDS = (
+    "train.num_epochs=4",
+    "train.checkpoint_every_steps=2",
+    "train.accumulate_steps=2",
+    "model.drop_rate=0.2",
+    "model.name=test_efficientnet",  # batch norm too
+)
+KILLS = [
+    ("log line", 1),
+    ("log line", 4),
+    ("log line", 9),
+    ("log line", 13),
+    ("log line", 18),
+    ("weights file", 3),  # inside the checkpoint writer: half a file
+    ("weights file", 8),
+    ("json file", 14),  # inside the checkpoint writer: before state.json
+    ("publish", 4),  # all written, not yet renamed
+    ("prune", 2),  # renamed, old ones not yet deleted
+]
+
+
+def result(folder):
+    newest = sorted((folder / "checkpoints").glob("step_*"))[-1]
+    best = sorted((folder / "checkpoints").glob("best_*"))
+    files = [p for p in sorted(newest.iterdir()) if p.suffix == ".safetensors"]
+    files += [best[-1] / "model.safetensors", folder / "log.jsonl"]
+    return {f"{p.parent.name}/{p.name}".removeprefix(folder.name): p.read_bytes() for p in files}
+
+
+@pytest.fixture(scope="module")
+def straight(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kill") / "run"
+    assert run_process(jobs.train, tiny, folder, WORDS) == 0
+    return result(folder)
+
+
+@pytest.mark.parametrize(("where", "count"), KILLS)
+def test_a_killed_run_ends_as_the_straight_one(tiny, straight, tmp_path, where, count):
+    folder = tmp_path / "run"
+    assert run_process(jobs.train_until, tiny, folder, WORDS, where, count) == -9
+    assert run_process(jobs.train, tiny, folder, WORDS) == 0
+    assert result(folder) == straight
+    assert not list((folder / "checkpoints").glob(".*"))

@@ -1,0 +1,56 @@
+"""1, 2 and 3 processes with the same global batch: the same samples, views and losses."""
+
+import jobs
+import numpy as np
+import pytest
+from ranks import run_ranks
+
+from carscale import runs
+
+NUM_STEPS = 60
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_ids_and_parameters_are_the_same_at_every_step(tiny, tmp_path, accumulate):
+    seen = {}
+    for world_size in (1, 2, 3):
+        out = tmp_path / str(world_size)
+        out.mkdir()
+        run_ranks(jobs.record_batches, tiny, out, accumulate, 12, world_size=world_size)
+        rows = np.concatenate([np.load(out / f"rank{r}.npy") for r in range(world_size)])
+        order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))  # step, micro-step, rank
+        seen[world_size] = np.delete(rows[order], [1, 2], axis=1)
+    assert len(seen[1]) == 12 * 12
+    np.testing.assert_array_equal(seen[1], seen[2])
+    np.testing.assert_array_equal(seen[1], seen[3])
+
+
+def test_losses_agree(tiny, tmp_path):
+    words = (
+        "balance.class_weights=inverse",
+        "balance.sampling=natural",
+        "balance.loss=focal",
+        "train.num_epochs=20",
+        f"train.max_steps={NUM_STEPS}",
+        "optim.lr=0.0003",
+    )
+    logs = {}
+    for world_size in (1, 2, 3):
+        for accumulate in (1, 2):
+            folder = tmp_path / f"{world_size}x{accumulate}"
+            overrides = (*words, f"train.accumulate_steps={accumulate}")
+            run_ranks(jobs.train, tiny, folder, overrides, world_size=world_size)
+            lines = runs.read_lines(folder / "log.jsonl")
+            logs[world_size, accumulate] = np.array(
+                [line["loss"] for line in lines if line["event"] == "step"]
+            )
+    assert len(logs[1, 1]) == NUM_STEPS
+    assert logs[1, 1].std() > 0.01  # it does learn
+    for key, losses in logs.items():
+        worst = np.abs(losses - logs[1, 1]).max()
+        assert worst < 1e-5, f"{key}: {worst}"
+
+
+def test_gather_takes_unequal_rows():
+    run_ranks(jobs.check_gather, (3, 0), world_size=2)
+    run_ranks(jobs.check_gather, (0, 5, 2), world_size=3)
