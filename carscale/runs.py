@@ -122,7 +122,7 @@ class JsonLines:
 
     def __init__(self, path: Path, *, size: int = 0) -> None:
         path.touch()
-        os.truncate(path, size)
+        os.truncate(path, min(size, path.stat().st_size))  # more would pad with zero bytes
         self._file: IO[str] = path.open("a", encoding="utf-8")
 
     def write(self, **record: object) -> None:

@@ -130,9 +130,10 @@ def test_all_resolves(room):  # ruff keeps it sorted (RUF022)
 
 
 def test_unknown_names_of_rooms_raise_attribute_errors():
+    missing = "no_such_name"
     for room in ("data", "loaders", "models", "train", "evaluate", "balance"):
-        with pytest.raises(AttributeError, match="no_such_name"):
-            getattr(importlib.import_module(f"carscale.{room}"), "no_such_name")
+        with pytest.raises(AttributeError, match=missing):
+            getattr(importlib.import_module(f"carscale.{room}"), missing)
 
 
 def test_modules_and_functions_stay_small():

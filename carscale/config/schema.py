@@ -19,7 +19,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class Section(BaseModel):
     """Knobs that belong together; frozen, and no other keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
 
 class Data(Section):

@@ -15,7 +15,7 @@ from pathlib import Path
 from carscale import images
 from carscale.data import splits as rules
 from carscale.data.layout import Frozen, Sample, lay_out
-from carscale.data.scan import Scan, SourceFile, scan
+from carscale.data.scan import IGNORED, Scan, SourceFile, scan, walk
 from carscale.errors import ConfigError, DataError
 
 __all__ = ["FreezeRule", "freeze"]
@@ -103,8 +103,10 @@ def freeze(
     rule.check()
     _check_out(source, out, force)
     found = _scan_given(source) if rule.keep_splits else scan(source)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.freezing")
+    place = out.resolve()  # a link at out is kept
+    beside = place.with_name(f".{place.name}.{os.getpid()}.freezing")
     try:
+        shutil.rmtree(beside, ignore_errors=True)  # of a killed freeze with our process number
         beside.mkdir(parents=True)
         samples, quarantine = _decode_all(found.files, beside / "staged", rule.link, advance)
         if not samples:
@@ -131,7 +133,7 @@ def freeze(
             rule=settings,
         )
         shutil.rmtree(beside / "staged")
-        _publish(beside, out)
+        _publish(beside, place)
     except OSError as error:
         raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
     finally:
@@ -153,6 +155,8 @@ def _check_out(source: Path, out: Path, force: bool) -> None:
             f"{out}: is there already; frozen data stay as they are",
             "give another folder, or replace it with: --force",
         )
+    if not out.is_dir():
+        raise DataError(f"{out}: is a file", "give another folder")
     if not (out / "card.json").exists() and any(out.iterdir()):
         raise DataError(f"{out}: holds no frozen data; --force replaces only those")
 
@@ -164,7 +168,11 @@ def _publish(beside: Path, out: Path) -> None:
         return
     old = out.with_name(f".{out.name}.{os.getpid()}.old")
     out.rename(old)
-    beside.rename(out)
+    try:
+        beside.rename(out)
+    except BaseException:
+        old.rename(out)
+        raise
     shutil.rmtree(old)
 
 
@@ -172,20 +180,26 @@ def _scan_given(source: Path) -> Scan:
     """Scan a source whose top folders are splits."""
     if not source.is_dir():
         raise DataError(f"{source}: no such folder")
-    tops = [path for path in sorted(source.iterdir()) if path.name.lower() in GIVEN_SPLITS]
-    if not any(GIVEN_SPLITS[path.name.lower()] == rules.TRAIN for path in tops):
-        raise DataError(
-            f"{source}: --keep-splits wants a folder train",
-            "without it: carscale data freeze draws the splits",
-        )
     whole = Scan()
-    for top in tops:
-        part = scan(top)
+    for top in sorted(source.iterdir()):
+        if top.name.startswith(".") or top.name in IGNORED:
+            continue
+        if top.name.lower() not in GIVEN_SPLITS or not top.is_dir():
+            whole.refused.append((top.name, "lies in no split folder"))
+            continue
+        part = walk(top)
         whole.files += [
             SourceFile(file.path, f"{top.name}/{file.relative}", file.class_name)
             for file in part.files
         ]
         whole.refused += [(f"{top.name}/{path}", reason) for path, reason in part.refused]
+        whole.empty_classes += [f"{top.name}/{path}" for path in part.empty_classes]
+    tops = {file.relative.split("/")[0].lower() for file in whole.files}
+    if not any(GIVEN_SPLITS[top] == rules.TRAIN for top in tops):
+        raise DataError(
+            f"{source}: --keep-splits wants a folder train that holds photos in class folders",
+            "without it: carscale data freeze draws the splits",
+        )
     return whole
 
 

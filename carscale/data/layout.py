@@ -17,7 +17,15 @@ from carscale.data.splits import SPLITS
 from carscale.errors import DataError
 from carscale.types import CarClass
 
-__all__ = ["LOCKED_FILES", "Frozen", "Sample", "class_list_hash", "lay_out", "split_hash"]
+__all__ = [
+    "LOCKED_FILES",
+    "Frozen",
+    "Sample",
+    "card_hash",
+    "class_list_hash",
+    "lay_out",
+    "split_hash",
+]
 
 FORMAT = 1
 LOCKED_FILES = ("manifest.parquet", "classes.json", "quarantine.jsonl")
@@ -98,6 +106,7 @@ def lay_out(
         "lock": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
         "notes": notes,
     }
+    card["lock"]["card.json"] = card_hash(card)
     runs.write_atomic(folder / "card.json", _json(card))
     if not card["counts"]["train"]:
         raise DataError(f"{source_name}: no photo is left for train")
@@ -116,6 +125,12 @@ def split_hash(rows: Iterable[dict[str, Any]]) -> str:
 def class_list_hash(classes: Iterable[CarClass]) -> str:
     """Return a hash of the class names in order."""
     return hashlib.sha256(json.dumps([c.name for c in classes]).encode()).hexdigest()
+
+
+def card_hash(card: dict[str, Any]) -> str:
+    """Return a hash of all that a card says but this hash."""
+    lock = {name: value for name, value in card.get("lock", {}).items() if name != "card.json"}
+    return hashlib.sha256(_json(card | {"lock": lock})).hexdigest()
 
 
 def _rows(

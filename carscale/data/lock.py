@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from carscale import tables
-from carscale.data.layout import LOCKED_FILES
+from carscale.data.layout import LOCKED_FILES, card_hash
 from carscale.data.splits import SPLITS
 from carscale.errors import DataError
 from carscale.progress import bar
@@ -44,7 +47,10 @@ def verify(root: Path, *, mode: str = "fast") -> int:
     from carscale.data.store import read_card
 
     card = read_card(root)
-    broken = [name for name in LOCKED_FILES if _hash_or_none(root / name) != card["lock"].get(name)]
+    lock = card.get("lock", {})
+    stored = {name: _hash_or_none(root / name) for name in LOCKED_FILES}
+    stored["card.json"] = card_hash(card)
+    broken = [name for name, found in stored.items() if found is None or found != lock.get(name)]
     if broken:
         raise DataError(
             f"{root}: {', '.join(broken)} does not match the lock in card.json",
@@ -61,16 +67,17 @@ def verify(root: Path, *, mode: str = "fast") -> int:
         for path, stat, size in zip(listed, stats_N4, columns["num_bytes"], strict=True)
         if path in found and stat[0] != size
     ]
-    lock = str(card["lock"]["manifest.parquet"])
+    manifest_hash = lock["manifest.parquet"]
     cache = _cache_file(root)
-    known_N4 = _read_cache(cache, lock) if mode == "fast" else None
+    known_N4 = _read_cache(cache, manifest_hash) if mode == "fast" else None
     stale = _stale(stats_N4, known_N4)
-    suspects = [row for row in stale if listed[row] in found and listed[row] not in set(resized)]
+    lost = {*removed, *resized}
+    suspects = [row for row in stale if listed[row] not in lost]
     changed = resized + _changed(root, listed, columns["sha256"], suspects)
     if added or removed or changed:
         raise _mismatch(root, added, removed, sorted(changed))
     if len(stale):
-        _write_cache(cache, lock, stats_N4)
+        _write_cache(cache, manifest_hash, stats_N4)
     return len(suspects)
 
 
@@ -100,7 +107,7 @@ def _stat_files(root: Path) -> dict[str, tuple[int, int, int, int]]:
         folder = folders.pop()
         try:
             entries = list(os.scandir(folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -108,10 +115,18 @@ def _stat_files(root: Path) -> dict[str, tuple[int, int, int, int]]:
             elif not entry.name.startswith(
                 "."
             ):  # readers pass over hidden files, such as a desktop's
-                stat = entry.stat()
                 path = os.path.relpath(entry.path, root).replace(os.sep, "/")
-                found[path] = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+                found[path] = _stat(entry)
     return found
+
+
+def _stat(entry: os.DirEntry[str]) -> tuple[int, int, int, int]:
+    """Return a file's size, times and inode; of a broken link what no photo has."""
+    try:
+        stat = entry.stat()
+    except OSError:
+        return -1, 0, 0, 0
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def _stale(stats_N4: NDArray[np.int64], known_N4: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -157,21 +172,22 @@ def _cache_file(root: Path) -> Path:
     return base / "carscale" / "stat" / f"{name[:32]}.npz"
 
 
-def _read_cache(path: Path, lock: str) -> NDArray[np.int64] | None:
+def _read_cache(path: Path, manifest_hash: str) -> NDArray[np.int64] | None:
     """Return what was seen last, if it was of the same lock."""
     try:
         with np.load(path) as stored:
-            return stored["stats"] if str(stored["lock"]) == lock else None
-    except (OSError, ValueError, KeyError, EOFError):
+            return stored["stats"] if str(stored["lock"]) == manifest_hash else None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def _write_cache(path: Path, lock: str, stats_N4: NDArray[np.int64]) -> None:
+def _write_cache(path: Path, manifest_hash: str, stats_N4: NDArray[np.int64]) -> None:
     """Keep what was seen; a disk that can't take it costs time, nothing else."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(beside, stats=stats_N4, lock=np.array(lock))
+        np.savez(beside, stats=stats_N4, lock=np.array(manifest_hash))
         beside.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()

@@ -11,8 +11,8 @@ from carscale.types import CarClass
 
 __all__ = ["folded", "parse_car_name", "safe_name", "shortened", "unique_folders"]
 
-UNSAFE = re.compile(r'[%/\\*?\[\]:"<>|\x00-\x1f\x7f\ud800-\udfff]')
-"""What a glob, a URL, another file system or a Parquet string takes for something else."""
+UNSAFE = re.compile(r'[%$/\\*?\[\]:"<>|\x00-\x1f\x7f\ud800-\udfff]')
+"""What a glob, a URL, a shell, another file system or a Parquet string takes for something else."""
 
 SPLIT_WORD = re.compile(
     r"(?<![^-._ 0-9])"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from carscale.errors import DataError
 
-__all__ = ["Scan", "SourceFile", "scan"]
+__all__ = ["IGNORED", "Scan", "SourceFile", "scan", "walk"]
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "truth.json"})
 SPLIT_NAMES = frozenset(
@@ -51,8 +51,7 @@ def scan(root: Path) -> Scan:
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    found = Scan()
-    _walk(root, "", found, above=frozenset())
+    found = walk(root)
     if not found.files:
         raise DataError(
             f"{root}: holds no photos in class folders",
@@ -65,6 +64,13 @@ def scan(root: Path) -> Scan:
             f"{root}: is split already ({', '.join(sorted(tops))}); these would become classes",
             "keep these splits: --keep-splits; or give one of its folders",
         )
+    return found
+
+
+def walk(root: Path) -> Scan:
+    """Find what ``scan`` finds, without asking whether it makes sense."""
+    found = Scan()
+    _walk(root, "", found, above=frozenset())
     found.files.sort(key=lambda file: os.fsencode(file.relative))
     found.refused.sort()
     found.empty_classes.sort()
@@ -88,10 +94,11 @@ def _walk(folder: Path, relative: str, found: Scan, above: frozenset[tuple[int, 
         if entry.name.startswith(".") or entry.name in IGNORED:
             continue
         name = f"{relative}/{entry.name}" if relative else entry.name
-        if entry.is_dir():
+        kind = _kind(entry)
+        if kind == "folder":
             num_files += _walk(Path(entry.path), name, found, above | {here})
-        elif not entry.is_file():
-            found.refused.append((name, "broken link" if entry.is_symlink() else "no regular file"))
+        elif kind != "file":
+            found.refused.append((name, kind))
         elif not relative:
             found.refused.append((name, "lies in no class folder"))
         else:
@@ -100,3 +107,15 @@ def _walk(folder: Path, relative: str, found: Scan, above: frozenset[tuple[int, 
     if num_files == 0 and relative:
         found.empty_classes.append(relative)
     return num_files
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return ``folder``, ``file``, or why it is neither."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+    except OSError as error:  # a link to itself
+        return f"link can't be followed: {error.strerror}"
+    return "broken link" if entry.is_symlink() else "no regular file"

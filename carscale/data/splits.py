@@ -57,8 +57,8 @@ def targets(
     settles ties; it alternates over classes, so that val and test come out alike.
 
     Example:
-        >>> targets(40, (0.7, 0.15, 0.15)), targets(3, (0.7, 0.15, 0.15)), targets(1, (0.7, 0.15,
-        0.15)) ([28, 6, 6], [1, 1, 1], [1, 0, 0])
+        >>> [targets(count, (0.7, 0.15, 0.15)) for count in (40, 3, 1)]
+        [[28, 6, 6], [1, 1, 1], [1, 0, 0]]
     """
     exact = [count * fraction for fraction in fractions]
     whole = [int(value + 1e-9) for value in exact]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "read_splits"]
 
-COLUMNS = ["id", "key", "path", "class", "split", "width", "height"]
+COLUMNS = ["id", "key", "path", "split", "width", "height"]
 
 
 def load(cfg: config.Data) -> Splits:
@@ -51,8 +51,11 @@ def read_splits(root: Path) -> Splits:
     except (RunError, KeyError, TypeError) as error:
         raise DataError(f"{root}/classes.json: can't be used: {error}") from error
     columns = tables.read_columns(root / "manifest.parquet", COLUMNS)
-    number = {car_class.name: k for k, car_class in enumerate(classes)}
-    labels_N = np.array([number[name] for name in columns["class"]], dtype=np.int64)
+    number = {car_class.folder: k for k, car_class in enumerate(classes)}
+    try:
+        labels_N = np.array([number[p.split("/")[1]] for p in columns["path"]], dtype=np.int64)
+    except KeyError as error:
+        raise DataError(f"{root}/classes.json: lacks the class of folder {error}") from error
     sizes_N2 = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64)
     made = {}
     for name in SPLITS:
@@ -87,8 +90,7 @@ def read_card(root: Path) -> dict[str, Any]:
         card = runs.read_json(root / "card.json")
     except RunError as error:
         raise DataError(str(error)) from error
-    if card.get("format") != FORMAT:
-        raise DataError(
-            f"{root}/card.json: format {card.get('format')}, this carscale reads {FORMAT}"
-        )
+    stored = card.get("format") if isinstance(card, dict) else None
+    if stored != FORMAT:
+        raise DataError(f"{root}/card.json: format {stored}, this carscale reads {FORMAT}")
     return card

@@ -27,7 +27,7 @@ def as_bytes(pixels: np.ndarray, kind: str) -> bytes:
 
 
 def naive(pixels: np.ndarray, affine_23: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
-    """Sample bilinearly at the pixel centres; return pixels and where all four neighbours are photo."""
+    """Sample bilinearly at pixel centres; return pixels and where all neighbours are photo."""
     side = view.image_px
     v, u = np.mgrid[0:side, 0:side] + 0.5
     x = affine_23[0, 0] * u + affine_23[0, 1] * v + affine_23[0, 2] - 0.5

@@ -1,16 +1,4 @@
-"""Processes that work together, and the run they work on; the door to Accelerate.
-
-In: settings and the launcher's environment. Out: a ``World`` (rank, device, gather) and a ``Run``
-(folder, logs, files).
-
-Chosen: Accelerate gives device, DDP, mixed precision, gather and trackers. Rejected: letting it
-``prepare`` loaders or schedulers: it rebuilds the one and steps the other once a process.
-Chosen: stop when the launcher and Accelerate disagree on the number of processes. On a machine
-without a GPU a plain ``Accelerator()`` makes lone processes that each train on all the data.
-Chosen: OpenMP threads that wait sleep early (``GOMP_SPINCOUNT=1000``), set before torch is loaded.
-By default they spin, and where another program takes one of two cores the step takes ten times as
-long (measured: 2.6 to 4 images/s, against 27 to 30; alone on the machine both are equal).
-"""
+"""One training run: its folder, its resolved settings, what made it."""
 
 from __future__ import annotations
 
@@ -20,27 +8,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from carscale import config, runs, tables
-from carscale.errors import CarscaleError, ConfigError, LaunchError, RunError
+from carscale.errors import CarscaleError, ConfigError, RunError
 from carscale.progress import note
 from carscale.types import Predictions
+from carscale.world.processes import World, num_cores, open_world, resolve_precision
 
-if TYPE_CHECKING:
-    import torch
-    from accelerate import Accelerator
-
-__all__ = ["Run", "World", "open_world", "start_run"]
-
-if "OMP_WAIT_POLICY" not in os.environ:  # read once, when torch loads its OpenMP library
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-GROUP_TIMEOUT = timedelta(hours=1)
-"""Ranks wait this long for each other: the first check of a large data set runs on one of them."""
+__all__ = ["Run", "start_run"]
 
 FREE_ON_RESUME = (
     "run",
@@ -63,69 +41,6 @@ TRACKER_PACKAGES = {
     "mlflow": "mlflow",
     "trackio": "trackio",
 }
-
-
-@dataclass(frozen=True)
-class World:
-    """This process among all.
-
-    Attributes:
-        rank: 0 to ``size - 1``; rank 0 writes and speaks.
-        size: Number of processes.
-        device: What this one computes on.
-        accelerator: Accelerate's object.
-    """
-
-    rank: int
-    size: int
-    device: torch.device
-    accelerator: Accelerator
-
-    @property
-    def is_main(self) -> bool:
-        """Tell whether this is rank 0."""
-        return self.rank == 0
-
-    @property
-    def cores_share(self) -> int:
-        """Return how many cores this process may use, at least 1."""
-        return max(1, _num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-    def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return all ranks' rows one after another.
-
-        Ranks may hold different numbers of them, or none.
-        """
-        import torch
-
-        if self.size == 1:
-            return rows
-        count = torch.tensor([len(rows)], device=self.device)
-        counts = self.accelerator.gather(count).tolist()
-        padded = rows.new_zeros((max(*counts, 1), *rows.shape[1:]))
-        padded[: len(rows)] = rows
-        every = self.accelerator.gather(padded).split(len(padded))
-        return torch.cat([part[:count] for part, count in zip(every, counts, strict=True)])
-
-    def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the sum over all ranks."""
-        return self.accelerator.reduce(values, reduction="sum")
-
-    def broadcast(self, value: Any) -> Any:  # noqa: ANN401 - any picklable thing of our own
-        """Return rank 0's value on every rank."""
-        if self.size == 1:
-            return value
-        from accelerate.utils import broadcast_object_list
-
-        return broadcast_object_list([value])[0]
-
-    def broadcast_buffers(self, module: torch.nn.Module) -> None:
-        """Give every rank the batch-norm statistics of rank 0, which differ by rank."""
-        from accelerate.utils import broadcast
-
-        if self.size > 1:
-            for buffer in module.buffers():
-                buffer.copy_(broadcast(buffer))
 
 
 @dataclass
@@ -156,66 +71,6 @@ class Run:
 
 
 @contextmanager
-def open_world(
-    *,
-    precision: str = "fp32",
-    num_cpu_threads: int = 0,
-    tracker: str = "none",
-    folder: Path | None = None,
-) -> Iterator[World]:
-    """Join the processes that the launcher started.
-
-    Args:
-        precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
-        num_cpu_threads: Threads of this process's arithmetic; 0 takes its share of the cores.
-        tracker: Accelerate's name of a tracker, or ``none``.
-        folder: Where trackers that write files put them.
-
-    Raises:
-        LaunchError: The launcher started another number of processes than Accelerate sees.
-    """
-    from accelerate import Accelerator
-    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
-    from torch import set_num_threads
-
-    chosen = _resolve_precision(precision)
-    accelerator = Accelerator(
-        cpu=not _uses_gpu(),
-        mixed_precision="no" if chosen == "fp32" else chosen,
-        log_with=None if tracker == "none" else tracker,
-        project_dir=None if folder is None else str(folder),
-        kwargs_handlers=[
-            DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True),
-            InitProcessGroupKwargs(timeout=GROUP_TIMEOUT),
-        ],
-    )
-    world = World(
-        accelerator.process_index, accelerator.num_processes, accelerator.device, accelerator
-    )
-    check_launch(world.size)
-    set_num_threads(num_cpu_threads or world.cores_share)
-    try:
-        yield world
-    finally:
-        accelerator.end_training()
-
-
-def check_launch(num_processes: int) -> None:
-    """Raise when the launcher started another number of processes than train together.
-
-    Raises:
-        LaunchError: ``WORLD_SIZE`` differs from what Accelerate sees.
-    """
-    started = int(os.environ.get("WORLD_SIZE", "1"))
-    if started != num_processes:
-        raise LaunchError(
-            f"the launcher started {started} processes but Accelerate sees {num_processes}; "
-            "each would train alone on all the data",
-            "launch with: accelerate launch --config_file accelerate_configs/cpu2.yaml ...",
-        )
-
-
-@contextmanager
 def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
     """Open the run folder and join the processes, for the length of a ``with`` block.
 
@@ -240,6 +95,7 @@ def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
             ) as world,
             _folder_of_one(folder, resolved, world),
         ):
+            _seed(cfg.seed)
             run = Run(folder, resolved, world, recipe)
             run.record(**_environment(run))
             if tracker != "none":
@@ -260,7 +116,7 @@ def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
     """
     stored = folder / "config.yaml"
     if cfg.resume == "overwrite" or not stored.exists():
-        return _fill(cfg, _resolve_precision(cfg.train.precision), _threads(cfg), "torch")
+        return _fill(cfg, resolve_precision(cfg.train.precision), _threads(cfg), "torch")
     if cfg.resume == "never":
         raise RunError(
             f"{folder}: holds a run already, and resume=never",
@@ -291,34 +147,10 @@ def _fill(cfg: config.Recipe, precision: str, num_cpu_threads: int, backend: str
     return cfg.model_copy(update={"train": train, "loader": loader})
 
 
-def _num_cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _threads(cfg: config.Recipe) -> int:
     """Return this process's share of the cores."""
-    share = _num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    share = num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return cfg.train.num_cpu_threads or max(1, share)
-
-
-def _uses_gpu() -> bool:
-    """Tell whether there is a GPU and the launcher's settings do not rule it out."""
-    import torch
-
-    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes")
-    return torch.cuda.is_available() and not on_cpu
-
-
-def _resolve_precision(precision: str) -> str:
-    """Return what ``auto`` stands for here."""
-    import torch
-
-    if precision != "auto":
-        return precision
-    if not _uses_gpu():
-        return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
 
 
 @contextmanager

@@ -1,0 +1,181 @@
+"""The processes that the launcher started, as one world."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carscale.errors import LaunchError
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+
+__all__ = ["World", "check_launch", "num_cores", "open_world", "resolve_precision"]
+
+if "OMP_WAIT_POLICY" not in os.environ:  # read once, when torch loads its OpenMP library
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+HOW_TO_LAUNCH = "launch with: accelerate launch --config_file accelerate_configs/cpu2.yaml ..."
+GROUP_TIMEOUT = timedelta(hours=1)
+"""Ranks wait this long for each other: the first check of a large data set runs on one of them."""
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all.
+
+    Attributes:
+        rank: 0 to ``size - 1``; rank 0 writes and speaks.
+        size: Number of processes.
+        device: What this one computes on.
+        accelerator: Accelerate's object.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+    accelerator: Accelerator
+
+    @property
+    def is_main(self) -> bool:
+        """Tell whether this is rank 0."""
+        return self.rank == 0
+
+    @property
+    def cores_share(self) -> int:
+        """Return how many cores this process may use, at least 1."""
+        return max(1, num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+    def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return all ranks' rows one after another.
+
+        Ranks may hold different numbers of them, or none.
+        """
+        import torch
+
+        if self.size == 1:
+            return rows
+        count = torch.tensor([len(rows)], device=self.device)
+        counts = self.accelerator.gather(count).tolist()
+        padded = rows.new_zeros((max(*counts, 1), *rows.shape[1:]))
+        padded[: len(rows)] = rows
+        every = self.accelerator.gather(padded).split(len(padded))
+        return torch.cat([part[:count] for part, count in zip(every, counts, strict=True)])
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the sum over all ranks."""
+        return self.accelerator.reduce(values, reduction="sum")
+
+    def broadcast(self, value: Any) -> Any:  # noqa: ANN401 - any picklable thing of our own
+        """Return rank 0's value on every rank."""
+        if self.size == 1:
+            return value
+        from accelerate.utils import broadcast_object_list
+
+        return broadcast_object_list([value])[0]
+
+    def broadcast_buffers(self, module: torch.nn.Module) -> None:
+        """Give every rank the batch-norm statistics of rank 0, which differ by rank."""
+        from accelerate.utils import broadcast
+
+        if self.size > 1:
+            for buffer in module.buffers():
+                buffer.copy_(broadcast(buffer))
+
+
+@contextmanager
+def open_world(
+    *,
+    precision: str = "fp32",
+    num_cpu_threads: int = 0,
+    tracker: str = "none",
+    folder: Path | None = None,
+) -> Iterator[World]:
+    """Join the processes that the launcher started.
+
+    Args:
+        precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
+        num_cpu_threads: Threads of this process's arithmetic; 0 takes its share of the cores.
+        tracker: Accelerate's name of a tracker, or ``none``.
+        folder: Where trackers that write files put them.
+
+    Raises:
+        LaunchError: The launcher started another number of processes than Accelerate sees.
+    """
+    from accelerate import Accelerator
+    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+    from torch import set_num_threads
+
+    chosen = resolve_precision(precision)
+    try:
+        accelerator = Accelerator(
+            cpu=not _uses_gpu(),
+            mixed_precision="no" if chosen == "fp32" else chosen,
+            log_with=None if tracker == "none" else tracker,
+            project_dir=None if folder is None else str(folder),
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(
+                    broadcast_buffers=False, gradient_as_bucket_view=True
+                ),
+                InitProcessGroupKwargs(timeout=GROUP_TIMEOUT),
+            ],
+        )
+    except ValueError as error:
+        started = os.environ.get("WORLD_SIZE", "1")
+        raise LaunchError(
+            f"{started} processes were announced but can't find each other: {error}", HOW_TO_LAUNCH
+        ) from error
+    world = World(
+        accelerator.process_index, accelerator.num_processes, accelerator.device, accelerator
+    )
+    check_launch(world.size)
+    set_num_threads(num_cpu_threads or world.cores_share)
+    try:
+        yield world
+    finally:
+        accelerator.end_training()
+
+
+def check_launch(num_processes: int) -> None:
+    """Raise when the launcher started another number of processes than train together.
+
+    Raises:
+        LaunchError: ``WORLD_SIZE`` differs from what Accelerate sees.
+    """
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != num_processes:
+        raise LaunchError(
+            f"the launcher started {started} processes but Accelerate sees {num_processes}; "
+            "each would train alone on all the data",
+            HOW_TO_LAUNCH,
+        )
+
+
+def num_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _uses_gpu() -> bool:
+    """Tell whether there is a GPU and the launcher's settings do not rule it out."""
+    import torch
+
+    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes")
+    return torch.cuda.is_available() and not on_cpu
+
+
+def resolve_precision(precision: str) -> str:
+    """Return what ``auto`` stands for here."""
+    import torch
+
+    if precision != "auto":
+        return precision
+    if not _uses_gpu():
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
