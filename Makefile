@@ -13,7 +13,8 @@ demo: .venv/installed
 	rm -rf $(DEMO)-raw $(DEMO) $(RUN)
 	$(BIN)/carscale data demo $(DEMO)-raw
 	$(BIN)/carscale data freeze $(DEMO)-raw $(DEMO)
-	$(BIN)/accelerate launch --config_file $(CONFIG) recipes/effnet_focal.py \
+	$(BIN)/accelerate launch --quiet --num_cpu_threads_per_process 1 --config_file $(CONFIG) \
+	  recipes/effnet_focal.py \
 	  data.root=$(DEMO) data.image_px=128 run.dir=runs run.name=demo
 	$(BIN)/carscale evaluate $(RUN) --split test
 	$(BIN)/carscale report $(RUN)

@@ -65,7 +65,11 @@ def publish_folder(beside: Path, final: Path) -> None:
     if final.exists():
         old = final.with_name(f".{final.name}.{os.getpid()}.old")
         final.rename(old)
-        beside.rename(final)
+        try:
+            beside.rename(final)
+        except BaseException:
+            old.rename(final)
+            raise
         shutil.rmtree(old)
     else:
         beside.rename(final)

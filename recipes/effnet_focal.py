@@ -1,8 +1,8 @@
 """EfficientNet-Lite0, square-root sampling, focal loss: the baseline to beat.
 
-Run     accelerate launch --config_file accelerate_configs/gpu2.yaml recipes/effnet_focal.py
-data.root=data/cars Smoke   python recipes/effnet_focal.py data.root=data/demo data.image_px=64
-train.max_steps=2
+Run     accelerate launch recipes/effnet_focal.py data.root=data/cars
+Many    accelerate launch --config_file accelerate_configs/gpu2.yaml recipes/effnet_focal.py
+Smoke   python recipes/effnet_focal.py data.root=data/demo data.image_px=64 train.max_steps=2
 """
 
 from carscale import augment, balance, config, data, evaluate, loaders, models, train

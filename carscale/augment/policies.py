@@ -129,13 +129,25 @@ POLICIES: dict[str, Callable[..., Params]] = {"none": none, "simple": simple, "s
 def _random_crop(
     draws_BR: NDArray[np.float64], sizes_B2: NDArray[np.int64], cfg: Augment, view: View
 ) -> NDArray[np.float64]:
-    """Return affines of random regions."""
+    """Return affines of random regions of what the plain view shows.
+
+    With ``pad`` a region may be longer than the photo's short side; the photo then lies wholly
+    inside it, somewhere. With ``crop`` it shrinks to fit the photo. With ``squash`` it has the
+    photo's aspect times the drawn one.
+    """
     sizes = sizes_B2.astype(np.float64)
     share_B = cfg.crop_scale_min + draws_BR[:, AREA] * (1 - cfg.crop_scale_min)
     root_B = np.exp(_spread(draws_BR[:, ASPECT]) * np.log(ASPECT_MAX) / 2)  # sqrt of the aspect
-    edge_B = np.sqrt(share_B * sizes.prod(axis=1))
-    region_B2 = np.stack([edge_B * root_B, edge_B / root_B], axis=1)
-    region_B2 *= np.minimum(1, (sizes / region_B2).min(axis=1))[:, None]
+    shape_B2 = np.stack([root_B, 1 / root_B], axis=1) * np.sqrt(share_B)[:, None]
+    if view.fit == "pad":
+        longest_B1 = sizes.max(axis=1, keepdims=True)
+        region_B2 = shape_B2 * longest_B1
+        region_B2 *= np.minimum(1, longest_B1 / region_B2.max(axis=1, keepdims=True))
+    elif view.fit == "squash":
+        region_B2 = np.minimum(shape_B2, 1) * sizes
+    else:
+        region_B2 = shape_B2 * np.sqrt(sizes.prod(axis=1, keepdims=True))
+        region_B2 *= np.minimum(1, (sizes / region_B2).min(axis=1, keepdims=True))
     corner_B2 = draws_BR[:, [LEFT, TOP]] * (sizes - region_B2)
     return _axis_aligned(region_B2 / view.image_px, corner_B2)
 

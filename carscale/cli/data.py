@@ -95,8 +95,10 @@ def check(
     Example: carscale data check data/demo
     """
     from carscale import data
+    from carscale.data.store import read_card
     from carscale.errors import DataError
 
+    read_card(root)  # a wrong folder is a wrong input
     try:
         num_hashed = data.verify(root, mode="full" if full else "fast")
     except DataError as error:
@@ -138,10 +140,10 @@ def preview(
     root: Annotated[Path, typer.Argument(help="Frozen folder.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("grid.png"),
     policy: Annotated[str, typer.Option(help="none, simple or standard.")] = "standard",
-    num_photos: Annotated[int, typer.Option(help="Rows.")] = 6,
-    num_draws: Annotated[int, typer.Option(help="Augmented views of each.")] = 8,
+    num_photos: Annotated[int, typer.Option(min=1, help="Rows.")] = 6,
+    num_draws: Annotated[int, typer.Option(min=1, help="Augmented views of each.")] = 8,
     image_px: Annotated[int, typer.Option(help="Side of a view.")] = 160,
-    seed: Annotated[int, typer.Option(help="Of the choice and the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the choice and the draws.")] = 0,
     model: Annotated[
         str, typer.Option(help="Whose fill and filter are used.")
     ] = "tf_efficientnet_lite0",
@@ -151,6 +153,7 @@ def preview(
     Example: carscale data preview data/demo --policy standard -o grid.png
     """
     from carscale import config, data, runs
+    from carscale.errors import ConfigError
     from carscale.loaders.preview import preview_grid
 
     cfg = config.resolve(
@@ -164,7 +167,10 @@ def preview(
     png = preview_grid(
         splits.train, cfg.augment, view, num_photos=num_photos, num_draws=num_draws, seed=seed
     )
-    runs.write_atomic(out, png)
+    try:
+        runs.write_atomic(out, png)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: can't be written: {error.strerror}") from error
     print(out)
 
 

@@ -53,7 +53,8 @@ class FreezeRule:
 
     def check(self) -> None:
         """Raise ``ConfigError`` when the rule makes no sense."""
-        if abs(sum(self.fractions) - 1) > 1e-6 or min(self.fractions) < 0 or self.fractions[0] <= 0:
+        is_whole = abs(sum(self.fractions) - 1) <= 1e-6  # false for NaN
+        if not is_whole or min(self.fractions) < 0 or self.fractions[0] <= 0:
             raise ConfigError(
                 f"--fractions {self.fractions}: must be three shares that sum to 1, train above 0",
                 "for example: --fractions 0.7,0.15,0.15",

@@ -175,7 +175,7 @@ def _cache_file(root: Path) -> Path:
 def _read_cache(path: Path, manifest_hash: str) -> NDArray[np.int64] | None:
     """Return what was seen last, if it was of the same lock."""
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             return stored["stats"] if str(stored["lock"]) == manifest_hash else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

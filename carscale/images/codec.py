@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 ORIENTATION = 0x0112  # EXIF tag
+PNG_START = b"\x89PNG\r\n\x1a\n"
 PHOTO_SUFFIXES = frozenset(
     f".{kind}"
     for kind in "jpg jpeg jpe jfif png webp bmp gif tif tiff avif ppm pgm jp2 tga ico".split()  # noqa: SIM905
@@ -93,6 +94,7 @@ def read_photo(data: bytes) -> Photo:
     if not data:
         raise BadPhotoError("empty file")
     try:
+        _check_sums(data)
         with Image.open(io.BytesIO(data)) as image:
             orientation, exif_is_whole = _orientation(image)
             reason = _why_not_plain(image, data, orientation, exif_is_whole)
@@ -171,6 +173,13 @@ def _why_not_plain(image: Image.Image, data: bytes, orientation: int, exif_is_wh
     if "transparency" in image.info:
         return "transparent colour"
     return "" if data[24] == 8 else f"{data[24]} bits a channel"  # IHDR bit depth
+
+
+def _check_sums(data: bytes) -> None:
+    """Raise when a PNG's check sums are wrong: libpng minds, Pillow's decoder does not."""
+    if data.startswith(PNG_START):
+        with Image.open(io.BytesIO(data)) as image:
+            image.verify()
 
 
 def _strict_decode(image: Image.Image, data: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -84,7 +85,9 @@ class Learner:
             optimizer = torch.optim.SGD(
                 groups, lr=self.cfg.lr, momentum=self.cfg.momentum, nesterov=nesterov
             )
-        self.forward, self.optimizer = world.accelerator.prepare(self.model, optimizer)
+        with warnings.catch_warnings():  # torch 2.14 renames what Accelerate passes
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            self.forward, self.optimizer = world.accelerator.prepare(self.model, optimizer)
 
     def set_lr(self, step: int, *, num_steps: int, warmup_steps: float) -> float:
         """Set every group's learning rate for a step; return the body's."""

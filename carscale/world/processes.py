@@ -138,6 +138,7 @@ def open_world(
     set_num_threads(num_cpu_threads or world.cores_share)
     try:
         yield world
+        accelerator.wait_for_everyone()  # none leaves while another still talks to it
     finally:
         accelerator.end_training()
 

@@ -35,6 +35,8 @@ FREE_ON_RESUME = (
 )
 """Settings that do not change the result; data are compared by hash."""
 
+INTERRUPTED = 130  # what shells give for Ctrl-C
+
 TRACKER_PACKAGES = {
     "tensorboard": "tensorboard",
     "wandb": "wandb",
@@ -106,6 +108,9 @@ def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
         where = f"[rank {rank}] " if os.environ.get("WORLD_SIZE", "1") != "1" else ""
         note(f"{where}{type(error).__name__}: {error}")
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        note("interrupted; the same command goes on from the last checkpoint")
+        sys.exit(INTERRUPTED)
 
 
 def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:

@@ -4,7 +4,7 @@ import jobs
 import numpy as np
 import pytest
 import torch
-from conftest import draw_classes
+from photos import draw_classes
 from ranks import run_ranks
 
 from carscale import data, evaluate, loaders, models, tables

@@ -102,7 +102,7 @@ def test_settings_that_change_nothing_may_change(tiny, tmp_path):
 
 
 def test_resume_on_other_data_is_refused(tiny, tmp_path, capsys):
-    from conftest import draw_classes
+    from photos import draw_classes
 
     from carscale import data
 

@@ -54,7 +54,7 @@ def build_demo(
         Traceback (most recent call last):
         ...
         carscale.errors.DataError: demo: num_classes must be 6..60, got 3
-          try: carscale data demo demo --classes 12
+          try: carscale data demo demo --num-classes 12
     """
     _check(out, num_classes, num_images, seed)
     classes = build_classes(num_classes, num_images)
@@ -84,11 +84,11 @@ def _check(out: Path, num_classes: int, num_images: int, seed: int) -> None:
     again = f"try: carscale data demo {out}"
     if not MIN_CLASSES <= num_classes <= MAX_CLASSES:
         fact = f"{out}: num_classes must be {MIN_CLASSES}..{MAX_CLASSES}, got {num_classes}"
-        raise DataError(fact, f"{again} --classes 12")
+        raise DataError(fact, f"{again} --num-classes 12")
     least = MIN_IMAGES_PER_CLASS * num_classes
     if num_images < least:
         fact = f"{out}: {num_classes} classes need at least {least} images, got {num_images}"
-        raise DataError(fact, f"{again} --images {least}")
+        raise DataError(fact, f"{again} --num-images {least}")
     if seed < 0:
         raise DataError(f"{out}: seed must be >= 0, got {seed}", f"{again} --seed 0")
 

@@ -1,0 +1,53 @@
+"""EfficientNet-Lite0, natural sampling, cross-entropy with smoothing: what the tricks must beat.
+
+Run     accelerate launch recipes/effnet_baseline.py data.root=data/cars
+Many    accelerate launch --config_file accelerate_configs/gpu2.yaml recipes/effnet_baseline.py
+Smoke   python recipes/effnet_baseline.py data.root=data/demo data.image_px=64 train.max_steps=2
+"""
+
+from carscale import augment, balance, config, data, evaluate, loaders, models, train
+from carscale.world import start_run
+
+RECIPE = config.Recipe(
+    data=config.Data(root="data/demo", image_px=224, fit="pad"),
+    loader=config.Loader(backend="auto", global_batch_size=32),
+    augment=config.Augment(policy="standard", crop_scale_min=0.3),
+    balance=config.Balance(sampling="natural", loss="ce", label_smoothing=0.1),
+    model=config.Model(
+        name="tf_efficientnet_lite0", pretrained=True, drop_rate=0.2, drop_path_rate=0.1
+    ),
+    optim=config.Optim(name="adamw", lr=1e-3, head_lr_factor=3.0, warmup_epochs=1),
+    train=config.Train(num_epochs=12, ema_decay=0.98, grad_clip_norm=5.0),
+)
+
+
+def main(cfg: config.Recipe) -> None:
+    """Train, and predict val with the result."""
+    with start_run("effnet_baseline", cfg) as run:  # run folder, seed, process check
+        # data: frozen splits, never re-drawn here
+        splits = data.load(cfg.data)
+
+        # order and augmentation: pure functions of (seed, stream position)
+        view = models.preprocessing(cfg.model, cfg.data)  # size, fit, interpolation, mean, std
+        policy = augment.policy(cfg.augment, view)
+        weights_N = balance.sampling_weights(cfg.balance, splits.train)
+        train_loader = loaders.training(
+            cfg.loader, splits.train, policy, run.world, seed=cfg.seed, weights_N=weights_N
+        )
+        val_loader = loaders.plain(cfg.loader, splits.val, view, run.world)
+
+        # model and loss
+        model = models.build(cfg.model, view, splits.classes)  # normalises uint8 itself
+        loss_fn = balance.loss(cfg.balance, splits.train.counts_K)
+
+        # train; val is scored after each epoch
+        learner = train.Learner(model, loss_fn, cfg.optim)
+        train.fit(cfg.train, run, learner, train_loader, score=evaluate.Scorer(val_loader))
+
+        # predict once with the best checkpoint; every later report reads this file
+        best = train.load_best(run, model)
+        run.save_predictions("val", evaluate.predict(best, val_loader, run.world))
+
+
+if __name__ == "__main__":
+    main(config.parse(RECIPE))

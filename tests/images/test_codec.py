@@ -1,0 +1,237 @@
+"""What a file is: kept, made plain or refused; and small copies of it."""
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from photos import draw_photo
+from PIL import Image
+
+from carscale import images
+
+
+def pixels(width=33, height=21, seed=0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def as_bytes(image: Image.Image, kind: str, **options) -> bytes:
+    sink = io.BytesIO()
+    image.save(sink, kind, **options)
+    return sink.getvalue()
+
+
+RGB = Image.fromarray(pixels())
+JPEG = as_bytes(RGB, "JPEG", quality=90)
+PNG = as_bytes(RGB, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("data", "suffix", "mode"),
+    [
+        (JPEG, ".jpg", "RGB"),
+        (as_bytes(RGB, "JPEG", progressive=True), ".jpg", "RGB"),
+        (as_bytes(RGB, "JPEG", subsampling=2), ".jpg", "RGB"),
+        (as_bytes(RGB.convert("L"), "JPEG"), ".jpg", "L"),
+        (as_bytes(RGB, "JPEG", icc_profile=b"p" * 200, comment=b"hello"), ".jpg", "RGB"),
+        (PNG, ".png", "RGB"),
+        (as_bytes(RGB.convert("L"), "PNG"), ".png", "L"),
+        (as_bytes(Image.new("RGB", (1, 1)), "PNG"), ".png", "RGB"),
+        (as_bytes(Image.new("RGB", (1, 1)), "JPEG"), ".jpg", "RGB"),
+    ],
+)
+def test_plain_files_are_kept(data, suffix, mode):
+    photo = images.read_photo(data)
+    assert photo.content is data
+    assert (photo.suffix, photo.original_mode, photo.normalised) == (suffix, mode, "")
+    with Image.open(io.BytesIO(data)) as image:
+        assert (photo.width, photo.height) == image.size
+
+
+def exif_of(orientation: object) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("orientation", [0, 1])
+def test_files_that_say_upright_are_kept(orientation):
+    data = as_bytes(RGB, "JPEG", exif=exif_of(orientation))
+    assert images.read_photo(data).content is data
+
+
+@pytest.mark.parametrize("orientation", [9, 77])
+def test_files_with_an_orientation_that_is_none_are_made_plain(orientation):
+    photo = images.read_photo(as_bytes(RGB, "JPEG", exif=exif_of(orientation)))
+    assert (photo.normalised, photo.original_orientation) == ("broken EXIF", 1)
+    assert (photo.width, photo.height) == RGB.size
+
+
+def test_a_frozen_file_is_frozen_once_and_for_all():
+    photo = images.read_photo(as_bytes(RGB.convert("RGBA"), "WEBP"))
+    again = images.read_photo(photo.content)
+    assert again.content is photo.content
+    assert again.normalised == ""
+
+
+def test_metadata_does_not_outlive_a_turn():
+    photo = images.read_photo(as_bytes(RGB, "JPEG", quality=95, exif=exif_of(6)))
+    with Image.open(io.BytesIO(photo.content)) as image:
+        assert image.size == (RGB.height, RGB.width)
+        assert not image.getexif().get(0x0112)
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + body))
+    return struct.pack(">I", len(body)) + kind + body + check
+
+
+def png_of(bits: int, colour: int, rows: bytes, size: tuple[int, int]) -> bytes:
+    head = struct.pack(">IIBBBBB", *size, bits, colour, 0, 0, 0)
+    body = png_chunk(b"IHDR", head) + png_chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + body + png_chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("bits", "colour", "row", "wanted"),
+    [
+        (2, 0, b"\x00\x1b", [0, 85, 170, 255]),
+        (4, 0, b"\x00\x0f\x5a", [0, 255, 85, 170]),
+        (16, 0, b"\x00" + bytes([0, 200, 50, 0, 100, 255, 255, 255]), [0, 50, 100, 255]),
+        (16, 2, b"\x00" + bytes([7, 9]) * 12, [7, 7, 7, 7]),
+    ],
+)
+def test_bits_other_than_8_become_8(bits, colour, row, wanted):
+    photo = images.read_photo(png_of(bits, colour, row, (4, 1)))
+    assert photo.normalised
+    assert photo.content[24] == 8
+    assert images.decode(photo.content)[0, :, 0].tolist() == wanted
+
+
+def test_a_transparent_colour_becomes_white():
+    image = Image.new("RGB", (4, 4), (10, 20, 30))
+    photo = images.read_photo(as_bytes(image, "PNG", transparency=(10, 20, 30)))
+    assert photo.normalised == "transparent colour"
+    assert (images.decode(photo.content) == 255).all()
+
+
+def test_half_alpha_lies_on_white():
+    photo = images.read_photo(as_bytes(Image.new("RGBA", (3, 3), (0, 0, 0, 128)), "PNG"))
+    assert images.decode(photo.content)[0, 0].tolist() == [127, 127, 127]
+
+
+def test_the_first_frame_is_taken():
+    frames = [Image.new("RGB", (9, 9), colour) for colour in ("red", "green", "blue")]
+    for kind in ("GIF", "PNG", "WEBP", "TIFF"):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        data = as_bytes(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+        found = images.decode(images.read_photo(data).content)
+        assert abs(found[4, 4].astype(int) - [255, 0, 0]).max() <= 3, kind
+
+
+def test_a_colour_jpeg_without_ycbcr_is_made_plain():
+    data = as_bytes(RGB, "JPEG", quality=95, keep_rgb=True)
+    photo = images.read_photo(data)
+    assert photo.normalised == "JPEG colours RGB"
+    found = images.decode(photo.content).astype(int)
+    with Image.open(io.BytesIO(data)) as image:
+        assert abs(found - np.asarray(image, dtype=int)).mean() < 4  # noise at quality 95
+
+
+@pytest.mark.parametrize("tail", [b"\x00" * 50, b"more text after the end"])
+def test_rubbish_after_the_end_never_reaches_a_reader(tail):
+    photo = images.read_photo(JPEG + tail)
+    assert images.decode(photo.content).shape == (21, 33, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "empty file"),
+        (b"hello", "no image"),
+        (bytes(1000), "no image"),
+        (b"\xff\xd8\xff", "no image"),
+        (b"<html></html>", "no image"),
+        (JPEG[:300], "can't be decoded"),
+        (JPEG[: len(JPEG) // 2], "can't be decoded"),
+        (PNG[: len(PNG) // 2], "can't be decoded"),
+        (PNG[:60] + b"\x00\x01\x02" + PNG[63:], "can't be decoded"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "can't be decoded|no image"),
+    ],
+)
+def test_broken_files_are_refused_with_a_reason(data, says):
+    with pytest.raises(images.BadPhotoError, match=says) as caught:
+        images.read_photo(data)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_bomb_is_refused():
+    huge = png_of(8, 0, b"", (60_000, 60_000))
+    with pytest.raises(images.BadPhotoError, match="decompression bomb"):
+        images.read_photo(huge)
+
+
+def test_large_photos_below_the_limit_pass_quietly():
+    large = as_bytes(Image.new("L", (9600, 9600)), "PNG", compress_level=1)
+    with images.quiet_decoders():
+        assert images.read_photo(large).width == 9600
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([JPEG, PNG]),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8),
+    st.integers(0, 10_000),
+)
+def test_hostile_bytes_are_refused_or_readable_by_all(data, changes, end):
+    broken = bytearray(data)
+    for place, value in changes:
+        broken[place % len(broken)] = value
+    broken = bytes(broken[: max(1, end)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            photo = images.read_photo(broken)
+        except images.BadPhotoError:
+            return
+    assert images.decode(photo.content).shape == (photo.height, photo.width, 3)
+
+
+def test_encode_png_is_lossless():
+    wanted = pixels(50, 7, 3)
+    assert (images.decode(images.encode_png(wanted)) == wanted).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("a.jpg", True),
+        ("A.JPEG", True),
+        ("x.WebP", True),
+        ("a.txt", False),
+        ("jpg", False),
+        ("a.jpg.txt", False),
+        ("a.tar.png", True),
+    ],
+)
+def test_photos_are_known_by_name(name, wanted):
+    assert images.is_photo_name(name) is wanted
+
+
+def test_thumbnails_are_small_and_upright(tmp_path):
+    path = tmp_path / "a.jpg"
+    RGB.resize((400, 200)).save(path, "JPEG", exif=exif_of(6))
+    with Image.open(io.BytesIO(images.thumbnail(path, 100))) as image:
+        assert image.format == "JPEG"
+        assert image.size == (50, 100)
+    draw_photo(path, 0, 0, (30, 20))
+    with Image.open(io.BytesIO(images.thumbnail(path, 100))) as image:
+        assert image.size == (30, 20)
+    path.write_bytes(b"x")
+    with pytest.raises(images.BadPhotoError, match="no image"):
+        images.thumbnail(path, 100)
