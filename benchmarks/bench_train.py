@@ -1,13 +1,13 @@
-"""How fast the trainer runs, against a bare loop on cached tensors and against timm's loader and plain fp32.
+"""How fast the trainer runs, against a bare loop on cached tensors and against timm's loader.
 
     python benchmarks/bench_train.py data/stanford --image-px 128 --rounds 5
 
-One process, the same model, batch, precision and OpenMP settings in every arm; arms take turns, round by round, and each
-ratio is of the same round. Prints a Markdown page with medians and the spread of the ratios.
+One process; the same model, batch, precision and OpenMP settings in every arm. Arms take turns,
+round by round, and each ratio is of the same round. Prints medians and the spread of the ratios.
 
-Arms: ``carscale`` the recipe's own loop through its loader; ``bare`` forward, backward, AdamW on batches made once,
-``channels_last``; ``timm`` timm's ``create_loader`` with its default augmentation and the same loop in fp32 without
-``channels_last``.
+Arms: ``carscale`` the recipe's own loop through its loader; ``bare`` forward, backward, AdamW on
+batches made once, ``channels_last``; ``timm`` its ``create_loader`` with its default augmentation
+and the same bare loop in fp32 without ``channels_last``.
 """
 
 import os
@@ -53,7 +53,7 @@ class Rig:
         return model.to(memory_format=layout).train()
 
     def carscale(self, num_steps: int) -> float:
-        """The real loop: schedule, focal loss, clipping, EMA, log; no scoring and no checkpoint inside the time."""
+        """The real loop: schedule, focal loss, clipping, EMA, log; no scoring, no checkpoint."""
         learner = train.Learner(
             self.build(channels_last=True),
             balance.loss(self.cfg.balance, self.splits.train.counts_K),
@@ -93,7 +93,7 @@ class Rig:
         return _time_loop(model, optimizer, lambda step: self.cached[step % 4], num_steps)
 
     def timm(self, num_steps: int) -> float:
-        """timm's loader, its augmentation, two workers, prefetcher off (no GPU), float input, no channels_last."""
+        """timm's loader and augmentation, two workers, no prefetcher (no GPU), float input."""
         from timm.data import ImageDataset, create_loader
 
         root = self.splits.train.root / "train"
@@ -120,7 +120,6 @@ class Rig:
             return Batch(images, labels, labels)
 
         elapsed_s = _time_loop(model, optimizer, batch_of, num_steps)
-        del iterator
         return elapsed_s
 
 

@@ -9,7 +9,7 @@ from carscale import augment, balance, config, data, evaluate, loaders, models, 
 from carscale.world import start_run
 
 RECIPE = config.Recipe(
-    data=config.Data(root="data/demo", image_px=224, fit="pad"),
+    data=config.Data(root="data/demo", image_px=224, fit="squash"),
     loader=config.Loader(backend="auto", global_batch_size=32),
     augment=config.Augment(policy="standard", crop_scale_min=0.3),
     balance=config.Balance(sampling="sqrt", loss="focal", gamma=1.0, label_smoothing=0.1),

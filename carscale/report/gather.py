@@ -30,6 +30,7 @@ class RunRecord:
         env: What ``env.json`` holds.
         steps, epochs, timing: Lines of the logs, ascending.
         splits: Those with predictions or metrics.
+        held_out: Rows a class over val and test together, when both are predicted; else empty.
         classes: The class list, in label order.
         looks: Lines of ``test_looks.jsonl``.
         data_root: Where the photos lie; ``None`` when that folder is not on this machine.
@@ -45,6 +46,7 @@ class RunRecord:
     epochs: list[dict[str, Any]]
     timing: list[dict[str, Any]]
     splits: dict[str, SplitResult]
+    held_out: dict[str, Any]
     classes: tuple[CarClass, ...]
     looks: list[dict[str, Any]]
     data_root: Path | None
@@ -94,6 +96,7 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
         epochs=epochs,
         timing=_read_lines(folder / "timing.jsonl"),
         splits=splits,
+        held_out=_read_held_out(metrics),
         classes=classes,
         looks=_read_lines(folder / "test_looks.jsonl"),
         data_root=root,
@@ -180,6 +183,12 @@ def _read_splits(folder: Path, metrics: dict[str, Any], notes: list[str]) -> dic
         if predictions is not None or numbers:
             splits[name] = SplitResult(name, predictions, numbers)
     return splits
+
+
+def _read_held_out(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the metrics of val and test pooled; empty unless both were evaluated."""
+    has_both = bool(metrics.get("val")) and bool(metrics.get("test"))
+    return metrics.get("held_out") or {} if has_both else {}
 
 
 def _read_classes(

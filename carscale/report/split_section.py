@@ -44,7 +44,7 @@ def build_analysis(
     predictions = split.predictions
     parts: dict[str, Any] = {
         "name": split.name,
-        "short": _short(split, build_folder),
+        "short": _short(record, split, build_folder),
         "confusion": None,
         "mistakes": None,
         "calibration": None,
@@ -64,14 +64,18 @@ def build_analysis(
     return parts
 
 
-def _short(split: SplitResult, folder: Path) -> dict[str, Any] | None:
-    """Tell and draw which classes are short."""
-    told = findings.split_classes(split.metrics)
+def _short(record: RunRecord, split: SplitResult, folder: Path) -> dict[str, Any] | None:
+    """Tell and draw which classes are short: from val and test together where both are there."""
+    pooled = record.held_out
+    if pooled and split.name != "val":
+        return None  # told once, with val
+    told = findings.split_classes(pooled or split.metrics)
     rows = told["rows"]
     if not rows:
         return None
-    told["rule"] = split.metrics.get("short_rule") or ""
-    told["without_support"] = split.metrics.get("without_support") or []
+    told["photos"] = "val + test" if pooled else split.name
+    told["rule"] = (pooled or split.metrics).get("short_rule") or ""
+    told["without_support"] = [row["class"] for row in rows if not row.get("support")]
     told["csv"] = write_sheet(
         folder / "tables" / f"per-class-{split.name}.csv",
         findings.PER_CLASS,

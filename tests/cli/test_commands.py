@@ -1,0 +1,163 @@
+"""evaluate, predict, report and help: results on stdout, errors in one line, exit codes."""
+
+import csv
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+import jobs
+import pytest
+from photos import draw_photo
+
+from carscale import runs, tables
+from carscale.cli.main import app, run
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    jobs.train(tiny, folder, ("train.num_epochs=6",))
+    return folder
+
+
+def call(monkeypatch, capsys, *words: object) -> tuple[int, str, str]:
+    """Run the command line in this process; return exit code, stdout, stderr."""
+    monkeypatch.setattr(sys, "argv", ["carscale", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    out, err = capsys.readouterr()
+    return ended.value.code or 0, out, err
+
+
+def test_help_is_quick_and_loads_no_torch():
+    code = (
+        "import sys; sys.argv = ['carscale', '--help']\n"
+        "from carscale.cli.main import run\n"
+        "try: run()\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'datasets', 'pyarrow', 'numpy'} & set(sys.modules)"
+    )
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        times.append(time.perf_counter() - start)
+        assert answer.returncode == 0, answer.stderr
+    assert min(times) < 1.0  # 0.2 s on a quiet machine; benchmarks, not tests, hold the figure
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every command's words and its help."""
+    found = [(c.name, c.callback.__doc__) for c in app.registered_commands]
+    for group in app.registered_groups:
+        inner = group.typer_instance.registered_commands
+        found += [(f"{group.name} {c.callback.__name__}", c.callback.__doc__) for c in inner]
+    return found
+
+
+@pytest.mark.parametrize(("name", "text"), commands(), ids=lambda value: str(value)[:20])
+def test_help_is_a_sentence_and_an_example_that_parses(name, text):
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    assert lines[0].endswith(".")
+    example = shlex.split(lines[-1].removeprefix("Example: "))
+    assert example[: 1 + len(name.split())] == ["carscale", *name.split()]
+    import typer
+
+    command = typer.main.get_command(app)
+    for part in name.split():
+        command = command.commands[part]
+    command.make_context(name, example[1 + len(name.split()) :], resilient_parsing=False)
+
+
+def test_evaluate_writes_predictions_metrics_and_the_ledger(trained, monkeypatch, capsys):
+    code, out, _ = call(monkeypatch, capsys, "evaluate", trained, "--split", "test", "--probs")
+    assert code == 0
+    assert re.search(r"top1 +0\.\d{4}  95 % \[", out)
+    predictions = tables.read_predictions(trained / "predictions" / "test.parquet")
+    assert predictions.probs_NK.shape == (len(predictions), 4)
+    metrics = runs.read_json(trained / "metrics.json")
+    assert metrics["test"]["num_samples"] == len(predictions)
+    assert {row["class"] for row in metrics["held_out"]["per_class"]} == {
+        f"Make{k} Model" for k in range(4)
+    }
+    looks = runs.read_lines(trained / "test_looks.jsonl")
+    call(monkeypatch, capsys, "evaluate", trained, "--split", "val")
+    assert len(runs.read_lines(trained / "test_looks.jsonl")) == len(looks)
+    call(monkeypatch, capsys, "evaluate", trained, "--split", "test")
+    assert len(runs.read_lines(trained / "test_looks.jsonl")) == len(looks) + 1
+
+
+def test_report_prints_the_page(trained, monkeypatch, capsys):
+    call(monkeypatch, capsys, "evaluate", trained, "--split", "val")
+    code, out, _ = call(monkeypatch, capsys, "report", trained)
+    assert code == 0
+    assert out.strip() == str(trained / "report" / "index.html")
+
+
+def test_predict_reads_any_photo_and_names_what_it_cannot(trained, tmp_path, monkeypatch, capsys):
+    draw_photo(tmp_path / "in" / "a b.jpg", 1, 5)
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8 no")
+    code, out, _ = call(monkeypatch, capsys, "predict", trained, tmp_path / "in", "--json")
+    assert code == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    good, bad = rows
+    assert good["error"] is None
+    assert len(good["top5"]) == 4
+    assert sum(top["prob"] for top in good["top5"]) == pytest.approx(1, abs=1e-4)
+    assert bad["top5"] == []
+    assert bad["error"]
+    code, out, _ = call(monkeypatch, capsys, "predict", trained, tmp_path / "in", "--csv")
+    table = list(csv.DictReader(io.StringIO(out)))
+    assert table[0]["class1"] == good["top5"][0]["class"]
+    code, out, _ = call(monkeypatch, capsys, "predict", trained, tmp_path / "in")
+    assert "a b.jpg" in out
+    only_bad = tmp_path / "in" / "broken.jpg"
+    assert call(monkeypatch, capsys, "predict", trained, only_bad)[0] == 1
+
+
+def test_predict_agrees_with_evaluate(tiny, trained, monkeypatch, capsys):
+    call(monkeypatch, capsys, "evaluate", trained, "--split", "test")
+    predictions = tables.read_predictions(trained / "predictions" / "test.parquet")
+    _, out, _ = call(monkeypatch, capsys, "predict", trained, tiny / "test", "--json")
+    by_path = {json.loads(line)["path"]: json.loads(line) for line in out.splitlines()}
+    assert len(by_path) == len(predictions)
+    for row, path in enumerate(predictions.paths_N):
+        top = by_path[str(tiny / path)]["top5"][0]
+        assert top["prob"] == pytest.approx(float(predictions.prob_prediction_N[row]), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["evaluate", "nowhere"], "RunError: nowhere: no such run folder"),
+        (["evaluate", "RUN", "--split", "dev"], "ConfigError: --split dev: must be train, val"),
+        (["evaluate", "RUN", "optim.lr=3"], "can't change in an evaluation"),
+        (["evaluate", "RUN", "loader.backend=nope"], "loader.backend='nope': should be"),
+        (["evaluate", "RUN", "data.root=nowhere"], "DataError: nowhere: holds no frozen data"),
+        (["predict", "RUN", "nowhere.jpg"], "DataError: nowhere.jpg: no such file or folder"),
+        (["predict", "RUN", "x.jpg", "--json", "--csv"], "exclude each other"),
+        (["report", "nowhere"], "RunError: nowhere: no such run folder"),
+    ],
+)
+def test_wrong_input_is_one_error_and_exit_2(trained, monkeypatch, capsys, words, said):
+    words = [str(trained) if word == "RUN" else word for word in words]
+    code, out, err = call(monkeypatch, capsys, *words)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_model_of_another_class_list_is_not_evaluated(trained, tmp_path, monkeypatch, capsys):
+    from photos import draw_classes
+
+    from carscale import data
+
+    other = data.freeze(draw_classes(tmp_path / "raw", [8, 8, 8]), tmp_path / "other").root
+    code, _, err = call(monkeypatch, capsys, "evaluate", trained, f"data.root={other}")
+    assert code == 2
+    assert "was trained on 4 classes" in err
+    assert "only in the model: Make3 Model" in err
