@@ -15,7 +15,7 @@ demo: .venv/installed
 	$(BIN)/carscale data freeze $(DEMO)-raw $(DEMO)
 	$(BIN)/accelerate launch --quiet --num_cpu_threads_per_process 1 --config_file $(CONFIG) \
 	  recipes/effnet_focal.py \
-	  data.root=$(DEMO) data.image_px=128 run.dir=runs run.name=demo
+	  data.root=$(DEMO) data.image_px=128 train.num_epochs=18 run.dir=runs run.name=demo
 	$(BIN)/carscale evaluate $(RUN) --split test
 	$(BIN)/carscale report $(RUN)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from carscale import config, data, evaluate, loaders, models, runs, tables
-from carscale.errors import DataError, ModelError
+from carscale.errors import ModelError
 from carscale.types import CarClass, Predictions, Splits, View
 from carscale.world import open_world
 
@@ -31,8 +31,6 @@ def evaluate_run(
         precision=cfg.train.precision, num_cpu_threads=cfg.train.num_cpu_threads
     ) as world:
         part = getattr(splits, split)
-        if len(part) == 0:
-            raise DataError(f"{part.root}: the {split} split holds no photos")
         loader = loaders.plain(cfg.loader, part, view, world)
         about = {
             "checkpoint": where.name,

@@ -50,8 +50,7 @@ def training(
         ConfigError: A global batch too small for the processes.
         DataError: An empty split.
     """
-    if len(split) == 0:
-        raise DataError(f"{split.root}: the {split.name} split holds no photos")
+    _check_photos(split)
     try:
         rank_slice(
             cfg.global_batch_size,
@@ -70,8 +69,19 @@ def training(
 
 
 def plain(cfg: config.Loader, split: Split, view: View, world: World) -> Loader:
-    """Return the evaluation loader of this rank.
+    """Return the evaluation loader of this rank: whole batches, dealt to ranks in turn.
 
-    Whole batches of ``eval_batch_size``, dealt to ranks in turn.
+    Raises:
+        DataError: An empty split.
     """
+    _check_photos(split)
     return BACKENDS[resolve_backend(cfg)].plain(cfg, split, view, world)
+
+
+def _check_photos(split: Split) -> None:
+    """Raise when a split is empty."""
+    if len(split) == 0:
+        raise DataError(
+            f"{split.root}: the {split.name} split holds no photos",
+            "freeze more photos, or give it a larger share: carscale data freeze --fractions",
+        )

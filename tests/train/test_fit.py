@@ -215,6 +215,42 @@ def test_a_checkpoint_of_another_model_is_refused(tiny, tmp_path, capsys):
     assert "weights of another model or class list" in capsys.readouterr().err
 
 
+def test_what_is_frozen_of_odd_photos_trains(odd, tmp_path):
+    from carscale import data
+
+    raw = tmp_path / "raw"
+    for number, path in enumerate(sorted(odd.iterdir())):
+        folder = raw / f"class {number % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / path.name).symlink_to(path)
+    frozen = data.freeze(raw, tmp_path / "frozen")
+    log = run_here(frozen.root, tmp_path / "run", "train.num_epochs=1", "data.verify=full")
+    assert log[-1]["event"] == "end"
+
+
+@pytest.mark.parametrize("counts", [[12], [12, 1], [1, 1, 12]])
+def test_one_class_and_classes_without_val_photos_train(tmp_path, counts):
+    from photos import draw_classes
+
+    from carscale import data
+
+    root = data.freeze(draw_classes(tmp_path / "raw", counts), tmp_path / "frozen").root
+    log = run_here(root, tmp_path / "run", "train.max_steps=2")
+    assert log[-1]["event"] == "end"
+
+
+def test_an_empty_val_split_is_said(tmp_path, capsys):
+    from photos import draw_classes
+
+    from carscale import data
+
+    root = data.freeze(draw_classes(tmp_path / "raw", [1, 1, 1]), tmp_path / "frozen").root
+    with pytest.raises(SystemExit) as ended:
+        run_here(root, tmp_path / "run", "train.max_steps=2")
+    assert ended.value.code == 2
+    assert "the val split holds no photos" in capsys.readouterr().err
+
+
 def test_tensorboard_gets_the_numbers(tiny, tmp_path):
     run_here(tiny, tmp_path / "run", "train.max_steps=2", "train.tracker=tensorboard")
     assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
