@@ -30,6 +30,7 @@ __all__ = [
     "publish_folder",
     "read_json",
     "read_lines",
+    "replace_folder",
     "update_json",
     "write_atomic",
     "write_json",
@@ -62,18 +63,23 @@ def publish_folder(beside: Path, final: Path) -> None:
     for path in [*beside.rglob("*"), beside]:
         if not path.is_symlink():
             fsync_path(path)
-    if final.exists():
-        old = final.with_name(f".{final.name}.{os.getpid()}.old")
-        final.rename(old)
-        try:
-            beside.rename(final)
-        except BaseException:
-            old.rename(final)
-            raise
-        shutil.rmtree(old)
-    else:
-        beside.rename(final)
+    replace_folder(beside, final)
     fsync_path(final.parent)
+
+
+def replace_folder(beside: Path, final: Path) -> None:
+    """Rename a finished folder to its final name; one there goes once the new one is in place."""
+    if not final.exists():
+        beside.rename(final)
+        return
+    old = final.with_name(f".{final.name}.{os.getpid()}.old")
+    final.rename(old)
+    try:
+        beside.rename(final)
+    except BaseException:
+        old.rename(final)
+        raise
+    shutil.rmtree(old)
 
 
 def write_json(path: Path, value: object) -> None:

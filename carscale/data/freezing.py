@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from carscale import images
+from carscale import images, runs
 from carscale.data import splits as rules
 from carscale.data.layout import Frozen, Sample, lay_out
 from carscale.data.scan import IGNORED, Scan, SourceFile, scan, walk
@@ -134,7 +134,7 @@ def freeze(
             rule=settings,
         )
         shutil.rmtree(beside / "staged")
-        _publish(beside, place)
+        runs.replace_folder(beside, place)
     except OSError as error:
         raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
     finally:
@@ -160,21 +160,6 @@ def _check_out(source: Path, out: Path, force: bool) -> None:
         raise DataError(f"{out}: is a file", "give another folder")
     if not (out / "card.json").exists() and any(out.iterdir()):
         raise DataError(f"{out}: holds no frozen data; --force replaces only those")
-
-
-def _publish(beside: Path, out: Path) -> None:
-    """Move a finished folder to its place, an old one out of the way first."""
-    if not out.exists():
-        beside.rename(out)
-        return
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    out.rename(old)
-    try:
-        beside.rename(out)
-    except BaseException:
-        old.rename(out)
-        raise
-    shutil.rmtree(old)
 
 
 def _scan_given(source: Path) -> Scan:

@@ -430,7 +430,7 @@ def test_leftovers_of_a_dead_process_with_our_number_are_swept(raw, tmp_path):
     assert not left.exists()
 
 
-@pytest.mark.parametrize("where", ["lay_out", "_publish", "rename", "interrupt"])
+@pytest.mark.parametrize("where", ["lay_out", "replace_folder", "rename", "interrupt"])
 def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monkeypatch, where):
     out = data.freeze(raw, tmp_path / "out").root
     before = tree_of(tmp_path)
@@ -451,7 +451,8 @@ def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monke
     if where == "rename":
         monkeypatch.setattr(Path, "rename", rename_all_but_the_new)
     elif where != "interrupt":
-        monkeypatch.setattr(freezing, where, fail)
+        owner = freezing.runs if where == "replace_folder" else freezing
+        monkeypatch.setattr(owner, where, fail)
     error = KeyboardInterrupt if where == "interrupt" else DataError
     advance = interrupt if where == "interrupt" else (lambda total: None)
     with pytest.raises(error):
