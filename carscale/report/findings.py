@@ -25,7 +25,6 @@ __all__ = [
     "PER_CLASS",
     "Pair",
     "Reliability",
-    "accuracy_only",
     "confused_pairs",
     "make_blocks",
     "order_classes",
@@ -150,22 +149,6 @@ def reliability(predictions: Predictions, num_bins: int = NUM_BINS) -> Reliabili
     gaps_R = np.nan_to_num(np.abs(accuracy_R - confidence_R)) * counts_R
     ece = float(gaps_R.sum() / counts_R.sum()) if counts_R.sum() else float("nan")
     return Reliability(counts_R, confidence_R, accuracy_R, low_R, high_R, ece)
-
-
-def accuracy_only(predictions: Predictions) -> dict[str, Any]:
-    """Return what predictions alone give: top1 and top5 with Jeffreys intervals."""
-    labels_N1 = predictions.labels_N[:, None]
-    hits = {
-        "top1": int((predictions.prediction_N == predictions.labels_N).sum()),
-        "top5": int((predictions.top5_NT == labels_N1).any(axis=1).sum()),
-    }
-    total = len(predictions)
-    entries: dict[str, Any] = {"num_samples": total}
-    for name, wins in hits.items():
-        low, high = stats.jeffreys(wins, total)
-        value = wins / total if total else None
-        entries[name] = {"value": value, "low": float(low), "high": float(high)}
-    return entries
 
 
 def split_classes(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from carscale import runs, tables
+from carscale import evaluate, runs, tables
 from carscale.errors import DataError, RunError
 from carscale.report.checks import SplitResult, check, finite, printable
 from carscale.types import CarClass
@@ -86,6 +87,7 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
     classes = _read_classes(folder, root, splits)
     for split in splits.values():
         check(split, classes, env, folder)
+    splits = {name: _measured(split, classes, env) for name, split in splits.items()}
     return RunRecord(
         name=printable(folder.name),
         folder=folder,
@@ -96,7 +98,7 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
         epochs=epochs,
         timing=_read_lines(folder / "timing.jsonl"),
         splits=splits,
-        held_out=_read_held_out(metrics),
+        held_out=_read_held_out(metrics, splits),
         classes=classes,
         looks=_read_lines(folder / "test_looks.jsonl"),
         data_root=root,
@@ -170,11 +172,6 @@ def _read_splits(folder: Path, metrics: dict[str, Any], notes: list[str]) -> dic
         path = folder / "predictions" / f"{name}.parquet"
         predictions = tables.read_predictions(path) if path.is_file() else None
         numbers = metrics.get(name) or {}
-        if predictions is not None and not numbers:
-            notes.append(
-                f"metrics.json has nothing on {name}: "
-                "only its accuracy could be taken from the predictions."
-            )
         if numbers and predictions is None:
             notes.append(
                 f"predictions/{name}.parquet is not there: "
@@ -185,10 +182,21 @@ def _read_splits(folder: Path, metrics: dict[str, Any], notes: list[str]) -> dic
     return splits
 
 
-def _read_held_out(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return the metrics of val and test pooled; empty unless both were evaluated."""
-    has_both = bool(metrics.get("val")) and bool(metrics.get("test"))
+def _read_held_out(metrics: dict[str, Any], splits: dict[str, SplitResult]) -> dict[str, Any]:
+    """Return the metrics of val and test pooled; empty unless both were predicted."""
+    has_both = all(name in splits and splits[name].metrics for name in ("val", "test"))
     return metrics.get("held_out") or {} if has_both else {}
+
+
+def _measured(
+    split: SplitResult, classes: tuple[CarClass, ...], env: dict[str, Any]
+) -> SplitResult:
+    """Return a split with metrics from its predictions where none are stored yet."""
+    if split.metrics or split.predictions is None or not len(split.predictions):
+        return split
+    counts = (env.get("data") or {}).get("train_counts")
+    counts_K = np.array(counts) if counts and len(counts) == len(classes) else None
+    return replace(split, metrics=evaluate.summary(split.predictions, classes, counts_K))
 
 
 def _read_classes(

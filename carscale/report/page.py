@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from carscale.report.checks import SplitResult, finite, printable
-from carscale.report.findings import accuracy_only
 from carscale.report.split_section import build_analysis
 from carscale.report.training import build_training
 
@@ -99,7 +98,7 @@ def _count(value: object) -> str:
 
 def _headline(split: SplitResult) -> dict[str, Any]:
     """Return a split's numbers with their intervals."""
-    metrics = split.metrics or (accuracy_only(split.predictions) if split.predictions else {})
+    metrics = split.metrics
     entries = []
     for key, label, meaning in HEADLINE:
         told = metrics.get(key)

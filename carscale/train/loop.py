@@ -340,7 +340,7 @@ def _describe(run: Run, learner: Learner, loader: TrainLoader, hashes: dict[str,
         runs.write_json(run.folder / "classes.json", {"classes": classes})
     num_parameters = sum(parameter.numel() for parameter in learner.model.parameters())
     run.record(
-        data={"root": str(split.root), "hashes": hashes, "counts": {"train": len(split)}},
+        data={"root": str(split.root), "hashes": hashes, "train_counts": split.counts_K.tolist()},
         model={
             "name": run.cfg.model.name,
             "num_parameters": num_parameters,

@@ -30,8 +30,8 @@ VIEW_SHARES = {
 }
 NEAR_WIDTHS = (0.84, 0.97)  # width of a car that isn't far / width of the photo
 FAR_SHARE = 0.02  # photos where the car is small
-HARD_FAR_SHARE = 0.65  # the same in the scarce and hard class
-HARD_DIM_SHARE = 0.55  # photos of the scarce and hard class taken in little light
+HARD_FAR_SHARE = 0.15  # the same in the scarce and hard class
+HARD_DIM_SHARE = 0.15  # photos of the scarce and hard class taken in little light
 MIN_GREY, HARD_MIN_GREY = 62.0, 48.0  # the least mean grey of a photo that isn't planted as dark
 ELEVATIONS_DEG = (5.0, 11.0)
 DISTANCES_M = (7.0, 11.0)
