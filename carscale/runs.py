@@ -27,6 +27,7 @@ __all__ = [
     "find_run",
     "fsync_path",
     "hold_lock",
+    "num_cores",
     "publish_folder",
     "read_json",
     "read_lines",
@@ -56,6 +57,13 @@ def fsync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def num_cores() -> int:
+    """Return how many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def publish_folder(beside: Path, final: Path) -> None:

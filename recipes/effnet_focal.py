@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, square-root sampling, focal loss: the baseline to beat.
+"""EfficientNet-Lite0, square-root sampling, focal loss: for a long tail.
 
 Run     accelerate launch recipes/effnet_focal.py data.root=data/cars
 Many    accelerate launch --config_file accelerate_configs/gpu2.yaml recipes/effnet_focal.py

@@ -61,7 +61,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("photo", "class", box=None)
+    table = Table(box=None)
+    table.add_column("photo", overflow="fold")
+    table.add_column("class")
     table.add_column("probability", justify="right")
     for row in rows:
         if row["error"]:

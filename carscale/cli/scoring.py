@@ -67,13 +67,16 @@ def load_result(
     return model, view, card, where
 
 
-def held_out(folder: Path, splits: Splits) -> list[dict[str, Any]]:
+def held_out(folder: Path, splits: Splits, checkpoint: str) -> list[dict[str, Any]]:
     """Return rows a class over val and test together, as far as they are predicted.
 
     What the model never trained on.
     """
+    hashes = set(splits.card["hashes"].values())
     paths = [folder / "predictions" / f"{name}.parquet" for name in ("val", "test")]
     parts = [tables.read_predictions(path) for path in paths if path.exists()]
+    parts = [part for part in parts if part.about.get("checkpoint") == checkpoint]
+    parts = [part for part in parts if part.about.get("split_hash") in hashes]
     if not parts:
         return []
     pooled = Predictions(
@@ -102,7 +105,7 @@ def _write(
     runs.write_atomic(path, tables.predictions_bytes(predictions))
     metrics = evaluate.summary(predictions, splits.classes, splits.train.counts_K)
     runs.update_json(folder / "metrics.json", split, metrics)
-    rows = held_out(folder, splits)
+    rows = held_out(folder, splits, str(predictions.about["checkpoint"]))
     runs.update_json(
         folder / "metrics.json",
         "held_out",

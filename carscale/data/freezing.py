@@ -206,7 +206,7 @@ def _decode_all(
 
     with (
         images.quiet_decoders(),
-        ThreadPoolExecutor(len(os.sched_getaffinity(0)), "carscale-freeze") as pool,
+        ThreadPoolExecutor(runs.num_cores(), "carscale-freeze") as pool,
     ):
         for index, result in enumerate(_in_order(pool, decode, len(files))):
             if isinstance(result, str):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import tables
+from carscale import runs, tables
 from carscale.data.layout import LOCKED_FILES, card_hash
 from carscale.data.splits import SPLITS
 from carscale.errors import DataError
@@ -147,7 +147,7 @@ def _changed(
 
     changed = []
     with (
-        ThreadPoolExecutor(len(os.sched_getaffinity(0)), "carscale-hash") as pool,
+        ThreadPoolExecutor(runs.num_cores(), "carscale-hash") as pool,
         bar("check photos", len(rows), show=len(rows) >= SLOW_COUNT, unit="photos") as advance,
     ):
         for row, same in zip(rows, pool.map(is_same, rows), strict=True):

@@ -34,8 +34,10 @@ class Stream:
 
     Example:
         >>> stream = Stream(3, seed=0)
-        >>> sorted(stream.rows(0, 3).tolist()), bool((stream.rows(2, 9)[1:] == stream.rows(3,
-        9)).all()) ([0, 1, 2], True)
+        >>> sorted(stream.rows(0, 3).tolist())
+        [0, 1, 2]
+        >>> bool((stream.rows(2, 9)[1:] == stream.rows(3, 9)).all())
+        True
     """
 
     def __init__(
@@ -56,9 +58,12 @@ class Stream:
         blocks = range(first // length, -(-last // length))
         if not blocks:
             return np.empty(0, dtype=np.int64)
-        rows = np.concatenate([self._block(block) for block in blocks])
-        start = first - blocks[0] * length
-        return rows[start : start + last - first]
+        return np.concatenate(
+            [
+                self._block(block)[max(0, first - block * length) : last - block * length]
+                for block in blocks
+            ]
+        )
 
     @cached_property
     def _cumulative(self) -> NDArray[np.float64]:
@@ -79,7 +84,7 @@ def rank_slice(
 ) -> slice:
     """Return which part of a global batch a rank takes in a micro-step.
 
-    Cuts fall on even positions, so that partners 2k and 2k + 1 stay together; parts differ by two
+    Cuts fall on even positions, so that partners 2k and 2k + 1 stay together; parts differ by three
     samples at most.
 
     Raises:

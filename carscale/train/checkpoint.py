@@ -48,7 +48,7 @@ class State:
         is_finished: Whether the run is over.
         log_bytes, timing_bytes: Sizes of the logs that belong to this step.
         scaler: Loss scale of fp16.
-        hashes: Of the train and val splits and the class list.
+        hashes: Of the train and val splits.
         about: Threads, processes and the like, for comparison.
     """
 
@@ -90,12 +90,16 @@ def save_best(run: Run, learner: Learner, step: int, card: dict[str, Any]) -> No
 def prune(run: Run, state: State, *, keep_last: int) -> None:
     """Delete older steps and results, and what killed writers left, on rank 0."""
     folder = run.folder / "checkpoints"
-    for path in folder.glob(".*"):
+    for path in [*folder.glob(".*.writing"), *folder.glob(".*.old")]:
         shutil.rmtree(path)
-    for path in _numbered(folder, "step")[:-keep_last]:
+    steps = _numbered(folder, "step")
+    past = [path for path in steps if _number(path) <= state.step]
+    kept = past[-keep_last:]
+    for path in set(steps) - set(kept):
         shutil.rmtree(path)
+    named = {runs.read_json(path / "state.json")["best_step"] for path in kept}
     for path in _numbered(folder, "best"):
-        if path.name != f"best_{state.best_step:08d}":
+        if _number(path) not in named | {state.best_step}:
             shutil.rmtree(path)
 
 
@@ -142,7 +146,7 @@ def load_checkpoint(run: Run, learner: Learner) -> tuple[State, dict[str, Tensor
 
 
 def load_best(run: Run, model: Classifier) -> Classifier:
-    """Load the run's result into a model and return it.
+    """Load the run's result into a model and return it; the run remembers which it was.
 
     Raises:
         ModelError: No result was written, or it is of another model.
@@ -156,6 +160,7 @@ def load_best(run: Run, model: Classifier) -> Classifier:
     if payload is None:
         raise ModelError(f"{run.folder}: holds no finished epoch (checkpoints/best_*)")
     models.load_state(model.net, payload[1], payload[0])
+    run.result = Path(payload[0]).name
     return model
 
 
@@ -173,7 +178,12 @@ def _read(path: Path, stored: dict[str, Any]) -> tuple[str, dict[str, Any], dict
 def _numbered(folder: Path, kind: str) -> list[Path]:
     """Return the folders ``kind_N``, lowest number first."""
     found = [path for path in folder.glob(f"{kind}_*") if path.name[len(kind) + 1 :].isdigit()]
-    return sorted(found, key=lambda path: int(path.name[len(kind) + 1 :]))
+    return sorted(found, key=_number)
+
+
+def _number(path: Path) -> int:
+    """Return the N of ``kind_N``."""
+    return int(path.name.partition("_")[2])
 
 
 def _beside(folder: Path, name: str) -> Path:

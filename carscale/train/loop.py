@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from carscale import runs
-from carscale.errors import RunError, TrainingError
+from carscale.errors import ConfigError, RunError, TrainingError
 from carscale.progress import bar, note
 from carscale.train import checkpoint
 from carscale.train.checkpoint import State
@@ -45,9 +46,11 @@ def fit(
         score: Takes the model, on all ranks, and returns val metrics; called after each epoch.
 
     Raises:
-        RunError: The folder's checkpoint is of other data or threads.
+        ConfigError: The global batch can't be cut for these processes and micro-steps.
+        RunError: The folder's checkpoint is of other data.
         TrainingError: The loss is not finite, or memory ran out.
     """
+    _check_cuts(cfg, run, loader)
     hashes = {"train": loader.split.hash, "val": getattr(score, "hash", "")}
     state, optimizer_tensors = checkpoint.load_checkpoint(run, learner)
     _check_same(run, state, hashes)
@@ -65,7 +68,8 @@ def fit(
         max_steps=cfg.max_steps,
     )
     if state.is_finished:
-        note(f"{run.folder}: the run is complete; nothing left to train")
+        if run.world.is_main:
+            note(f"{run.folder}: the run is complete; nothing left to train")
         return
     _Fit(cfg, run, learner, loader, score, state, ends).train()
 
@@ -311,8 +315,21 @@ class _Fit:
             f"out of memory on {world.device} with {local} samples at once "
             f"(loader.global_batch_size={self.loader.global_batch_size}, {world.size} processes, "
             f"train.accumulate_steps={num_micro})",
-            f"the same result with less memory: train.accumulate_steps={2 * num_micro}",
+            f"the same batch with less memory: train.accumulate_steps={2 * num_micro}",
         )
+
+
+def _check_cuts(cfg: config.Train, run: Run, loader: TrainLoader) -> None:
+    """Raise when a global batch leaves a rank without samples in some micro-step."""
+    num_parts = cfg.accumulate_steps * run.world.size
+    if loader.global_batch_size >= 2 * num_parts:
+        return
+    raise ConfigError(
+        f"loader.global_batch_size={loader.global_batch_size}: can't be cut in {num_parts} "
+        f"parts of 2 or more: train.accumulate_steps={cfg.accumulate_steps} x {run.world.size} "
+        "processes",
+        f"set loader.global_batch_size={2 * num_parts} or more",
+    )
 
 
 def _check_same(run: Run, state: State, hashes: dict[str, str]) -> None:
@@ -364,4 +381,5 @@ def _memory_gib(device: torch.device) -> float:
     """Return the peak memory of this process: the GPU's where there is one."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, KiB elsewhere

@@ -20,7 +20,7 @@ def lr_factor(step: int, *, num_steps: int, warmup_steps: float) -> float:
 
     Example:
         >>> [round(lr_factor(s, num_steps=6, warmup_steps=2), 3) for s in range(6)]
-        [0.5, 1.0, 0.933, 0.75, 0.5, 0.25]
+        [0.5, 1.0, 0.905, 0.655, 0.345, 0.095]
     """
     if step + 1 <= warmup_steps:
         return (step + 1) / warmup_steps

@@ -10,13 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carscale import runs
 from carscale.errors import LaunchError
 
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
 
-__all__ = ["World", "check_launch", "num_cores", "open_world", "resolve_precision"]
+__all__ = ["World", "check_launch", "open_world", "resolve_precision"]
 
 if "OMP_WAIT_POLICY" not in os.environ:  # read once, when torch loads its OpenMP library
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -50,7 +51,7 @@ class World:
     @property
     def cores_share(self) -> int:
         """Return how many cores this process may use, at least 1."""
-        return max(1, num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        return max(1, runs.num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
     def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
         """Return all ranks' rows one after another.
@@ -156,11 +157,6 @@ def check_launch(num_processes: int) -> None:
             "each would train alone on all the data",
             HOW_TO_LAUNCH,
         )
-
-
-def num_cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _uses_gpu() -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from carscale import config, runs, tables
 from carscale.errors import CarscaleError, ConfigError, RunError
 from carscale.progress import note
 from carscale.types import Predictions
-from carscale.world.processes import World, num_cores, open_world, resolve_precision
+from carscale.world.processes import World, open_world, resolve_precision
 
 __all__ = ["Run", "start_run"]
 
@@ -27,13 +29,18 @@ FREE_ON_RESUME = (
     "data.verify",
     "loader.num_threads",
     "loader.prefetch",
-    "loader.on_unreadable",
     "train.keep_last",
     "train.checkpoint_every_steps",
     "train.log_every_steps",
     "train.tracker",
 )
 """Settings that do not change the result; data are compared by hash."""
+
+RUN_PARTS = (
+    *("config.yaml", "env.json", "classes.json", "log.jsonl", "timing.jsonl", "metrics.json"),
+    *("checkpoints", "predictions", "report"),
+)
+"""What ``resume=overwrite`` removes."""
 
 INTERRUPTED = 130  # what shells give for Ctrl-C
 
@@ -57,6 +64,7 @@ class Run:
     world: World
     recipe: str
     environment: dict[str, Any] = field(default_factory=dict)
+    result: str | None = None
 
     def record(self, **facts: object) -> None:
         """Add facts to ``env.json``: what the run was made with."""
@@ -69,7 +77,9 @@ class Run:
         if self.world.is_main:
             path = self.folder / "predictions" / f"{split}.parquet"
             path.parent.mkdir(exist_ok=True)
-            runs.write_atomic(path, tables.predictions_bytes(predictions))
+            known = {"checkpoint": self.result, "precision": self.cfg.train.precision}
+            told = replace(predictions, about=predictions.about | known)
+            runs.write_atomic(path, tables.predictions_bytes(told))
 
 
 @contextmanager
@@ -84,7 +94,7 @@ def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
         cfg: The settings; ``auto`` values are resolved once and stored in ``config.yaml``.
     """
     try:
-        folder = Path(cfg.run.dir) / (cfg.run.name or recipe)
+        folder = _run_folder(cfg, recipe)
         _check_tracker(cfg.train.tracker)
         resolved = _resolve(cfg, folder)
         tracker = resolved.train.tracker
@@ -113,6 +123,18 @@ def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
         sys.exit(INTERRUPTED)
 
 
+def _run_folder(cfg: config.Recipe, recipe: str) -> Path:
+    """Return ``run.dir/run.name``.
+
+    Raises:
+        ConfigError: ``run.name`` is no plain name.
+    """
+    name = cfg.run.name or recipe
+    if name in (".", "..") or "/" in name:
+        raise ConfigError(f"run.name={name}: must be a plain name", "folders go into run.dir")
+    return Path(cfg.run.dir) / name
+
+
 def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
     """Return the settings with ``auto`` filled in, from the folder's run when it goes on.
 
@@ -120,7 +142,8 @@ def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
         RunError: The folder holds a run and ``resume=never``, or one of other settings.
     """
     stored = folder / "config.yaml"
-    if cfg.resume == "overwrite" or not stored.exists():
+    has_checkpoint = any((folder / "checkpoints").glob("step_*"))
+    if cfg.resume == "overwrite" or not stored.exists() or not has_checkpoint:
         return _fill(cfg, resolve_precision(cfg.train.precision), _threads(cfg), "torch")
     if cfg.resume == "never":
         raise RunError(
@@ -154,7 +177,7 @@ def _fill(cfg: config.Recipe, precision: str, num_cpu_threads: int, backend: str
 
 def _threads(cfg: config.Recipe) -> int:
     """Return this process's share of the cores."""
-    share = num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    share = runs.num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return cfg.train.num_cpu_threads or max(1, share)
 
 
@@ -164,8 +187,6 @@ def _folder_of_one(folder: Path, cfg: config.Recipe, world: World) -> Iterator[N
     if not world.is_main:
         yield
         return
-    import shutil
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -174,13 +195,30 @@ def _folder_of_one(folder: Path, cfg: config.Recipe, world: World) -> Iterator[N
         ) from error
     with runs.hold_lock(folder):
         if cfg.resume == "overwrite":
-            for path in folder.iterdir():
-                if path.is_dir():
-                    shutil.rmtree(path)
-                elif path.name != ".lock":
-                    path.unlink()
-        runs.write_atomic(folder / "config.yaml", config.to_yaml(cfg))
+            _empty(folder)
+        stored = cfg.model_copy(update={"resume": "auto"})  # read back, it never empties a folder
+        runs.write_atomic(folder / "config.yaml", config.to_yaml(stored))
         yield
+
+
+def _empty(folder: Path) -> None:
+    """Remove an old run's files, and nothing that no run writes; looks at test are kept.
+
+    Raises:
+        RunError: The folder holds files but no run.
+    """
+    held = [path.name for path in folder.iterdir() if path.name != ".lock"]
+    if held and "config.yaml" not in held:
+        raise RunError(
+            f"{folder}: holds {len(held)} files but no run (no config.yaml); nothing was removed",
+            "choose another: run.name=NAME",
+        )
+    for name in RUN_PARTS:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _seed(seed: int) -> None:
@@ -233,12 +271,10 @@ def _environment(run: Run) -> dict[str, Any]:
 
 def _git_commit() -> str | None:
     """Return the commit of the working folder, ``None`` outside a repository."""
-    import subprocess
-
     try:
         answer = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
         )
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return None
     return answer.stdout.strip() or None

@@ -112,6 +112,7 @@ def test_predict_reads_any_photo_and_names_what_it_cannot(trained, tmp_path, mon
     code, out, _ = call(monkeypatch, capsys, "predict", trained, tmp_path / "in", "--csv")
     table = list(csv.DictReader(io.StringIO(out)))
     assert table[0]["class1"] == good["top5"][0]["class"]
+    monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = call(monkeypatch, capsys, "predict", trained, tmp_path / "in")
     assert "a b.jpg" in out
     only_bad = tmp_path / "in" / "broken.jpg"

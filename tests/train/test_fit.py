@@ -8,7 +8,7 @@ import torch
 from ranks import run_process
 
 from carscale import config, models, runs, train
-from carscale.errors import RunError, TrainingError
+from carscale.errors import ConfigError
 
 
 def run_here(root, folder, *overrides):
@@ -33,7 +33,10 @@ def test_a_run_folder_holds_what_the_contract_says(tiny, tmp_path):
     epochs = [line for line in log if line["event"] == "epoch"]
     assert [line["epoch"] for line in epochs] == [1, 2, 3]
     assert log[-1]["event"] == "end"
-    assert "s" not in {key[-1] for key in log[1]} - {"s"} or "elapsed_s" not in log[1]
+    keys = {"start": {"num_steps", "hashes"}, "end": {"step", "best_step", "reason"}}
+    keys |= {"step": {"step", "epoch", "loss", "lr", "grad_norm"}}
+    keys |= {"epoch": {"epoch", "step", "val", "is_best"}}
+    assert all(set(line) == keys[line["event"]] | {"event"} for line in log)  # no times
     names = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert len([n for n in names if n.startswith("step_")]) == 1
     best = max(epochs, key=lambda line: (line["val"]["top1"], -line["step"]))
@@ -151,9 +154,9 @@ def test_early_stopping_ends_and_resumes_as_ended(tiny, tmp_path):
 def test_select_last_takes_the_last_epoch(tiny, tmp_path):
     log = run_here(tiny, tmp_path / "run", "train.num_epochs=3", "train.select=last")
     last = [line for line in log if line["event"] == "epoch"][-1]["step"]
-    assert [p.name for p in (tmp_path / "run" / "checkpoints").glob("best_*")] == [
-        f"best_{last:08d}"
-    ]
+    chosen = sorted(p.name for p in (tmp_path / "run" / "checkpoints").glob("best_*"))
+    assert chosen[-1] == f"best_{last:08d}"
+    assert len(chosen) == 2  # one for each checkpoint that is kept
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path, capsys):
@@ -269,6 +272,38 @@ def test_load_best_of_an_empty_run_says_so(tmp_path):
         train.load_best(Run(), torch.nn.Identity())
 
 
-def test_errors_are_of_our_tree():
-    assert issubclass(RunError, Exception)
-    assert TrainingError.exit_code == 1
+def test_a_start_that_failed_does_not_bind_the_next(tiny, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run_here(tiny, tmp_path / "run", "train.max_steps=2", "model.name=tset_vit")
+    assert "did you mean test_vit" in capsys.readouterr().err
+    assert run_here(tiny, tmp_path / "run", "train.max_steps=2")[-1]["event"] == "end"
+
+
+def test_overwrite_removes_only_runs_and_keeps_the_ledger(tiny, tmp_path, capsys):
+    folder = tmp_path / "precious"
+    folder.mkdir()
+    (folder / "photo.jpg").write_text("mine")
+    with pytest.raises(SystemExit):
+        run_here(tiny, folder, "train.max_steps=2", "resume=overwrite")
+    assert "nothing was removed" in capsys.readouterr().err
+    assert (folder / "photo.jpg").read_text() == "mine"
+    run_here(tiny, tmp_path / "run", "train.max_steps=2")
+    runs.append_line(tmp_path / "run" / "test_looks.jsonl", {"top1": 0.5})
+    run_here(tiny, tmp_path / "run", "train.max_steps=2", "resume=overwrite")
+    assert len(runs.read_lines(tmp_path / "run" / "test_looks.jsonl")) == 1
+    assert config.from_yaml(tmp_path / "run" / "config.yaml").resume == "auto"
+
+
+def test_a_run_name_that_leaves_its_folder_is_refused(tiny, tmp_path, capsys):
+    for name in ("..", "a/b"):
+        with pytest.raises(SystemExit) as ended:
+            run_here(tiny, tmp_path / "x", "train.max_steps=2", f"run.name={name}")
+        assert ended.value.code == 2
+        assert "must be a plain name" in capsys.readouterr().err
+
+
+def test_micro_steps_that_leave_no_samples_are_named(tiny, tmp_path):
+    words = ("loader.global_batch_size=12", "train.accumulate_steps=6", "train.max_steps=2")
+    run_here(tiny, tmp_path / "fits", *words)
+    with pytest.raises(ConfigError, match="train.accumulate_steps: 7 micro-steps leave under 2"):
+        run_here(tiny, tmp_path / "not", *words, "train.accumulate_steps=7")

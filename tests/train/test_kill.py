@@ -2,7 +2,8 @@
 
 import jobs
 import pytest
-from ranks import run_process
+from ranks import run_process, run_ranks
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 WORDS = (
     "train.num_epochs=4",
@@ -31,6 +32,20 @@ def result(folder):
     files = [p for p in sorted(newest.iterdir()) if p.suffix == ".safetensors"]
     files += [best[-1] / "model.safetensors", folder / "log.jsonl"]
     return {f"{p.parent.name}/{p.name}".removeprefix(folder.name): p.read_bytes() for p in files}
+
+
+def test_two_ranks_killed_and_resumed_end_as_the_straight_run(tiny, tmp_path):
+    words = tuple(word for word in WORDS if not word.startswith("model.name"))
+    run_ranks(jobs.train, tiny, tmp_path / "straight", words, world_size=2)
+    with pytest.raises((ProcessExitedException, ProcessRaisedException)):
+        run_ranks(
+            jobs.train_until, tiny, tmp_path / "killed", words, "weights file", 5, world_size=2
+        )
+    before = len(list((tmp_path / "killed" / "checkpoints").glob("step_*")))
+    assert before  # it had come past a checkpoint
+    run_ranks(jobs.train, tiny, tmp_path / "killed", words, world_size=2)
+    straight, killed = (result(tmp_path / name) for name in ("straight", "killed"))
+    assert straight == killed
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,11 @@ __all__ = ["take_photo"]
 
 # how hard the photos are
 VIEW_SHARES = {
-    "front_quarter": 0.80,
-    "side": 0.08,
-    "front": 0.06,
-    "rear_quarter": 0.04,
-    "rear": 0.02,
+    "front_quarter": 0.88,
+    "side": 0.05,
+    "front": 0.04,
+    "rear_quarter": 0.02,
+    "rear": 0.01,
 }
 NEAR_WIDTHS = (0.84, 0.97)  # width of a car that isn't far / width of the photo
 FAR_SHARE = 0.02  # photos where the car is small
@@ -40,7 +40,7 @@ BACKDROP_TEXTURE = (1.0, 5.0)  # blotches, grey levels
 NOISE_LEVELS = (1.0, 5.0)  # standard deviation of sensor noise, grey levels
 
 AZIMUTHS_DEG = {
-    "front_quarter": (28, 52),
+    "front_quarter": (32, 48),
     "side": (72, 104),
     "front": (-12, 12),
     "rear_quarter": (112, 158),
