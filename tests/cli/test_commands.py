@@ -83,6 +83,9 @@ def test_evaluate_writes_predictions_metrics_and_the_ledger(trained, monkeypatch
     assert {row["class"] for row in metrics["held_out"]["per_class"]} == {
         f"Make{k} Model" for k in range(4)
     }
+    val = tables.read_predictions(trained / "predictions" / "val.parquet")  # the recipe's own
+    pooled = sum(row["support"] for row in metrics["held_out"]["per_class"])
+    assert pooled == len(val) + len(predictions)
     looks = runs.read_lines(trained / "test_looks.jsonl")
     call(monkeypatch, capsys, "evaluate", trained, "--split", "val")
     assert len(runs.read_lines(trained / "test_looks.jsonl")) == len(looks)

@@ -16,7 +16,7 @@ from carscale.data.demo.bodies import BODIES, MICROVAN, Body
 __all__ = ["CarClass", "Look", "build_classes", "vary_look"]
 
 # how hard the set is: larger differences and smaller variation make classes easier to tell apart
-LOOK_ALIKE_DIFFERENCES = (0.9, 0.65)  # facelift between the two of a pair; 0 is none
+LOOK_ALIKE_DIFFERENCES = (0.8, 0.6)  # facelift between the two of a pair; 0 is none
 HARD_DIFFERENCE = 0.3  # facelift between the scarce and hard class and the common class near it
 LOOK_VARIATION = 0.01  # spread of every proportion between photos of one class, as a share of it
 HARD_LOOK_VARIATION = 0.03  # the same in the scarce and hard class
