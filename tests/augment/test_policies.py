@@ -21,7 +21,7 @@ def corners(affine_23: np.ndarray, side: int) -> np.ndarray:
 @settings(deadline=None)
 def test_simple_crops_lie_inside_the_photo(size, seed, scale):
     cfg = config.Augment(policy="simple", crop_scale_min=scale)
-    view = View(image_px=64)
+    view = View(image_px=64, fit="crop")
     params = augment.policy(cfg, view)(seed, 0, 16, np.array([size] * 16))
     for affine_23 in params.affine_B23:
         x, y = corners(affine_23, 64)
@@ -32,6 +32,31 @@ def test_simple_crops_lie_inside_the_photo(size, seed, scale):
         assert y.max() <= size[1] + slack
         aspect = np.ptp(x) / np.ptp(y)
         assert 3 / 4 - 1e-6 <= aspect <= 4 / 3 + 1e-6
+
+
+@given(size=SIZES, seed=st.integers(0, 99), scale=st.floats(0.05, 1))
+@settings(deadline=None)
+def test_simple_crops_of_a_padded_view_hold_the_photo_or_lie_in_it(size, seed, scale):
+    cfg = config.Augment(policy="simple", crop_scale_min=scale)
+    params = augment.policy(cfg, View(image_px=64, fit="pad"))(seed, 0, 8, np.array([size] * 8))
+    for affine_23 in params.affine_B23:
+        for axis, length in zip(corners(affine_23, 64), size, strict=True):
+            slack = 1e-6 * max(size)
+            inside = axis.min() >= -slack and axis.max() <= length + slack
+            around = axis.min() <= slack and axis.max() >= length - slack
+            assert inside or around
+            assert np.ptp(axis) <= max(size) + slack
+
+
+@given(size=SIZES, seed=st.integers(0, 99))
+@settings(deadline=None)
+def test_simple_crops_of_a_squashed_view_lie_inside_the_photo(size, seed):
+    cfg = config.Augment(policy="simple")
+    params = augment.policy(cfg, View(image_px=64, fit="squash"))(seed, 0, 8, np.array([size] * 8))
+    for affine_23 in params.affine_B23:
+        for axis, length in zip(corners(affine_23, 64), size, strict=True):
+            assert axis.min() >= -1e-6 * length
+            assert axis.max() <= length * (1 + 1e-6)
 
 
 def test_simple_keeps_the_share_of_area_where_it_fits():
