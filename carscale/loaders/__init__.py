@@ -16,6 +16,9 @@ weights and resume would live in a sampler.
 Chosen: a photo that can't be read ends the run (``loader.on_unreadable=stop``), since frozen photos
 were all decoded once; ``fill`` shows a plain square instead, counted and named, for those who would
 rather lose a sample than a night.
+
+Next, in this room: decode only the region that a crop sees (simplejpeg decodes the whole photo at
+1/1 to 1/8; the region counts from the resize on), and the DALI backends.
 """
 
 from __future__ import annotations
