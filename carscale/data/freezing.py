@@ -62,6 +62,8 @@ class FreezeRule:
         if self.long_tail and not 1 <= self.long_tail[1] <= self.long_tail[0]:
             most, least = self.long_tail
             raise ConfigError(f"--long-tail {most}:{least}: must be MOST:LEAST, MOST >= LEAST >= 1")
+        if self.long_tail and self.keep_splits:
+            raise ConfigError("--long-tail: can't cut splits that --keep-splits keeps; give one")
         if self.link not in ("copy", "hard"):
             raise ConfigError(f"--link {self.link}: must be copy or hard")
         try:

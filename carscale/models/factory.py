@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from carscale.errors import ConfigError, ModelError
-from carscale.models.weights import fill_from, pretrained_state
+from carscale.models.weights import fill_from, load_state, pretrained_state
 from carscale.types import CarClass, View
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def preprocessing(cfg: config.Model, data: config.Data) -> View:
         ConfigError: timm knows no such model.
     """
     _check_name(cfg.name)
-    pretrained = timm.get_pretrained_cfg(cfg.name)
+    try:
+        pretrained = timm.get_pretrained_cfg(cfg.name)
+    except RuntimeError as error:  # a tag after the dot that timm does not know
+        raise ConfigError(f"model.name={cfg.name}: {error}") from error
     known: dict[str, Any] = pretrained.to_dict() if pretrained is not None else {}
     mean, std = known.get("mean", (0.485, 0.456, 0.406)), known.get("std", (0.229, 0.224, 0.225))
     interpolation: Literal["bilinear", "bicubic"] = (
@@ -104,7 +107,7 @@ def build(
         state, origin = pretrained_state(cfg.name)
         head = {f"{net.default_cfg['classifier']}.{part}" for part in ("weight", "bias")}
         backbone = {name: tensor for name, tensor in state.items() if name not in head}
-        net.load_state_dict({**net.state_dict(), **backbone})
+        load_state(net, {**net.state_dict(), **backbone}, f"model.name={cfg.name}: {origin}")
     return Classifier(net, view, origin).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -63,6 +63,11 @@ def test_an_unknown_name_proposes_near_ones():
         models.preprocessing(config.Model(name="eficientnet_b0"), config.Data())
 
 
+def test_an_unknown_tag_is_a_config_error():
+    with pytest.raises(ConfigError, match=r"model\.name=resnet18\.nonsense"):
+        models.preprocessing(config.Model(name="resnet18.nonsense"), config.Data())
+
+
 def test_weights_of_another_class_list_get_a_new_head_but_another_body_is_refused(tmp_path):
     view = View(image_px=32)
     first = models.build(config.Model(name="test_vit", pretrained=False), view, CLASSES)
