@@ -1,4 +1,3 @@
-import os
 import sys
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def quick(monkeypatch):
 @pytest.fixture(scope="session")
 def stanford():
     """Real photos, when this machine has them."""
-    root = Path(os.environ.get("CARSCALE_STANFORD", "/work/shared/cars/stanford"))
+    root = Path(__file__).resolve().parents[3] / "shared" / "cars" / "stanford"
     if not root.is_dir():
         pytest.skip(f"no photos at {root}; set CARSCALE_STANFORD")
     return root
