@@ -66,24 +66,19 @@ class Rig:
             fit = train_loop._Fit(
                 self.cfg.train, run, learner, self.loader, None, train_loop.State(), ends
             )
-            fit.num_steps, fit.steps_per_epoch = 10_000, 100.0
-            fit.advance = lambda *a, **k: None
-            fit._open_logs()
+            fit.journal.open(fit.state, fit.num_steps)
             batches = self.loader.batches(0, num_steps + 2, 1)
             for step in range(2):
                 fit._step(step, batches)
-            fit.state.step = 2
-            fit._flush()
+            fit.journal.flush(2)
             start = time.perf_counter()
             for step in range(2, num_steps + 2):
                 fit._step(step, batches)
-                fit.state.step = step + 1
-                if len(fit.losses) == self.cfg.train.log_every_steps:
-                    fit._flush()
+                if len(fit.journal.losses) == self.cfg.train.log_every_steps:
+                    fit.journal.flush(step + 1)
             elapsed_s = time.perf_counter() - start
             batches.close()
-            fit.log.close()
-            fit.timing.close()
+            fit.journal.close()
         return elapsed_s
 
     def bare(self, num_steps: int) -> float:

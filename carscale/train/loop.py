@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +16,7 @@ from carscale.errors import ConfigError, RunError, TrainingError
 from carscale.progress import bar, note
 from carscale.train import checkpoint
 from carscale.train.checkpoint import State
+from carscale.train.journal import Journal
 from carscale.train.schedule import epoch_ends
 from carscale.types import Batch, TrainLoader
 
@@ -85,39 +83,40 @@ class _Fit:
     score: Score
     state: State
     ends: dict[int, float]
-    losses: list[Tensor] = field(default_factory=list)
-    norms: list[Tensor] = field(default_factory=list)
-    lrs: list[float] = field(default_factory=list)
-    waited_s: float = 0.0
-    since: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.num_steps = max(self.ends)
+        self.steps_per_epoch = len(self.loader.split) / self.loader.global_batch_size
+        self.journal = Journal(
+            self.run,
+            global_batch_size=self.loader.global_batch_size,
+            steps_per_epoch=self.steps_per_epoch,
+            peak_lr=self.learner.cfg.lr,
+        )
 
     def train(self) -> None:
         """Run from the state's step to the end; whatever happens, threads end and files close."""
-        self.num_steps = max(self.ends)
-        self.steps_per_epoch = len(self.loader.split) / self.loader.global_batch_size
-        self._open_logs()
+        self.journal.open(self.state, self.num_steps)
         batches = self.loader.batches(self.state.step, self.num_steps, self.cfg.accumulate_steps)
         try:
             self._steps(batches)
         finally:
             batches.close()
-            if self.run.world.is_main:
-                self.log.close()
-                self.timing.close()
+            self.journal.close()
         self.run.world.accelerator.wait_for_everyone()
 
     def _steps(self, batches: Iterator[Batch]) -> None:
         """Take the steps; flush, score and save where they are due."""
         state, every = self.state, self.cfg.checkpoint_every_steps
         with bar("train", self.num_steps, show=self.run.world.is_main, unit="steps") as advance:
-            self.advance = advance
+            self.journal.advance = advance
             advance(state.step)
             for step in range(state.step, self.num_steps):
                 self._step(step, batches)
                 state.step = step + 1
                 is_end = state.step in self.ends
-                if is_end or len(self.losses) == self.cfg.log_every_steps:
-                    self._flush()
+                if is_end or len(self.journal.losses) == self.cfg.log_every_steps:
+                    self.journal.flush(state.step)
                 if is_end:
                     self._end_epoch()
                 is_due = state.step % every == 0 if every else is_end
@@ -139,14 +138,15 @@ class _Fit:
         total = torch.zeros((), device=world.device)
         try:
             for micro_step in range(num_micro):
-                batch = self._next(batches)
+                with self.journal.waiting():
+                    batch = next(batches)
                 torch.manual_seed(_dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
                 if micro_step == num_micro - 1:
                     total += self._backward(batch, window_weight)
                 else:
                     with world.accelerator.no_sync(learner.forward):
                         total += self._backward(batch, window_weight)
-            self.norms.append(self._clip())
+            norm = self._clip()
             learner.optimizer.step()
             learner.optimizer.zero_grad()
         except (torch.OutOfMemoryError, MemoryError) as error:
@@ -156,15 +156,7 @@ class _Fit:
                 raise
             raise self._out_of_memory() from error
         learner.update_average(step)
-        self.losses.append(total)
-        self.lrs.append(lr)
-
-    def _next(self, batches: Iterator[Batch]) -> Batch:
-        """Take the next batch, counting the time spent waiting."""
-        start = time.perf_counter()
-        batch = next(batches)
-        self.waited_s += time.perf_counter() - start
-        return batch
+        self.journal.add(total, norm, lr)
 
     def _backward(self, batch: Batch, window_weight: float) -> Tensor:
         """Add a micro-batch's gradient; return its share of the window's loss.
@@ -184,56 +176,6 @@ class _Fit:
         norm = self.run.world.accelerator.clip_grad_norm_(self.learner.forward.parameters(), limit)
         return torch.as_tensor(norm).detach()
 
-    def _flush(self) -> None:
-        """Take the numbers of the last steps off the device, check and log them."""
-        world = self.run.world
-        losses = world.sum(torch.stack(self.losses)).tolist()
-        norms = torch.stack(self.norms).tolist()
-        first = self.state.step - len(losses) + 1
-        for index, (loss, norm, lr) in enumerate(zip(losses, norms, self.lrs, strict=True)):
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"step {first + index}: the loss is {loss}",
-                    f"lower optim.lr (now {self.learner.cfg.lr:g}) or set train.grad_clip_norm=1; "
-                    "with fp16, try train.precision=bf16",
-                )
-            if world.is_main:
-                self.log.write(
-                    event="step",
-                    step=first + index,
-                    epoch=round((first + index) / self.steps_per_epoch, 4),
-                    loss=loss,
-                    lr=lr,
-                    grad_norm=norm if math.isfinite(norm) else None,
-                )
-        self._log_timing(losses[-1], len(losses))
-        self.losses, self.norms, self.lrs, self.waited_s = [], [], [], 0.0
-        self.since = time.perf_counter()
-
-    def _log_timing(self, loss: float, num_steps: int) -> None:
-        """Write speed and memory, and move the bar."""
-        elapsed_s = time.perf_counter() - self.since
-        images_per_s = num_steps * self.loader.global_batch_size / elapsed_s
-        wait_share = self.waited_s / elapsed_s
-        epoch = self.state.step / self.steps_per_epoch
-        self.advance(
-            num_steps,
-            text=f"epoch {epoch:.1f}  loss {loss:.3f}  {images_per_s:.0f} images/s  "
-            f"waiting for data {wait_share:.0%}",
-        )
-        if not self.run.world.is_main:
-            return
-        self.timing.write(
-            step=self.state.step,
-            elapsed_s=round(elapsed_s, 4),
-            images_per_s=round(images_per_s, 2),
-            wait_share=round(wait_share, 4),
-            memory_gib=round(_memory_gib(self.run.world.device), 3),
-        )
-        if self.cfg.tracker != "none":
-            values = {"loss": loss, "lr": self.lrs[-1], "images_per_s": images_per_s}
-            self.run.world.accelerator.log(values, step=self.state.step)
-
     def _end_epoch(self) -> None:
         """Score the result, choose, log, and say whether the run is over."""
         state, world = self.state, self.run.world
@@ -248,53 +190,27 @@ class _Fit:
         has_no_patience = 0 < self.cfg.patience <= state.epochs_without_best
         state.is_finished = state.step == self.num_steps or has_no_patience
         if world.is_main:
-            self.log.write(
-                event="epoch",
-                epoch=self.ends[state.step],
-                step=state.step,
-                val=values,
-                is_best=is_best,
-            )
+            self.journal.log_epoch(state.step, self.ends[state.step], values, is_best=is_best)
             if state.is_finished:
-                reason = "patience" if has_no_patience else "done"
-                self.log.write(
-                    event="end", step=state.step, best_step=state.best_step, reason=reason
-                )
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-            note(f"epoch {self.ends[state.step]:g}  val {shown}{'  best' if is_best else ''}")
-            if self.cfg.tracker != "none":
-                named = {f"val/{name}": value for name, value in values.items()}
-                world.accelerator.log(named, step=state.step)
+                self.journal.log_end(state, "patience" if has_no_patience else "done")
             if is_best:
                 checkpoint.save_best(self.run, self.learner, state.step, self._card())
-        self.since = time.perf_counter()
+        self.journal.restart_clock()
 
     def _checkpoint(self) -> None:
         """Write a checkpoint that belongs to the logs as they are now."""
-        if self.losses:
-            self._flush()
+        if self.journal.losses:
+            self.journal.flush(self.state.step)
         if not self.run.world.is_main:
             return
         state = self.state
-        state.log_bytes, state.timing_bytes = self.log.sync(), self.timing.sync()
+        state.log_bytes, state.timing_bytes = self.journal.sync()
         scaler = self.run.world.accelerator.scaler
         state.scaler = scaler.state_dict() if scaler is not None else {}
         state.about = _about(self.run)
         checkpoint.save_checkpoint(self.run, self.learner, state, self._card())
         checkpoint.prune(self.run, state, keep_last=self.cfg.keep_last)
-        self.since = time.perf_counter()
-
-    def _open_logs(self) -> None:
-        """Open the logs, cut back to the state's step; a fresh run opens with its data."""
-        if not self.run.world.is_main:
-            return
-        folder, state = self.run.folder, self.state
-        self.log = runs.JsonLines(folder / "log.jsonl", size=state.log_bytes)
-        self.timing = runs.JsonLines(folder / "timing.jsonl", size=state.timing_bytes)
-        if state.step == 0:
-            self.log.write(event="start", num_steps=self.num_steps, hashes=state.hashes)
-        else:
-            note(f"{folder}: going on from step {state.step} of {self.num_steps}")
+        self.journal.restart_clock()
 
     def _card(self) -> dict[str, Any]:
         """Return what has to lie beside weights: the model, its view, its classes."""
@@ -375,11 +291,3 @@ def _dropout_seed(seed: int, step: int, micro_step: int, rank: int) -> int:
     """Return the seed of a micro-step's dropout on a rank."""
     words = np.random.SeedSequence([seed, step, micro_step, rank]).generate_state(1, np.uint64)
     return int(words[0] >> np.uint64(1))
-
-
-def _memory_gib(device: torch.device) -> float:
-    """Return the peak memory of this process: the GPU's where there is one."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, KiB elsewhere
