@@ -128,7 +128,7 @@ class Journal:
         epoch = step / self.steps_per_epoch
         self.advance(
             num_steps,
-            text=f"epoch {epoch:.1f}  loss {loss:.3f}  {images_per_s:.0f} images/s  "
+            text=f"epoch {epoch:.2f}  loss {loss:.3f}  {images_per_s:.0f} images/s  "
             f"waiting for data {wait_share:.0%}",
         )
         if not self.run.world.is_main:

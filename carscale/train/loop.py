@@ -108,9 +108,10 @@ class _Fit:
     def _steps(self, batches: Iterator[Batch]) -> None:
         """Take the steps; flush, score and save where they are due."""
         state, every = self.state, self.cfg.checkpoint_every_steps
-        with bar("train", self.num_steps, show=self.run.world.is_main, unit="steps") as advance:
-            self.journal.advance = advance
-            advance(state.step)
+        is_main = self.run.world.is_main
+        with bar(
+            "train", self.num_steps, start=state.step, show=is_main, unit="steps"
+        ) as self.journal.advance:
             for step in range(state.step, self.num_steps):
                 self._step(step, batches)
                 state.step = step + 1

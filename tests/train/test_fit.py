@@ -1,6 +1,9 @@
 """Whole runs, small: what lies in the folder, what goes on, what is refused."""
 
+import itertools
 import json
+import re
+from functools import partial
 
 import jobs
 import pytest
@@ -57,6 +60,20 @@ def test_a_tiny_model_learns(tiny, tmp_path):
     assert [line for line in log if line["event"] == "epoch"][-1]["val"]["top1"] > 0.6
 
 
+def test_a_log_file_shows_how_training_goes(tiny, tmp_path, capsys, monkeypatch):
+    from carscale.train import loop
+
+    ticks = itertools.count(step=5.0)  # 5 s pass between two looks at the clock
+    monkeypatch.setattr(loop, "bar", partial(loop.bar, clock=lambda: next(ticks)))
+    run_here(tiny, tmp_path / "run", "train.num_epochs=2", "train.log_every_steps=1")
+    shown = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train ")]
+    assert len(shown) == 4  # at 5, 15 and 35 s of 7 steps, and at the end
+    numbers = r"epoch 0\.3\d  loss \d\.\d{3}  \d+ images/s  waiting for data \d+%"
+    assert re.fullmatch(rf"train  1/7 steps  14%  0\.20 steps/s  0:00:30 left  {numbers}", shown[0])
+    assert shown[1].startswith("train  3/7 steps  43%  0.20 steps/s  0:00:20 left  epoch 0.9")
+    assert shown[-1].startswith("train  7/7 steps  100%  0.17 steps/s  in 0:00:40  epoch 2.1")
+
+
 def test_a_finished_run_trains_no_more(tiny, tmp_path, capsys):
     folder = tmp_path / "run"
     log = run_here(tiny, folder, "train.max_steps=3")
@@ -64,12 +81,14 @@ def test_a_finished_run_trains_no_more(tiny, tmp_path, capsys):
     assert "the run is complete" in capsys.readouterr().err
 
 
-def test_two_halves_are_one_whole(tiny, tmp_path):
+def test_two_halves_are_one_whole(tiny, tmp_path, capsys):
     words = ("train.num_epochs=4", "train.accumulate_steps=2", "model.drop_rate=0.2")
     run_here(tiny, tmp_path / "straight", *words)
+    capsys.readouterr()
     code = run_process(jobs.train_until, tiny, tmp_path / "halves", words, "log line", 10)
     assert code == -9
     run_here(tiny, tmp_path / "halves", *words)
+    assert "\ntrain  13/13 steps  100%" in capsys.readouterr().err  # not from 0 again
     for name in ("log.jsonl",):
         straight, halves = ((tmp_path / f / name).read_bytes() for f in ("straight", "halves"))
         assert straight == halves
