@@ -22,6 +22,7 @@ __all__ = [
     "CarClass",
     "Fit",
     "Loader",
+    "PhotoStore",
     "Predictions",
     "Split",
     "Splits",
@@ -71,9 +72,20 @@ class View:
         return red, green, blue
 
 
+class PhotoStore(Protocol):
+    """Photos that are not files of their own; pickles without what it holds open."""
+
+    def read_bytes(self, photo_id: int) -> bytes:
+        """Return a photo's bytes; raise ``OSError`` when they can't be read."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """The samples of one frozen split, ordered by id.
+
+    A photo is read with ``read_bytes`` and named in messages with ``where``; nothing else asks
+    whether it is a file.
 
     Attributes:
         name: ``train``, ``val`` or ``test``.
@@ -85,6 +97,7 @@ class Split:
         sizes_N2: Width and height in pixels, int64.
         classes: The class list, all splits alike.
         hash: What the split holds, as the card has it.
+        store: What holds the photos; ``None`` when they are the files at ``root / paths_N``.
     """
 
     name: str
@@ -96,9 +109,33 @@ class Split:
     sizes_N2: NDArray[np.int64]
     classes: tuple[CarClass, ...]
     hash: str
+    store: PhotoStore | None = None
 
     def __len__(self) -> int:
         return len(self.ids_N)
+
+    def read_bytes(self, row: int) -> bytes:
+        """Return the encoded bytes of one photo; from many threads and processes at once.
+
+        Args:
+            row: Index in this split, in ``[0, N)``.
+
+        Raises:
+            OSError: The photo can't be read.
+        """
+        if self.store is not None:
+            return self.store.read_bytes(int(self.ids_N[row]))
+        return (self.root / self.paths_N[row]).read_bytes()
+
+    def where(self, row: int) -> str:
+        """Return a photo's name for messages: its file, or pack, id and path.
+
+        Args:
+            row: Index in this split, in ``[0, N)``.
+        """
+        if self.store is not None:
+            return f"{self.root}#{self.ids_N[row]} ({self.paths_N[row]})"
+        return str(self.root / self.paths_N[row])
 
     @cached_property
     def counts_K(self) -> NDArray[np.int64]:  # noqa: N802 - K classes
