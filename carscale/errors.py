@@ -7,7 +7,8 @@
     ├── ModelError         a model or weights that can't be had or do not fit
     ├── LaunchError        processes that do not see each other
     ├── LoaderError        a photo that can't be read while training
-    ├── TrainingError      a loss that is not finite, memory that ran out
+    ├── TrainingError      a loss that is not finite
+    ├── OutOfMemoryError   a batch that does not fit, in training or evaluation
     └── MissingExtraError  an optional package that is not installed
 
 A message says where, what came, what was wanted; each further line is what to type next. The
@@ -23,6 +24,7 @@ __all__ = [
     "LoaderError",
     "MissingExtraError",
     "ModelError",
+    "OutOfMemoryError",
     "RunError",
     "TrainingError",
 ]
@@ -79,6 +81,12 @@ class LoaderError(CarscaleError):
 
 class TrainingError(CarscaleError):
     """A run that can't go on."""
+
+    exit_code = 1
+
+
+class OutOfMemoryError(CarscaleError):
+    """A batch that does not fit in the memory of its device."""
 
     exit_code = 1
 

@@ -175,6 +175,7 @@ class Loader(Protocol):
     split: Split
     view: View
     backend: str
+    eval_batch_size: int
 
     def __iter__(self) -> Iterator[Batch]: ...
 

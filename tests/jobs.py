@@ -28,6 +28,19 @@ SMALL = [
 ]
 """Settings that train in a second."""
 
+OUT_OF_MEMORY = {
+    "GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "GPU library": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+    "CPU": RuntimeError(
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+    ),
+    "CPU elsewhere": RuntimeError(
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 9"
+    ),
+    "Python": MemoryError(),
+}
+"""Allocations that failed, as libraries word them."""
+
 
 def recipe(root: Path, folder: Path, *overrides: str) -> config.Recipe:
     """Return the effnet_focal recipe, made small."""

@@ -13,7 +13,7 @@ from carscale.cli.scoring import load_result
 from carscale.errors import DataError
 from carscale.loaders import render
 from carscale.types import View
-from carscale.world import open_world
+from carscale.world import name_out_of_memory, open_world, smaller_batches
 
 __all__ = ["name_photos"]
 
@@ -23,6 +23,7 @@ def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[di
 
     Raises:
         DataError: A path that does not exist, or folders without a photo.
+        OutOfMemoryError: One photo does not fit.
     """
     paths = _photo_paths(photos)
     model, view, card, _ = load_result(folder, cfg.model)
@@ -31,6 +32,7 @@ def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[di
     with (
         open_world(precision="fp32") as world,
         progress.bar("predict", len(paths), unit="photos") as advance,
+        name_out_of_memory(world, "one photo", smaller_batches(1)),
         images.quiet_decoders(),
         torch.inference_mode(),
     ):

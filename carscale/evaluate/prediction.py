@@ -15,6 +15,7 @@ from carscale.errors import LoaderError
 from carscale.evaluate.metrics import scores
 from carscale.progress import bar
 from carscale.types import Loader, Predictions, Split
+from carscale.world import name_out_of_memory, smaller_batches
 
 if TYPE_CHECKING:
     from carscale.world import World
@@ -63,14 +64,21 @@ def predict(
 
     Raises:
         LoaderError: An id is missing or came twice.
+        OutOfMemoryError: A batch does not fit; says what to type.
     """
     split = loader.split
     model.to(world.device).eval()
     rows_I: list[Tensor] = []
     rows_F: list[Tensor] = []
     num_mine = -(-len(split) // world.size)
+    at_once = loader.eval_batch_size
     with (
         torch.inference_mode(),
+        name_out_of_memory(
+            world,
+            f"{at_once} photos of {split.name} at once (loader.eval_batch_size={at_once})",
+            smaller_batches(at_once),
+        ),
         bar(f"predict {split.name}", num_mine, show=world.is_main, unit="photos") as advance,
     ):
         for batch in loader:

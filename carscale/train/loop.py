@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,14 @@ import torch
 from torch import Tensor
 
 from carscale import runs
-from carscale.errors import ConfigError, RunError, TrainingError
+from carscale.errors import ConfigError, RunError
 from carscale.progress import bar, note
 from carscale.train import checkpoint
 from carscale.train.checkpoint import State
 from carscale.train.journal import Journal
 from carscale.train.schedule import epoch_ends
 from carscale.types import Batch, TrainLoader
+from carscale.world import name_out_of_memory
 
 if TYPE_CHECKING:
     from carscale import config
@@ -46,7 +48,8 @@ def fit(
     Raises:
         ConfigError: The global batch can't be cut for these processes and micro-steps.
         RunError: The folder's checkpoint is of other data.
-        TrainingError: The loss is not finite, or memory ran out.
+        OutOfMemoryError: A batch does not fit; says what to type.
+        TrainingError: The loss is not finite.
     """
     _check_cuts(cfg, run, loader)
     hashes = {"train": loader.split.hash, "val": getattr(score, "hash", "")}
@@ -137,7 +140,7 @@ class _Fit:
         )
         learner.forward.train()
         total = torch.zeros((), device=world.device)
-        try:
+        with self._memory_named():
             for micro_step in range(num_micro):
                 with self.journal.waiting():
                     batch = next(batches)
@@ -150,12 +153,6 @@ class _Fit:
             norm = self._clip()
             learner.optimizer.step()
             learner.optimizer.zero_grad()
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise self._out_of_memory() from error
-        except RuntimeError as error:
-            if "can't allocate memory" not in str(error):
-                raise
-            raise self._out_of_memory() from error
         learner.update_average(step)
         self.journal.add(total, norm, lr)
 
@@ -224,12 +221,13 @@ class _Fit:
             "num_unreadable": self.loader.num_unreadable,
         }
 
-    def _out_of_memory(self) -> TrainingError:
-        """Return the error that names the batch and what to try."""
+    def _memory_named(self) -> AbstractContextManager[None]:
+        """Return a block whose failed allocations name the batch and what to try."""
         world, num_micro = self.run.world, self.cfg.accumulate_steps
         local = self.loader.global_batch_size // (num_micro * world.size)
-        return TrainingError(
-            f"out of memory on {world.device} with {local} samples at once "
+        return name_out_of_memory(
+            world,
+            f"{local} samples at once "
             f"(loader.global_batch_size={self.loader.global_batch_size}, {world.size} processes, "
             f"train.accumulate_steps={num_micro})",
             f"the same batch with less memory: train.accumulate_steps={2 * num_micro}",

@@ -13,7 +13,7 @@ import jobs
 import pytest
 from photos import draw_photo
 
-from carscale import runs, tables
+from carscale import models, runs, tables
 from carscale.cli.main import app, run
 
 
@@ -153,6 +153,22 @@ def test_wrong_input_is_one_error_and_exit_2(trained, monkeypatch, capsys, words
     assert said in err
     assert "Traceback" not in err
     assert out == ""
+
+
+@pytest.mark.parametrize("name", jobs.OUT_OF_MEMORY)
+def test_out_of_memory_is_said_in_words(trained, tiny, monkeypatch, capsys, name):
+    def exhausted(self, images):
+        raise jobs.OUT_OF_MEMORY[name]
+
+    monkeypatch.setattr(models.Classifier, "forward", exhausted)
+    words = ["evaluate", trained, "--split", "test", "loader.eval_batch_size=6"]
+    code, out, err = call(monkeypatch, capsys, *words)
+    assert (code, out) == (1, "")
+    assert "OutOfMemoryError: out of memory on cpu with 6 photos of test at once" in err
+    assert err.endswith("\n  take fewer at once: loader.eval_batch_size=3\n")
+    code, out, err = call(monkeypatch, capsys, "predict", trained, tiny / "test")
+    assert (code, out) == (1, "")
+    assert "OutOfMemoryError: out of memory on cpu with one photo\n  free memory there" in err
 
 
 def test_a_model_of_another_class_list_is_not_evaluated(trained, tmp_path, monkeypatch, capsys):

@@ -104,7 +104,7 @@ def test_a_lost_or_doubled_sample_is_an_error(tiny, weights):
     class Losing:
         def __init__(self, loader):
             self.loader, self.split, self.backend = loader, loader.split, "torch"
-            self.view = loader.view
+            self.view, self.eval_batch_size = loader.view, loader.eval_batch_size
 
         def __iter__(self):
             batches = list(self.loader)

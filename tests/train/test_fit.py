@@ -186,11 +186,12 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path, capsys):
     assert "the loss is" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", jobs.OUT_OF_MEMORY)
 def test_out_of_memory_names_the_batch_and_proposes_accumulation(
-    tiny, tmp_path, capsys, monkeypatch
+    tiny, tmp_path, capsys, monkeypatch, name
 ):
     def exhausted(self, images):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise jobs.OUT_OF_MEMORY[name]
 
     monkeypatch.setattr(models.Classifier, "forward", exhausted)
     with pytest.raises(SystemExit) as ended:
@@ -199,6 +200,28 @@ def test_out_of_memory_names_the_batch_and_proposes_accumulation(
     error = capsys.readouterr().err
     assert "out of memory on cpu with 12 samples at once" in error
     assert "train.accumulate_steps=2" in error
+
+
+@pytest.mark.parametrize("name", jobs.OUT_OF_MEMORY)
+def test_out_of_memory_while_scoring_names_the_eval_batch(
+    tiny, tmp_path, capsys, monkeypatch, name
+):
+    forward = models.Classifier.forward
+
+    def exhausted(self, images):
+        if not self.training:
+            raise jobs.OUT_OF_MEMORY[name]
+        return forward(self, images)
+
+    monkeypatch.setattr(models.Classifier, "forward", exhausted)
+    with pytest.raises(SystemExit) as ended:
+        run_here(tiny, tmp_path / "run", "train.max_steps=2")
+    assert ended.value.code == 1
+    error = capsys.readouterr().err
+    assert (
+        "OutOfMemoryError: out of memory on cpu with 4 photos of val at once "
+        "(loader.eval_batch_size=4)\n  take fewer at once: loader.eval_batch_size=2" in error
+    )
 
 
 def test_a_second_process_may_not_train_in_the_same_folder(tiny, tmp_path, capsys):

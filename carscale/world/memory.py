@@ -1,0 +1,57 @@
+"""Memory that runs out, said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from carscale.errors import OutOfMemoryError
+from carscale.world.processes import World
+
+__all__ = ["name_out_of_memory", "smaller_batches"]
+
+SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+"""What GPU libraries and torch's CPU allocators say in a plain ``RuntimeError``."""
+
+
+@contextmanager
+def name_out_of_memory(world: World, load: str, *next_steps: str) -> Iterator[None]:
+    """Turn an allocation that failed in the block, on a GPU or a CPU, into an error of ours.
+
+    Args:
+        world: Whose device it is.
+        load: What did not fit, and the setting that says so.
+        *next_steps: What to type for a smaller load.
+
+    Raises:
+        OutOfMemoryError: Memory ran out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            f"out of memory on {world.device} with {load}", *next_steps
+        ) from error
+
+
+def smaller_batches(eval_batch_size: int) -> str:
+    """Return what to type when photos do not fit at once.
+
+    Example:
+        >>> smaller_batches(64)
+        'take fewer at once: loader.eval_batch_size=32'
+    """
+    if eval_batch_size > 1:
+        return f"take fewer at once: loader.eval_batch_size={eval_batch_size // 2}"
+    return "free memory there, or compute on the CPU: ACCELERATE_USE_CPU=1 before the command"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an error is an allocation that failed."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(sign in str(error) for sign in SIGNS)
