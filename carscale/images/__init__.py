@@ -2,7 +2,7 @@
 
 In: the bytes of a file. Out: its verdict (kept, made plain, refused), or uint8 RGB ``[H, W, 3]``.
 
-- ``codec``: what a frozen file is, strict decode, encode, thumbnails.
+- ``codec``: what a frozen file is, strict decode, encode, smaller copies.
 - ``pixels``: scaled decode, antialiased resize of a region, one warp, colour: what backends on the
   CPU render with.
 - ``canvas``: a drawing surface for the demo photos.
@@ -20,6 +20,7 @@ from carscale.images.codec import (
     is_photo_name,
     quiet_decoders,
     read_photo,
+    shrink,
     thumbnail,
 )
 from carscale.images.pixels import change_colour, decode, decode_scaled, resize_box, warp
@@ -35,6 +36,7 @@ __all__ = [
     "quiet_decoders",
     "read_photo",
     "resize_box",
+    "shrink",
     "thumbnail",
     "warp",
 ]

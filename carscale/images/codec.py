@@ -24,6 +24,7 @@ __all__ = [
     "is_photo_name",
     "quiet_decoders",
     "read_photo",
+    "shrink",
     "thumbnail",
 ]
 
@@ -121,14 +122,40 @@ def encode_png(pixels_HWC: NDArray[np.uint8]) -> bytes:
     return sink.getvalue()
 
 
-def thumbnail(path: Path, max_px: int) -> bytes:
-    """Return a photo as a small JPEG, longer side at most ``max_px``.
+def shrink(data: bytes, max_px: int, *, quality: int) -> tuple[bytes, int, int]:
+    """Return a frozen photo as a JPEG whose longer side is ``max_px``, its width and its height.
+
+    Lanczos after decoding at the smallest scale of at least three times the size: within 53 dB of
+    decoding in full, and twice as fast. Grey stays grey; metadata are left behind.
+
+    Args:
+        data: A plain photo, as ``read_photo`` returns it, with a longer side above ``max_px``.
+        max_px: Longer side of the result.
+        quality: Of the JPEG, 1 to 100; colour is kept at full resolution.
 
     Raises:
-        BadPhotoError: The file can't be read as a photo.
+        BadPhotoError: The bytes can't be decoded.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(data)) as image:
+            image.thumbnail((max_px, max_px), Image.Resampling.LANCZOS, reducing_gap=3.0)
+            sink = io.BytesIO()
+            image.save(sink, "JPEG", quality=quality, subsampling=0, comment=b"")
+            return sink.getvalue(), image.width, image.height
+    except MemoryError:
+        raise
+    except Exception as error:  # as in read_photo
+        raise BadPhotoError(_reason(error)) from error
+
+
+def thumbnail(data: bytes, max_px: int) -> bytes:
+    """Return any picture as a small upright JPEG, longer side at most ``max_px``.
+
+    Raises:
+        BadPhotoError: The bytes can't be read as a photo.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
             image.draft("RGB", (max_px, max_px))
             upright = ImageOps.exif_transpose(image).convert("RGB")
             upright.thumbnail((max_px, max_px))

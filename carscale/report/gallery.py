@@ -117,8 +117,8 @@ def hang(
 def _shrink(photo: Path, build_folder: Path, name: str) -> tuple[str | None, str]:
     """Write a thumbnail and return its link, or why there is none."""
     try:
-        content = images.thumbnail(photo, THUMBNAIL_PX)
-    except images.BadPhotoError as error:
+        content = images.thumbnail(photo.read_bytes(), THUMBNAIL_PX)
+    except (OSError, images.BadPhotoError) as error:
         return None, printable(f"the photo: {error}")
     file = build_folder / name
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,9 @@ import zlib
 
 import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from photos import draw_photo
 from PIL import Image
 
 from carscale import images
@@ -28,6 +28,8 @@ def as_bytes(image: Image.Image, kind: str, **options) -> bytes:
 RGB = Image.fromarray(pixels())
 JPEG = as_bytes(RGB, "JPEG", quality=90)
 PNG = as_bytes(RGB, "PNG")
+WORST_SHRUNK_DB = 37
+"""Shrunk and encoded at quality 95 vs Lanczos on all pixels, measured worst case 37.8."""
 
 
 @pytest.mark.parametrize(
@@ -223,15 +225,52 @@ def test_photos_are_known_by_name(name, wanted):
     assert images.is_photo_name(name) is wanted
 
 
-def test_thumbnails_are_small_and_upright(tmp_path):
-    path = tmp_path / "a.jpg"
-    RGB.resize((400, 200)).save(path, "JPEG", exif=exif_of(6))
-    with Image.open(io.BytesIO(images.thumbnail(path, 100))) as image:
+def test_thumbnails_are_small_and_upright():
+    turned = as_bytes(RGB.resize((400, 200)), "JPEG", exif=exif_of(6))
+    with Image.open(io.BytesIO(images.thumbnail(turned, 100))) as image:
         assert image.format == "JPEG"
         assert image.size == (50, 100)
-    draw_photo(path, 0, 0, (30, 20))
-    with Image.open(io.BytesIO(images.thumbnail(path, 100))) as image:
+    small = as_bytes(RGB.resize((30, 20)), "JPEG")
+    with Image.open(io.BytesIO(images.thumbnail(small, 100))) as image:
         assert image.size == (30, 20)
-    path.write_bytes(b"x")
     with pytest.raises(images.BadPhotoError, match="no image"):
-        images.thumbnail(path, 100)
+        images.thumbnail(b"x", 100)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [(1600, 900), (333, 1001), (130, 129), (5000, 3), (129, 128)])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_shrunk_photo_is_what_decoding_in_full_gives(kind, size, mode):
+    smooth = Image.fromarray(pixels(40, 30)).convert(mode).resize(size, Image.Resampling.BICUBIC)
+    data = as_bytes(smooth, kind)
+    content, width, height = images.shrink(data, 128, quality=95)
+    scale = 128 / max(size)
+    assert max(width, height) == 128
+    assert min(width, height) == pytest.approx(min(size) * scale, abs=1)
+    assert min(width, height) >= 1
+    with Image.open(io.BytesIO(data)) as image:
+        wanted = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+    with Image.open(io.BytesIO(content)) as image:
+        assert (image.format, image.mode, image.size) == ("JPEG", mode, (width, height))
+        found = np.asarray(image)
+    error = ((found.astype(float) - wanted) ** 2).mean()
+    assert 10 * np.log10(255**2 / error) > WORST_SHRUNK_DB
+    assert images.read_photo(content).normalised == ""
+    assert images.shrink(data, 128, quality=95)[0] == content
+
+
+def test_a_shrunk_photo_keeps_colour_in_full_and_no_metadata():
+    data = as_bytes(RGB.resize((300, 200)), "JPEG", comment="who, where", exif=exif_of(1))
+    content, width, height = images.shrink(data, 64, quality=90)
+    _, _, _, subsampling = simplejpeg.decode_jpeg_header(content)
+    assert (width, height, subsampling) == (64, 43, "444")
+    assert b"who" not in content
+    assert b"Exif" not in content
+    assert len(images.shrink(data, 64, quality=30)[0]) < len(content)
+
+
+def test_a_broken_photo_is_not_shrunk():
+    data = as_bytes(RGB.resize((300, 200)), "JPEG")
+    for broken in (b"", b"x", data[: len(data) // 2]):
+        with pytest.raises(images.BadPhotoError):
+            images.shrink(broken, 64, quality=90)
