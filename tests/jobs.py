@@ -90,6 +90,27 @@ def train_until(
     os._exit(77)  # was not killed: the test asked for a place that is not passed
 
 
+def train_unreadable(
+    root: Path, folder: Path, overrides: tuple[str, ...], where: str | None = None, count: int = 0
+) -> None:
+    """Train while every fourth photo can't be read; die at a named place if there is one."""
+    from carscale.loaders import torch_backend
+
+    read = torch_backend.Renderer._read
+
+    def read_or_fail(renderer: torch_backend.Renderer, row: int) -> bytes:
+        if renderer.fills_unreadable and row % 4 == 0 and renderer.split.name == "train":
+            raise FileNotFoundError("gone")
+        return read(renderer, row)
+
+    torch_backend.Renderer._read = read_or_fail
+    words = (*overrides, "loader.on_unreadable=fill")
+    if where is None:
+        train(root, folder, words)
+    else:
+        train_until(root, folder, words, where, count)
+
+
 def record_batches(root: Path, out: Path, accumulate: int, num_steps: int) -> None:
     """Write ids and augmentation parameters of this rank's micro-batches."""
     from carscale import augment

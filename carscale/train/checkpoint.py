@@ -45,6 +45,7 @@ class State:
         best_score: Of the result so far.
         best_step: When it was made; -1 before the first.
         epochs_without_best: Scored epochs since.
+        num_unreadable: Photos trained on as a plain square, on all ranks.
         is_finished: Whether the run is over.
         log_bytes, timing_bytes: Sizes of the logs that belong to this step.
         scaler: Loss scale of fp16.
@@ -56,6 +57,7 @@ class State:
     best_score: float = float("-inf")
     best_step: int = -1
     epochs_without_best: int = 0
+    num_unreadable: int = 0
     is_finished: bool = False
     log_bytes: int = 0
     timing_bytes: int = 0

@@ -153,7 +153,13 @@ class Journal:
 
     def log_end(self, state: State, reason: str) -> None:
         """Write that the run is over, and why, on rank 0."""
-        self._log.write(event="end", step=state.step, best_step=state.best_step, reason=reason)
+        self._log.write(
+            event="end",
+            step=state.step,
+            best_step=state.best_step,
+            reason=reason,
+            num_unreadable=state.num_unreadable,
+        )
 
     def _track(self, values: dict[str, float], step: int) -> None:
         """Hand numbers to the tracker, if there is one."""

@@ -19,6 +19,7 @@ from carscale.train import checkpoint
 from carscale.train.checkpoint import State
 from carscale.train.journal import Journal
 from carscale.train.schedule import epoch_ends
+from carscale.train.unreadable import UnreadableCount
 from carscale.types import Batch, TrainLoader
 from carscale.world import name_out_of_memory
 
@@ -96,6 +97,7 @@ class _Fit:
             steps_per_epoch=self.steps_per_epoch,
             peak_lr=self.learner.cfg.lr,
         )
+        self.unreadable = UnreadableCount(self.loader)
 
     def train(self) -> None:
         """Run from the state's step to the end; whatever happens, threads end and files close."""
@@ -144,6 +146,7 @@ class _Fit:
             for micro_step in range(num_micro):
                 with self.journal.waiting():
                     batch = next(batches)
+                self.unreadable.take(batch)
                 torch.manual_seed(_dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
                 if micro_step == num_micro - 1:
                     total += self._backward(batch, window_weight)
@@ -177,6 +180,7 @@ class _Fit:
     def _end_epoch(self) -> None:
         """Score the result, choose, log, and say whether the run is over."""
         state, world = self.state, self.run.world
+        state.num_unreadable += self.unreadable.gather(world)
         result = self.learner.result
         world.broadcast_buffers(result)
         values = self.score(result, world)
@@ -199,6 +203,7 @@ class _Fit:
         """Write a checkpoint that belongs to the logs as they are now."""
         if self.journal.losses:
             self.journal.flush(self.state.step)
+        self.state.num_unreadable += self.unreadable.gather(self.run.world)
         if not self.run.world.is_main:
             return
         state = self.state
@@ -218,7 +223,7 @@ class _Fit:
             "view": None if view is None else asdict(view),
             "classes": [asdict(car_class) for car_class in split.classes],
             "backend": self.loader.backend,
-            "num_unreadable": self.loader.num_unreadable,
+            "num_unreadable": self.state.num_unreadable,
         }
 
     def _memory_named(self) -> AbstractContextManager[None]:

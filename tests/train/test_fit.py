@@ -36,7 +36,10 @@ def test_a_run_folder_holds_what_the_contract_says(tiny, tmp_path):
     epochs = [line for line in log if line["event"] == "epoch"]
     assert [line["epoch"] for line in epochs] == [1, 2, 3]
     assert log[-1]["event"] == "end"
-    keys = {"start": {"num_steps", "hashes"}, "end": {"step", "best_step", "reason"}}
+    keys = {
+        "start": {"num_steps", "hashes"},
+        "end": {"step", "best_step", "reason", "num_unreadable"},
+    }
     keys |= {"step": {"step", "epoch", "loss", "lr", "grad_norm"}}
     keys |= {"epoch": {"epoch", "step", "val", "is_best"}}
     assert all(set(line) == keys[line["event"]] | {"event"} for line in log)  # no times
