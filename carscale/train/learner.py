@@ -89,6 +89,27 @@ class Learner:
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             self.forward, self.optimizer = world.accelerator.prepare(self.model, optimizer)
 
+    def settle_sums(self, world: World, image_px: int) -> None:
+        """Have DDP order its gradient buckets now, by a backward pass that leaves nothing behind.
+
+        It reorders them once, after the first pass. From three ranks on, the order decides the last
+        bits of a sum, so the first step after a resume would differ from that of the straight run.
+        """
+        if world.size < 3:
+            return
+        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        images_BCHW = torch.zeros(
+            (2, 3, image_px, image_px), dtype=torch.uint8, device=world.device
+        )
+        self.forward.train()
+        with world.accelerator.autocast():
+            logits_BK = self.forward(images_BCHW.to(memory_format=torch.channels_last))
+        world.accelerator.backward(logits_BK.float().sum())
+        self.optimizer.zero_grad()
+        with torch.no_grad():
+            for name, buffer in self.model.named_buffers():
+                buffer.copy_(buffers[name])
+
     def set_lr(self, step: int, *, num_steps: int, warmup_steps: float) -> float:
         """Set every group's learning rate for a step; return the body's."""
         lr = self.cfg.lr * lr_factor(step, num_steps=num_steps, warmup_steps=warmup_steps)

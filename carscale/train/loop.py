@@ -73,6 +73,7 @@ def fit(
         if run.world.is_main:
             note(f"{run.folder}: the run is complete; nothing left to train")
         return
+    learner.settle_sums(run.world, run.cfg.data.image_px)
     _Fit(cfg, run, learner, loader, score, state, ends).train()
 
 

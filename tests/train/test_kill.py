@@ -5,6 +5,8 @@ import pytest
 from ranks import run_process, run_ranks
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
+from carscale import runs
+
 WORDS = (
     "train.num_epochs=4",
     "train.checkpoint_every_steps=2",
@@ -34,18 +36,21 @@ def result(folder):
     return {f"{p.parent.name}/{p.name}".removeprefix(folder.name): p.read_bytes() for p in files}
 
 
-def test_two_ranks_killed_and_resumed_end_as_the_straight_run(tiny, tmp_path):
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_killed_and_resumed_end_as_the_straight_run(tiny, tmp_path, world_size):
     words = tuple(word for word in WORDS if not word.startswith("model.name"))
-    run_ranks(jobs.train, tiny, tmp_path / "straight", words, world_size=2)
+    run_ranks(jobs.train, tiny, tmp_path / "straight", words, world_size=world_size)
+    dies = (jobs.train_until, tiny, tmp_path / "killed", words, "weights file", 5)
     with pytest.raises((ProcessExitedException, ProcessRaisedException)):
-        run_ranks(
-            jobs.train_until, tiny, tmp_path / "killed", words, "weights file", 5, world_size=2
-        )
+        run_ranks(*dies, world_size=world_size)
     before = len(list((tmp_path / "killed" / "checkpoints").glob("step_*")))
     assert before  # it had come past a checkpoint
-    run_ranks(jobs.train, tiny, tmp_path / "killed", words, world_size=2)
+    run_ranks(jobs.train, tiny, tmp_path / "killed", words, world_size=world_size)
     straight, killed = (result(tmp_path / name) for name in ("straight", "killed"))
     assert straight == killed
+    log = runs.read_lines(tmp_path / "killed" / "log.jsonl")
+    assert [line["step"] for line in log if line["event"] == "step"] == list(range(1, 14))
+    assert runs.read_json(tmp_path / "killed" / "env.json")["world_size"] == world_size
 
 
 @pytest.fixture(scope="module")
