@@ -70,8 +70,9 @@ def predict(
     model.to(world.device).eval()
     rows_I: list[Tensor] = []
     rows_F: list[Tensor] = []
-    num_mine = -(-len(split) // world.size)
     at_once = loader.eval_batch_size
+    starts = range(0, len(split), at_once)[world.rank :: world.size]
+    num_mine = sum(min(at_once, len(split) - start) for start in starts)
     with (
         torch.inference_mode(),
         name_out_of_memory(

@@ -23,7 +23,7 @@ def weights(tiny, tmp_path_factory):
     return folder / "model.safetensors"
 
 
-def test_one_two_and_three_processes_write_the_same_bytes(tiny, weights, tmp_path):
+def test_one_two_and_three_processes_write_the_same_bytes(tiny, weights, tmp_path, capfd):
     for world_size in (1, 2, 3):
         out = tmp_path / str(world_size)
         run_ranks(jobs.write_predictions, tiny, weights, out, 4, world_size=world_size)
@@ -31,6 +31,9 @@ def test_one_two_and_three_processes_write_the_same_bytes(tiny, weights, tmp_pat
         one = (tmp_path / "1" / f"{name}.parquet").read_bytes()
         assert one == (tmp_path / "2" / f"{name}.parquet").read_bytes()
         assert one == (tmp_path / "3" / f"{name}.parquet").read_bytes()
+    bars = [line for line in capfd.readouterr().err.splitlines() if line.startswith("predict ")]
+    assert len(bars) == 9
+    assert all("  100%  " in line for line in bars)
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 7, 13, 16])
