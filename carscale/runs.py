@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -110,16 +110,29 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON holds anything
         raise RunError(f"{path}: can't be read: {error}") from error
 
 
-def update_json(path: Path, key: str, value: object) -> None:
-    """Set one top-level key of a JSON file that may not exist yet."""
-    whole = read_json(path) if path.exists() else {}
-    write_json(path, {**whole, key: value})
+def update_json(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Replace what a JSON file holds, ``{}`` when absent; other processes' updates wait.
+
+    ``change`` makes the new from the old, and may read files beside that others write before they
+    update.
+    """
+    with _updating(path.parent):
+        write_json(path, change(read_json(path) if path.exists() else {}))
 
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
-    """Add one JSON line to a small file, atomically."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    write_atomic(path, before + json.dumps(record, ensure_ascii=False) + "\n")
+    """Add one JSON line to a small file, atomically; other processes wait."""
+    with _updating(path.parent):
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        write_atomic(path, before + json.dumps(record, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def _updating(folder: Path) -> Iterator[None]:
+    """Keep others from reading and rewriting a folder's small files meanwhile."""
+    with (folder / ".update.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -119,9 +119,8 @@ def test_json_that_is_none_is_refused(tmp_path, content, says):
 
 def test_update_json_keeps_the_other_keys(tmp_path):
     path = tmp_path / "a.json"
-    runs.update_json(path, "val", 1)
-    runs.update_json(path, "test", {"x": 2})
-    runs.update_json(path, "val", 3)
+    for key, value in [("val", 1), ("test", {"x": 2}), ("val", 3)]:
+        runs.update_json(path, lambda whole, key=key, value=value: whole | {key: value})
     assert runs.read_json(path) == {"val": 3, "test": {"x": 2}}
 
 
@@ -132,6 +131,34 @@ def test_lines_are_appended_and_read(tmp_path):
         runs.append_line(path, {"number": number, "text": "two\nlines é\u2028"})
     assert [line["number"] for line in runs.read_lines(path)] == [0, 1, 2]
     assert runs.read_lines(path)[0]["text"] == "two\nlines é\u2028"
+
+
+UPDATE = (
+    "import sys; from pathlib import Path; from carscale import runs\n"
+    "folder, name = Path(sys.argv[1]), sys.argv[2]\n"
+    "print('ready', flush=True); sys.stdin.readline()\n"
+    "for n in range(25):\n"
+    "    runs.append_line(folder / 'looks.jsonl', {'name': name, 'n': n})\n"
+    "    runs.update_json(folder / 'metrics.json', lambda whole: whole | {f'{name} {n}': n})\n"
+)
+
+
+def test_updates_of_many_processes_are_all_kept(tmp_path):
+    start = [sys.executable, "-c", UPDATE, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    root = Path(__file__).resolve().parents[1]
+    writers = [subprocess.Popen([*start, name], cwd=root, **pipes) for name in "abcd"]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    assert [writer.communicate(timeout=60) and writer.returncode for writer in writers] == [0] * 4
+    every = {(name, n) for name in "abcd" for n in range(25)}
+    lines = runs.read_lines(tmp_path / "looks.jsonl")
+    assert len(lines) == 100
+    assert {(line["name"], line["n"]) for line in lines} == every
+    assert set(runs.read_json(tmp_path / "metrics.json")) == {f"{name} {n}" for name, n in every}
 
 
 @given(st.integers(0, 200))

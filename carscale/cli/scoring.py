@@ -89,6 +89,16 @@ def held_out(folder: Path, splits: Splits, checkpoint: str) -> list[dict[str, An
     return evaluate.per_class(pooled, splits.classes, splits.train.counts_K)
 
 
+def _pooled(folder: Path, splits: Splits, checkpoint: str) -> dict[str, Any]:
+    """Return what ``metrics.json`` says of val and test together."""
+    rows = held_out(folder, splits, checkpoint)
+    return {
+        "per_class": rows,
+        "short_classes": [row["class"] for row in rows if row["is_short"]],
+        "short_rule": evaluate.SHORT_RULE,
+    }
+
+
 def _stacked(columns: list[Any]) -> Any:  # noqa: ANN401 - arrays of any kind
     """Return arrays one after another."""
     import numpy as np
@@ -104,16 +114,10 @@ def _write(
     path.parent.mkdir(exist_ok=True)
     runs.write_atomic(path, tables.predictions_bytes(predictions))
     metrics = evaluate.summary(predictions, splits.classes, splits.train.counts_K)
-    runs.update_json(folder / "metrics.json", split, metrics)
-    rows = held_out(folder, splits, str(predictions.about["checkpoint"]))
+    checkpoint = str(predictions.about["checkpoint"])
     runs.update_json(
         folder / "metrics.json",
-        "held_out",
-        {
-            "per_class": rows,
-            "short_classes": [row["class"] for row in rows if row["is_short"]],
-            "short_rule": evaluate.SHORT_RULE,
-        },
+        lambda whole: whole | {split: metrics, "held_out": _pooled(folder, splits, checkpoint)},
     )
     if split == "test":
         look = {
