@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MANIFEST_SCHEMA",
+    "PACK_SCHEMA",
+    "byte_spans",
     "predictions_bytes",
     "read_columns",
     "read_predictions",
@@ -51,6 +53,10 @@ MANIFEST_SCHEMA = pa.schema(
 
 Empty when they are.
 """
+PACK_SCHEMA = MANIFEST_SCHEMA.append(pa.field("shard", pa.int32())).append(
+    pa.field("offset", pa.int64())
+)
+"""A pack's manifest: the photo's bytes lie at ``offset`` in the card's shard of that number."""
 
 
 def table_bytes(columns: dict[str, Any], schema: pa.Schema | None = None) -> bytes:
@@ -77,6 +83,30 @@ def read_columns(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
     if missing:
         raise DataError(f"{path}: lacks the columns {missing}; it has {table.column_names}")
     return {name: table.column(name).to_numpy() for name in names}
+
+
+def byte_spans(path: Path, column: str, part: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return where the rows of an Arrow stream file hold their bytes.
+
+    Args:
+        path: The file, not compressed.
+        column: A struct column.
+        part: Its binary field.
+
+    Returns:
+        Offsets from the start of the file and sizes, int64 ``[N]``.
+    """
+    offsets, sizes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    with pa.memory_map(str(path)) as file:
+        start = file.read_buffer().address
+        file.seek(0)
+        for batch in pa.ipc.open_stream(file):
+            values = batch.column(column).field(part)
+            _, bounds, content = values.buffers()
+            edges = np.frombuffer(bounds, np.int32, len(values) + 1).astype(np.int64)
+            offsets.append(content.address - start + edges[:-1])
+            sizes.append(np.diff(edges))
+    return np.concatenate(offsets), np.concatenate(sizes)
 
 
 def predictions_bytes(predictions: Predictions) -> bytes:

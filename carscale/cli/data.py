@@ -1,4 +1,4 @@
-"""``carscale data demo|freeze|check|preview``."""
+"""``carscale data demo|freeze|check|pack|preview``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Make, freeze, check and look at photos.",
+    help="Make, freeze, check, pack and look at photos.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -86,7 +86,7 @@ def freeze(
 
 @app.command()
 def check(
-    root: Annotated[Path, typer.Argument(help="Frozen folder.")],
+    root: Annotated[Path, typer.Argument(help="Frozen folder or pack.")],
     full: Annotated[bool, typer.Option("--full", help="Hash every photo again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
@@ -132,12 +132,43 @@ def check(
         f"{len(rows)} classes, {sum(map(len, every))} photos; "
         f"imbalance ratio in train {ratio:.1f} ({held.max()} to {held.min()})"
     )
-    print(f"the lock matches ({num_hashed} photos hashed)")
+    kind = "shards" if "shards" in splits.card else "photos"
+    print(f"the lock matches ({num_hashed} {kind} hashed)")
+
+
+@app.command()
+def pack(
+    root: Annotated[Path, typer.Argument(help="Frozen folder.")],
+    out: Annotated[Path, typer.Argument(help="Pack to make.")],
+    max_px: Annotated[int, typer.Option(help="Longer side that photos are shrunk to.")] = 512,
+    quality: Annotated[int, typer.Option(help="JPEG quality of shrunk photos.")] = 95,
+    force: Annotated[bool, typer.Option("--force", help="Replace frozen data at OUT.")] = False,
+) -> None:
+    """Copy a frozen folder into a few large files, giant photos shrunk, for slow disks.
+
+    Example: carscale data pack data/demo data/demo-256 --max-px 256
+    """
+    from carscale import data, progress
+
+    rule = data.PackRule(max_px=max_px, quality=quality)
+    with progress.bar("pack photos", None, unit="photos") as advance:
+        packed = data.pack(
+            root, out, rule, force=force, advance=lambda total: advance(1, total=total)
+        )
+    for line in packed.warnings:
+        progress.note(f"note: {line}")
+    counts, sizes = packed.card["counts"], packed.card["pack"]
+    num_photos = counts["train"] + counts["val"] + counts["test"]
+    progress.note(
+        f"{counts['shrunk']} of {num_photos} photos shrunk to {max_px} px; "
+        f"{sizes['parent_num_bytes'] / 1e6:.1f} MB are now {sizes['num_bytes'] / 1e6:.1f} MB"
+    )
+    print(packed.root)
 
 
 @app.command()
 def preview(
-    root: Annotated[Path, typer.Argument(help="Frozen folder.")],
+    root: Annotated[Path, typer.Argument(help="Frozen folder or pack.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("grid.png"),
     policy: Annotated[str, typer.Option(help="none, simple or standard.")] = "standard",
     num_photos: Annotated[int, typer.Option(min=1, help="Rows.")] = 6,

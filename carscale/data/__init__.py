@@ -1,14 +1,17 @@
 """Photos on disk: from class folders to frozen splits, and from those to ``Split``s.
 
 In: a folder of class folders. Out: ``train/ val/ test/`` with one flat level of class folders, a
-manifest, a class list, a card with the lock; then ``Splits`` for every other room.
+manifest, a class list, a card with the lock, or a pack of that; then ``Splits`` for every other
+room.
 
 - ``names``: class and file names that no reader trips over, and what a class name tells.
 - ``scan``: a source folder's files and classes.
 - ``splits``: who goes where.
 - ``freezing``: decode, make plain, assign, write beside, rename.
 - ``lock``: has a byte changed since?
-- ``store``: read a frozen folder.
+- ``packing``: a copy in a few large files, giant photos shrunk; ``hf_files``: as ``datasets`` opens
+  them; ``shards``: read them.
+- ``store``: read a frozen folder or a pack.
 - ``demo``: car pictures drawn from nothing.
 
 Chosen: class numbers are the order of folder names, so that HF ``imagefolder`` and torchvision give
@@ -16,6 +19,9 @@ the same labels.
 Rejected: ids from whichever classes a split happens to hold.
 Chosen: sizes, times and inodes in a cache of this machine tell what to hash again. Rejected: times
 in the lock (a copy would break it), hashing all at each start (a million photos take minutes).
+Chosen: a pack is a frozen folder of another format, and ``Split.read_bytes`` hides which. Rejected:
+a loader of its own (each backend, report and preview would have to know it), smaller photos as
+files (a million small files are what a slow disk is worst at).
 """
 
 from __future__ import annotations
@@ -28,14 +34,18 @@ if TYPE_CHECKING:
     from carscale.data.freezing import FreezeRule, freeze
     from carscale.data.lock import verify
     from carscale.data.names import parse_car_name, safe_name
-    from carscale.data.store import load, read_splits
+    from carscale.data.packing import PackRule, pack
+    from carscale.data.store import load, photo_reader, read_splits
 
 __all__ = [
     "FreezeRule",
+    "PackRule",
     "build_demo",
     "freeze",
     "load",
+    "pack",
     "parse_car_name",
+    "photo_reader",
     "read_splits",
     "safe_name",
     "verify",
@@ -43,10 +53,13 @@ __all__ = [
 
 HOMES = {
     "FreezeRule": "freezing",
+    "PackRule": "packing",
     "build_demo": "demo",
     "freeze": "freezing",
     "load": "store",
+    "pack": "packing",
     "parse_car_name": "names",
+    "photo_reader": "store",
     "read_splits": "store",
     "safe_name": "names",
     "verify": "lock",

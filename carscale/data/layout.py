@@ -18,16 +18,23 @@ from carscale.errors import DataError
 from carscale.types import CarClass
 
 __all__ = [
+    "FORMAT",
     "LOCKED_FILES",
+    "PACK_FORMAT",
     "Frozen",
     "Sample",
+    "as_text",
     "card_hash",
     "class_list_hash",
+    "json_bytes",
     "lay_out",
     "split_hash",
 ]
 
 FORMAT = 1
+PACK_FORMAT = "pack-1"
+"""Of a pack's card: the same card, with photos in shards instead of files."""
+
 LOCKED_FILES = ("manifest.parquet", "classes.json", "quarantine.jsonl")
 TRUE_SUFFIXES = {".jpg": (".jpg", ".jpeg"), ".png": (".png",)}
 NUM_NAMED = 5
@@ -72,7 +79,7 @@ def lay_out(
     """
     class_folders = unique_folders({sample.file.class_name for sample in samples})
     classes = sorted(
-        (parse_car_name(_text(name), path) for name, path in class_folders.items()),
+        (parse_car_name(as_text(name), path) for name, path in class_folders.items()),
         key=lambda car_class: car_class.folder,
     )
     rows = _rows(samples, splits_N, class_folders)
@@ -80,9 +87,9 @@ def lay_out(
     columns = {name: [row[name] for row in rows] for name in tables.MANIFEST_SCHEMA.names}
     contents = {
         "manifest.parquet": tables.table_bytes(columns, tables.MANIFEST_SCHEMA),
-        "classes.json": _json({"classes": [asdict(car_class) for car_class in classes]}),
+        "classes.json": json_bytes({"classes": [asdict(car_class) for car_class in classes]}),
         "quarantine.jsonl": "".join(
-            json.dumps({"path": _text(path), "reason": reason}, ensure_ascii=False) + "\n"
+            json.dumps({"path": as_text(path), "reason": reason}, ensure_ascii=False) + "\n"
             for path, reason in found.refused
         ).encode(),
     }
@@ -92,7 +99,7 @@ def lay_out(
     notes = _notes(rows, found)
     card: dict[str, Any] = {
         "format": FORMAT,
-        "source": _text(source_name),
+        "source": as_text(source_name),
         "seed": seed,
         "rule": rule,
         "parent": None,
@@ -107,7 +114,7 @@ def lay_out(
         "notes": notes,
     }
     card["lock"]["card.json"] = card_hash(card)
-    runs.write_atomic(folder / "card.json", _json(card))
+    runs.write_atomic(folder / "card.json", json_bytes(card))
     if not card["counts"]["train"]:
         raise DataError(f"{source_name}: no photo is left for train")
     return Frozen(folder, card, _warnings(notes, found, len(classes)))
@@ -130,7 +137,7 @@ def class_list_hash(classes: Iterable[CarClass]) -> str:
 def card_hash(card: dict[str, Any]) -> str:
     """Return a hash of all that a card says but this hash."""
     lock = {name: value for name, value in card.get("lock", {}).items() if name != "card.json"}
-    return hashlib.sha256(_json(card | {"lock": lock})).hexdigest()
+    return hashlib.sha256(json_bytes(card | {"lock": lock})).hexdigest()
 
 
 def _rows(
@@ -158,9 +165,9 @@ def _rows(
                 "id": row_id,
                 "key": f"{sample.sha256[:32]}-{seen[sample.sha256]}",
                 "path": _free_name(folder, sample, taken),
-                "class": _text(sample.file.class_name),
+                "class": as_text(sample.file.class_name),
                 "split": SPLITS[splits_N[n]],
-                "source": _text(sample.file.relative),
+                "source": as_text(sample.file.relative),
                 "sha256": sample.sha256,
                 "num_bytes": sample.num_bytes,
                 "original_sha256": sample.original_sha256,
@@ -169,7 +176,7 @@ def _rows(
                 "normalised": photo.normalised,
                 "width": photo.width,
                 "height": photo.height,
-                "group": _text(sample.group_name) or twin,
+                "group": as_text(sample.group_name) or twin,
                 "sample": n,
             }
         )
@@ -222,7 +229,7 @@ def _notes(rows: list[dict[str, Any]], found: Scan) -> dict[str, Any]:
     twins = [group for group in by_hash.values() if len(group) > 1]
     torn = [group for group in twins if len({row["class"] for row in group}) > 1]
     return {
-        "empty_classes": [_text(name) for name in found.empty_classes],
+        "empty_classes": [as_text(name) for name in found.empty_classes],
         "classes_of_one_photo": sorted(name for name, count in per_class.items() if count == 1),
         "num_exact_duplicates": sum(len(group) - 1 for group in twins),
         "identical_photos_in_two_classes": sorted(
@@ -260,16 +267,16 @@ def _warnings(notes: dict[str, Any], found: Scan, num_classes: int) -> list[str]
 
 def _some(names: Iterable[str]) -> str:
     """Return the first names and how many more there are."""
-    every = [_text(name) for name in names]
+    every = [as_text(name) for name in names]
     more = f" and {len(every) - NUM_NAMED} more" if len(every) > NUM_NAMED else ""
     return "; ".join(every[:NUM_NAMED]) + more
 
 
-def _text(name: str) -> str:
+def as_text(name: str) -> str:
     """Return a name as valid Unicode: other bytes become hex escapes."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _json(value: object) -> bytes:
+def json_bytes(value: object) -> bytes:
     """Return JSON bytes, the same for the same value."""
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

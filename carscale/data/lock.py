@@ -1,4 +1,4 @@
-"""Has a byte of a frozen folder changed since? N samples."""
+"""Has a byte of a frozen folder or pack changed since? N files: photos, or a pack's shards."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from carscale import runs, tables
-from carscale.data.layout import LOCKED_FILES, card_hash
+from carscale.data.layout import LOCKED_FILES, PACK_FORMAT, card_hash
 from carscale.data.splits import SPLITS
 from carscale.errors import DataError
 from carscale.progress import bar
@@ -27,19 +28,31 @@ __all__ = ["verify"]
 
 NUM_NAMED = 3
 SLOW_COUNT = 20_000
-"""From this many files on a bar is shown."""
+SLOW_BYTES = 4 << 30
+"""From this many files or bytes on a bar is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """The files that a lock lists: the photos of a folder, the shards of a pack."""
+
+    kind: str
+    paths: list[str]
+    hashes: list[str]
+    sizes_N: NDArray[np.int64]
+    command: str
 
 
 def verify(root: Path, *, mode: str = "fast") -> int:
-    """Compare a frozen folder with its lock.
+    """Compare a frozen folder or pack with its lock.
 
     Args:
         root: The folder.
-        mode: ``fast`` hashes the photos whose size, times or inode differ from what this machine
+        mode: ``fast`` hashes the files whose size, times or inode differ from what this machine
             saw last; ``full`` hashes all.
 
     Returns:
-        How many photos were hashed.
+        How many photos, of a pack how many shards, were hashed.
 
     Raises:
         DataError: Names what was added, removed or changed.
@@ -48,7 +61,8 @@ def verify(root: Path, *, mode: str = "fast") -> int:
 
     card = read_card(root)
     lock = card.get("lock", {})
-    stored = {name: _hash_or_none(root / name) for name in LOCKED_FILES}
+    names = dict.fromkeys([*LOCKED_FILES, *lock])
+    stored = {name: _hash_or_none(root / name) for name in names if name != "card.json"}
     stored["card.json"] = card_hash(card)
     broken = [name for name, found in stored.items() if found is None or found != lock.get(name)]
     if broken:
@@ -56,15 +70,13 @@ def verify(root: Path, *, mode: str = "fast") -> int:
             f"{root}: {', '.join(broken)} does not match the lock in card.json",
             "restore the folder from where it was frozen, or freeze anew",
         )
-    columns = tables.read_columns(root / "manifest.parquet", ["path", "sha256", "num_bytes"])
-    found = _stat_files(root)
-    listed = columns["path"].tolist()
-    removed = [path for path in listed if path not in found]
-    added = sorted(found.keys() - set(listed))
-    stats_N4 = np.array([found.get(path, (-1, 0, 0, 0)) for path in listed], dtype=np.int64)
+    listed, found = _read_lists(root, card)
+    removed = [path for path in listed.paths if path not in found]
+    added = sorted(found.keys() - set(listed.paths))
+    stats_N4 = np.array([found.get(path, (-1, 0, 0, 0)) for path in listed.paths], dtype=np.int64)
     resized = [
         path
-        for path, stat, size in zip(listed, stats_N4, columns["num_bytes"], strict=True)
+        for path, stat, size in zip(listed.paths, stats_N4, listed.sizes_N, strict=True)
         if path in found and stat[0] != size
     ]
     manifest_hash = lock["manifest.parquet"]
@@ -72,24 +84,47 @@ def verify(root: Path, *, mode: str = "fast") -> int:
     known_N4 = _read_cache(cache, manifest_hash) if mode == "fast" else None
     stale = _stale(stats_N4, known_N4)
     lost = {*removed, *resized}
-    suspects = [row for row in stale if listed[row] not in lost]
-    changed = resized + _changed(root, listed, columns["sha256"], suspects)
+    suspects = [row for row in stale if listed.paths[row] not in lost]
+    changed = resized + _changed(root, listed, suspects)
     if added or removed or changed:
-        raise _mismatch(root, added, removed, sorted(changed))
+        raise _mismatch(root, listed, added, removed, sorted(changed))
     if len(stale):
         _write_cache(cache, manifest_hash, stats_N4)
     return len(suspects)
 
 
-def _mismatch(root: Path, added: list[str], removed: list[str], changed: list[str]) -> DataError:
+def _read_lists(
+    root: Path, card: dict[str, Any]
+) -> tuple[Listed, dict[str, tuple[int, int, int, int]]]:
+    """Return the files that the lock lists, and the stats of those that are there.
+
+    A file beside a pack's shards is read by nobody, and ``datasets`` leaves some; a file beside
+    photos is a photo to most readers.
+    """
+    if card["format"] == PACK_FORMAT:
+        shards = card["shards"]
+        paths = [shard["path"] for shard in shards]
+        sizes_N = np.array([shard["num_bytes"] for shard in shards], dtype=np.int64)
+        hashes = [shard["sha256"] for shard in shards]
+        there = {path: _stat(root / path) for path in paths if (root / path).is_file()}
+        return Listed("shards", paths, hashes, sizes_N, "pack"), there
+    columns = tables.read_columns(root / "manifest.parquet", ["path", "sha256", "num_bytes"])
+    paths, hashes = columns["path"].tolist(), columns["sha256"].tolist()
+    return Listed("photos", paths, hashes, columns["num_bytes"], "freeze"), _stat_files(root)
+
+
+def _mismatch(
+    root: Path, listed: Listed, added: list[str], removed: list[str], changed: list[str]
+) -> DataError:
     """Return the error that names what differs."""
     parts = {"added": added, "removed": removed, "changed": changed}
     counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in parts.items() if paths)
     lines = [f"{kind}: {_some(paths)}" for kind, paths in parts.items() if paths]
     return DataError(
-        f"{root}: the photos do not match their lock: {counts}",
+        f"{root}: the {listed.kind} do not match their lock: {counts}",
         *lines,
-        "restore them, or freeze a new version with: carscale data freeze FOLDER NEW_FOLDER",
+        f"restore them, or {listed.command} a new version with: "
+        f"carscale data {listed.command} FOLDER NEW_FOLDER",
     )
 
 
@@ -120,7 +155,7 @@ def _stat_files(root: Path) -> dict[str, tuple[int, int, int, int]]:
     return found
 
 
-def _stat(entry: os.DirEntry[str]) -> tuple[int, int, int, int]:
+def _stat(entry: os.DirEntry[str] | Path) -> tuple[int, int, int, int]:
     """Return a file's size, times and inode; of a broken link what no photo has."""
     try:
         stat = entry.stat()
@@ -136,22 +171,21 @@ def _stale(stats_N4: NDArray[np.int64], known_N4: NDArray[np.int64] | None) -> N
     return np.flatnonzero((stats_N4 != known_N4).any(axis=1))
 
 
-def _changed(
-    root: Path, paths: list[str], hashes: NDArray[Any], suspects: Iterable[int]
-) -> list[str]:
-    """Hash photos and return those whose bytes changed."""
+def _changed(root: Path, listed: Listed, suspects: Iterable[int]) -> list[str]:
+    """Hash files and return those whose bytes changed."""
     rows = list(suspects)
+    is_slow = len(rows) >= SLOW_COUNT or listed.sizes_N[rows].sum() >= SLOW_BYTES
 
     def is_same(row: int) -> bool:
-        return _hash_or_none(root / paths[row]) == hashes[row]
+        return _hash_or_none(root / listed.paths[row]) == listed.hashes[row]
 
     changed = []
     with (
         ThreadPoolExecutor(runs.num_cores(), "carscale-hash") as pool,
-        bar("check photos", len(rows), show=len(rows) >= SLOW_COUNT, unit="photos") as advance,
+        bar(f"check {listed.kind}", len(rows), show=is_slow, unit=listed.kind) as advance,
     ):
         for row, same in zip(rows, pool.map(is_same, rows), strict=True):
-            changed += [] if same else [paths[row]]
+            changed += [] if same else [listed.paths[row]]
             advance()
     return changed
 

@@ -1,16 +1,18 @@
-"""Read a frozen folder. N samples, K classes."""
+"""Read a frozen folder or a pack of one. N samples, K classes."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from carscale import runs, tables
-from carscale.data.layout import FORMAT
+from carscale.data.layout import FORMAT, PACK_FORMAT
 from carscale.data.lock import verify
+from carscale.data.shards import Shards
 from carscale.data.splits import SPLITS
 from carscale.errors import DataError, RunError
 from carscale.types import CarClass, Split, Splits
@@ -18,16 +20,17 @@ from carscale.types import CarClass, Split, Splits
 if TYPE_CHECKING:
     from carscale import config
 
-__all__ = ["load", "read_splits"]
+__all__ = ["load", "photo_reader", "read_card", "read_splits"]
 
 COLUMNS = ["id", "key", "path", "split", "width", "height"]
+PACK_COLUMNS = ["shard", "offset", "num_bytes"]
 
 
 def load(cfg: config.Data) -> Splits:
     """Check the lock, once on each machine, and return the splits.
 
     Args:
-        cfg: ``root`` of a frozen folder; ``verify`` is ``fast`` or ``full``.
+        cfg: ``root`` of a frozen folder or pack; ``verify`` is ``fast`` or ``full``.
 
     Raises:
         DataError: No frozen folder, or photos were added, removed or changed; names them.
@@ -39,7 +42,7 @@ def load(cfg: config.Data) -> Splits:
 
 
 def read_splits(root: Path) -> Splits:
-    """Return the splits of a frozen folder without checking its photos.
+    """Return the splits of a frozen folder or pack without checking its photos.
 
     Raises:
         DataError: No frozen folder, or one of another format.
@@ -57,6 +60,7 @@ def read_splits(root: Path) -> Splits:
     except KeyError as error:
         raise DataError(f"{root}/classes.json: lacks the class of folder {error}") from error
     sizes_N2 = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64)
+    store = _open_shards(root, card)
     made = {}
     for name in SPLITS:
         rows = np.flatnonzero(columns["split"] == name)
@@ -70,12 +74,36 @@ def read_splits(root: Path) -> Splits:
             sizes_N2=sizes_N2[rows],
             classes=classes,
             hash=card["hashes"][name],
+            store=store,
         )
     return Splits(made["train"], made["val"], made["test"], classes, card)
 
 
+def photo_reader(root: Path) -> Callable[[str], bytes]:
+    """Return what reads photos by their paths: from a pack, or files below any folder.
+
+    It raises ``FileNotFoundError`` when there is no such photo.
+    """
+    if not (root / "card.json").is_file() or read_card(root)["format"] != PACK_FORMAT:
+        return lambda path: (root / path).read_bytes()
+    splits = read_splits(root)
+    places = {
+        path: (split, row)
+        for split in (splits.train, splits.val, splits.test)
+        for row, path in enumerate(split.paths_N)
+    }
+
+    def read(path: str) -> bytes:
+        if path not in places:
+            raise FileNotFoundError(f"{root}: holds no photo {path}")
+        split, row = places[path]
+        return split.read_bytes(row)
+
+    return read
+
+
 def read_card(root: Path) -> dict[str, Any]:
-    """Return a frozen folder's card.
+    """Return the card of a frozen folder or pack.
 
     Raises:
         DataError: No frozen folder, or one of another format.
@@ -91,6 +119,17 @@ def read_card(root: Path) -> dict[str, Any]:
     except RunError as error:
         raise DataError(str(error)) from error
     stored = card.get("format") if isinstance(card, dict) else None
-    if stored != FORMAT:
-        raise DataError(f"{root}/card.json: format {stored}, this carscale reads {FORMAT}")
+    if stored not in (FORMAT, PACK_FORMAT):
+        raise DataError(
+            f"{root}/card.json: format {stored}, this carscale reads {FORMAT} and {PACK_FORMAT}"
+        )
     return card
+
+
+def _open_shards(root: Path, card: dict[str, Any]) -> Shards | None:
+    """Return what reads a pack's photos; ``None`` for a frozen folder."""
+    if card["format"] != PACK_FORMAT:
+        return None
+    columns = tables.read_columns(root / "manifest.parquet", PACK_COLUMNS)
+    files = tuple(root / shard["path"] for shard in card["shards"])
+    return Shards(files, columns["shard"], columns["offset"], columns["num_bytes"])

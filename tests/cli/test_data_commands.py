@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -223,7 +224,56 @@ def test_only_the_first_process_complains(carscale, tmp_path, monkeypatch):
     assert carscale("data", "preview", tmp_path / "none") == (2, "", "")
 
 
-@pytest.mark.parametrize("command", ["demo", "freeze", "check", "preview"])
+def test_the_example_of_pack_runs(carscale, tiny, tmp_path, monkeypatch):
+    help_text = " ".join(carscale("data", "pack", "--help")[1].split())
+    words = help_text.split("Example: carscale ")[1].split()[:6]
+    assert words == ["data", "pack", "data/demo", "data/demo-256", "--max-px", "256"]
+    shutil.copytree(tiny, tmp_path / "data" / "demo")
+    monkeypatch.chdir(tmp_path)
+    code, stdout, stderr = carscale(*words)
+    assert (code, stdout) == (0, "data/demo-256\n")
+    assert "note: no photo has a side above 256 px: all stay as they are" in stderr
+    assert "0 of 56 photos shrunk to 256 px; 0.1 MB are now 0.1 MB" in stderr
+    code, stdout, _ = carscale("data", "check", "data/demo-256")
+    assert code == 0
+    assert "4 classes, 56 photos; imbalance ratio in train" in stdout
+    assert "the lock matches (3 shards hashed)" in stdout
+    assert "(0 shards hashed)" in carscale("data", "check", "data/demo-256")[1]
+
+
+def test_pack_takes_every_option(carscale, tiny, tmp_path):
+    out = tmp_path / "pack"
+    assert carscale("data", "pack", tiny, out)[0] == 0
+    code, _, stderr = carscale("data", "pack", tiny, out)
+    assert code == 2
+    assert "is there already; frozen data stay as they are" in stderr
+    words = ["--max-px", 52, "--quality", 60, "--force"]
+    assert carscale("data", "pack", tiny, out, *words)[:2] == (0, f"{out}\n")
+    settings = json.loads((out / "card.json").read_text())["pack"]
+    assert (settings["max_px"], settings["quality"]) == (52, 60)
+    victim = out / "train" / "data-00000.arrow"
+    victim.write_bytes(victim.read_bytes()[:-1] + b"x")
+    code, stdout, stderr = carscale("data", "check", out)
+    assert (code, stdout) == (1, "")
+    assert "the shards do not match their lock: 1 changed" in stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--max-px", 15], "ConfigError: --max-px 15: must be 16 to 16384"),
+        (["--max-px", "x"], "Invalid value"),
+        (["--quality", 101], "ConfigError: --quality 101: must be 1 to 100"),
+    ],
+)
+def test_pack_exits_2_when_a_word_is_wrong(carscale, tiny, tmp_path, words, says):
+    code, stdout, stderr = carscale("data", "pack", tiny, tmp_path / "pack", *words)
+    assert (code, stdout) == (2, "")
+    assert says in stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["demo", "freeze", "check", "pack", "preview"])
 def test_help_has_an_example(carscale, command):
     code, stdout, _ = carscale("data", command, "--help")
     assert code == 0
