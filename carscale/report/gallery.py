@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from carscale import images
+from carscale import data, images
 from carscale.report.checks import finite, printable
 from carscale.report.findings import worst_mistakes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from carscale.types import CarClass, Predictions
 
@@ -34,7 +34,8 @@ class Mistake:
         loss: Cross-entropy in nats.
         top5: Class names with their probabilities, best first; the flag tells the true one.
         thumbnail: Link to the small copy; ``None`` without one.
-        photo: Link to the photo; ``None`` when it is not on this machine.
+        photo: Link to the photo, or to its small copy when it is no file of its own; ``None``
+            when it is not on this machine.
         trouble: Why there is no picture; empty when there is one.
     """
 
@@ -86,17 +87,16 @@ def hang(
         page_folder: Where the page will lie; links to photos start there.
         build_folder: Where it is built; thumbnails go to ``thumbs/`` in it.
     """
+    read = None if data_root is None else data.photo_reader(data_root)
     mistakes = []
     for row in worst_mistakes(predictions, MAX_MISTAKES).tolist():
         path = str(predictions.paths_N[row])
         label = int(predictions.labels_N[row])
         thumbnail, trouble = None, "the photos are not on this machine"
-        photo = None if data_root is None else data_root / path
-        if photo is not None and not photo.is_file():
-            photo, trouble = None, "the photo is not there"
-        if photo is not None:
+        if read is not None:
             name = f"thumbs/{split}-{int(predictions.ids_N[row])}.jpg"
-            thumbnail, trouble = _shrink(photo, build_folder, name)
+            thumbnail, trouble = _shrink(read, path, build_folder / name, link=name)
+        file = None if data_root is None else data_root / path
         mistakes.append(
             Mistake(
                 path=printable(path),
@@ -107,23 +107,26 @@ def hang(
                 loss=finite(predictions.loss_N[row]),
                 top5=_top5(predictions, classes, row),
                 thumbnail=thumbnail,
-                photo=None if photo is None else link_to(photo, page_folder),
+                photo=link_to(file, page_folder) if file and file.is_file() else thumbnail,
                 trouble=trouble,
             )
         )
     return mistakes
 
 
-def _shrink(photo: Path, build_folder: Path, name: str) -> tuple[str | None, str]:
+def _shrink(
+    read: Callable[[str], bytes], path: str, file: Path, *, link: str
+) -> tuple[str | None, str]:
     """Write a thumbnail and return its link, or why there is none."""
     try:
-        content = images.thumbnail(photo.read_bytes(), THUMBNAIL_PX)
+        content = images.thumbnail(read(path), THUMBNAIL_PX)
+    except FileNotFoundError:
+        return None, "the photo is not there"
     except (OSError, images.BadPhotoError) as error:
         return None, printable(f"the photo: {error}")
-    file = build_folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
-    return name, ""
+    return link, ""
 
 
 def _top5(

@@ -10,7 +10,7 @@ from fake_run import demo_classes, make_metrics, make_predictions, make_run
 from page_reader import Page
 from PIL import Image
 
-from carscale import runs, tables
+from carscale import data, runs, tables
 from carscale.errors import DataError, RunError
 from carscale.report import write_report
 
@@ -161,6 +161,24 @@ def test_pictures_of_the_worst_mistakes_come_first(tmp_path, stanford, quick):
     assert thumbs == [f"thumbs/val-{made.ids_N[i]}.jpg" for i in order]
     with Image.open(page.folder / thumbs[0]) as image:
         assert max(image.size) <= 360
+    assert page.missing() == []
+
+
+def test_pictures_come_from_a_pack_too(tmp_path, tiny, quick):
+    pack = data.pack(tiny, tmp_path / "pack", data.PackRule(32)).root
+    val = data.read_splits(pack).val
+    paths = [*zip(val.labels_N.tolist(), val.paths_N, strict=True), (0, "val/gone.jpg")] * 4
+    run = tmp_path / "run"
+    made = make_run(run, num_classes=4, data_root=pack, paths=paths, splits=("val",), accuracy=0)
+    page = Page(write_report(run))
+    linked = [a["href"] for tag, a in page.tags if tag == "a" and a.get("class") == "photo"]
+    thumbs = [a["src"] for tag, a in page.tags if tag == "img" and a["src"].startswith("thumbs/")]
+    assert linked == thumbs
+    is_there_N = made["val"].paths_N != "val/gone.jpg"
+    assert len(thumbs) == (is_there_N & (made["val"].prediction_N != made["val"].labels_N)).sum()
+    assert "the photo is not there" in page.text
+    with Image.open(page.folder / thumbs[0]) as image:
+        assert max(image.size) == 32
     assert page.missing() == []
 
 
