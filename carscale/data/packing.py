@@ -111,10 +111,19 @@ def pack(
         raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    warnings = []
+    return Frozen(out, card, _warnings(card, rule))
+
+
+def _warnings(card: dict[str, Any], rule: PackRule) -> list[str]:
+    """Return what a person may not have meant."""
     if not card["counts"]["shrunk"]:
-        warnings.append(f"no photo has a side above {rule.max_px} px: all stay as they are")
-    return Frozen(out, card, warnings)
+        return [f"no photo has a side above {rule.max_px} px: all stay as they are"]
+    if card["pack"]["num_bytes"] > card["pack"]["parent_num_bytes"]:
+        return [
+            f"the photos take more bytes than before, since they were stored at less than quality "
+            f"{rule.quality}; a lower --quality, or a lower --max-px, makes them smaller"
+        ]
+    return []
 
 
 def _write_pack(

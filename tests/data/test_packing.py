@@ -173,6 +173,15 @@ def test_nothing_to_shrink_is_said(tiny, tmp_path):
     assert made.card["hashes"] == data.read_splits(tiny).card["hashes"]
 
 
+def test_photos_that_take_more_bytes_than_before_are_said(tiny, tmp_path):
+    made = data.pack(tiny, tmp_path / "pack", data.PackRule(63, quality=100))
+    assert made.card["pack"]["num_bytes"] > made.card["pack"]["parent_num_bytes"]
+    assert "less than quality 100; a lower --quality" in made.warnings[0]
+    made = data.pack(tiny, tmp_path / "smaller", data.PackRule(40, quality=90))
+    assert made.card["pack"]["num_bytes"] < made.card["pack"]["parent_num_bytes"]
+    assert made.warnings == []
+
+
 def test_odd_photos_are_packed(odd, tmp_path):
     for number, path in enumerate(sorted(odd.iterdir())[::3]):
         target = tmp_path / "raw" / f"class {number % 3}" / path.name
