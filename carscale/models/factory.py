@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from carscale.errors import ConfigError, ModelError
+from carscale.models.positions import fit_positions
 from carscale.models.weights import fill_from, load_state, pretrained_state
 from carscale.types import CarClass, View
 
@@ -107,7 +108,9 @@ def build(
         state, origin = pretrained_state(cfg.name)
         head = {f"{net.default_cfg['classifier']}.{part}" for part in ("weight", "bias")}
         backbone = {name: tensor for name, tensor in state.items() if name not in head}
+        backbone, change = fit_positions(net, backbone)
         load_state(net, {**net.state_dict(), **backbone}, f"model.name={cfg.name}: {origin}")
+        origin = f"{origin}; {change}" if change else origin
     return Classifier(net, view, origin).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from carscale.errors import ModelError
+from carscale.models.positions import fit_positions
 
 __all__ = ["fill_from", "load_state", "pretrained_state", "read_weights", "save_state"]
 
@@ -84,6 +85,8 @@ def load_state(net: nn.Module, state: dict[str, Tensor], where: str) -> None:
 def fill_from(net: nn.Module, weights: str) -> str:
     """Load what fits of a file or run folder; only the classifier layer may be left out.
 
+    Position embeddings of another input size are resampled.
+
     Returns:
         Where the weights came from, in words.
 
@@ -103,8 +106,10 @@ def fill_from(net: nn.Module, weights: str) -> str:
     )
     body = {k: v for k, v in state.items() if head_fits or not k.startswith(head)}
     kept = {} if head_fits else {k: v for k, v in own.items() if k.startswith(head)}
+    body, change = fit_positions(net, body)
     load_state(net, {**body, **kept}, str(path))
-    return f"{path}{'' if head_fits else ' (new classifier layer)'}"
+    origin = f"{path}{'' if head_fits else ' (new classifier layer)'}"
+    return f"{origin}; {change}" if change else origin
 
 
 def pretrained_state(name: str) -> tuple[dict[str, Tensor], str]:
