@@ -1,0 +1,51 @@
+"""What a frozen folder holds, as plain values, and photos to freeze."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from carscale import tables
+
+COLUMNS = ["path", "class", "split", "source", "sha256", "original_sha256", "original_mode"]
+COLUMNS += ["original_orientation", "normalised", "width", "height", "group", "key", "id"]
+
+
+def tree_of(folder: Path) -> dict[str, str]:
+    """Return every file's hash and every folder, so that two trees can be compared."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else "folder"
+        for path in folder.rglob("*")
+    }
+
+
+def rows_of(root: Path) -> list[dict]:
+    columns = tables.read_columns(root / "manifest.parquet", COLUMNS)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def row_of(root: Path, source: str) -> dict:
+    (row,) = (row for row in rows_of(root) if row["source"] == source)
+    return row
+
+
+def refused_of(root: Path) -> dict[str, str]:
+    lines = (root / "quarantine.jsonl").read_text().splitlines()
+    return {line["path"]: line["reason"] for line in map(json.loads, lines)}
+
+
+def save(path: Path, image: Image.Image, kind: str, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, kind, **options)
+    return path
+
+
+def scene(width=40, height=28, seed=0) -> Image.Image:
+    """A smooth picture without any symmetry, so that JPEG and a turn can be told apart."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
+    return small.resize((width, height), Image.Resampling.BICUBIC)
