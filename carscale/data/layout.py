@@ -117,7 +117,7 @@ def lay_out(
     runs.write_atomic(folder / "card.json", json_bytes(card))
     if not card["counts"]["train"]:
         raise DataError(f"{source_name}: no photo is left for train")
-    return Frozen(folder, card, _warnings(notes, found, len(classes)))
+    return Frozen(folder, card, _warnings(notes, found, rows))
 
 
 def split_hash(rows: Iterable[dict[str, Any]]) -> str:
@@ -238,9 +238,11 @@ def _notes(rows: list[dict[str, Any]], found: Scan) -> dict[str, Any]:
     }
 
 
-def _warnings(notes: dict[str, Any], found: Scan, num_classes: int) -> list[str]:
-    """Return the notes in words."""
+def _warnings(notes: dict[str, Any], found: Scan, rows: list[dict[str, Any]]) -> list[str]:
+    """Return the notes in words, and which classes can't be learned."""
     lines = []
+    learned = {row["class"] for row in rows if row["split"] == "train"}
+    unlearned = sorted({row["class"] for row in rows} - learned)
     if found.refused:
         lines.append(
             f"{len(found.refused)} files in quarantine.jsonl: "
@@ -248,8 +250,13 @@ def _warnings(notes: dict[str, Any], found: Scan, num_classes: int) -> list[str]
         )
     if notes["empty_classes"]:
         lines.append(f"folders without a photo: {_some(notes['empty_classes'])}")
-    if notes["classes_of_one_photo"]:
-        lines.append(f"classes of one photo, in train only: {_some(notes['classes_of_one_photo'])}")
+    if lone := [name for name in notes["classes_of_one_photo"] if name in learned]:
+        lines.append(f"classes of one photo, in train only: {_some(lone)}")
+    if unlearned:
+        lines.append(
+            f"{len(unlearned)} classes without a photo in train, never to be learned: "
+            + _some(unlearned)
+        )
     if notes["num_exact_duplicates"]:
         lines.append(
             f"{notes['num_exact_duplicates']} exact duplicates, kept in one split with their twin"
@@ -260,7 +267,7 @@ def _warnings(notes: dict[str, Any], found: Scan, num_classes: int) -> list[str]
             f"{len(torn)} photos lie in two classes, one must be wrong: "
             + _some(" = ".join(group) for group in torn)
         )
-    if num_classes == 1:
+    if len({row["class"] for row in rows}) == 1:
         lines.append("only one class: there is nothing to tell apart")
     return lines
 

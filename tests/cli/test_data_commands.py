@@ -47,6 +47,16 @@ def test_freeze_prints_the_folder_and_notes(carscale, raw, tmp_path):
     assert data.verify(out, mode="full") == 19
 
 
+def test_freeze_names_classes_that_train_lacks(carscale, raw, tmp_path):
+    source = tmp_path / "raw"
+    for split, name in [("train", "Make0 Model"), ("test", "Make1 Model")]:
+        (source / split).mkdir(parents=True)
+        (source / split / name).symlink_to(raw / name, target_is_directory=True)
+    code, _, stderr = carscale("data", "freeze", source, tmp_path / "frozen", "--keep-splits")
+    assert code == 0
+    assert "note: 1 classes without a photo in train, never to be learned: Make1 Model" in stderr
+
+
 def test_freeze_takes_every_option(carscale, raw, tmp_path):
     out = tmp_path / "frozen"
     words = ["--fractions", "0.5,0.25,0.25", "--seed", 4, "--group-by", r"/(\d\d)\d\.jpg"]

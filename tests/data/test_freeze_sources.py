@@ -58,6 +58,25 @@ def test_given_splits_are_kept_when_one_is_empty(tmp_path):
     assert frozen.card["counts"]["train"] == 10
 
 
+def test_classes_that_given_splits_keep_out_of_train_are_named(tmp_path):
+    raw = draw_split_source(tmp_path / "raw")
+    draw_photo(raw / "Test" / "Only Here" / "1.jpg", 2, 300)
+    for number in range(2):
+        draw_photo(raw / "valid" / "Only There" / f"{number}.jpg", 3, 400 + number)
+    draw_photo(raw / "train" / "Lone Car" / "1.jpg", 4, 500)
+    frozen = data.freeze(raw, tmp_path / "out", data.FreezeRule(keep_splits=True))
+    assert frozen.warnings == [
+        "classes of one photo, in train only: Lone Car",
+        "2 classes without a photo in train, never to be learned: Only Here; Only There",
+    ]
+    assert frozen.card["notes"]["classes_of_one_photo"] == ["Lone Car", "Only Here"]
+    splits = data.read_splits(frozen.root)
+    assert [car.name for car in splits.classes if car.name.startswith("Only")] == [
+        "Only Here",
+        "Only There",
+    ]
+
+
 def test_given_splits_without_train_are_refused(tmp_path):
     raw = draw_split_source(tmp_path / "raw")
     shutil.rmtree(raw / "train")
