@@ -2,16 +2,41 @@
 
 In: a seed, a range of stream positions, widths and heights. Out: ``Params``, dense arrays that any
 backend renders.
-To add a policy: one function in ``policies.py``, one line in its ``POLICIES``, one word in
-``config.Augment.policy``.
 
-Chosen: each random number has a fixed column, so that ``simple`` and ``standard`` crop the same
-photo alike and arms are paired. Chosen: a crop larger than the photo shrinks, aspect kept.
+- ``draws``: random numbers by address.
+- ``geometry``: one affine a photo, and the plan that every backend follows to render it.
+- ``ops``: single ops of op lists, their ranges by paper.
+- ``params``: the dense arrays, and those of the plain view.
+- ``policies``: which numbers become which parameters.
+
+To add a policy: one function in ``policies.py``, one line in its ``POLICIES``, one word in
+``config.Augment.policy``. To add a slot op: a word in ``ops.SLOT_OPS``, a function in
+``images.effects``, a branch in ``loaders.dali_graph``; a backend that can't lists it as missing.
+
+Chosen: each random number has a fixed column, so that all policies crop the same photo alike and
+arms are paired. Chosen: a crop larger than the photo shrinks, aspect kept.
 Rejected: torchvision's ten tries and a fallback: the number of random numbers it takes depends on
 the photo.
+Chosen: borders of crops lie on whole pixels (``geometry.snapped``), so that one antialiased resize
+renders them in every backend alike, and at 1/2 to 1/8 of the size where libjpeg offers it.
 """
 
 from carscale.augment.draws import generator, uniforms
-from carscale.augment.policies import POLICIES, Params, Policy, plain, policy
+from carscale.augment.geometry import Geometry
+from carscale.augment.ops import SLOT_OPS
+from carscale.augment.params import PLATE_SPARE_PX, Params, plain
+from carscale.augment.policies import POLICIES, Policy, policy, slot_ops
 
-__all__ = ["POLICIES", "Params", "Policy", "generator", "plain", "policy", "uniforms"]
+__all__ = [
+    "PLATE_SPARE_PX",
+    "POLICIES",
+    "SLOT_OPS",
+    "Geometry",
+    "Params",
+    "Policy",
+    "generator",
+    "plain",
+    "policy",
+    "slot_ops",
+    "uniforms",
+]

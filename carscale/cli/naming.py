@@ -78,6 +78,5 @@ def _view_of(path: Path, view: View) -> np.ndarray | str:
         photo = images.read_photo(path.read_bytes())
     except (OSError, images.BadPhotoError) as error:
         return str(error)
-    size = (photo.width, photo.height)
-    affine_23 = augment.plain(np.array([size]), view).affine_B23[0]
-    return render(photo.content, size, affine_23, view)
+    params = augment.plain(np.array([[photo.width, photo.height]]), view)
+    return render(photo.content, params, 0, view)

@@ -3,14 +3,16 @@
 In: the bytes of a file. Out: its verdict (kept, made plain, refused), or uint8 RGB ``[H, W, 3]``.
 
 - ``codec``: what a frozen file is, strict decode, encode, smaller copies.
-- ``pixels``: scaled decode, antialiased resize of a region, one warp, colour: what backends on the
-  CPU render with.
+- ``pixels``: scaled decode and one warp: what backends on the CPU render with.
+- ``effects``: colour and the ops of op lists.
 - ``canvas``: a drawing surface for the demo photos.
 
-Chosen for JPEG: simplejpeg (libjpeg-turbo, releases the GIL) at 1/1, 1/2, 1/4 or 1/8, then Pillow's
-antialiased ``resize(box=)``, which takes a box of fractions of a pixel. Rejected: 5/8 and the like
-(their IDCT has no SIMD: 0.34 ms against 0.28 ms for the whole 328x192 photo), OpenCV's
-``INTER_AREA`` (faster, but another filter than every other backend's).
+Chosen for JPEG: simplejpeg (libjpeg-turbo, releases the GIL) at 1/1, 1/2, 1/4 or 1/8. Rejected: 5/8
+and the like (their IDCT has no SIMD: 0.34 ms against 0.28 ms for the whole 328x192 photo).
+Rejected: decoding only a region. Huffman decoding of all that lies before it remains: with crops of
+30 to 100 % nvImageCodec's region took 0.63 ms a 504x263 photo against 0.66 ms for simplejpeg's
+whole one, and 8.5 against 8.0 ms for large ones; libjpeg-turbo's own crop has no maintained wrapper
+in wheels (PyTurboJPEG crops files, not pixels). See benchmarks/.
 """
 
 from carscale.images.codec import (
@@ -23,20 +25,39 @@ from carscale.images.codec import (
     shrink,
     thumbnail,
 )
-from carscale.images.pixels import change_colour, decode, decode_scaled, resize_box, warp
+from carscale.images.effects import (
+    add_noise,
+    blur,
+    change_colour,
+    colour_matrix,
+    jpeg,
+    noise_plate,
+    posterize,
+    sharpen,
+    solarize,
+)
+from carscale.images.pixels import decode, decode_scaled, mirror, warp
 
 __all__ = [
     "BadPhotoError",
     "Photo",
+    "add_noise",
+    "blur",
     "change_colour",
+    "colour_matrix",
     "decode",
     "decode_scaled",
     "encode_png",
     "is_photo_name",
+    "jpeg",
+    "mirror",
+    "noise_plate",
+    "posterize",
     "quiet_decoders",
     "read_photo",
-    "resize_box",
+    "sharpen",
     "shrink",
+    "solarize",
     "thumbnail",
     "warp",
 ]

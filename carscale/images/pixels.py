@@ -1,4 +1,4 @@
-"""Pixels on the CPU: scaled decode, antialiased resize of a region, one warp, colour.
+"""Pixels on the CPU: scaled decode and one warp.
 
 Coordinates are continuous: pixel ``i`` covers ``[i, i + 1)`` and has its centre at ``i + 0.5``.
 Axes: H height, W width, C channels.
@@ -17,13 +17,11 @@ from PIL import Image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["change_colour", "decode", "decode_scaled", "resize_box", "warp"]
+__all__ = ["decode", "decode_scaled", "mirror", "warp"]
 
 cv2.setNumThreads(0)  # callers bring their own threads
 
 JPEG_START = b"\xff\xd8"
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-WARPS = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:
@@ -58,38 +56,9 @@ def decode_scaled(data: bytes, *, denominator: int) -> NDArray[np.uint8]:
         )
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.array(image.convert("RGB"))
     except (OSError, SyntaxError) as error:
         raise ValueError(str(error)) from error
-
-
-def resize_box(
-    pixels_HWC: NDArray[np.uint8],
-    box: tuple[float, float, float, float],
-    *,
-    width: int,
-    height: int,
-    interpolation: str = "bilinear",
-) -> NDArray[np.uint8]:
-    """Resize a region, antialiased.
-
-    Args:
-        pixels_HWC: RGB.
-        box: Left, top, right, bottom in continuous coordinates, inside the picture.
-        width: Of the result, px.
-        height: Of the result, px.
-        interpolation: ``bilinear`` or ``bicubic``.
-    """
-    left, top = int(box[0]), int(box[1])
-    right, bottom = int(np.ceil(box[2])), int(np.ceil(box[3]))
-    pad = 3 * max(
-        1, int(np.ceil((box[2] - box[0]) / width)), int(np.ceil((box[3] - box[1]) / height))
-    )
-    x0, y0 = max(0, left - pad), max(0, top - pad)  # what the filter can reach, no more
-    near = np.ascontiguousarray(pixels_HWC[y0 : bottom + pad, x0 : right + pad])
-    inner = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
-    small = Image.fromarray(near).resize((width, height), FILTERS[interpolation], box=inner)
-    return np.asarray(small)
 
 
 def warp(
@@ -98,16 +67,14 @@ def warp(
     *,
     side_px: int,
     fill: tuple[int, int, int],
-    interpolation: str = "bilinear",
 ) -> NDArray[np.uint8]:
-    """Sample a square through an affine; outside the picture lies ``fill``.
+    """Sample a square bilinearly through an affine; outside the picture lies ``fill``.
 
     Args:
         pixels_HWC: RGB.
         affine_23: Output to source, continuous coordinates.
         side_px: Side of the result.
         fill: RGB.
-        interpolation: ``bilinear`` or ``bicubic``.
     """
     matrix = affine_23.astype(np.float64)
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5  # OpenCV puts pixel centres at whole numbers
@@ -115,16 +82,13 @@ def warp(
         pixels_HWC,
         matrix,
         (side_px, side_px),
-        flags=WARPS[interpolation] | cv2.WARP_INVERSE_MAP,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=fill,
     )
     return warped.astype(np.uint8, copy=False)
 
 
-def change_colour(
-    pixels_HWC: NDArray[np.uint8], matrix_34: NDArray[np.float32]
-) -> NDArray[np.uint8]:
-    """Return ``matrix[:, :3] @ rgb + matrix[:, 3]``, rounded and clipped to 0..255."""
-    changed: NDArray[Any] = cv2.transform(pixels_HWC, matrix_34)
-    return changed.astype(np.uint8, copy=False)
+def mirror(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the picture with left and right exchanged."""
+    return np.asarray(cv2.flip(pixels_HWC, 1))

@@ -187,7 +187,7 @@ def test_preview_writes_a_grid(carscale, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--policy", "wild"], "augment.policy='wild': should be 'none', 'simple' or 'standard'"),
+        (["--policy", "wild"], "augment.policy='wild': should be 'none', 'simple', 'standard', "),
         (["--image-px", "3"], "data.image_px='3': should be greater than or equal to 16"),
         (["--model", "no_such_net"], "no_such_net"),
         (["--out", "/nowhere/at/all.png"], "--out /nowhere/at/all.png: can't be written: No such"),

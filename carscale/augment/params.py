@@ -1,0 +1,90 @@
+"""What a backend is told: dense arrays, one row a sample. B samples, S op slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale.augment.geometry import Geometry, axis_aligned, planned, snapped
+from carscale.types import View
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["PLATE_SPARE_PX", "Params", "make_params", "plain"]
+
+PLATE_SPARE_PX = 256
+"""The noise plate is this much larger than the square each way; a sample shows a window of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """What to render, one row a sample. Backends apply the parts in this order.
+
+    Attributes:
+        affine_B23: Output to source, float64.
+        sizes_B2: Width and height of the photos, int64.
+        geometry: How to render the affine.
+        colour_B3: Brightness b, contrast c, saturation s, float32: ``b * (c * (x - 128) + 128)`` of
+            a pixel whose distance from its BT.601 grey was multiplied by s; ``None`` where colours
+            stay.
+        ops_BS: Slots, numbers of ``SLOT_OPS``, int64; ``None`` without slots.
+        magnitudes_BS: Their magnitudes, float32.
+        noise_B2: Left and top of the window of the noise plate, int64; ``None`` without noise.
+        erase_B4: Left, top, width, height of a square part to fill, int64; ``None`` without.
+    """
+
+    affine_B23: NDArray[np.float64]
+    sizes_B2: NDArray[np.int64]
+    geometry: Geometry
+    colour_B3: NDArray[np.float32] | None = None
+    ops_BS: NDArray[np.int64] | None = None
+    magnitudes_BS: NDArray[np.float32] | None = None
+    noise_B2: NDArray[np.int64] | None = None
+    erase_B4: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.affine_B23)
+
+    def rows(self, first: int, last: int) -> Params:
+        """Return the parameters of samples ``first`` to ``last - 1``."""
+        cut: dict[str, Any] = {"geometry": self.geometry.rows(first, last)}
+        for name in {field.name for field in fields(self)} - {"geometry"}:
+            part = getattr(self, name)
+            cut[name] = None if part is None else part[first:last]
+        return Params(**cut)
+
+
+def make_params(
+    affine_B23: NDArray[np.float64],
+    sizes_B2: NDArray[np.int64],
+    view: View,
+    **parts: Any,  # noqa: ANN401 - arrays
+) -> Params:
+    """Return parameters with their geometry planned."""
+    return Params(affine_B23, sizes_B2, planned(affine_B23, sizes_B2, view.image_px), **parts)
+
+
+def plain(sizes_B2: NDArray[np.int64], view: View) -> Params:
+    """Return the parameters of the evaluation view.
+
+    ``squash`` stretches the photo over the square; ``pad`` fits it inside, centred, on the fill
+    colour; ``crop`` covers the square and cuts what sticks out.
+
+    Example:
+        >>> plain(np.array([[200, 100]]), View(image_px=50, fit="pad")).affine_B23[0].tolist()
+        [[4.0, 0.0, 0.0], [0.0, 4.0, -48.0]]
+    """
+    side = view.image_px
+    sizes = sizes_B2.astype(np.float64)
+    if view.fit == "squash":
+        shown_B2 = np.full_like(sizes, side)
+    else:
+        longest = sizes.max(axis=1) if view.fit == "pad" else sizes.min(axis=1)
+        shown_B2 = np.maximum(1, np.rint(sizes * side / longest[:, None]))  # whole pixels
+    scale_B2 = sizes / shown_B2
+    offset_B2 = np.floor((side - shown_B2) / 2)
+    straight_B23 = snapped(axis_aligned(scale_B2, -offset_B2 * scale_B2), sizes_B2, side)
+    return make_params(straight_B23, sizes_B2, view)
