@@ -162,11 +162,13 @@ class Batch:
         images_BCHW: uint8, ``channels_last`` in memory.
         labels_B: int64.
         ids_B: int64, manifest rows.
+        num_unreadable: How many of them are shown as a plain square.
     """
 
     images_BCHW: Tensor
     labels_B: Tensor
     ids_B: Tensor
+    num_unreadable: int = 0
 
 
 class Loader(Protocol):
@@ -186,7 +188,6 @@ class TrainLoader(Protocol):
     split: Split
     backend: str
     global_batch_size: int
-    num_unreadable: int
 
     def batches(
         self, first_step: int, last_step: int, num_micro_steps: int

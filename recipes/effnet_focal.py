@@ -31,10 +31,11 @@ def main(cfg: config.Recipe) -> None:
         view = models.preprocessing(cfg.model, cfg.data)  # size, fit, interpolation, mean, std
         policy = augment.policy(cfg.augment, view)
         weights_N = balance.sampling_weights(cfg.balance, splits.train)
+        feed = loaders.settle(cfg, run, splits.train, policy)  # auto -> a backend, once
         train_loader = loaders.training(
-            cfg.loader, splits.train, policy, run.world, seed=cfg.seed, weights_N=weights_N
+            feed, splits.train, policy, run.world, seed=cfg.seed, weights_N=weights_N
         )
-        val_loader = loaders.plain(cfg.loader, splits.val, view, run.world)
+        val_loader = loaders.plain(feed, splits.val, view, run.world)
 
         # model and loss
         model = models.build(cfg.model, view, splits.classes)  # normalises uint8 itself

@@ -94,16 +94,16 @@ def train_unreadable(
     root: Path, folder: Path, overrides: tuple[str, ...], where: str | None = None, count: int = 0
 ) -> None:
     """Train while every fourth photo can't be read; die at a named place if there is one."""
-    from carscale.loaders import torch_backend
+    from carscale.types import Split
 
-    read = torch_backend.Renderer._read
+    read = Split.read_bytes
 
-    def read_or_fail(renderer: torch_backend.Renderer, row: int) -> bytes:
-        if renderer.fills_unreadable and row % 4 == 0 and renderer.split.name == "train":
+    def read_or_fail(split: Split, row: int) -> bytes:
+        if row % 4 == 0 and split.name == "train":
             raise FileNotFoundError("gone")
-        return read(renderer, row)
+        return read(split, row)
 
-    torch_backend.Renderer._read = read_or_fail
+    Split.read_bytes = read_or_fail
     words = (*overrides, "loader.on_unreadable=fill")
     if where is None:
         train(root, folder, words)
@@ -111,11 +111,14 @@ def train_unreadable(
         train_until(root, folder, words, where, count)
 
 
-def record_batches(root: Path, out: Path, accumulate: int, num_steps: int) -> None:
+def record_batches(
+    root: Path, out: Path, accumulate: int, num_steps: int, backend: str = "torch"
+) -> None:
     """Write ids and augmentation parameters of this rank's micro-batches."""
     from carscale import augment
 
-    cfg = recipe(root, out / "run", f"train.accumulate_steps={accumulate}", "balance.sampling=sqrt")
+    words = [f"train.accumulate_steps={accumulate}", f"loader.backend={backend}"]
+    cfg = recipe(root, out / "run", *words, "balance.sampling=sqrt")
     from carscale import balance
 
     with open_world(num_cpu_threads=1) as world:
@@ -137,18 +140,24 @@ def record_batches(root: Path, out: Path, accumulate: int, num_steps: int) -> No
                 batch = next(batches)
                 params = loader.plan(step, micro, accumulate).params
                 for b, sample_id in enumerate(batch.ids_B.tolist()):
-                    numbers = [*params.affine_B23[b].ravel(), *params.colour_B34[b].ravel()]
+                    numbers = [*params.affine_B23[b].ravel(), *params.colour_B3[b]]
                     pixels = int(batch.images_BCHW[b].long().sum())
                     rows.append([step, micro, world.rank, sample_id, pixels, *numbers])
         batches.close()
         np.save(out / f"rank{world.rank}.npy", np.array(rows))
 
 
-def write_predictions(root: Path, weights: Path, out: Path, eval_batch_size: int) -> None:
-    """Predict every split with stored weights and write the tables."""
+def write_predictions(
+    root: Path, weights: Path, out: Path, eval_batch_size: int, backend: str = "torch"
+) -> None:
+    """Predict every split with stored weights; write the tables and what rank 0 says."""
     from carscale import tables
 
-    cfg = recipe(root, out, f"loader.eval_batch_size={eval_batch_size}")
+    if os.environ["RANK"] == "0":
+        out.mkdir(parents=True, exist_ok=True)
+        sys.stderr = (out / "stderr.txt").open("w", buffering=1)
+    words = [f"loader.eval_batch_size={eval_batch_size}", f"loader.backend={backend}"]
+    cfg = recipe(root, out, *words)
     with open_world(num_cpu_threads=1) as world:
         splits = data.read_splits(root)
         view = models.preprocessing(cfg.model, cfg.data)

@@ -38,6 +38,7 @@ DOORS = {
     "jinja2": {"report"},
     "typer": {"cli"},
     "datasets": {"data"},
+    "nvidia": {"loaders"},
 }
 NO_TORCH = {"errors", "config", "runs", "tables", "images", "stats", "progress", "data", "augment"}
 NO_TORCH |= {"report"}

@@ -43,7 +43,8 @@ class Data(Section):
 class Loader(Section):
     """What feeds the model. Nothing here changes which pixels a sample gets."""
 
-    backend: Literal["auto", "torch"] = "auto"
+    backend: Literal["auto", "torch", "dali_cpu", "dali_gpu"] = "auto"
+    """Who decodes and renders. ``auto``: the GPU through DALI where the model would wait."""
     global_batch_size: Annotated[int, Field(ge=2)] = 64
     """Samples per optimizer step, over all processes and micro-steps."""
     eval_batch_size: PositiveInt = 64
@@ -62,19 +63,45 @@ class Loader(Section):
 class Augment(Section):
     """How train photos vary; ``carscale data preview`` shows it."""
 
-    policy: Literal["none", "simple", "standard"] = "standard"
+    policy: Literal[
+        "none",
+        "simple",
+        "standard",
+        "geometric",
+        "photometric",
+        "trivial",
+        "rand",
+        "erase",
+        "degrade",
+    ] = "standard"
     crop_scale_min: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Smallest share of the photo's area that a random crop keeps."""
     rotate_degrees: Annotated[float, Field(ge=0, le=45)] = 8.0
-    """``standard``: rotation is uniform in +- this."""
+    """``standard``, ``geometric``: rotation is uniform in +- this."""
     shift: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """``standard``: shift is uniform in +- this share of the output's side."""
+    """``standard``, ``geometric``: shift is uniform in +- this share of the output's side."""
+    shear: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """``geometric``: shear factor uniform in +- this, along both axes."""
     brightness: Share = 0.25
-    """``standard``: factor uniform in 1 +- this."""
+    """``standard``: factor uniform in 1 +- this; ``photometric``: twice as wide."""
     contrast: Share = 0.25
-    """``standard``: factor uniform in 1 +- this."""
+    """As brightness."""
     saturation: Share = 0.25
-    """``standard``: factor uniform in 1 +- this."""
+    """As brightness."""
+    num_ops: Annotated[int, Field(ge=1, le=4)] = 2
+    """``rand``: n, ops a photo."""
+    magnitude: Annotated[int, Field(ge=0, le=30)] = 9
+    """``rand``: m, their strength of 30."""
+    erase_prob: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """``erase``: share of photos that lose a rectangle."""
+    degrade_prob: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """``degrade``: chance of each of blur, noise and JPEG artefacts."""
+    blur_sigma_max: Annotated[float, Field(gt=0.3, le=10)] = 2.0
+    """``degrade``, ``photometric``: largest sigma of the blur, output px."""
+    noise_max: Annotated[float, Field(gt=2, le=64)] = 16.0
+    """``degrade``: largest standard deviation of the noise, grey levels."""
+    jpeg_quality_min: Annotated[int, Field(ge=5, le=95)] = 25
+    """``degrade``: lowest JPEG quality."""
 
 
 class Balance(Section):

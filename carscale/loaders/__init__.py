@@ -4,11 +4,14 @@ In: a split, a policy or a view, the world. Out: uint8 ``Batch``es with ids, on 
 The training loader's state is one integer, the step.
 
 - ``stream``: position -> sample; step -> positions of a rank and micro-step.
+- ``batches``: the loaders, whichever backend renders.
 - ``rendering``: one photo's bytes and parameters -> uint8 pixels, on the CPU.
 - ``torch_backend``: a thread pool that renders ahead.
+- ``dali_backend``, ``dali_graph``: the same through DALI, on the CPU or a GPU.
+- ``choice``: which backend runs here, and which one ``auto`` takes.
 
-To add a backend: a module with ``training`` and ``plain`` of the same signature, a line in
-``BACKENDS``, a word in ``config.Loader.backend``.
+To add a backend: a ``Renderer`` (``batches.py``), a line in ``build._renderer`` and
+``choice.check_backend``, a word in ``config.Loader.backend``.
 
 Chosen: threads; decoding and resizing release the GIL, and nothing is pickled. Rejected:
 ``DataLoader`` workers: their batches cross a pipe, start-up takes seconds a worker, and order,
@@ -16,9 +19,8 @@ weights and resume would live in a sampler.
 Chosen: a photo that can't be read ends the run (``loader.on_unreadable=stop``), since frozen photos
 were all decoded once; ``fill`` shows a plain square instead, counted and named, for those who would
 rather lose a sample than a night.
-
-Next, in this room: decode only the region that a crop sees (simplejpeg decodes the whole photo at
-1/1 to 1/8; the region counts from the resize on), and the DALI backends.
+Chosen for DALI: ``external_source`` with photos and parameters of ours. Rejected: its readers and
+random operators: they know no weights, no ids and no place to resume from.
 """
 
 from __future__ import annotations
@@ -29,12 +31,19 @@ from typing import TYPE_CHECKING
 from carscale.loaders.stream import Stream, rank_slice
 
 if TYPE_CHECKING:
-    from carscale.loaders.build import plain, resolve_backend, training
+    from carscale.loaders.build import plain, training
+    from carscale.loaders.choice import choose, settle
     from carscale.loaders.rendering import render
 
-__all__ = ["Stream", "plain", "rank_slice", "render", "resolve_backend", "training"]
+__all__ = ["Stream", "choose", "plain", "rank_slice", "render", "settle", "training"]
 
-HOMES = {"plain": "build", "resolve_backend": "build", "training": "build", "render": "rendering"}
+HOMES = {
+    "choose": "choice",
+    "plain": "build",
+    "render": "rendering",
+    "settle": "choice",
+    "training": "build",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from carscale.errors import ConfigError, DataError
-from carscale.loaders import torch_backend
+from carscale.loaders.batches import PlainLoader, Renderer, TrainLoader
+from carscale.loaders.choice import check_backend
 from carscale.loaders.stream import Stream, rank_slice
-from carscale.types import Loader, Split, TrainLoader, View
+from carscale.types import Split, View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,14 +18,7 @@ if TYPE_CHECKING:
     from carscale.augment import Policy
     from carscale.world import World
 
-__all__ = ["BACKENDS", "plain", "resolve_backend", "training"]
-
-BACKENDS = {"torch": torch_backend}
-
-
-def resolve_backend(cfg: config.Loader) -> str:
-    """Return the backend that ``auto`` stands for on this machine."""
-    return "torch" if cfg.backend == "auto" else cfg.backend
+__all__ = ["plain", "training"]
 
 
 def training(
@@ -47,7 +41,8 @@ def training(
         weights_N: Probability of each sample at every draw; ``None`` for each once an epoch.
 
     Raises:
-        ConfigError: A global batch too small for the processes.
+        ConfigError: A global batch too small for the processes, or a backend that can't run here or
+            can't render the policy.
         DataError: An empty split.
     """
     _check_photos(split)
@@ -64,18 +59,54 @@ def training(
             f"loader.global_batch_size={cfg.global_batch_size}: {error}",
             f"set loader.global_batch_size={2 * world.size} or more",
         ) from error
+    most = -(-cfg.global_batch_size // world.size) + 3  # parts differ by three at most
+    renderer = _renderer(cfg, split, policy.view, world, policy=policy, max_batch_size=most)
     stream = Stream(len(split), seed=seed, weights_N=weights_N)
-    return BACKENDS[resolve_backend(cfg)].training(cfg, split, policy, world, stream)
+    return TrainLoader(cfg, policy, world, stream, split=split, renderer=renderer)
 
 
-def plain(cfg: config.Loader, split: Split, view: View, world: World) -> Loader:
+def plain(cfg: config.Loader, split: Split, view: View, world: World) -> PlainLoader:
     """Return the evaluation loader of this rank: whole batches, dealt to ranks in turn.
 
     Raises:
+        ConfigError: A backend that can't run here.
         DataError: An empty split.
     """
     _check_photos(split)
-    return BACKENDS[resolve_backend(cfg)].plain(cfg, split, view, world)
+    most = min(cfg.eval_batch_size, len(split))
+    renderer = _renderer(cfg, split, view, world, policy=None, max_batch_size=most)
+    return PlainLoader(cfg, view, world, split=split, renderer=renderer)
+
+
+def _renderer(
+    cfg: config.Loader,
+    split: Split,
+    view: View,
+    world: World,
+    *,
+    policy: Policy | None,
+    max_batch_size: int,
+) -> Renderer:
+    """Return the backend's renderer."""
+    check_backend(cfg.backend, world, None if policy is None else policy.cfg)
+    if cfg.backend in (
+        "torch",
+        "auto",
+    ):  # a run settles auto before; alone it is the one that runs everywhere
+        from carscale.loaders.torch_backend import TorchRenderer
+
+        return TorchRenderer(cfg, split, view, world)
+    from carscale.loaders.dali_backend import DaliRenderer
+
+    return DaliRenderer(
+        cfg,
+        split,
+        view,
+        world,
+        policy=policy,
+        max_batch_size=max_batch_size,
+        is_gpu=cfg.backend == "dali_gpu",
+    )
 
 
 def _check_photos(split: Split) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from carscale import augment, images
+from carscale.loaders.reading import read
 from carscale.loaders.rendering import render
 
 if TYPE_CHECKING:
@@ -32,16 +33,12 @@ def preview_grid(
     shape = (num_rows * pitch + GAP_PX, (num_draws + 1) * pitch + 2 * GAP_PX, 3)
     sheet = np.full(shape, 255, dtype=np.uint8)
     for line, row in enumerate(rows):
-        data = (split.root / split.paths_N[row]).read_bytes()
-        size = (int(split.sizes_N2[row, 0]), int(split.sizes_N2[row, 1]))
+        data = read(split, int(row))
         sizes_B2 = np.repeat(split.sizes_N2[row : row + 1], num_draws, axis=0)
         first = line * num_draws
         drawn = augment.policy(cfg, view)(seed, first, first + num_draws, sizes_B2)
-        plain = augment.plain(split.sizes_N2[row : row + 1], view)
-        views = [render(data, size, plain.affine_B23[0], view)]
-        for draw in range(num_draws):
-            colour = None if drawn.colour_B34 is None else drawn.colour_B34[draw]
-            views.append(render(data, size, drawn.affine_B23[draw], view, colour))
+        views = [render(data, augment.plain(sizes_B2[:1], view), 0, view)]
+        views += [render(data, drawn, draw, view) for draw in range(num_draws)]
         top = GAP_PX + line * pitch
         for column, pixels in enumerate(views):
             left = GAP_PX + column * pitch + (GAP_PX if column else 0)

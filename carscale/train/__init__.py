@@ -8,7 +8,6 @@ back.
 - ``learner``: parameter groups, EMA, the state that a checkpoint holds.
 - ``checkpoint``: folders written beside and renamed; the newest whole one is found again.
 - ``journal``: logs, speed, memory, bar and tracker.
-- ``unreadable``: how many photos were trained on as a plain square.
 - ``loop``: steps, epochs, when to score and save.
 
 Chosen: everything a step needs is a function of (seed, step); a checkpoint is weights, EMA,

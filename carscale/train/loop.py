@@ -19,7 +19,6 @@ from carscale.train import checkpoint
 from carscale.train.checkpoint import State
 from carscale.train.journal import Journal
 from carscale.train.schedule import epoch_ends
-from carscale.train.unreadable import UnreadableCount
 from carscale.types import Batch, TrainLoader
 from carscale.world import name_out_of_memory
 
@@ -98,7 +97,7 @@ class _Fit:
             steps_per_epoch=self.steps_per_epoch,
             peak_lr=self.learner.cfg.lr,
         )
-        self.unreadable = UnreadableCount(self.loader)
+        self.num_unreadable = 0  # on this rank, not yet summed
 
     def train(self) -> None:
         """Run from the state's step to the end; whatever happens, threads end and files close."""
@@ -147,7 +146,7 @@ class _Fit:
             for micro_step in range(num_micro):
                 with self.journal.waiting():
                     batch = next(batches)
-                self.unreadable.take(batch)
+                self.num_unreadable += batch.num_unreadable
                 torch.manual_seed(_dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
                 if micro_step == num_micro - 1:
                     total += self._backward(batch, window_weight)
@@ -181,7 +180,7 @@ class _Fit:
     def _end_epoch(self) -> None:
         """Score the result, choose, log, and say whether the run is over."""
         state, world = self.state, self.run.world
-        state.num_unreadable += self.unreadable.gather(world)
+        self._sum_unreadable()
         result = self.learner.result
         world.broadcast_buffers(result)
         values = self.score(result, world)
@@ -204,7 +203,7 @@ class _Fit:
         """Write a checkpoint that belongs to the logs as they are now."""
         if self.journal.losses:
             self.journal.flush(self.state.step)
-        self.state.num_unreadable += self.unreadable.gather(self.run.world)
+        self._sum_unreadable()
         if not self.run.world.is_main:
             return
         state = self.state
@@ -215,6 +214,12 @@ class _Fit:
         checkpoint.save_checkpoint(self.run, self.learner, state, self._card())
         checkpoint.prune(self.run, state, keep_last=self.cfg.keep_last)
         self.journal.restart_clock()
+
+    def _sum_unreadable(self) -> None:
+        """Add what all ranks trained on as plain squares since the last call."""
+        num_new = torch.tensor(self.num_unreadable, device=self.run.world.device)
+        self.state.num_unreadable += int(self.run.world.sum(num_new))
+        self.num_unreadable = 0
 
     def _card(self) -> dict[str, Any]:
         """Return what has to lie beside weights: the model, its view, its classes."""

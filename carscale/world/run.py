@@ -72,6 +72,14 @@ class Run:
         if self.world.is_main:
             runs.write_json(self.folder / "env.json", self.environment)
 
+    def settle_backend(self, backend: str, why: str) -> None:
+        """Store which loader backend ``auto`` became, and why."""
+        loader = self.cfg.loader.model_copy(update={"backend": backend})
+        self.cfg = self.cfg.model_copy(update={"loader": loader})
+        self.record(backend=backend, backend_why=why)
+        if self.world.is_main:
+            _store_settings(self.folder, self.cfg)
+
     def save_predictions(self, split: str, predictions: Predictions) -> None:
         """Write ``predictions/<split>.parquet``."""
         if self.world.is_main:
@@ -144,7 +152,7 @@ def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
     stored = folder / "config.yaml"
     has_checkpoint = any((folder / "checkpoints").glob("step_*"))
     if cfg.resume == "overwrite" or not stored.exists() or not has_checkpoint:
-        return _fill(cfg, resolve_precision(cfg.train.precision), _threads(cfg), "torch")
+        return _fill(cfg, resolve_precision(cfg.train.precision), _threads(cfg), "auto")
     if cfg.resume == "never":
         raise RunError(
             f"{folder}: holds a run already, and resume=never",
@@ -163,7 +171,10 @@ def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
 
 
 def _fill(cfg: config.Recipe, precision: str, num_cpu_threads: int, backend: str) -> config.Recipe:
-    """Return the settings without ``auto`` and 0 for precision, threads and backend."""
+    """Return the settings without ``auto`` and 0 for precision and threads.
+
+    ``auto`` for the backend is left to ``loaders.settle``, which knows the photos and the model.
+    """
     train = cfg.train.model_copy(
         update={
             "precision": precision if cfg.train.precision == "auto" else cfg.train.precision,
@@ -196,9 +207,14 @@ def _folder_of_one(folder: Path, cfg: config.Recipe, world: World) -> Iterator[N
     with runs.hold_lock(folder):
         if cfg.resume == "overwrite":
             _empty(folder)
-        stored = cfg.model_copy(update={"resume": "auto"})  # read back, it never empties a folder
-        runs.write_atomic(folder / "config.yaml", config.to_yaml(stored))
+        _store_settings(folder, cfg)
         yield
+
+
+def _store_settings(folder: Path, cfg: config.Recipe) -> None:
+    """Write ``config.yaml``; read back, it never empties a folder."""
+    stored = cfg.model_copy(update={"resume": "auto"})
+    runs.write_atomic(folder / "config.yaml", config.to_yaml(stored))
 
 
 def _empty(folder: Path) -> None:

@@ -23,17 +23,25 @@ def weights(tiny, tmp_path_factory):
     return folder / "model.safetensors"
 
 
-def test_one_two_and_three_processes_write_the_same_bytes(tiny, weights, tmp_path, capfd):
+BACKENDS = ["torch", pytest.param("dali_cpu", marks=pytest.mark.dali)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_two_and_three_processes_write_the_same_bytes(tiny, weights, tmp_path, backend):
+    if backend != "torch":
+        pytest.importorskip("nvidia.dali", reason="nvidia-dali is missing")
     for world_size in (1, 2, 3):
         out = tmp_path / str(world_size)
-        run_ranks(jobs.write_predictions, tiny, weights, out, 4, world_size=world_size)
+        run_ranks(jobs.write_predictions, tiny, weights, out, 4, backend, world_size=world_size)
     for name in ("train", "val", "test"):
         one = (tmp_path / "1" / f"{name}.parquet").read_bytes()
         assert one == (tmp_path / "2" / f"{name}.parquet").read_bytes()
         assert one == (tmp_path / "3" / f"{name}.parquet").read_bytes()
-    bars = [line for line in capfd.readouterr().err.splitlines() if line.startswith("predict ")]
-    assert len(bars) == 9
-    assert all("  100%  " in line for line in bars)
+    for world_size in (1, 2, 3):
+        said = (tmp_path / str(world_size) / "stderr.txt").read_text().splitlines()
+        bars = [line for line in said if line.startswith("predict ")]
+        assert len(bars) == 3
+        assert all("  100%  " in line for line in bars)
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 7, 13, 16])

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from carscale import augment, config
+from carscale.augment.geometry import planned
 from carscale.loaders import render
 from carscale.types import View
 
@@ -44,6 +45,12 @@ def naive(pixels: np.ndarray, affine_23: np.ndarray, view: View) -> tuple[np.nda
     return top * (1 - fy) + bottom * fy, inside
 
 
+def params_of(affine_23: np.ndarray, size: tuple[int, int], side_px: int) -> augment.Params:
+    """Return the parameters of one affine."""
+    affine_123, sizes_12 = affine_23[None], np.array([size])
+    return augment.Params(affine_123, sizes_12, planned(affine_123, sizes_12, side_px))
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 @pytest.mark.parametrize("size", [(640, 420), (61, 90), (300, 100)])
 @pytest.mark.parametrize("policy", ["none", "simple", "standard"])
@@ -53,8 +60,8 @@ def test_geometry_is_the_affine(kind, size, policy):
     view = View(image_px=64)
     cfg = config.Augment(policy=policy, brightness=0, contrast=0, saturation=0)
     params = augment.policy(cfg, view)(0, 0, 12, np.array([size] * 12))
-    for affine_23 in params.affine_B23:
-        got = render(data, size, affine_23, view).astype(float)
+    for index, affine_23 in enumerate(params.affine_B23):
+        got = render(data, params, index, view).astype(float)
         expected, inside = naive(pixels, affine_23, view)
         error = np.abs(got - expected)[inside]
         # worst measured: mean 1.2 where a 300x40 photo is shrunk 8 times across, 0.6 elsewhere
@@ -66,17 +73,19 @@ def test_plain_view_equals_pillow(fit):
     size = (320, 200)
     pixels = np.random.default_rng(0).integers(0, 256, (200, 320, 3), dtype=np.uint8)
     view = View(image_px=64, fit=fit)
-    affine_23 = augment.plain(np.array([size]), view).affine_B23[0]
-    got = render(as_bytes(pixels, "PNG"), size, affine_23, view)
+    params = augment.plain(np.array([size]), view)
+    got = render(as_bytes(pixels, "PNG"), params, 0, view)
     photo = Image.fromarray(pixels)
     if fit == "squash":
         expected = np.asarray(photo.resize((64, 64), Image.Resampling.BILINEAR))
     elif fit == "crop":
         shown_w = round(320 * 64 / 200)
-        left = (shown_w - 64) // 2 + ((shown_w - 64) % 2)
         scale = 320 / shown_w
-        box = (left * scale, 0, (left + 64) * scale, 200)
-        expected = np.asarray(photo.resize((64, 64), Image.Resampling.BILINEAR, box=box))
+        left = int((shown_w - 64 + 1) // 2 * scale) // 2 * 2  # on a pixel of the 1/2 decode
+        right = left + 64 * scale
+        cut = photo.crop((left, 0, int(np.ceil(right)), 200))
+        box = (0, 0, right - left, 200)
+        expected = np.asarray(cut.resize((64, 64), Image.Resampling.BILINEAR, box=box))
     else:
         inner = np.asarray(photo.resize((64, 40), Image.Resampling.BILINEAR))
         expected = np.full((64, 64, 3), view.fill, np.uint8)
@@ -87,12 +96,12 @@ def test_plain_view_equals_pillow(fit):
 def test_outside_the_photo_lies_the_fill_and_never_black():
     view = View(image_px=50, mean=(0.4, 0.5, 0.6))
     pixels = np.full((30, 60, 3), 200, np.uint8)
-    affine_23 = augment.plain(np.array([[60, 30]]), view).affine_B23[0]
-    got = render(as_bytes(pixels, "PNG"), (60, 30), affine_23, view)
+    plain = augment.plain(np.array([[60, 30]]), view)
+    got = render(as_bytes(pixels, "PNG"), plain, 0, view)
     assert tuple(got[0, 25]) == view.fill == (102, 128, 153)
     assert tuple(got[25, 25]) == (200, 200, 200)
-    turned = affine_23 @ np.array([[0.9, -0.4, 12], [0.4, 0.9, -8], [0, 0, 1]])
-    got = render(as_bytes(pixels, "PNG"), (60, 30), turned, view)
+    turned = plain.affine_B23[0] @ np.array([[0.9, -0.4, 12], [0.4, 0.9, -8], [0, 0, 1]])
+    got = render(as_bytes(pixels, "PNG"), params_of(turned, (60, 30), 50), 0, view)
     assert got.min() >= 102 - 1
 
 
@@ -101,8 +110,9 @@ def test_scaled_decode_hardly_changes_pixels(stanford):
     photo = Image.open(path).convert("RGB").resize((960, 640), Image.Resampling.BICUBIC)
     data = as_bytes(np.asarray(photo), "JPEG")
     view = View(image_px=96, fit="squash")
-    affine_23 = augment.plain(np.array([[960, 640]]), view).affine_B23[0]
-    got = render(data, (960, 640), affine_23, view).astype(float)  # at 1/4
+    params = augment.plain(np.array([[960, 640]]), view)
+    assert params.geometry.denominator_B[0] == 4
+    got = render(data, params, 0, view).astype(float)
     full = np.asarray(Image.open(io.BytesIO(data)).resize((96, 96), Image.Resampling.BILINEAR))
     assert np.abs(got - full).mean() < 2  # measured 0.9
 
@@ -110,9 +120,8 @@ def test_scaled_decode_hardly_changes_pixels(stanford):
 def test_a_photo_of_another_size_is_refused():
     data = as_bytes(smooth_photo(40, 30), "JPEG")
     view = View(image_px=16)
-    affine_23 = augment.plain(np.array([[50, 30]]), view).affine_B23[0]
-    with pytest.raises(ValueError, match="frozen as"):
-        render(data, (50, 30), affine_23, view)
+    with pytest.raises(ValueError, match="decodes to 40 x 30 px, frozen as 50 x 30 px"):
+        render(data, augment.plain(np.array([[50, 30]]), view), 0, view)
 
 
 def test_mirroring_is_exact():
@@ -121,5 +130,6 @@ def test_mirroring_is_exact():
     affine_23 = augment.plain(np.array([[70, 50]]), view).affine_B23[0]
     mirrored = affine_23.copy()
     mirrored[0] = [-affine_23[0, 0], 0, 70]
-    straight = render(data, (70, 50), affine_23, view)
-    np.testing.assert_array_equal(render(data, (70, 50), mirrored, view), straight[:, ::-1])
+    straight = render(data, params_of(affine_23, (70, 50), 32), 0, view)
+    turned = render(data, params_of(mirrored, (70, 50), 32), 0, view)
+    np.testing.assert_array_equal(turned, straight[:, ::-1])

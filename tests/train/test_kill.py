@@ -67,3 +67,14 @@ def test_a_killed_run_ends_as_the_straight_one(tiny, straight, tmp_path, where, 
     assert run_process(jobs.train, tiny, folder, WORDS) == 0
     assert result(folder) == straight
     assert not list((folder / "checkpoints").glob(".*"))
+
+
+@pytest.mark.dali
+@pytest.mark.parametrize(("where", "count"), KILLS[2:9:3])
+def test_a_killed_run_on_dali_ends_as_the_straight_one(tiny, tmp_path, where, count):
+    pytest.importorskip("nvidia.dali", reason="nvidia-dali is missing")
+    words = (*WORDS, "loader.backend=dali_cpu")
+    assert run_process(jobs.train, tiny, tmp_path / "straight", words) == 0
+    assert run_process(jobs.train_until, tiny, tmp_path / "killed", words, where, count) == -9
+    assert run_process(jobs.train, tiny, tmp_path / "killed", words) == 0
+    assert result(tmp_path / "killed") == result(tmp_path / "straight")

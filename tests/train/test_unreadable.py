@@ -4,13 +4,10 @@ import json
 
 import jobs
 import pytest
-import torch
 from ranks import run_process, run_ranks
 
 from carscale import balance, data, runs
 from carscale.loaders import Stream
-from carscale.train.unreadable import UnreadableCount
-from carscale.types import Batch
 
 WORDS = ("train.num_epochs=2", "train.checkpoint_every_steps=3", "loader.prefetch=8")
 NUM_STEPS = 7
@@ -53,26 +50,3 @@ def test_every_rank_counts_and_a_kill_changes_nothing(tiny, tmp_path, num_expect
     run_ranks(jobs.train_unreadable, tiny, killed, WORDS, world_size=world_size)
     assert counted(killed) == {num_expected}
     assert (straight / "log.jsonl").read_bytes() == (killed / "log.jsonl").read_bytes()
-
-
-def test_plain_photos_do_not_count_while_the_loader_met_no_unreadable_one():
-    class Loader:
-        num_unreadable = 0
-
-    class World:
-        device = "cpu"
-        sum = staticmethod(lambda values: values)
-
-    images = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
-    images[1] = torch.tensor([9, 8, 7])[:, None, None]
-    images[3] = 0
-    batch, count = Batch(images, torch.zeros(4), torch.zeros(4)), UnreadableCount(Loader())
-    count.take(batch)
-    assert count.gather(World()) == 0
-    Loader.num_unreadable = 5
-    count.take(batch)
-    assert count.gather(World()) == 2
-    count.take(batch)
-    count.take(batch)
-    assert count.gather(World()) == 3
-    assert count.gather(World()) == 0

@@ -10,13 +10,18 @@ from carscale import runs
 NUM_STEPS = 60
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_ids_and_parameters_are_the_same_at_every_step(tiny, tmp_path, accumulate):
+DALI = pytest.param(2, "dali_cpu", marks=pytest.mark.dali)
+
+
+@pytest.mark.parametrize(("accumulate", "backend"), [(1, "torch"), (2, "torch"), DALI])
+def test_ids_and_parameters_are_the_same_at_every_step(tiny, tmp_path, accumulate, backend):
+    if backend != "torch":
+        pytest.importorskip("nvidia.dali", reason="nvidia-dali is missing")
     seen = {}
     for world_size in (1, 2, 3):
         out = tmp_path / str(world_size)
         out.mkdir()
-        run_ranks(jobs.record_batches, tiny, out, accumulate, 12, world_size=world_size)
+        run_ranks(jobs.record_batches, tiny, out, accumulate, 12, backend, world_size=world_size)
         rows = np.concatenate([np.load(out / f"rank{r}.npy") for r in range(world_size)])
         order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))  # step, micro-step, rank
         seen[world_size] = np.delete(rows[order], [1, 2], axis=1)
@@ -25,8 +30,12 @@ def test_ids_and_parameters_are_the_same_at_every_step(tiny, tmp_path, accumulat
     np.testing.assert_array_equal(seen[1], seen[3])
 
 
-def test_losses_agree(tiny, tmp_path):
+@pytest.mark.parametrize("backend", ["torch", pytest.param("dali_cpu", marks=pytest.mark.dali)])
+def test_losses_agree(tiny, tmp_path, backend):
+    if backend != "torch":
+        pytest.importorskip("nvidia.dali", reason="nvidia-dali is missing")
     words = (
+        f"loader.backend={backend}",
         "balance.class_weights=inverse",
         "balance.sampling=natural",
         "balance.loss=focal",
@@ -36,7 +45,7 @@ def test_losses_agree(tiny, tmp_path):
     )
     logs = {}
     for world_size in (1, 2, 3):
-        for accumulate in (1, 2):
+        for accumulate in (1, 2) if backend == "torch" else (2,):
             folder = tmp_path / f"{world_size}x{accumulate}"
             overrides = (*words, f"train.accumulate_steps={accumulate}")
             run_ranks(jobs.train, tiny, folder, overrides, world_size=world_size)
@@ -44,10 +53,11 @@ def test_losses_agree(tiny, tmp_path):
             logs[world_size, accumulate] = np.array(
                 [line["loss"] for line in lines if line["event"] == "step"]
             )
-    assert len(logs[1, 1]) == NUM_STEPS
-    assert logs[1, 1].std() > 0.01  # it does learn
+    first = next(iter(logs.values()))
+    assert len(first) == NUM_STEPS
+    assert first.std() > 0.01  # it does learn
     for key, losses in logs.items():
-        worst = np.abs(losses - logs[1, 1]).max()
+        worst = np.abs(losses - first).max()
         assert worst < 1e-5, f"{key}: {worst}"
 
 

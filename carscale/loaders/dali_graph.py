@@ -1,0 +1,320 @@
+"""What DALI runs: the steps of ``rendering``, as a graph; the door to nvidia.dali.
+
+The graph knows nothing of policies: it takes encoded photos and dense arrays of parameters, and
+gives uint8 squares. A file of its own, since DALI reads this source for the conditionals.
+
+Steps differ from ``rendering`` in these: DALI decodes just the region (the CPU reads all Huffman
+codes before it all the same), always at full size; mirrors by a turned region of the resize; fills
+outside a warped photo by one padded pixel that the border repeats, since ``warp_affine`` takes one
+grey value only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from nvidia.dali import fn, pipeline_def, types
+from nvidia.dali.pipeline import do_not_convert
+
+from carscale import images
+from carscale.augment import PLATE_SPARE_PX, SLOT_OPS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from carscale.augment import Params
+
+__all__ = ["RENDERS", "Look", "build_graph", "dense"]
+
+INTERPOLATIONS = {"bilinear": types.INTERP_LINEAR, "bicubic": types.INTERP_CUBIC}
+SMOOTH_33 = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13
+CENTRE_33 = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a graph has to do; graphs of an equal look are the same.
+
+    Attributes:
+        side_px, fill, interpolation: Of the view.
+        reads_paths: Whether photos come as paths of files, not as their bytes.
+        cuts: Whether a region is decoded, not the whole photo.
+        warps: Whether samples may be turned; else each is one resize.
+        pads: Whether a straight sample may leave a border free.
+        has_colour, has_noise, erases: Whether these parameters come.
+        ops: Names of ops in the slots.
+        num_slots: Op slots a sample.
+    """
+
+    side_px: int
+    fill: tuple[int, int, int]
+    interpolation: str
+    reads_paths: bool
+    cuts: bool
+    warps: bool
+    pads: bool
+    has_colour: bool
+    erases: bool
+    ops: tuple[str, ...]
+    num_slots: int
+
+    @property
+    def has_noise(self) -> bool:
+        """Tell whether a slot may add noise."""
+        return "noise" in self.ops
+
+
+Inputs = dict[str, Any]
+
+
+def dense(params: Params, look: Look) -> dict[str, NDArray[Any]]:
+    """Return a batch's parameters as the arrays that a graph takes, first axis B, y before x."""
+    plan = params.geometry
+    arrays: dict[str, NDArray[Any]] = {}
+    if look.cuts:
+        arrays["anchor"] = plan.region_B4[:, :2].astype(np.int32)
+        arrays["shape"] = (plan.region_B4[:, 2:] - plan.region_B4[:, :2]).astype(np.int32)
+    turns_B = plan.is_mirrored_B & ~plan.is_warped_B
+    begin_B2 = np.zeros((len(params), 2), dtype=np.float32)
+    end_B2 = plan.span_B2[:, ::-1].astype(np.float32)
+    begin_B2[turns_B, 1], end_B2[turns_B, 1] = end_B2[turns_B, 1], 0
+    arrays |= {"begin": begin_B2, "end": end_B2}
+    if look.warps or look.pads:
+        arrays["small"] = plan.small_B2[:, ::-1].astype(np.float32)
+        left_B = plan.place_B2[:, 0].copy()
+        left_B[turns_B] = look.side_px - left_B[turns_B] - plan.small_B2[turns_B, 0]
+        place_B2 = np.stack([plan.place_B2[:, 1], left_B], axis=1)
+    if look.warps:
+        matrix_B23 = plan.warp_B23.copy()
+        straight_B = ~plan.is_warped_B
+        matrix_B23[straight_B, :, 2] = -place_B2[straight_B, ::-1]  # whole pixels: an exact copy
+        matrix_B23[:, :, 2] += 1  # the padded pixel
+        arrays["matrix"] = matrix_B23.astype(np.float32)
+    elif look.pads:
+        arrays["place"] = (-place_B2).astype(np.int32)
+    arrays |= _photometric(params, look)
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _photometric(params: Params, look: Look) -> dict[str, NDArray[Any]]:
+    """Return the arrays that change colours."""
+    arrays: dict[str, NDArray[Any]] = {}
+    if look.has_colour and params.colour_B3 is not None:
+        for name, values_B in zip("bcs", params.colour_B3.T, strict=True):
+            arrays[f"colour_{name}"] = values_B
+    if look.num_slots and params.ops_BS is not None and params.magnitudes_BS is not None:
+        for slot in range(look.num_slots):
+            arrays[f"op_{slot}"] = params.ops_BS[:, slot].astype(np.int32)
+            arrays[f"magnitude_{slot}"] = params.magnitudes_BS[:, slot]
+    if look.has_noise and params.noise_B2 is not None:
+        arrays["window"] = params.noise_B2[:, ::-1].astype(np.int32)
+    if look.erases and params.erase_B4 is not None:
+        arrays["erase_at"] = params.erase_B4[:, 1::-1].astype(np.float32)
+        arrays["erase_size"] = params.erase_B4[:, :1:-1].astype(np.float32)
+    return arrays
+
+
+def build_graph(
+    source: Callable[[], tuple[Any, ...]],
+    names: tuple[str, ...],
+    look: Look,
+    *,
+    device_id: int | None,
+    max_batch_size: int,
+    num_threads: int,
+    prefetch: int,
+    hints: dict[str, int] | None = None,
+) -> Any:  # noqa: ANN401 - a DALI pipeline
+    """Return a built pipeline whose outputs are the squares and the photos' shapes.
+
+    Args:
+        source: Called once a batch; returns the encoded photos (a list) and then the arrays of
+            ``dense``, in the order of ``names``; raises ``StopIteration`` at the end.
+        names: Of the arrays, after ``encoded``.
+        look: What to do.
+        device_id: A GPU, or ``None`` for the CPU.
+        max_batch_size: Samples a batch, at most.
+        num_threads: Threads of the CPU part.
+        prefetch: Batches made ahead.
+        hints: Arguments of the GPU decoder (``preallocate_width_hint`` and so on).
+    """
+    pipe = _graph(
+        source,
+        names,
+        look,
+        is_gpu=device_id is not None,
+        hints=hints or {},
+        batch_size=max_batch_size,
+        num_threads=num_threads,
+        device_id=device_id,
+        prefetch_queue_depth=prefetch,
+    )
+    pipe.build()
+    return pipe
+
+
+@pipeline_def(enable_conditionals=True)
+def _graph(
+    source: Callable[[], tuple[Any, ...]],
+    names: tuple[str, ...],
+    look: Look,
+    is_gpu: bool,
+    hints: dict[str, int],
+) -> tuple[Any, Any]:
+    """State the graph: input, geometry, colours."""
+    inputs = _inputs(source, names)
+    encoded = inputs["encoded"]
+    if look.reads_paths:
+        encoded = fn.io.file.read(encoded)
+    pixels = _decoded(encoded, inputs, look, is_gpu, hints)
+    pixels = _squared(pixels, inputs, look)
+    if look.has_colour:
+        pixels = fn.color_twist(
+            pixels,
+            brightness=inputs["colour_b"],
+            contrast=inputs["colour_c"],
+            saturation=inputs["colour_s"],
+        )
+    for slot in range(look.num_slots):
+        pixels = _slot(pixels, inputs[f"op_{slot}"], inputs[f"magnitude_{slot}"], inputs, look)
+    if look.erases:
+        fill = [float(value) for value in look.fill]
+        at, size = inputs["erase_at"], inputs["erase_size"]
+        pixels = fn.erase(pixels, anchor=at, shape=size, axis_names="HW", fill_value=fill)
+    return pixels, fn.peek_image_shape(encoded, adjust_orientation=False)
+
+
+DTYPES = {
+    **dict.fromkeys(("anchor", "shape", "place", "op", "window"), types.INT32),
+    **dict.fromkeys(("begin", "end", "small", "matrix", "colour", "magnitude"), types.FLOAT),
+    "erase": types.FLOAT,
+}
+NDIMS = {
+    **dict.fromkeys(("anchor", "shape", "place", "begin", "end", "small", "window", "erase"), 1),
+    **dict.fromkeys(("op", "magnitude", "colour"), 0),
+    "matrix": 2,
+}
+
+
+@do_not_convert
+def _inputs(source: Callable[[], tuple[Any, ...]], names: tuple[str, ...]) -> Inputs:
+    """Return what comes from Python, by name."""
+    kinds = [name.partition("_")[0] for name in names]
+    nodes = fn.external_source(
+        source=source,
+        num_outputs=1 + len(names),
+        batch=True,
+        dtype=[types.UINT8, *(DTYPES[kind] for kind in kinds)],
+        ndim=[1, *(NDIMS[kind] for kind in kinds)],
+    )
+    return dict(zip(("encoded", *names), nodes, strict=True))
+
+
+def _decoded(encoded: Any, inputs: Inputs, look: Look, is_gpu: bool, hints: dict[str, int]) -> Any:  # noqa: ANN401
+    """Decode photos, or a region of each."""
+    wanted = {
+        "device": "mixed" if is_gpu else "cpu",
+        "output_type": types.RGB,
+        "adjust_orientation": False,  # frozen photos are upright
+        "jpeg_fancy_upsampling": True,  # as libjpeg does it
+        **hints,
+    }
+    if not look.cuts:
+        return fn.decoders.image(encoded, **wanted)
+    return fn.decoders.image_slice(
+        encoded,
+        inputs["anchor"],
+        inputs["shape"],
+        axis_names="WH",
+        normalized_anchor=False,
+        normalized_shape=False,
+        **wanted,
+    )
+
+
+def _squared(pixels: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+    """Shrink antialiased, then warp or place."""
+    side = look.side_px
+    is_free = look.warps or look.pads
+    pixels = fn.resize(
+        pixels,
+        size=inputs["small"] if is_free else [side, side],
+        roi_start=inputs["begin"],
+        roi_end=inputs["end"],
+        interp_type=INTERPOLATIONS[look.interpolation],
+        antialias=True,
+    )
+    fill = [float(value) for value in look.fill]
+    if look.warps:
+        padded = fn.slice(
+            pixels,
+            start=[-1, -1],
+            end=fn.cast(inputs["small"], dtype=types.INT32) + 1,
+            axis_names="HW",
+            out_of_bounds_policy="pad",
+            fill_values=fill,
+        )
+        return fn.warp_affine(padded, matrix=inputs["matrix"], size=[side, side])
+    if not look.pads:
+        return pixels
+    return fn.slice(
+        pixels,
+        start=inputs["place"],
+        shape=[side, side],
+        axis_names="HW",
+        out_of_bounds_policy="pad",
+        fill_values=fill,
+    )
+
+
+def _slot(pixels: Any, op: Any, magnitude: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+    """Apply the op that each sample's slot names."""
+    for name in look.ops:
+        if op == SLOT_OPS.index(name):
+            pixels = RENDERS[name](pixels, magnitude, inputs, look)
+    return pixels
+
+
+def _noise(pixels: Any, level: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+    """Add the sample's window of the plate."""
+    plate = types.Constant(images.noise_plate(look.side_px + PLATE_SPARE_PX))
+    side = look.side_px
+    window = fn.slice(plate, start=inputs["window"], shape=[side, side], axes=[0, 1])
+    return fn.cast(pixels + level * window, dtype=types.UINT8)
+
+
+def _solarize(pixels: Any, threshold: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+    """Invert values from a threshold on."""
+    is_high = fn.cast(pixels >= threshold, dtype=types.UINT8)
+    return fn.cast(is_high * (255 - pixels) + (1 - is_high) * pixels, dtype=types.UINT8)
+
+
+def _posterize(pixels: Any, bits: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+    """Keep the upper bits."""
+    step = fn.cast(2.0 ** (8.0 - bits), dtype=types.INT32)
+    return pixels & fn.cast(256 - step, dtype=types.UINT8)
+
+
+def _sharpness(pixels: Any, factor: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+    """Move pixels away from their smoothed value."""
+    kernel = factor * types.Constant(CENTRE_33) + (1.0 - factor) * types.Constant(SMOOTH_33)
+    return fn.filter(pixels, kernel)
+
+
+RENDERS: dict[str, Callable[..., Any]] = {
+    "brightness": lambda pixels, m, inputs, look: fn.color_twist(pixels, brightness=m),
+    "contrast": lambda pixels, m, inputs, look: fn.color_twist(pixels, contrast=m),
+    "saturation": lambda pixels, m, inputs, look: fn.color_twist(pixels, saturation=m),
+    "sharpness": _sharpness,
+    "posterize": _posterize,
+    "solarize": _solarize,
+    "blur": lambda pixels, m, inputs, look: fn.gaussian_blur(pixels, sigma=m),
+    "noise": _noise,
+    "jpeg": lambda pixels, m, inputs, look: fn.jpeg_compression_distortion(
+        pixels, quality=fn.cast(m, dtype=types.INT32)
+    ),
+}
+"""What each slot op becomes; an op that is not here can't be rendered by DALI."""
