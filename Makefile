@@ -1,13 +1,15 @@
 # Two commands do everything on a fresh machine with python3, pip and make.
 #   make demo   install, draw demo photos, freeze, train, evaluate, report
 #   make test   install, then format, lint, types, tests
+#   make soak   half an hour of training with each loader: do memory, threads and files stay flat?
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := data/demo
 RUN := runs/demo
 CONFIG ?= accelerate_configs/cpu1.yaml
+SOAK_MINUTES ?= 30
 
-.PHONY: demo test install check clean
+.PHONY: demo test soak install check clean
 
 demo: .venv/installed
 	rm -rf $(DEMO)-raw $(DEMO) $(RUN)
@@ -20,6 +22,10 @@ demo: .venv/installed
 	$(BIN)/carscale report $(RUN)
 
 test: .venv/installed check
+
+soak: .venv/installed
+	test -d $(DEMO) || { $(BIN)/carscale data demo $(DEMO)-raw && $(BIN)/carscale data freeze $(DEMO)-raw $(DEMO); }
+	$(BIN)/python benchmarks/soak.py $(DEMO) --minutes $(SOAK_MINUTES)
 
 check:
 	$(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["jeffreys", "percentile_interval", "stratified_resamples"]
+__all__ = ["jeffreys", "median_interval", "percentile_interval", "stratified_resamples"]
 
 
 def jeffreys(
@@ -80,3 +80,28 @@ def percentile_interval(replicates_R: NDArray[Any], *, level: float = 0.95) -> t
     tail = (1 - level) / 2
     low, high = np.quantile(replicates_R, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def median_interval(values_R: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+    """Return an interval of the median that assumes no distribution: two of the values.
+
+    Args:
+        values_R: At least one number.
+        level: Coverage, in (0, 1). Fewer than six values can't reach 0.95: then the smallest and
+            the largest (five cover 0.94).
+
+    Reference:
+        Thompson 1936, https://doi.org/10.1214/aoms/1177732502.
+
+    Example:
+        >>> median_interval([3, 1, 2, 5, 4, 6, 8, 7, 9])
+        (2.0, 8.0)
+    """
+    from scipy.special import bdtr  # 0.2 s to import
+
+    sorted_R = np.sort(np.asarray(values_R, dtype=np.float64))
+    num_left = 0
+    while 2 * bdtr(num_left, len(sorted_R), 0.5) <= 1 - level:
+        num_left += 1
+    cut = max(0, num_left - 1)
+    return float(sorted_R[cut]), float(sorted_R[len(sorted_R) - 1 - cut])

@@ -105,3 +105,15 @@ def test_the_bootstrap_is_near_the_standard_error():
 def test_percentile_interval_is_the_quantiles():
     assert stats.percentile_interval(np.arange(101), level=0.9) == pytest.approx((5, 95))
     assert stats.percentile_interval(np.full(7, 2.0)) == (2.0, 2.0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 6, 9, 12, 30, 101])
+def test_median_interval_is_scipys_quantile_test(size):
+    values = np.random.default_rng(size).normal(size=size)
+    low, high = stats.median_interval(values)
+    assert low <= np.median(values) <= high
+    wanted = scipy.stats.quantile_test(values, p=0.5).confidence_interval(0.95)
+    if np.isfinite([wanted.low, wanted.high]).all():
+        assert (low, high) == (wanted.low, wanted.high)
+    else:
+        assert (low, high) == (values.min(), values.max())

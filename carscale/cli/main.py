@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from carscale.cli import data, evaluate, predict, report
+from carscale.cli import benchmark, data, evaluate, predict, report
 from carscale.errors import CarscaleError
 
 __all__ = ["app", "run"]
@@ -20,6 +20,7 @@ app = typer.Typer(
     add_completion=True,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(benchmark.app, name="benchmark")
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("predict")(predict.predict)

@@ -32,13 +32,14 @@ from carscale.loaders.stream import Stream, rank_slice
 
 if TYPE_CHECKING:
     from carscale.loaders.build import plain, training
-    from carscale.loaders.choice import choose, settle
+    from carscale.loaders.choice import choose, has_dali, settle
     from carscale.loaders.rendering import render
 
-__all__ = ["Stream", "choose", "plain", "rank_slice", "render", "settle", "training"]
+__all__ = ["Stream", "choose", "has_dali", "plain", "rank_slice", "render", "settle", "training"]
 
 HOMES = {
     "choose": "choice",
+    "has_dali": "choice",
     "plain": "build",
     "render": "rendering",
     "settle": "choice",

@@ -160,28 +160,19 @@ def _loader_speed(cfg: config.Recipe, world: World, split: Split, policy: Policy
 
 def _model_speed(cfg: config.Recipe, world: World, split: Split, policy: Policy) -> float:
     """Return the images/s that the model trains with, on pixels that lie ready."""
-    import torch
-
     from carscale import models
 
     size = max(2, cfg.loader.global_batch_size // world.size // cfg.train.accumulate_steps)
-    side = policy.view.image_px
     model = models.build(cfg.model, policy.view, split.classes, with_weights=False)
-    model.to(world.device).train()
-    images_BCHW = torch.randint(
-        0, 256, (size, 3, side, side), dtype=torch.uint8, device=world.device
-    ).to(memory_format=torch.channels_last)
-    start = 0.0
-    for step in range(NUM_WARMUPS + NUM_TIMED):
-        if step == NUM_WARMUPS:
-            torch.cuda.synchronize(world.device)
-            start = time.perf_counter()
-        with world.accelerator.autocast():
-            loss = model(images_BCHW).float().square().mean()
-        loss.backward()
-        model.zero_grad()
-    torch.cuda.synchronize(world.device)
-    return NUM_TIMED * size / (time.perf_counter() - start)
+    step = models.stepper(
+        model.to(world.device),
+        num_images=size,
+        image_px=policy.view.image_px,
+        device=world.device,
+        trains=True,
+        autocast=world.accelerator.autocast,
+    )
+    return models.images_per_s(step, num_images=size, num_warmups=NUM_WARMUPS, num_timed=NUM_TIMED)
 
 
 def _check_ops(policy: config.Augment) -> None:

@@ -57,6 +57,7 @@ def look_of(policy: Policy | None, view: View, *, reads_paths: bool) -> Look:
         cuts=not is_plain or view.fit == "crop",
         warps=bool(params.geometry.is_warped_B.any()),
         pads=view.fit == "pad",
+        rounds_twice=policy is None,
         has_colour=params.colour_B3 is not None,
         erases=params.erase_B4 is not None,
         ops=() if policy is None else augment.slot_ops(policy.cfg),

@@ -7,6 +7,10 @@ Steps differ from ``rendering`` in these: DALI decodes just the region (the CPU 
 codes before it all the same), always at full size; mirrors by a turned region of the resize; fills
 outside a warped photo by one padded pixel that the border repeats, since ``warp_affine`` takes one
 grey value only.
+
+Chosen for the plain view: each axis shrunk by itself and rounded, as torch and Pillow do it. In one
+step DALI keeps fractions between the axes: 27 of 1,226 predictions flipped, and 4 in two steps. For
+training one step: twice the images/s, and a mean difference of 0.2 grey levels.
 """
 
 from __future__ import annotations
@@ -34,6 +38,20 @@ SMOOTH_33 = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13
 CENTRE_33 = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)
 
 
+KINDS: dict[str, tuple[int, Any]] = {
+    **dict.fromkeys(("anchor", "shape", "place", "window"), (1, np.int32)),
+    **dict.fromkeys(("across", "begin", "end", "top", "bottom", "small"), (1, np.float32)),
+    "erase": (1, np.float32),
+    "op": (0, np.int32),
+    "magnitude": (0, np.float32),
+    "colour": (0, np.float32),
+    "matrix": (2, np.float32),
+}
+"""Axes without B, and type, of each input by the start of its name."""
+
+DALI_TYPES = {np.int32: types.INT32, np.float32: types.FLOAT}
+
+
 @dataclass(frozen=True)
 class Look:
     """What a graph has to do; graphs of an equal look are the same.
@@ -44,6 +62,7 @@ class Look:
         cuts: Whether a region is decoded, not the whole photo.
         warps: Whether samples may be turned; else each is one resize.
         pads: Whether a straight sample may leave a border free.
+        rounds_twice: Whether each axis is shrunk by itself: dearer, and nearer to torch.
         has_colour, has_noise, erases: Whether these parameters come.
         ops: Names of ops in the slots.
         num_slots: Op slots a sample.
@@ -56,6 +75,7 @@ class Look:
     cuts: bool
     warps: bool
     pads: bool
+    rounds_twice: bool
     has_colour: bool
     erases: bool
     ops: tuple[str, ...]
@@ -75,15 +95,20 @@ def dense(params: Params, look: Look) -> dict[str, NDArray[Any]]:
     plan = params.geometry
     arrays: dict[str, NDArray[Any]] = {}
     if look.cuts:
-        arrays["anchor"] = plan.region_B4[:, :2].astype(np.int32)
-        arrays["shape"] = (plan.region_B4[:, 2:] - plan.region_B4[:, :2]).astype(np.int32)
+        arrays["anchor"] = plan.region_B4[:, :2]
+        arrays["shape"] = plan.region_B4[:, 2:] - plan.region_B4[:, :2]
     turns_B = plan.is_mirrored_B & ~plan.is_warped_B
-    begin_B2 = np.zeros((len(params), 2), dtype=np.float32)
-    end_B2 = plan.span_B2[:, ::-1].astype(np.float32)
+    begin_B2, end_B2 = np.zeros((len(params), 2)), plan.span_B2[:, ::-1].copy()
     begin_B2[turns_B, 1], end_B2[turns_B, 1] = end_B2[turns_B, 1], 0
     arrays |= {"begin": begin_B2, "end": end_B2}
+    if look.rounds_twice:
+        height_B = plan.region_B4[:, 3] - plan.region_B4[:, 1]
+        arrays["across"] = np.stack([height_B, plan.small_B2[:, 0]], axis=1)
+        arrays["top"] = np.zeros((len(params), 2))
+        arrays["bottom"] = np.stack([plan.span_B2[:, 1], plan.small_B2[:, 0]], axis=1)
+        end_B2[:, 0] = height_B
     if look.warps or look.pads:
-        arrays["small"] = plan.small_B2[:, ::-1].astype(np.float32)
+        arrays["small"] = plan.small_B2[:, ::-1]
         left_B = plan.place_B2[:, 0].copy()
         left_B[turns_B] = look.side_px - left_B[turns_B] - plan.small_B2[turns_B, 0]
         place_B2 = np.stack([plan.place_B2[:, 1], left_B], axis=1)
@@ -92,11 +117,16 @@ def dense(params: Params, look: Look) -> dict[str, NDArray[Any]]:
         straight_B = ~plan.is_warped_B
         matrix_B23[straight_B, :, 2] = -place_B2[straight_B, ::-1]  # whole pixels: an exact copy
         matrix_B23[:, :, 2] += 1  # the padded pixel
-        arrays["matrix"] = matrix_B23.astype(np.float32)
+        arrays["matrix"] = matrix_B23
     elif look.pads:
-        arrays["place"] = (-place_B2).astype(np.int32)
+        arrays["place"] = -place_B2
     arrays |= _photometric(params, look)
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return {n: np.ascontiguousarray(array, KINDS[_kind(n)][1]) for n, array in arrays.items()}
+
+
+def _kind(name: str) -> str:
+    """Return a name without the number or letter behind it."""
+    return name.partition("_")[0]
 
 
 def _photometric(params: Params, look: Look) -> dict[str, NDArray[Any]]:
@@ -107,13 +137,13 @@ def _photometric(params: Params, look: Look) -> dict[str, NDArray[Any]]:
             arrays[f"colour_{name}"] = values_B
     if look.num_slots and params.ops_BS is not None and params.magnitudes_BS is not None:
         for slot in range(look.num_slots):
-            arrays[f"op_{slot}"] = params.ops_BS[:, slot].astype(np.int32)
+            arrays[f"op_{slot}"] = params.ops_BS[:, slot]
             arrays[f"magnitude_{slot}"] = params.magnitudes_BS[:, slot]
     if look.has_noise and params.noise_B2 is not None:
-        arrays["window"] = params.noise_B2[:, ::-1].astype(np.int32)
+        arrays["window"] = params.noise_B2[:, ::-1]
     if look.erases and params.erase_B4 is not None:
-        arrays["erase_at"] = params.erase_B4[:, 1::-1].astype(np.float32)
-        arrays["erase_size"] = params.erase_B4[:, :1:-1].astype(np.float32)
+        arrays["erase_at"] = params.erase_B4[:, 1::-1]
+        arrays["erase_size"] = params.erase_B4[:, :1:-1]
     return arrays
 
 
@@ -187,28 +217,16 @@ def _graph(
     return pixels, fn.peek_image_shape(encoded, adjust_orientation=False)
 
 
-DTYPES = {
-    **dict.fromkeys(("anchor", "shape", "place", "op", "window"), types.INT32),
-    **dict.fromkeys(("begin", "end", "small", "matrix", "colour", "magnitude"), types.FLOAT),
-    "erase": types.FLOAT,
-}
-NDIMS = {
-    **dict.fromkeys(("anchor", "shape", "place", "begin", "end", "small", "window", "erase"), 1),
-    **dict.fromkeys(("op", "magnitude", "colour"), 0),
-    "matrix": 2,
-}
-
-
 @do_not_convert
 def _inputs(source: Callable[[], tuple[Any, ...]], names: tuple[str, ...]) -> Inputs:
     """Return what comes from Python, by name."""
-    kinds = [name.partition("_")[0] for name in names]
+    kinds = [KINDS[_kind(name)] for name in names]
     nodes = fn.external_source(
         source=source,
         num_outputs=1 + len(names),
         batch=True,
-        dtype=[types.UINT8, *(DTYPES[kind] for kind in kinds)],
-        ndim=[1, *(NDIMS[kind] for kind in kinds)],
+        dtype=[types.UINT8, *(DALI_TYPES[kind] for _, kind in kinds)],
+        ndim=[1, *(ndim for ndim, _ in kinds)],
     )
     return dict(zip(("encoded", *names), nodes, strict=True))
 
@@ -239,14 +257,12 @@ def _squared(pixels: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
     """Shrink antialiased, then warp or place."""
     side = look.side_px
     is_free = look.warps or look.pads
-    pixels = fn.resize(
-        pixels,
-        size=inputs["small"] if is_free else [side, side],
-        roi_start=inputs["begin"],
-        roi_end=inputs["end"],
-        interp_type=INTERPOLATIONS[look.interpolation],
-        antialias=True,
-    )
+    size = inputs["small"] if is_free else [side, side]
+    if look.rounds_twice:
+        pixels = _resized(pixels, inputs["across"], inputs["begin"], inputs["end"], look)
+        pixels = _resized(pixels, size, inputs["top"], inputs["bottom"], look)
+    else:
+        pixels = _resized(pixels, size, inputs["begin"], inputs["end"], look)
     fill = [float(value) for value in look.fill]
     if look.warps:
         padded = fn.slice(
@@ -267,6 +283,14 @@ def _squared(pixels: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
         axis_names="HW",
         out_of_bounds_policy="pad",
         fill_values=fill,
+    )
+
+
+def _resized(pixels: Any, size: Any, begin: Any, end: Any, look: Look) -> Any:  # noqa: ANN401
+    """Resize a region, antialiased."""
+    how = INTERPOLATIONS[look.interpolation]
+    return fn.resize(
+        pixels, size=size, roi_start=begin, roi_end=end, interp_type=how, antialias=True
     )
 
 

@@ -76,7 +76,7 @@ def _shrunk(data: bytes, params: Params, index: int, view: View) -> NDArray[np.u
     if (span_w, span_h) == (small_w, small_h):
         return region
     packed = np.ascontiguousarray(region)  # torch would copy with all its threads
-    source_1CHW = torch.from_numpy(packed).permute(2, 0, 1)[None]
+    source_1CHW = torch.from_numpy(packed)[None].permute(0, 3, 1, 2)  # strides say channels_last
     size, scales = [small_h, small_w], (small_h / span_h, small_w / span_w)
     small_1CHW = RESIZES[view.interpolation](source_1CHW, size, False, *scales)
     small: NDArray[np.uint8] = small_1CHW[0].permute(1, 2, 0).numpy()

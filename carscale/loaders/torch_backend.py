@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TorchRenderer"]
 
-Ahead = tuple[Plan, torch.Tensor, list["Future[bool]"]]
+JOBS_A_THREAD = 4
+"""A batch is cut into so many jobs a thread: few hand-overs, and no thread waits long."""
+
+Ahead = tuple[Plan, torch.Tensor, list["Future[int]"]]
 
 
 class TorchRenderer:
@@ -64,14 +67,13 @@ class TorchRenderer:
             dtype=torch.uint8,
             pin_memory=self.device.type == "cuda",
         )
-        target = images_BHWC.numpy()
-        jobs = [
-            pool.submit(self._render_one, target, index, plan, may_fill)
-            for index in range(len(plan.rows_B))
-        ]
+        target, count = images_BHWC.numpy(), len(plan.rows_B)
+        size = max(1, count // (JOBS_A_THREAD * self.num_threads))
+        parts = [range(at, min(at + size, count)) for at in range(0, count, size)]
+        jobs = [pool.submit(self._render, target, part, plan, may_fill) for part in parts]
         return plan, images_BHWC, jobs
 
-    def _finish(self, plan: Plan, images_BHWC: torch.Tensor, jobs: list[Future[bool]]) -> Batch:
+    def _finish(self, plan: Plan, images_BHWC: torch.Tensor, jobs: list[Future[int]]) -> Batch:
         """Wait for a batch and move it to the device."""
         num_filled = sum(job.result() for job in jobs)
 
@@ -84,6 +86,10 @@ class TorchRenderer:
             ids_B=move(torch.from_numpy(self.split.ids_N[plan.rows_B])),
             num_unreadable=num_filled,
         )
+
+    def _render(self, target: NDArray[np.uint8], part: range, plan: Plan, may_fill: bool) -> int:
+        """Render some samples of a batch; return how many had to be filled."""
+        return sum(self._render_one(target, index, plan, may_fill) for index in part)
 
     def _render_one(
         self, target: NDArray[np.uint8], index: int, plan: Plan, may_fill: bool

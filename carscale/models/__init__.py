@@ -16,17 +16,29 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from carscale.models.factory import Classifier, build, preprocessing
+    from carscale.models.speed import images_per_s, stepper
     from carscale.models.weights import load_state, read_weights, save_state
 
-__all__ = ["Classifier", "build", "load_state", "preprocessing", "read_weights", "save_state"]
+__all__ = [
+    "Classifier",
+    "build",
+    "images_per_s",
+    "load_state",
+    "preprocessing",
+    "read_weights",
+    "save_state",
+    "stepper",
+]
 
 HOMES = {
     "Classifier": "factory",
     "build": "factory",
     "preprocessing": "factory",
+    "images_per_s": "speed",
     "load_state": "weights",
     "read_weights": "weights",
     "save_state": "weights",
+    "stepper": "speed",
 }
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from carscale.errors import ConfigError, ModelError
+from carscale.models.cpu_speed import quicken
 from carscale.models.positions import fit_positions
 from carscale.models.weights import fill_from, load_state, pretrained_state
 from carscale.types import CarClass, View
@@ -101,6 +102,7 @@ def build(
     """
     _check_name(cfg.name)
     net = _create(cfg, view, len(classes))
+    quicken(net)
     origin = "random"
     if with_weights and cfg.weights:
         origin = fill_from(net, cfg.weights)

@@ -148,6 +148,8 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
         ("CPU threads", env.get("num_cpu_threads")),
         ("Precision", env.get("precision") or _setting(record, "train", "precision")),
         ("Loader", env.get("backend") or _setting(record, "loader", "backend")),
+        ("Why this loader", env.get("backend_why")),
+        *((f"Numbers of {name}", _made_by(split)) for name, split in record.splits.items()),
         ("Seed", record.config.get("seed")),
         ("Commit", env.get("git_commit")),
     ]
@@ -159,6 +161,15 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
         "again": _again(record),
         "folder": printable(record.folder),
     }
+
+
+def _made_by(split: SplitResult) -> str | None:
+    """Return what predicted a split: loader backend, precision, checkpoint."""
+    if split.predictions is None:
+        return None
+    about = split.predictions.about
+    parts = [about.get(key) for key in ("backend", "precision", "checkpoint")]
+    return ", ".join(str(part) for part in parts if part) or None
 
 
 def _mapping(tree: dict[str, Any], key: str) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Learner:
             self.model, weight_decay=self.cfg.weight_decay, head_lr_factor=self.cfg.head_lr_factor
         )
         if self.cfg.name == "adamw":
-            optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=self.cfg.lr)
+            optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=self.cfg.lr, fused=True)
         else:
             nesterov = self.cfg.momentum > 0
             optimizer = torch.optim.SGD(

@@ -5,6 +5,7 @@ to noise, blur and JPEG artefacts (rounding, another simulation). Where nothing 
 are rounding alone.
 """
 
+import dataclasses
 import io
 
 import numpy as np
@@ -118,9 +119,8 @@ def test_every_slot_op_alone(photos, name):
         "noise_B2": np.arange(16).reshape(8, 2) * 10,
     }
     params = augment.Params(params.affine_B23, sizes_N2, params.geometry, **filled)
-    look = dali_graph.Look(
-        SIDE, view.fill, "bilinear", False, False, False, False, False, False, (name,), 1
-    )
+    plain_look = dali_backend.look_of(None, view, reads_paths=False)
+    look = dataclasses.replace(plain_look, ops=(name,), num_slots=1)
     arrays = dali_graph.dense(params, look)
     pipe = dali_graph.build_graph(
         lambda: ([np.frombuffer(d, np.uint8) for d in data], *arrays.values()),

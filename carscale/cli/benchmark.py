@@ -1,0 +1,178 @@
+"""``carscale benchmark loaders``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Measure what feeds the model fastest here.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+BACKENDS = ("torch", "dali_cpu", "dali_gpu")
+VIEWS = ("train", "plain")
+
+
+@app.callback()
+def benchmark() -> None:
+    """Measure what feeds the model fastest here."""
+
+
+@app.command("loaders")
+def loaders(
+    root: Annotated[Path, typer.Argument(help="Frozen folder.")],
+    backends: Annotated[
+        str, typer.Option(help="Of torch,dali_cpu,dali_gpu; all that run here when empty.")
+    ] = "",
+    peers: Annotated[
+        str, typer.Option(help="Of torchvision,timm,dali-stock; none: no peers.")
+    ] = "torchvision,timm,dali-stock",
+    views: Annotated[str, typer.Option(help="Of train,plain.")] = "train,plain",
+    model: Annotated[str, typer.Option(help="timm's name, for the headroom.")] = (
+        "tf_efficientnet_lite0"
+    ),
+    image_px: Annotated[int, typer.Option(min=16, max=2048, help="Side of the input.")] = 224,
+    fit: Annotated[str, typer.Option(help="crop, pad or squash; peers crop.")] = "crop",
+    batch_size: Annotated[int, typer.Option(min=2, help="Samples a batch.")] = 32,
+    num_threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads or workers an arm; all cores when absent.")
+    ] = None,
+    num_rounds: Annotated[int, typer.Option(min=5, help="Timed rounds, after a warm one.")] = 6,
+    num_images: Annotated[int, typer.Option(min=1, help="Images a round.")] = 1024,
+    out: Annotated[Path, typer.Option(help="Folder for loaders.json, .png and .svg.")] = Path(
+        "benchmark-loaders"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+) -> None:
+    """Compare our backends, other tools' loaders, the bare decoder and the model, in turns.
+
+    Example: carscale benchmark loaders data/demo --views train
+    """
+    import json
+
+    from carscale import data, progress, runs
+
+    splits = data.read_splits(root)
+    arms = _arms(backends, peers, is_pack=splits.train.store is not None)
+    chosen_views = _words("--views", views, VIEWS)
+    if fit not in ("crop", "pad", "squash"):
+        raise _wrong("--fit", fit, ("crop", "pad", "squash"))
+
+    from carscale.experiment import RaceRule, race
+
+    rule = RaceRule(
+        root=str(root.resolve()),
+        arms=arms,
+        views=chosen_views,
+        model=model,
+        num_classes=len(splits.classes),
+        image_px=image_px,
+        fit=fit,
+        batch_size=batch_size,
+        num_threads=num_threads or runs.num_cores(),
+        num_rounds=num_rounds,
+        num_images=num_images,
+    )
+    steps = len(chosen_views) * len(arms) * (num_rounds + 2)
+    with progress.bar("benchmark", steps, unit="steps") as advance:
+        result = race(rule, advance=lambda text: advance(1, text))
+    paths = _write(result, out)
+    if as_json:
+        print(json.dumps(result, indent=1))
+    else:
+        _print_table(result)
+    progress.note("wrote " + ", ".join(str(path) for path in paths))
+
+
+def _arms(backends: str, peers: str, *, is_pack: bool) -> tuple[str, ...]:
+    """Return the arms that the options name, those that run here where they name none."""
+    import torch
+
+    from carscale.loaders import has_dali
+
+    has_gpu = torch.cuda.is_available()
+    runs_here = ["torch", *(["dali_cpu"] if has_dali() else [])]
+    runs_here += ["dali_gpu"] if has_dali() and has_gpu else []
+    ours = _words("--backends", backends, BACKENDS) if backends else tuple(runs_here)
+    known = ("torchvision", "timm", "dali-stock", "dali-stock-gpu")
+    others = () if peers in ("", "none") or is_pack else _words("--peers", peers, known)
+    others = tuple(name for name in others if has_dali() or not name.startswith("dali"))
+    if has_gpu and "dali-stock" in others:
+        others = (*others, "dali-stock-gpu")
+    return ("model", "floor", *ours, *others)
+
+
+def _words(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return an option's words, checked."""
+    words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for word in words:
+        if word not in known:
+            raise _wrong(option, word, known)
+    if not words:
+        raise _wrong(option, text, known)
+    return words
+
+
+def _wrong(option: str, word: str, known: tuple[str, ...]) -> Exception:
+    """Return the error of a word that an option does not know."""
+    from carscale.errors import ConfigError
+
+    return ConfigError(f"{option} {word}: must be of {', '.join(known)}")
+
+
+def _write(result: dict[str, Any], out: Path) -> list[Path]:
+    """Write the numbers and the picture."""
+    from carscale import runs
+    from carscale.report.bars import write_speeds
+
+    pictures = write_speeds(result["rows"], out, ours=set(BACKENDS))
+    runs.write_json(out / "loaders.json", result)
+    return [out / "loaders.json", *pictures]
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    """Print rows, ratios and the advice for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=max(100, Console().width))
+    rule = result["rule"]
+    console.print(
+        f"{rule['root']}: {rule['image_px']} px, uint8, batches of {rule['batch_size']}, "
+        f"{rule['num_threads']} threads or workers, {rule['num_rounds']} rounds of "
+        f"{rule['num_images']} images; median and interval of images/s",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table(box=None)
+    for name in ("view", "arm", "images/s", "interval", "CPU", "memory", "first batch", "headroom"):
+        table.add_column(name, justify="left" if name in ("view", "arm") else "right")
+    for row in sorted(result["rows"], key=lambda row: (row["view"] != "train", -row["median"])):
+        headroom = "" if row["headroom"] is None else f"{row['headroom']:.1f}x"
+        memory = f"{row['memory_gib']:.2f} GiB"
+        if row["gpu_memory_gib"]:
+            memory += f" + {row['gpu_memory_gib']:.1f} GPU"
+        table.add_row(
+            row["view"],
+            row["arm"],
+            f"{row['median']:,.0f}",
+            f"{row['low']:,.0f} to {row['high']:,.0f}",
+            f"{row['cpu_share']:.0%}",
+            memory,
+            f"{row['first_batch_s']:.1f} s",
+            headroom,
+        )
+    console.print(table)
+    for ratio in result["ratios"]:
+        console.print(
+            f"{ratio['view']}: {ratio['arm']} / {ratio['peer']}: {ratio['median']:.2f}x "
+            f"({ratio['low']:.2f} to {ratio['high']:.2f})",
+            highlight=False,
+        )
+    if result["advice"]:
+        advice = result["advice"]
+        console.print(f"take loader.backend={advice['backend']}: {advice['why']}", highlight=False)

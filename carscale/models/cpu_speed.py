@@ -1,0 +1,51 @@
+"""The same numbers sooner: how timm's layers run, not what they compute.
+
+Both were measured on `tf_efficientnet_lite0`, training on 2 cores at 128 px, batch 32: 62 images/s
+as timm has it, 66 with the first, 68 to 70 with both.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from timm.layers import Conv2dSame
+from torch import Tensor, nn
+
+__all__ = ["quicken"]
+
+
+def quicken(net: nn.Module) -> None:
+    """Have a timm network train sooner; state dict and results stay.
+
+    Activations write beside their input: the gradient of all but ReLU needs it, so autograd clones
+    it before it is overwritten. TensorFlow-like padding goes into the convolution.
+    """
+    for module in net.modules():
+        if getattr(module, "inplace", False) and not isinstance(module, nn.ReLU):
+            module.inplace = False  # type: ignore[assignment]
+        if type(module) is Conv2dSame:
+            module.__class__ = _FoldedSame  # keeps weights, hooks and names
+
+
+class _FoldedSame(Conv2dSame):
+    """``Conv2dSame`` that pads the kernel where the picture would have to be copied.
+
+    TensorFlow pads right and below by one more than left and above. A kernel with a row and a
+    column of zeros before it, and even padding, meets the same pixels. On a GPU kernels of even
+    size are slow, so timm's way is kept.
+    """
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        """Return the convolution, padded as TensorFlow does."""
+        gaps = {self._gap(axis, images_BCHW.shape[2 + axis]) for axis in (0, 1)}
+        more = gaps.pop()
+        if gaps or more % 2 == 0 or self.dilation != (1, 1) or images_BCHW.device.type != "cpu":
+            return super().forward(images_BCHW)
+        weight = F.pad(self.weight, (1, 0, 1, 0))
+        return F.conv2d(
+            images_BCHW, weight, self.bias, self.stride, more // 2 + 1, groups=self.groups
+        )
+
+    def _gap(self, axis: int, length: int) -> int:
+        """Return how many pixels of padding an axis needs."""
+        stride, size = self.stride[axis], self.kernel_size[axis]
+        return max((-(-length // stride) - 1) * stride + size - length, 0)

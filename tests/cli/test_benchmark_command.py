@@ -1,0 +1,66 @@
+"""``carscale benchmark loaders``: its words, and one small run to its files."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+SMALL = ["--image-px", "32", "--batch-size", "4", "--num-threads", "1", "--num-images", "8"]
+SMALL += ["--num-rounds", "5", "--views", "plain", "--model", "test_vit"]
+
+
+def carscale(*words):
+    answer = subprocess.run(
+        [sys.executable, "-m", "carscale", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    return answer.returncode, answer.stdout, answer.stderr
+
+
+@pytest.mark.launch
+@pytest.mark.parametrize("as_json", [False, True])
+def test_it_prints_and_writes_what_it_measured(tiny, tmp_path, as_json):
+    words = ["--backends", "torch", "--peers", "none", "--out", tmp_path / "out", *SMALL]
+    code, stdout, stderr = carscale(
+        "benchmark", "loaders", tiny, *words, *(["--json"] if as_json else [])
+    )
+    assert code == 0, stderr
+    stored = json.loads((tmp_path / "out" / "loaders.json").read_text())
+    assert [row["arm"] for row in stored["rows"]] == ["model", "floor", "torch"]
+    for name in ("loaders.png", "loaders.svg"):
+        assert (tmp_path / "out" / name).stat().st_size > 1000
+        assert name in stderr
+    assert "round 5 of 5" in stderr  # progress
+    if as_json:
+        assert json.loads(stdout) == stored
+    else:
+        assert "headroom" in stdout
+        assert "torch" in stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--backends", "tensor"], "--backends tensor: must be of torch, dali_cpu, dali_gpu"),
+        (["--peers", "webdataset"], "--peers webdataset: must be of torchvision, timm"),
+        (["--views", "side"], "--views side: must be of train, plain"),
+        (["--fit", "stretch"], "--fit stretch: must be of crop, pad, squash"),
+        (["--num-threads", "0"], "Invalid value"),
+        (["--num-rounds", "4"], "Invalid value"),
+    ],
+)
+def test_wrong_words_exit_2(tiny, words, says):
+    code, stdout, stderr = carscale("benchmark", "loaders", tiny, *words)
+    assert (code, stdout) == (2, "")
+    assert says in " ".join(stderr.split())
+
+
+def test_a_folder_that_is_not_frozen_is_named(tmp_path):
+    code, _, stderr = carscale("benchmark", "loaders", tmp_path)
+    assert code == 2
+    assert "holds no frozen data" in stderr
