@@ -35,8 +35,8 @@ def colour_matrix(brightness: float, contrast: float, saturation: float) -> NDAr
     """Return ``b * (c * (S x - 128) + 128)`` as matrix and offset; S keeps BT.601 grey.
 
     Example:
-        >>> colour_matrix(1, 1, 0)[0].round(3).tolist()
-        [0.299, 0.587, 0.114, 0.0]
+        >>> colour_matrix(1, 1, 0)[0].round(3)
+        array([0.299, 0.587, 0.114, 0.   ], dtype=float32)
     """
     keep_grey_33 = saturation * np.eye(3) + (1 - saturation) * LUMA
     matrix_33 = brightness * contrast * keep_grey_33

@@ -147,10 +147,18 @@ class Learner:
         }
 
     def load_optimizer_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what ``optimizer_tensors`` returned."""
+        """Put back what ``optimizer_tensors`` returned.
+
+        Moments lie in memory as their parameter does (``channels_last``): the fused step goes
+        through both by address.
+        """
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             index, key = name.split(".", 1)
+            own = parameters[int(index)]
+            if tensor.shape == own.shape:
+                tensor = torch.empty_like(own, dtype=tensor.dtype).copy_(tensor)
             state.setdefault(int(index), {})[key] = tensor
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
