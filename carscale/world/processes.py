@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,15 @@ if "OMP_WAIT_POLICY" not in os.environ:  # read once, when torch loads its OpenM
 HOW_TO_LAUNCH = "launch with: accelerate launch --config_file accelerate_configs/cpu2.yaml ..."
 GROUP_TIMEOUT = timedelta(hours=1)
 """Ranks wait this long for each other: the first check of a large data set runs on one of them."""
+
+
+WORKERS_END_S = 0.3
+"""What gloo's threads get to drop the tensors of the last collective.
+
+A thread that drops one while the interpreter ends aborts the process, all work done: seen in one of
+25 launches (https://github.com/pytorch/pytorch/pull/179291). Destroying the group does not end the
+threads, since DDP keeps it.
+"""
 
 
 @dataclass(frozen=True)
@@ -142,6 +152,8 @@ def open_world(
         accelerator.wait_for_everyone()  # none leaves while another still talks to it
     finally:
         accelerator.end_training()
+        if world.size > 1:
+            time.sleep(WORKERS_END_S)
 
 
 def check_launch(num_processes: int) -> None:
