@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from carscale.progress import bar, note
 from carscale.train import checkpoint
 from carscale.train.checkpoint import State
 from carscale.train.journal import Journal
-from carscale.train.schedule import epoch_ends
+from carscale.train.schedule import dropout_seed, epoch_ends
 from carscale.types import Batch, TrainLoader
 from carscale.world import name_out_of_memory
 
@@ -147,7 +146,7 @@ class _Fit:
                 with self.journal.waiting():
                     batch = next(batches)
                 self.num_unreadable += batch.num_unreadable
-                torch.manual_seed(_dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
+                torch.manual_seed(dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
                 if micro_step == num_micro - 1:
                     total += self._backward(batch, window_weight)
                 else:
@@ -295,9 +294,3 @@ def _describe(run: Run, learner: Learner, loader: TrainLoader, hashes: dict[str,
 def _about(run: Run) -> dict[str, Any]:
     """Return what a resumed run is compared with."""
     return {"world_size": run.world.size, "num_cpu_threads": torch.get_num_threads()}
-
-
-def _dropout_seed(seed: int, step: int, micro_step: int, rank: int) -> int:
-    """Return the seed of a micro-step's dropout on a rank."""
-    words = np.random.SeedSequence([seed, step, micro_step, rank]).generate_state(1, np.uint64)
-    return int(words[0] >> np.uint64(1))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["ema_decay_at", "epoch_ends", "lr_factor"]
+import numpy as np
+
+__all__ = ["dropout_seed", "ema_decay_at", "epoch_ends", "lr_factor"]
 
 
 def lr_factor(step: int, *, num_steps: int, warmup_steps: float) -> float:
@@ -27,6 +29,17 @@ def lr_factor(step: int, *, num_steps: int, warmup_steps: float) -> float:
     begin = max(0, math.floor(warmup_steps) - 1)
     done = (step - begin) / max(1, num_steps - begin)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def dropout_seed(seed: int, step: int, micro_step: int, rank: int) -> int:
+    """Return the seed of a micro-step's dropout on a rank, in ``[0, 2**63)``.
+
+    Example:
+        >>> dropout_seed(0, 1, 0, 0) == dropout_seed(0, 1, 0, 1)
+        False
+    """
+    words = np.random.SeedSequence([seed, step, micro_step, rank]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
 
 
 def ema_decay_at(step: int, decay: float) -> float:
