@@ -37,7 +37,7 @@ def loaders(
     ),
     image_px: Annotated[int, typer.Option(min=16, max=2048, help="Side of the input.")] = 224,
     fit: Annotated[str, typer.Option(help="crop, pad or squash; peers crop.")] = "crop",
-    batch_size: Annotated[int, typer.Option(min=2, help="Samples a batch.")] = 32,
+    local_batch_size: Annotated[int, typer.Option(min=2, help="Samples a batch.")] = 32,
     num_threads: Annotated[
         int | None, typer.Option(min=1, help="Threads or workers an arm; all cores when absent.")
     ] = None,
@@ -47,6 +47,7 @@ def loaders(
         "benchmark-loaders"
     ),
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the results in OUT.")] = False,
 ) -> None:
     """Compare our backends, other tools' loaders, the bare decoder and the model, in turns.
 
@@ -55,9 +56,18 @@ def loaders(
     import json
 
     from carscale import data, progress, runs
+    from carscale.errors import ConfigError
 
     splits = data.read_splits(root)
-    arms = _arms(backends, peers, is_pack=splits.train.store is not None)
+    has_gpu = _has_gpu()
+    arms = _arms(backends, peers, has_gpu=has_gpu, is_pack=splits.train.store is not None)
+    if len(splits.train) < local_batch_size:
+        raise ConfigError(
+            f"--local-batch-size {local_batch_size}: larger than the {len(splits.train)} photos of "
+            f"train in {root}",
+            f"take --local-batch-size {max(2, len(splits.train) // 2)}, or more photos",
+        )
+    _check_out(out, force)
     chosen_views = _words("--views", views, VIEWS)
     if fit not in ("crop", "pad", "squash"):
         raise _wrong("--fit", fit, ("crop", "pad", "squash"))
@@ -72,38 +82,64 @@ def loaders(
         num_classes=len(splits.classes),
         image_px=image_px,
         fit=fit,
-        batch_size=batch_size,
+        local_batch_size=local_batch_size,
         num_threads=num_threads or runs.num_cores(),
         num_rounds=num_rounds,
         num_images=num_images,
+        has_gpu=has_gpu,
     )
     steps = len(chosen_views) * len(arms) * (num_rounds + 2)
     with progress.bar("benchmark", steps, unit="steps") as advance:
         result = race(rule, advance=lambda text: advance(1, text))
-    paths = _write(result, out)
     if as_json:
         print(json.dumps(result, indent=1))
     else:
         _print_table(result)
+    paths = _write(result, out)
     progress.note("wrote " + ", ".join(str(path) for path in paths))
 
 
-def _arms(backends: str, peers: str, *, is_pack: bool) -> tuple[str, ...]:
-    """Return the arms that the options name, those that run here where they name none."""
+def _has_gpu() -> bool:
+    """Tell whether torch sees a GPU."""
     import torch
 
-    from carscale.loaders import has_dali
+    return bool(torch.cuda.is_available())
 
-    has_gpu = torch.cuda.is_available()
+
+def _arms(backends: str, peers: str, *, has_gpu: bool, is_pack: bool) -> tuple[str, ...]:
+    """Return the arms that the options name, those that run here where they name none."""
+    from carscale.loaders import has_dali
+    from carscale.progress import note
+
     runs_here = ["torch", *(["dali_cpu"] if has_dali() else [])]
     runs_here += ["dali_gpu"] if has_dali() and has_gpu else []
     ours = _words("--backends", backends, BACKENDS) if backends else tuple(runs_here)
-    known = ("torchvision", "timm", "dali-stock", "dali-stock-gpu")
-    others = () if peers in ("", "none") or is_pack else _words("--peers", peers, known)
-    others = tuple(name for name in others if has_dali() or not name.startswith("dali"))
+    known = ("torchvision", "timm", "dali-stock", *(["dali-stock-gpu"] if has_gpu else []))
+    others = () if peers in ("", "none") else _words("--peers", peers, known)
     if has_gpu and "dali-stock" in others:
         others = (*others, "dali-stock-gpu")
+    if is_pack and others:
+        note(f"left out, since they read folders and this is a pack: {', '.join(others)}")
+        others = ()
+    missing = tuple(name for name in others if name.startswith("dali") and not has_dali())
+    if missing:
+        note(f"left out: {', '.join(missing)}: DALI is not installed (carscale[dali])")
+    others = tuple(dict.fromkeys(name for name in others if name not in missing))
     return ("model", "floor", *ours, *others)
+
+
+def _check_out(out: Path, force: bool) -> None:
+    """Raise when the results could not be written there, before minutes are spent on them."""
+    from carscale.errors import ConfigError
+
+    if (out / "loaders.json").exists() and not force:
+        raise ConfigError(f"--out {out}: holds results", "replace them: --force; or another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".writable").touch()
+        (out / ".writable").unlink()
+    except OSError as error:
+        raise ConfigError(f"--out {out}: can't be written: {error}") from error
 
 
 def _words(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -142,7 +178,7 @@ def _print_table(result: dict[str, Any]) -> None:
     console = Console(width=max(100, Console().width))
     rule = result["rule"]
     console.print(
-        f"{rule['root']}: {rule['image_px']} px, uint8, batches of {rule['batch_size']}, "
+        f"{rule['root']}: {rule['image_px']} px, uint8, batches of {rule['local_batch_size']}, "
         f"{rule['num_threads']} threads or workers, {rule['num_rounds']} rounds of "
         f"{rule['num_images']} images; median and interval of images/s",
         highlight=False,

@@ -170,7 +170,12 @@ def pack(
 def preview(
     root: Annotated[Path, typer.Argument(help="Frozen folder or pack.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")] = Path("grid.png"),
-    policy: Annotated[str, typer.Option(help="none, simple or standard.")] = "standard",
+    policy: Annotated[
+        str,
+        typer.Option(
+            help="none, simple, standard, geometric, photometric, trivial, rand, erase or degrade."
+        ),
+    ] = "standard",
     num_photos: Annotated[int, typer.Option(min=1, help="Rows.")] = 6,
     num_draws: Annotated[int, typer.Option(min=1, help="Augmented views of each.")] = 8,
     image_px: Annotated[int, typer.Option(help="Side of a view.")] = 160,

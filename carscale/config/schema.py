@@ -41,7 +41,10 @@ class Data(Section):
 
 
 class Loader(Section):
-    """What feeds the model. Nothing here changes which pixels a sample gets."""
+    """What feeds the model. Nothing here changes which crop of which photo a sample shows.
+
+    Backends differ by rounding; ``on_unreadable=fill`` shows a plain square for a broken photo.
+    """
 
     backend: Literal["auto", "torch", "dali_cpu", "dali_gpu"] = "auto"
     """Who decodes and renders. ``auto``: the GPU through DALI where the model would wait."""

@@ -18,7 +18,7 @@ from carscale.data.layout import Frozen, Sample, lay_out
 from carscale.data.scan import IGNORED, Scan, SourceFile, scan, walk
 from carscale.errors import ConfigError, DataError
 
-__all__ = ["FreezeRule", "freeze"]
+__all__ = ["FreezeRule", "check_out", "freeze"]
 
 AHEAD = 256
 """Files in flight; bounds memory."""
@@ -104,7 +104,7 @@ def freeze(
     """
     rule = rule or FreezeRule()
     rule.check()
-    _check_out(source, out, force)
+    check_out(source, out, force)
     found = _scan_given(source) if rule.keep_splits else scan(source)
     place = out.resolve()  # a link at out is kept
     beside = place.with_name(f".{place.name}.{os.getpid()}.freezing")
@@ -145,7 +145,7 @@ def freeze(
     return frozen
 
 
-def _check_out(source: Path, out: Path, force: bool) -> None:
+def check_out(source: Path, out: Path, force: bool) -> None:
     """Raise when the result may not be written where it is to go."""
     if out.resolve().is_relative_to(source.resolve()):
         raise DataError(f"{out}: lies inside the source {source}", "choose a folder beside it")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carscale import images, runs, tables
-from carscale.data.freezing import _check_out
+from carscale.data.freezing import check_out
 from carscale.data.hf_files import PackedPhoto, hf_features, hf_lists, write_shards
 from carscale.data.layout import (
     LOCKED_FILES,
@@ -98,7 +98,7 @@ def pack(
     """
     rule = rule or PackRule()
     rule.check()
-    _check_out(root, out, force)
+    check_out(root, out, force)
     verify(root)
     place = out.resolve()  # a link at out is kept
     beside = place.with_name(f".{place.name}.{os.getpid()}.packing")
@@ -142,7 +142,7 @@ def _write_pack(
     with images.quiet_decoders(), ThreadPoolExecutor(runs.num_cores(), "carscale-pack") as pool:
         for split in (parent.train, parent.val, parent.test):
             (folder / split.name).mkdir()
-            photos = _in_order(pool, split, columns["sha256"], rule)
+            photos = _in_order(pool, split, tuple(columns["sha256"]), rule)
             photos = _counted(photos, lambda: advance(len(columns["id"])))
             for path, written in write_shards(split, photos, folder, features, max_bytes):
                 _record(columns, split, written, shard=len(shards), path=path)
@@ -159,7 +159,6 @@ def _write_pack(
         "format": PACK_FORMAT,
         "parent": {
             "name": as_text(root.resolve().name),
-            "root": as_text(os.fspath(root)),
             "hashes": parent.card["hashes"],
         },
         "pack": settings,
@@ -187,7 +186,7 @@ def _split_hashes(columns: dict[str, list[Any]]) -> dict[str, str]:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, split: Split, hashes: list[str], rule: PackRule
+    pool: ThreadPoolExecutor, split: Split, hashes: tuple[str, ...], rule: PackRule
 ) -> Iterator[PackedPhoto]:
     """Yield a split's photos as they are packed, a bounded number of them in flight."""
     waiting: deque[Future[PackedPhoto]] = deque()

@@ -53,7 +53,11 @@ class Shards:
         descriptor = self._opened.get(shard)
         if descriptor is None:
             descriptor = self._open(shard)
-        content = os.pread(descriptor, size, int(self.offset_N[photo_id]))
+        try:
+            content = os.pread(descriptor, size, int(self.offset_N[photo_id]))
+        except OSError:  # stale on a network disk: the next try opens it anew
+            self._opened.pop(shard, None)
+            raise
         if len(content) != size:
             raise OSError(f"{self.files[shard]}: ends {size - len(content)} bytes too early")
         return content

@@ -7,6 +7,7 @@ when stdin does. Run as ``python -m carscale.experiment.loader_arms SPEC``.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,9 @@ __all__ = ["ARMS", "main"]
 
 Spec = dict[str, Any]
 
+ON_GPU = ("dali_gpu", "dali-stock-gpu", "model")
+"""Arms that use a GPU where there is one."""
+
 FAR = 10**9
 """Steps that no benchmark reaches."""
 
@@ -39,12 +43,15 @@ def main() -> None:
 def _serve() -> None:
     """Answer rounds until stdin ends."""
     spec = json.loads(sys.argv[1])
-    answers = sys.stdout
-    sys.stdout = sys.stderr  # libraries may chat
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # libraries may chat
+    gpu_before_gib = _gpu_memory_gib(spec)
     start = time.perf_counter()
     batches = ARMS[spec["arm"]](spec)
     next(batches)
-    _answer(answers, first_batch_s=time.perf_counter() - start)
+    first_batch_s = time.perf_counter() - start
+    gpu_memory_gib = max(0.0, _gpu_memory_gib(spec) - gpu_before_gib)
+    _answer(answers, first_batch_s=first_batch_s, gpu_memory_gib=gpu_memory_gib)
     for line in sys.stdin:
         wanted = json.loads(line)
         _take(batches, wanted["num_skipped"])
@@ -57,7 +64,6 @@ def _serve() -> None:
             elapsed_s=elapsed_s,
             cpu_s=_cpu_s() - cpu_s,
             memory_gib=_memory_gib(),
-            gpu_memory_gib=_gpu_memory_gib(),
         )
 
 
@@ -93,10 +99,16 @@ def _memory_gib() -> float:
     return sum(getattr(info, "pss", info.rss) for info in infos) / 2**30
 
 
-def _gpu_memory_gib() -> float:
-    """Return the memory in use on the GPU, all processes together; 0 without one."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+def _gpu_memory_gib(spec: Spec) -> float:
+    """Return the memory in use on the GPU, all processes together; 0 for arms that need none.
+
+    Arms start one after the other, so the growth until the first batch is the arm's own.
+    """
+    if spec["arm"] not in ON_GPU:
+        return 0.0
+    import torch
+
+    if not torch.cuda.is_available():
         return 0.0
     free, total = torch.cuda.mem_get_info()
     return (total - free) / 2**30
@@ -112,8 +124,8 @@ def _carscale(spec: Spec) -> Iterator[int]:
     split = data.read_splits(Path(spec["root"])).train
     cfg = config.Loader(
         backend=spec["arm"],
-        global_batch_size=spec["batch_size"],
-        eval_batch_size=spec["batch_size"],
+        global_batch_size=spec["local_batch_size"],
+        eval_batch_size=spec["local_batch_size"],
         num_threads=spec["num_threads"],
     )
     with open_world(num_cpu_threads=spec["num_threads"]) as world:
@@ -145,7 +157,7 @@ def _torchvision(spec: Spec) -> Iterator[int]:
         steps = [v2.RandomResizedCrop(side, scale=scale), v2.RandomHorizontalFlip()]
     loader = torch.utils.data.DataLoader(
         ImageFolder(_train_folder(spec), v2.Compose([*steps, v2.PILToTensor()])),
-        batch_size=spec["batch_size"],
+        batch_size=spec["local_batch_size"],
         shuffle=spec["view"] == "train",
         num_workers=spec["num_threads"],
         persistent_workers=True,
@@ -161,7 +173,7 @@ def _timm(spec: Spec) -> Iterator[int]:
     return timm_batches(
         Path(_train_folder(spec)),
         image_px=spec["image_px"],
-        batch_size=spec["batch_size"],
+        local_batch_size=spec["local_batch_size"],
         num_workers=spec["num_threads"],
         crop_scale_min=spec["crop_scale_min"],
         trains=spec["view"] == "train",
@@ -169,19 +181,17 @@ def _timm(spec: Spec) -> Iterator[int]:
 
 
 def _dali(spec: Spec) -> Iterator[int]:
-    """Yield batch sizes of DALI's own reader and operators, on the GPU where there is one."""
-    import torch
-
+    """Yield batch sizes of DALI's own reader and operators."""
     from carscale.loaders.dali_stock import dali_batches
 
     return dali_batches(
         Path(_train_folder(spec)),
         image_px=spec["image_px"],
-        batch_size=spec["batch_size"],
+        local_batch_size=spec["local_batch_size"],
         num_threads=spec["num_threads"],
         crop_scale_min=spec["crop_scale_min"],
         trains=spec["view"] == "train",
-        device_id=0 if spec["arm"] == "dali-stock-gpu" and torch.cuda.is_available() else None,
+        device_id=0 if spec["arm"] == "dali-stock-gpu" else None,
     )
 
 
@@ -191,7 +201,7 @@ def _floor(spec: Spec) -> Iterator[int]:
 
     split = data.read_splits(Path(spec["root"])).train
     encoded = [split.read_bytes(row) for row in range(min(len(split), spec["num_in_memory"]))]
-    size = spec["batch_size"]
+    size = spec["local_batch_size"]
     chunks = cycle([encoded[at : at + size] for at in range(0, len(encoded), size)])
     with ThreadPoolExecutor(spec["num_threads"]) as pool:
         ahead = [pool.submit(_decode_all, next(chunks)) for _ in range(2 * spec["num_threads"])]
@@ -222,7 +232,7 @@ def _model(spec: Spec) -> Iterator[int]:
     with open_world(precision="auto", num_cpu_threads=spec["num_threads"]) as world:
         step = models.stepper(
             models.build(cfg, view, classes).to(world.device),
-            num_images=spec["batch_size"],
+            num_images=spec["local_batch_size"],
             image_px=spec["image_px"],
             device=world.device,
             trains=spec["view"] == "train",
@@ -230,7 +240,7 @@ def _model(spec: Spec) -> Iterator[int]:
         )
         while True:
             step()
-            yield spec["batch_size"]
+            yield spec["local_batch_size"]
 
 
 def _train_folder(spec: Spec) -> str:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -38,10 +38,11 @@ class RaceRule:
         model: timm's name, for the headroom.
         num_classes: Of the model.
         image_px, fit, crop_scale_min: Of our view and policy; peers crop.
-        batch_size: Samples a batch.
+        local_batch_size: Samples a batch.
         num_threads: Threads, or worker processes, an arm.
         num_rounds: Timed rounds, after one that warms up.
         num_images: Images a round, at least.
+        has_gpu: Whether there is one, for the advice.
         timeout_s: An arm that gives no answer for so long is ended.
     """
 
@@ -53,10 +54,11 @@ class RaceRule:
     image_px: int = 224
     fit: str = "crop"
     crop_scale_min: float = 0.3
-    batch_size: int = 32
+    local_batch_size: int = 32
     num_threads: int = 2
     num_rounds: int = 6
     num_images: int = 1024
+    has_gpu: bool = False
     timeout_s: float = 600.0
 
 
@@ -68,7 +70,7 @@ class _Arm:
     view: str
     process: subprocess.Popen[str]
     said: IO[bytes]
-    first_batch_s: float = 0.0
+    first: dict[str, float] = field(default_factory=dict)
 
 
 def race(rule: RaceRule, *, advance: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
@@ -80,8 +82,9 @@ def race(rule: RaceRule, *, advance: Callable[[str], None] = lambda text: None) 
 
     Returns:
         ``rows``: arm, view, images/s (``median``, ``low``, ``high``, ``rounds``), ``cpu_share``,
-        ``memory_gib``, ``gpu_memory_gib``, ``first_batch_s``, ``headroom``; ``ratios`` of our best
-        backend and each peer, paired by round; ``advice`` and ``rule``.
+        ``memory_gib``, ``gpu_memory_gib``, ``first_batch_s``, ``headroom``; ``ratios`` of our
+        backends and each peer, paired by round, with the smallest and the largest; ``advice`` and
+        ``rule``.
 
     Raises:
         LoaderError: An arm ended or gave no answer; says what it printed.
@@ -92,7 +95,8 @@ def race(rule: RaceRule, *, advance: Callable[[str], None] = lambda text: None) 
     for row in rows:
         speeds = [r["median"] for r in rows if r["arm"] == "model" and r["view"] == row["view"]]
         row["headroom"] = row["median"] / speeds[0] if speeds and row["arm"] != "model" else None
-    return {"rule": asdict(rule), "rows": rows, "ratios": _ratios(rows), "advice": _advice(rows)}
+    advice = _advice(rows, has_gpu=rule.has_gpu)
+    return {"rule": asdict(rule), "rows": rows, "ratios": _ratios(rows), "advice": advice}
 
 
 def _measured(rule: RaceRule, view: str, advance: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -129,7 +133,7 @@ def _start(rule: RaceRule, name: str, view: str) -> _Arm:
     )
     arm = _Arm(name, view, process, said)
     try:
-        arm.first_batch_s = _answer(rule, arm)["first_batch_s"]
+        arm.first = _answer(rule, arm)
     except BaseException:
         _end(arm)
         raise
@@ -139,10 +143,10 @@ def _start(rule: RaceRule, name: str, view: str) -> _Arm:
 def _round(rule: RaceRule, arm: _Arm) -> dict[str, float]:
     """Have an arm make a round's images, after those that lay ready."""
     assert arm.process.stdin is not None
-    skipped = 4 * rule.num_threads * rule.batch_size  # more than anyone makes ahead
+    skipped = 4 * rule.num_threads * rule.local_batch_size  # more than anyone makes ahead
     order = {"num_skipped": skipped, "num_images": rule.num_images}
     if arm.name == "model":  # makes nothing ahead, and is slow on a CPU
-        steps = min(rule.num_images, MODEL_STEPS * rule.batch_size)
+        steps = min(rule.num_images, MODEL_STEPS * rule.local_batch_size)
         order = {"num_skipped": 0, "num_images": steps}
     with contextlib.suppress(BrokenPipeError):  # its answer, or the lack of one, tells
         arm.process.stdin.write(json.dumps(order) + "\n")
@@ -197,8 +201,7 @@ def _row(rule: RaceRule, arm: _Arm, answers: list[dict[str, float]]) -> dict[str
         "rounds": speeds_R.tolist(),
         "cpu_share": float(np.median(shares)),
         "memory_gib": max(a["memory_gib"] for a in answers),
-        "gpu_memory_gib": max(a["gpu_memory_gib"] for a in answers),
-        "first_batch_s": arm.first_batch_s,
+        **arm.first,
     }
 
 
@@ -224,13 +227,16 @@ def _ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _advice(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return what ``loader.backend=auto`` would take by these numbers, and why."""
+def _advice(rows: list[dict[str, Any]], *, has_gpu: bool) -> dict[str, Any] | None:
+    """Return what ``loader.backend=auto`` would take by these numbers, and why.
+
+    ``None`` where not all was measured that decides.
+    """
     speeds = {row["arm"]: row["median"] for row in rows if row["view"] == "train"}
     if "torch" not in speeds or "model" not in speeds:
         return None
     backend, why = loaders.choose(
-        has_gpu="dali_gpu" in speeds,
+        has_gpu=has_gpu,
         has_dali=loaders.has_dali(),
         loader_images_per_s=speeds["torch"],
         model_images_per_s=speeds["model"],

@@ -7,7 +7,7 @@ from importlib.metadata import distributions
 from typing import TYPE_CHECKING
 
 from carscale.augment import slot_ops
-from carscale.errors import ConfigError, MissingExtraError
+from carscale.errors import CarscaleError, ConfigError, MissingExtraError
 from carscale.progress import note
 
 if TYPE_CHECKING:
@@ -135,12 +135,23 @@ def _measured(cfg: config.Recipe, world: World, split: Split, policy: Policy) ->
     has_gpu = world.device.type == "cuda"
     if not world.is_main or not has_gpu or not has_dali():
         return choose(has_gpu=has_gpu, has_dali=has_gpu and has_dali())
-    return choose(
-        has_gpu=True,
-        has_dali=True,
-        loader_images_per_s=_loader_speed(cfg, world, split, policy),
-        model_images_per_s=_model_speed(cfg, world, split, policy),
-    )
+    try:
+        check_backend("dali_gpu", world, policy.cfg)
+    except CarscaleError as error:
+        return "torch", f"dali_gpu can't run: {error.args[0]}"
+    from torch import OutOfMemoryError
+    from torch.random import fork_rng
+
+    try:
+        with fork_rng():  # the model that is timed draws weights; the run's stay what they are
+            return choose(
+                has_gpu=True,
+                has_dali=True,
+                loader_images_per_s=_loader_speed(cfg, world, split, policy),
+                model_images_per_s=_model_speed(cfg, world, split, policy),
+            )
+    except OutOfMemoryError:  # training names it
+        return "torch", "the model's speed could not be measured: out of memory"
 
 
 def _loader_speed(cfg: config.Recipe, world: World, split: Split, policy: Policy) -> float:

@@ -40,6 +40,9 @@ __all__ = ["DaliRenderer", "look_of"]
 FAILURES_MAX = 3
 """How often in a row DALI may fail without a broken photo: a disk may stutter."""
 
+HINT_PX_MAX = 32_000_000
+"""Buffers for larger photos grow when one comes."""
+
 GREY, GREY_SIZE = Path(__file__).with_name("grey.png"), (16, 16)
 """Stands in for a photo that can't be read, until its square is filled."""
 
@@ -112,9 +115,15 @@ class DaliRenderer:
         self._plans: Iterator[_Fed] = iter(())
         self._ahead: deque[_Fed] = deque()
         self._num_failures = 0
+        self._bad: dict[int, Exception] = {}  # rows found broken: no second pipeline dies of them
+        self._plan_error: Exception | None = None
+        self._is_open = False
 
     def batches(self, plans: Iterator[Plan], *, may_fill: bool) -> Generator[Batch, None, None]:
         """Yield the batches of plans, in order; a break leaves the pipeline ready for the next."""
+        if self._is_open:
+            raise RuntimeError("close the batches under way before taking others of this loader")
+        self._is_open, self._plan_error = True, None
         self._plans = (_Fed(plan) for plan in plans)
         try:
             while True:
@@ -124,6 +133,7 @@ class DaliRenderer:
                 yield batch
         finally:
             self._drain()
+            self._is_open = False
 
     def _next(self, may_fill: bool) -> Batch | None:
         """Return the next batch; ``None`` after the last.
@@ -138,6 +148,8 @@ class DaliRenderer:
                 squares_BHWC, shapes_B3 = self._run()
             except StopIteration:
                 self._pipe.reset()
+                if self._plan_error is not None:
+                    raise self._plan_error from None
                 return None
             except (RuntimeError, ValueError, IndexError, TypeError) as error:
                 self._start_again(error)
@@ -164,29 +176,47 @@ class DaliRenderer:
             return False
         self._plans = chain([first], self._plans)
         self._names = tuple(dense(first.plan.params, self.look))
-        self._pipe = build_graph(
-            self._feed,
-            self._names,
-            self.look,
-            device_id=self._device_id,
-            max_batch_size=self._max_batch_size,
-            num_threads=self.num_threads,
-            prefetch=self.prefetch,
-            hints=self._hints(),
-        )
+        try:
+            self._pipe = build_graph(
+                self._feed,
+                self._names,
+                self.look,
+                device_id=self._device_id,
+                max_batch_size=self._max_batch_size,
+                num_threads=self.num_threads,
+                prefetch=self.prefetch,
+                hints=self._hints(),
+            )
+        except RuntimeError as error:
+            said = " ".join(str(error).split())[:400]
+            raise LoaderError(
+                f"{self.backend}: DALI can't build its pipeline: {said}",
+                "take loader.backend=torch",
+            ) from error
         return True
 
     def _hints(self) -> dict[str, int]:
-        """Return the GPU decoder's buffer sizes: of the largest photo, so that they never grow."""
+        """Return the GPU decoder's buffer sizes: of the largest photo but for giants."""
         if self._device_id is None:
             return {}
-        width, height = self.split.sizes_N2.max(axis=0).tolist()
+        areas_N = self.split.sizes_N2.prod(axis=1)
+        usual_N = np.flatnonzero(areas_N <= HINT_PX_MAX)
+        if not len(usual_N):
+            return {}
+        width, height = self.split.sizes_N2[usual_N[areas_N[usual_N].argmax()]].tolist()
         return {"preallocate_width_hint": width, "preallocate_height_hint": height}
 
     def _feed(self) -> tuple[Any, ...]:
         """Give DALI its next batch; it calls this ahead of time."""
-        fed = next(self._plans)
+        try:
+            fed = next(self._plans)
+        except Exception as error:  # a policy's own error must not look like a photo's
+            self._plan_error = None if isinstance(error, StopIteration) else error
+            raise StopIteration from None
         self._ahead.append(fed)
+        for index, row in enumerate(fed.plan.rows_B.tolist()):
+            if row in self._bad:
+                fed.filled[index] = self._bad[row]
         arrays = dense(fed.plan.params, self.look)
         photos = [self._photo(fed, index) for index in range(len(fed.plan.rows_B))]
         if fed.filled:
@@ -221,6 +251,7 @@ class DaliRenderer:
         for fed in again:
             found = self._broken(fed)
             fed.filled.update(found)
+            self._bad |= {int(fed.plan.rows_B[index]): why for index, why in found.items()}
             if found:
                 break
         else:

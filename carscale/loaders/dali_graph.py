@@ -25,6 +25,7 @@ from nvidia.dali.pipeline import do_not_convert
 
 from carscale import images
 from carscale.augment import PLATE_SPARE_PX, SLOT_OPS
+from carscale.images.effects import CENTRE_33, SMOOTH_33
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["RENDERS", "Look", "build_graph", "dense"]
 
 INTERPOLATIONS = {"bilinear": types.INTERP_LINEAR, "bicubic": types.INTERP_CUBIC}
-SMOOTH_33 = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], dtype=np.float32) / 13
-CENTRE_33 = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)
 
 
 KINDS: dict[str, tuple[int, Any]] = {
@@ -91,8 +90,17 @@ Inputs = dict[str, Any]
 
 
 def dense(params: Params, look: Look) -> dict[str, NDArray[Any]]:
-    """Return a batch's parameters as the arrays that a graph takes, first axis B, y before x."""
+    """Return a batch's parameters as the arrays that a graph takes, first axis B, y before x.
+
+    Raises:
+        ValueError: The batch needs a step that the graph lacks.
+    """
     plan = params.geometry
+    is_free = look.warps or look.pads
+    if (plan.is_warped_B.any() and not look.warps) or (
+        (plan.small_B2 != look.side_px).any() and not is_free
+    ):
+        raise ValueError(f"a batch that does not fit its graph: {look}")
     arrays: dict[str, NDArray[Any]] = {}
     if look.cuts:
         arrays["anchor"] = plan.region_B4[:, :2]
@@ -238,6 +246,7 @@ def _decoded(encoded: Any, inputs: Inputs, look: Look, is_gpu: bool, hints: dict
         "output_type": types.RGB,
         "adjust_orientation": False,  # frozen photos are upright
         "jpeg_fancy_upsampling": True,  # as libjpeg does it
+        "affine": False,  # ranks of one machine would tie their threads to the same cores
         **hints,
     }
     if not look.cuts:

@@ -16,7 +16,7 @@ def dali_batches(
     folder: Path,
     *,
     image_px: int,
-    batch_size: int,
+    local_batch_size: int,
     num_threads: int,
     crop_scale_min: float,
     trains: bool,
@@ -30,7 +30,7 @@ def dali_batches(
     Args:
         folder: Class folders.
         image_px: Side of the input.
-        batch_size: Samples a batch.
+        local_batch_size: Samples a batch.
         num_threads: CPU threads.
         crop_scale_min: Smallest share of the area that a crop keeps.
         trains: Which of the two.
@@ -42,7 +42,7 @@ def dali_batches(
         crop_scale_min,
         trains,
         "cpu" if device_id is None else "mixed",
-        batch_size=batch_size,
+        batch_size=local_batch_size,
         num_threads=num_threads,
         device_id=device_id,
     )

@@ -14,7 +14,7 @@ def timm_batches(
     folder: Path,
     *,
     image_px: int,
-    batch_size: int,
+    local_batch_size: int,
     num_workers: int,
     crop_scale_min: float,
     trains: bool,
@@ -27,7 +27,7 @@ def timm_batches(
     Args:
         folder: Class folders.
         image_px: Side of the input.
-        batch_size: Samples a batch, on this one process.
+        local_batch_size: Samples a batch, on this one process.
         num_workers: Worker processes.
         crop_scale_min: Smallest share of the area that a crop keeps.
         trains: Which of the two.
@@ -37,7 +37,7 @@ def timm_batches(
     prefetcher = create_loader(
         ImageDataset(str(folder)),
         input_size=(3, image_px, image_px),
-        batch_size=batch_size,
+        batch_size=local_batch_size,
         is_training=trains,
         scale=(crop_scale_min, 1.0),
         color_jitter=0.0,

@@ -29,6 +29,7 @@ FREE_ON_RESUME = (
     "data.verify",
     "loader.num_threads",
     "loader.prefetch",
+    "loader.eval_batch_size",  # what an error of too little memory says to lower
     "train.keep_last",
     "train.checkpoint_every_steps",
     "train.log_every_steps",

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-SMALL = ["--image-px", "32", "--batch-size", "4", "--num-threads", "1", "--num-images", "8"]
+SMALL = ["--image-px", "32", "--local-batch-size", "4", "--num-threads", "1", "--num-images", "8"]
 SMALL += ["--num-rounds", "5", "--views", "plain", "--model", "test_vit"]
 
 
@@ -50,6 +50,9 @@ def test_it_prints_and_writes_what_it_measured(tiny, tmp_path, as_json):
         (["--peers", "webdataset"], "--peers webdataset: must be of torchvision, timm"),
         (["--views", "side"], "--views side: must be of train, plain"),
         (["--fit", "stretch"], "--fit stretch: must be of crop, pad, squash"),
+        (["--peers", "dali-stock-gpu"], "--peers dali-stock-gpu: must be of torchvision"),
+        (["--local-batch-size", "999"], "--local-batch-size 999: larger than the"),
+        (["--out", "/proc/nowhere"], "--out /proc/nowhere: can't be written"),
         (["--num-threads", "0"], "Invalid value"),
         (["--num-rounds", "4"], "Invalid value"),
     ],
@@ -64,3 +67,11 @@ def test_a_folder_that_is_not_frozen_is_named(tmp_path):
     code, _, stderr = carscale("benchmark", "loaders", tmp_path)
     assert code == 2
     assert "holds no frozen data" in stderr
+
+
+def test_results_are_not_overwritten(tiny, tmp_path):
+    (tmp_path / "loaders.json").write_text("{}")
+    code, _, stderr = carscale("benchmark", "loaders", tiny, "--out", tmp_path)
+    assert code == 2
+    assert "holds results" in stderr
+    assert "--force" in stderr

@@ -16,7 +16,13 @@ from carscale.experiment import loader_race as module
 
 
 def rule(root, *arms, **settings):
-    small = {"image_px": 32, "batch_size": 4, "num_threads": 1, "num_rounds": 5, "num_images": 8}
+    small = {
+        "image_px": 32,
+        "local_batch_size": 4,
+        "num_threads": 1,
+        "num_rounds": 5,
+        "num_images": 8,
+    }
     return RaceRule(root=str(root), arms=arms, model="test_vit", **{**small, **settings})
 
 
@@ -89,7 +95,7 @@ def test_a_killed_parent_leaves_no_arm(tiny):
     program = (
         "from carscale.experiment import RaceRule, race; "
         f"race(RaceRule(root={str(tiny)!r}, arms=('torchvision',), views=('train',), image_px=32, "
-        "batch_size=4, num_threads=1, num_images=8, num_rounds=10**6))"
+        "local_batch_size=4, num_threads=1, num_images=8, num_rounds=10**6))"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], env=dict(os.environ))
     arms: list[psutil.Process] = []

@@ -204,6 +204,14 @@ def test_the_other_photos_are_not_touched_by_a_filled_one(damaged):
         assert b.num_unreadable == int((~fine).sum())
 
 
+def test_a_photo_cut_at_two_thirds_is_not_shown(damaged):
+    parts, victim = damaged
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(LoaderError, match="can't be read"):
+        list(loader_of(parts).batches(0, 8, 1))
+
+
 def test_a_photo_of_another_size_is_not_the_frozen_one(damaged):
     from PIL import Image
 

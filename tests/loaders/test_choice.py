@@ -113,6 +113,48 @@ def test_auto_is_said_once_and_stored(tiny, tmp_path, capsys):
     assert config.from_yaml(folder / "config.yaml").loader.backend == "torch"
 
 
+class Gpu:
+    """A world that says it computes on a GPU."""
+
+    type = "cuda"
+
+
+def on_gpu(monkeypatch, world):
+    monkeypatch.setattr(choice, "has_dali", lambda: True)
+    monkeypatch.setattr(choice, "_loader_speed", lambda *args: 100.0)
+    return replace(world, device=Gpu())
+
+
+def test_measuring_leaves_the_runs_random_weights_alone(tiny, world, tmp_path, monkeypatch):
+    def draws(*args):
+        torch.rand(1000)
+        return 900.0
+
+    faked = on_gpu(monkeypatch, world)
+    monkeypatch.setattr(choice, "check_backend", lambda *args: None)
+    monkeypatch.setattr(choice, "_model_speed", draws)
+    cfg = jobs.recipe(tiny, tmp_path / "run")
+    policy = augment.policy(cfg.augment, models.preprocessing(cfg.model, cfg.data))
+    before = torch.get_rng_state()
+    backend, why = choice._measured(cfg, faked, data.read_splits(tiny).train, policy)
+    assert (backend, torch.equal(before, torch.get_rng_state())) == ("dali_gpu", True)
+    assert "the CPU loads 100 images/s, the model takes 900" in why
+
+
+def test_auto_takes_torch_where_dali_gpu_could_not_run(tiny, world, tmp_path, monkeypatch):
+    faked = on_gpu(monkeypatch, world)
+
+    def refuses(*args):
+        raise ConfigError("nvidia-dali-cuda130 needs a driver for CUDA 13", "install the other")
+
+    monkeypatch.setattr(choice, "check_backend", refuses)
+    cfg = jobs.recipe(tiny, tmp_path / "run")
+    policy = augment.policy(cfg.augment, models.preprocessing(cfg.model, cfg.data))
+    backend, why = choice._measured(cfg, faked, data.read_splits(tiny).train, policy)
+    assert backend == "torch"
+    assert "needs a driver for CUDA 13" in why
+
+
 def test_a_stated_backend_is_taken_silently(tiny, tmp_path, capsys):
     backend, said, _ = settled(tiny, tmp_path / "run", capsys, "loader.backend=dali_cpu")
     assert backend == "dali_cpu"

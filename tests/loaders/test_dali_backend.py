@@ -113,6 +113,15 @@ def test_batches_larger_than_the_split_are_fine(tiny, world):
 
 
 def test_the_pipeline_is_built_once(tiny, world, monkeypatch):
+    built = counting(monkeypatch)
+    loader = plain(data.read_splits(tiny).val, world)
+    for _ in range(3):
+        pixels(loader)
+        next(iter(loader))
+    assert len(built) == 1
+
+
+def counting(monkeypatch):
     built, build = [], backend.build_graph
 
     def counts(*args, **kwargs):
@@ -120,11 +129,60 @@ def test_the_pipeline_is_built_once(tiny, world, monkeypatch):
         return build(*args, **kwargs)
 
     monkeypatch.setattr(backend, "build_graph", counts)
+    return built
+
+
+def test_a_broken_photo_costs_one_pipeline_and_no_second(tiny, world, tmp_path, monkeypatch):
+    import shutil
+    from dataclasses import replace
+
+    from carscale import augment
+
+    root = tmp_path / "copy"
+    shutil.copytree(tiny, root)
+    train = replace(data.read_splits(tiny).train, root=root)
+    (root / train.paths_N[2]).write_bytes(b"no photo")
+    built = counting(monkeypatch)
+    cfg = config.Loader(backend="dali_cpu", global_batch_size=8, on_unreadable="fill")
+    policy = augment.policy(config.Augment(policy="simple"), VIEW)
+    loader = loaders.training(cfg, train, policy, world, seed=0)
+    steps = 4 * len(train) // 8  # four epochs
+    assert sum(batch.num_unreadable for batch in loader.batches(0, steps, 1)) >= 3
+    assert len(built) == 2
+
+
+def test_an_error_of_a_policy_is_its_own(tiny, world):
     loader = plain(data.read_splits(tiny).val, world)
-    for _ in range(3):
+    plan = loader._plan
+
+    def fails(start):
+        if start == 4:
+            raise ValueError("a policy's mistake")
+        return plan(start)
+
+    loader._plan = fails
+    with pytest.raises(ValueError, match="a policy's mistake"):
         pixels(loader)
+
+
+def test_batches_of_a_loader_are_taken_one_after_the_other(tiny, world):
+    loader = plain(data.read_splits(tiny).val, world)
+    first = iter(loader)
+    next(first)
+    with pytest.raises(RuntimeError, match="close the batches under way"):
         next(iter(loader))
-    assert len(built) == 1
+    first.close()
+    assert len(pixels(loader)) == len(pixels(loader))
+
+
+def test_a_batch_that_does_not_fit_its_graph_is_refused(tiny):
+    from carscale import augment
+
+    look = backend.look_of(None, View(32, fit="squash"), reads_paths=True)
+    sizes_N2 = data.read_splits(tiny).val.sizes_N2[:4]
+    turned = augment.policy(config.Augment(policy="standard"), View(32, fit="squash"))
+    with pytest.raises(ValueError, match="does not fit its graph"):
+        backend.dense(turned(0, 0, 4, sizes_N2), look)
 
 
 @pytest.mark.launch
