@@ -21,7 +21,7 @@ import simplejpeg
 import torch
 from PIL import Image
 
-from carscale import data
+from carscale import data, images
 
 SIDE = 224
 Way = Callable[[int], object]
@@ -36,8 +36,8 @@ def decoders(encoded: list[bytes], boxes: list[tuple[int, int, int, int]]) -> di
         ),
     }
     for by in (2, 4, 8):
-        ways[f"simplejpeg at 1/{by}"] = lambda i, by=by: simplejpeg.decode_jpeg(
-            encoded[i], min_height=1, min_width=1, min_factor=by
+        ways[f"simplejpeg at 1/{by}"] = lambda i, by=by: images.decode_scaled(
+            encoded[i], denominator=by
         )
     ways["OpenCV"] = lambda i: cv2.imdecode(
         np.frombuffer(encoded[i], np.uint8), cv2.IMREAD_COLOR_RGB

@@ -206,7 +206,7 @@ def _print_table(result: dict[str, Any]) -> None:
     for ratio in result["ratios"]:
         console.print(
             f"{ratio['view']}: {ratio['arm']} / {ratio['peer']}: {ratio['median']:.2f}x "
-            f"({ratio['low']:.2f} to {ratio['high']:.2f})",
+            f"(rounds: {ratio['low']:.2f} to {ratio['high']:.2f})",
             highlight=False,
         )
     if result["advice"]:

@@ -10,9 +10,10 @@ In: the bytes of a file. Out: its verdict (kept, made plain, refused), or uint8 
 Chosen for JPEG: simplejpeg (libjpeg-turbo, releases the GIL) at 1/1, 1/2, 1/4 or 1/8. Rejected: 5/8
 and the like (their IDCT has no SIMD: 0.34 ms against 0.28 ms for the whole 328x192 photo).
 Rejected: decoding only a region. Huffman decoding of all that lies before it remains: with crops of
-30 to 100 % nvImageCodec's region took 0.63 ms a 504x263 photo against 0.66 ms for simplejpeg's
-whole one, and 8.5 against 8.0 ms for large ones; libjpeg-turbo's own crop has no maintained wrapper
-in wheels (PyTurboJPEG crops files, not pixels). See benchmarks/.
+30 to 100 % nvImageCodec's region took 0.67 ms a 537x272 photo against 0.70 ms for simplejpeg's
+whole one, and 8.2 ms as the other for large ones; libjpeg-turbo's own crop has no maintained wrapper
+in wheels (PyTurboJPEG crops files, not pixels). See
+benchmarks/decoders_cpu2_2026-11.md.
 """
 
 from carscale.images.codec import (

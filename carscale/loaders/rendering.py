@@ -4,8 +4,9 @@ Follows ``augment.Geometry``: decode, cut the region, shrink it antialiased, pla
 once; then colour, op slots, the erased rectangle. Axes: H height, W width, C channels.
 
 Chosen to shrink: torch's antialiased uint8 resize: Pillow's filter and its values within one grey
-level, 0.11 ms against 0.37 ms for 504x263 px to 224 px, one thread, no lock held. Rejected:
-OpenCV's ``INTER_AREA`` (0.25 ms, and another filter than every other backend's).
+level, 0.22 ms against 1.03 ms a photo of 537x272 px to 224 px, one thread, no lock held. Rejected:
+OpenCV's ``INTER_AREA`` (0.69 ms, and another filter than every other backend's). The table is
+benchmarks/decoders_cpu2_2026-11.md.
 """
 
 from __future__ import annotations
