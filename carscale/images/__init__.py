@@ -11,9 +11,8 @@ Chosen for JPEG: simplejpeg (libjpeg-turbo, releases the GIL) at 1/1, 1/2, 1/4 o
 and the like (their IDCT has no SIMD: 0.34 ms against 0.28 ms for the whole 328x192 photo).
 Rejected: decoding only a region. Huffman decoding of all that lies before it remains: with crops of
 30 to 100 % nvImageCodec's region took 0.67 ms a 537x272 photo against 0.70 ms for simplejpeg's
-whole one, and 8.2 ms as the other for large ones; libjpeg-turbo's own crop has no maintained wrapper
-in wheels (PyTurboJPEG crops files, not pixels). See
-benchmarks/decoders_cpu2_2026-11.md.
+whole one, and 8.2 ms like the other for large ones; libjpeg-turbo's own crop has no maintained
+wrapper in wheels (PyTurboJPEG crops files, not pixels): benchmarks/decoders_cpu2_2026-11.md.
 """
 
 from carscale.images.codec import (
