@@ -118,20 +118,21 @@ def build(
 
 def _create(cfg: config.Model, view: View, num_classes: int) -> Any:  # noqa: ANN401 - timm returns any module
     """Create the network, telling it the input's size when it wants to know."""
-    knobs: dict[str, Any] = {"drop_rate": cfg.drop_rate, "drop_path_rate": cfg.drop_path_rate}
-    try:
-        return timm.create_model(cfg.name, num_classes=num_classes, img_size=view.image_px, **knobs)
-    except TypeError:
-        pass  # convolutional: takes any size
-    try:
-        return timm.create_model(cfg.name, num_classes=num_classes, **knobs)
-    except TypeError as error:
-        raise ConfigError(
-            f"model.name={cfg.name}: does not take these settings: {error}",
-            "try model.drop_rate=0 model.drop_path_rate=0",
-        ) from error
-    except (RuntimeError, ValueError, AssertionError) as error:
-        raise ModelError(f"model.name={cfg.name}: can't be built: {error}") from error
+    wanted = {"drop_rate": cfg.drop_rate, "drop_path_rate": cfg.drop_path_rate}
+    asked = {name: value for name, value in wanted.items() if value}
+    refusal: TypeError | None = None
+    # with the size for those that want it; without; without dropout of 0 that it does not know
+    for knobs in ({**wanted, "img_size": view.image_px}, wanted, asked):
+        try:
+            return timm.create_model(cfg.name, num_classes=num_classes, **knobs)
+        except TypeError as error:
+            refusal = error
+        except (RuntimeError, ValueError, AssertionError) as error:
+            raise ModelError(f"model.name={cfg.name}: can't be built: {error}") from error
+    raise ConfigError(
+        f"model.name={cfg.name}: does not take these settings: {refusal}",
+        "try model.drop_rate=0 model.drop_path_rate=0",
+    ) from refusal
 
 
 def _check_name(name: str) -> None:

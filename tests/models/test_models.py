@@ -104,3 +104,13 @@ def test_pickled_code_is_never_run(tmp_path):
         models.read_weights(path)
     with pytest.raises(ModelError, match="no such file"):
         models.read_weights(tmp_path / "none.pth")
+
+
+def test_a_model_that_knows_no_drop_path_is_built_without():
+    name = "efficientvit_m0"
+    quiet = config.Model(name=name, pretrained=False)
+    assert models.build(quiet, View(224), CLASSES).net.num_classes == len(CLASSES)
+    loud = config.Model(name=name, pretrained=False, drop_path_rate=0.1)
+    with pytest.raises(ConfigError, match="does not take these settings") as said:
+        models.build(loud, View(224), CLASSES)
+    assert "model.drop_path_rate=0" in str(said.value)
