@@ -118,7 +118,7 @@ def build(
 
 def _create(cfg: config.Model, view: View, num_classes: int) -> Any:  # noqa: ANN401 - timm returns any module
     """Create the network, telling it the input's size when it wants to know."""
-    wanted = {"drop_rate": cfg.drop_rate, "drop_path_rate": cfg.drop_path_rate}
+    wanted: dict[str, Any] = {"drop_rate": cfg.drop_rate, "drop_path_rate": cfg.drop_path_rate}
     asked = {name: value for name, value in wanted.items() if value}
     refusal: TypeError | None = None
     # with the size for those that want it; without; without dropout of 0 that it does not know
