@@ -176,6 +176,9 @@ def preview(
             help="none, simple, standard, geometric, photometric, trivial, rand, erase or degrade."
         ),
     ] = "standard",
+    fit: Annotated[
+        str, typer.Option(help="squash, pad or crop, as data.fit; the recipes squash.")
+    ] = "squash",
     num_photos: Annotated[int, typer.Option(min=1, help="Rows.")] = 6,
     num_draws: Annotated[int, typer.Option(min=1, help="Augmented views of each.")] = 8,
     image_px: Annotated[int, typer.Option(help="Side of a view.")] = 160,
@@ -194,7 +197,10 @@ def preview(
 
     cfg = config.resolve(
         config.Recipe(),
-        [f"augment.policy={policy}", f"data.image_px={image_px}", f"model.name={model}"],
+        [
+            *(f"augment.policy={policy}", f"data.image_px={image_px}"),
+            *(f"data.fit={fit}", f"model.name={model}"),
+        ],
     )
     from carscale import models
 

@@ -63,7 +63,11 @@ def _photo_paths(photos: list[Path]) -> list[Path]:
                 p for p in path.rglob("*") if p.is_file() and images.is_photo_name(p.name)
             )
             if not found:
-                raise DataError(f"{path}: holds no photos")
+                is_pack = (path / "card.json").exists()
+                raise DataError(
+                    f"{path}: {'is a pack, not photo files' if is_pack else 'holds no photos'}",
+                    "name photos or folders; for a split: carscale evaluate RUN --split val",
+                )
             paths += found
         elif path.exists():
             paths.append(path)

@@ -153,6 +153,9 @@ def check_out(source: Path, out: Path, force: bool) -> None:
         raise DataError(f"{out}: the source {source} lies inside it", "choose a folder beside it")
     if not out.exists():
         return
+    is_frozen = (out / "card.json").exists()
+    if out.is_dir() and not is_frozen and any(out.iterdir()):
+        raise DataError(f"{out}: holds no frozen data, and other files", "give another folder")
     if not force:
         raise DataError(
             f"{out}: is there already; frozen data stay as they are",
@@ -160,8 +163,6 @@ def check_out(source: Path, out: Path, force: bool) -> None:
         )
     if not out.is_dir():
         raise DataError(f"{out}: is a file", "give another folder")
-    if not (out / "card.json").exists() and any(out.iterdir()):
-        raise DataError(f"{out}: holds no frozen data; --force replaces only those")
 
 
 def _scan_given(source: Path) -> Scan:

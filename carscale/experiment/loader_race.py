@@ -41,7 +41,7 @@ class RaceRule:
         local_batch_size: Samples a batch.
         num_threads: Threads, or worker processes, an arm.
         num_rounds: Timed rounds, after one that warms up.
-        num_images: Images a round, at least.
+        num_images: Images a round, at least; more where an arm might have them ready.
         has_gpu: Whether there is one, for the advice.
         timeout_s: An arm that gives no answer for so long is ended.
     """
@@ -144,7 +144,7 @@ def _round(rule: RaceRule, arm: _Arm) -> dict[str, float]:
     """Have an arm make a round's images, after those that lay ready."""
     assert arm.process.stdin is not None
     skipped = 4 * rule.num_threads * rule.local_batch_size  # more than anyone makes ahead
-    order = {"num_skipped": skipped, "num_images": rule.num_images}
+    order = {"num_skipped": skipped, "num_images": max(rule.num_images, 2 * skipped)}
     if arm.name == "model":  # makes nothing ahead, and is slow on a CPU
         steps = min(rule.num_images, MODEL_STEPS * rule.local_batch_size)
         order = {"num_skipped": 0, "num_images": steps}

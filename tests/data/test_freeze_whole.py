@@ -46,7 +46,7 @@ def test_other_folders_and_files_are_never_replaced(raw, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no frozen data; --force replaces only those"):
+    with pytest.raises(DataError, match="holds no frozen data, and other files"):
         data.freeze(raw, tmp_path / "mine", force=True)
     with pytest.raises(DataError, match="file: is a file"):
         data.freeze(raw, tmp_path / "file", force=True)
