@@ -89,10 +89,7 @@ def _renderer(
 ) -> Renderer:
     """Return the backend's renderer."""
     check_backend(cfg.backend, world, None if policy is None else policy.cfg)
-    if cfg.backend in (
-        "torch",
-        "auto",
-    ):  # a run settles auto before; alone it is the one that runs everywhere
+    if cfg.backend in ("torch", "auto"):  # auto that no run settled: what runs everywhere
         from carscale.loaders.torch_backend import TorchRenderer
 
         return TorchRenderer(cfg, split, view, world)

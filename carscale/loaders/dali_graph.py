@@ -36,7 +36,6 @@ __all__ = ["RENDERS", "Look", "build_graph", "dense"]
 
 INTERPOLATIONS = {"bilinear": types.INTERP_LINEAR, "bicubic": types.INTERP_CUBIC}
 
-
 KINDS: dict[str, tuple[int, Any]] = {
     **dict.fromkeys(("anchor", "shape", "place", "window"), (1, np.int32)),
     **dict.fromkeys(("across", "begin", "end", "top", "bottom", "small"), (1, np.float32)),
