@@ -13,7 +13,15 @@ from carscale.config.schema import Recipe
 from carscale.errors import CarscaleError, ConfigError
 
 COMMAND_LINE = "command line"
-NONE_IS_A_WORD = frozenset({"augment.policy", "balance.class_weights", "train.tracker"})
+NONE_IS_A_WORD = frozenset(
+    {
+        "augment.policy",
+        "balance.class_weights",
+        "evaluate.temperature",
+        "model.attention",
+        "train.tracker",
+    }
+)
 """Keys whose value may be the word ``none``; elsewhere it means nothing."""
 
 

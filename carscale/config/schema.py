@@ -76,6 +76,9 @@ class Augment(Section):
         "rand",
         "erase",
         "degrade",
+        "mixup",
+        "cutmix",
+        "strong",
     ] = "standard"
     crop_scale_min: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Smallest share of the photo's area that a random crop keeps."""
@@ -105,19 +108,61 @@ class Augment(Section):
     """``degrade``: largest standard deviation of the noise, grey levels."""
     jpeg_quality_min: Annotated[int, Field(ge=5, le=95)] = 25
     """``degrade``: lowest JPEG quality."""
+    mix_prob: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """``mixup``, ``cutmix``, ``strong``: share of the pairs of photos that are mixed."""
+    mixup_alpha: Annotated[float, Field(gt=0, le=8)] = 0.2
+    """``mixup``, ``strong``: shares are drawn from Beta(alpha, alpha); small ones mix little."""
+    cutmix_alpha: Annotated[float, Field(gt=0, le=8)] = 1.0
+    """``cutmix``, ``strong``: as ``mixup_alpha``, of the area; 1 is uniform."""
 
 
 class Balance(Section):
-    """What evens out a long tail: how often a sample is drawn and what its loss weighs."""
+    """What evens out a long tail: how often a sample is drawn and what its loss weighs.
 
-    sampling: Literal["natural", "sqrt", "balanced"] = "natural"
-    """``natural`` shows each photo once an epoch; the others draw with replacement."""
-    loss: Literal["ce", "focal"] = "ce"
+    An epoch has as many samples as the train split, whatever the sampling, so that arms of a
+    comparison take the same number of steps.
+    """
+
+    sampling: Literal[
+        "natural",
+        "sqrt",
+        "balanced",
+        "repeat-factor",
+        "oversample",
+        "undersample",
+        "progressive",
+    ] = "natural"
+    """``natural`` shows each photo once an epoch; ``sqrt``, ``balanced``: a weighted sampler.
+
+    ``oversample`` repeats the photos of small classes, ``undersample`` leaves out those of large
+    ones, ``repeat-factor`` repeats mildly, ``progressive`` goes from natural to balanced.
+    """
+    repeat_threshold: Share = 0.0
+    """``repeat-factor``: classes with a smaller share of train are repeated; 0 takes 1 / K."""
+    loss: Literal[
+        "ce",
+        "focal",
+        "class-balanced-focal",
+        "ldam",
+        "logit-adjusted",
+        "balanced-softmax",
+        "poly",
+    ] = "ce"
     gamma: NonNegativeFloat = 2.0
-    """Focusing strength of ``focal``; 0 is cross-entropy."""
+    """Focusing strength of ``focal`` and ``class-balanced-focal``; 0 is cross-entropy."""
+    tau: NonNegativeFloat = 1.0
+    """``logit-adjusted``: how much of the class shares the logits make up for."""
+    ldam_margin: PositiveFloat = 0.5
+    """``ldam``: margin of the rarest class, logits."""
+    poly_epsilon: Annotated[float, Field(ge=-1)] = 1.0
+    """``poly``: weight of the first polynomial term."""
     label_smoothing: Share = 0.0
-    """Share of the target spread over all classes, for either loss."""
-    class_weights: Literal["none", "inverse", "sqrt"] = "none"
+    """Share of the target spread over all classes; ``class-balanced-focal`` takes none."""
+    class_weights: Literal["none", "inverse", "sqrt", "effective"] = "none"
+    effective_beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """``effective``, ``class-balanced-focal``: 0 weighs all alike, towards 1 as ``inverse``."""
+    defer_weights: Share = 0.0
+    """Share of the run before class weights (and ``ldam``'s) come in."""
 
 
 class Model(Section):
@@ -127,8 +172,12 @@ class Model(Section):
     pretrained: bool = True
     weights: str | None = None
     """A ``.safetensors`` or ``.pth`` file, or a run folder; goes before ``pretrained``."""
+    attention: Literal["none", "se", "eca", "cbam", "gc"] = "none"
+    """Attention layers to add to a network of feature maps; they start as if absent."""
     drop_rate: Share = 0.0
+    """Dropout before the classifier."""
     drop_path_rate: Share = 0.0
+    """Share of residual branches left out (stochastic depth), rising to this with depth."""
 
 
 class Optim(Section):
@@ -144,6 +193,10 @@ class Optim(Section):
     momentum: Share = 0.9
     """``sgd`` only, Nesterov."""
     warmup_epochs: NonNegativeFloat = 1.0
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Each layer group's learning rate over that of the group above it."""
+    freeze_epochs: NonNegativeFloat = 0.0
+    """The classifier learns alone for so long, then all does."""
 
 
 class Train(Section):
@@ -177,6 +230,20 @@ class Train(Section):
     log_every_steps: PositiveInt = 10
     """Every step is logged; this is how often the numbers leave the device."""
     tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = "none"
+    grow_from_px: NonNegativeInt = 0
+    """Progressive resizing: train photos start at this side and grow to ``data.image_px``.
+
+    0 shows them at full size throughout.
+    """
+
+
+class Evaluate(Section):
+    """How a result predicts. Changes no weight."""
+
+    flip: bool = False
+    """Average the probabilities of each photo and its mirror image: twice the time."""
+    temperature: Literal["none", "val"] = "none"
+    """``val``: logits are divided by the temperature that suits val best; no prediction changes."""
 
 
 class Run(Section):
@@ -197,6 +264,7 @@ class Recipe(Section):
     model: Model = Model()
     optim: Optim = Optim()
     train: Train = Train()
+    evaluate: Evaluate = Evaluate()
     run: Run = Run()
     seed: NonNegativeInt = 0
     resume: Literal["auto", "never", "overwrite"] = "auto"
