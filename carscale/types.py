@@ -163,12 +163,16 @@ class Batch:
         labels_B: int64.
         ids_B: int64, manifest rows.
         num_unreadable: How many of them are shown as a plain square.
+        partner_labels_B: Labels of the photos that were mixed in, int64; ``None`` without mixing.
+        own_share_B: How much of each picture is its own photo, float32 in [0, 1].
     """
 
     images_BCHW: Tensor
     labels_B: Tensor
     ids_B: Tensor
     num_unreadable: int = 0
+    partner_labels_B: Tensor | None = None
+    own_share_B: Tensor | None = None
 
 
 class Loader(Protocol):

@@ -30,10 +30,10 @@ def main(cfg: config.Recipe) -> None:
         # order and augmentation: pure functions of (seed, stream position)
         view = models.preprocessing(cfg.model, cfg.data)  # size, fit, interpolation, mean, std
         policy = augment.policy(cfg.augment, view)
-        weights_N = balance.sampling_weights(cfg.balance, splits.train)
+        order = balance.order(cfg.balance, splits.train, num_epochs=cfg.train.num_epochs)
         feed = loaders.settle(cfg, run, splits.train, policy)  # auto -> a backend, once
         train_loader = loaders.training(
-            feed, splits.train, policy, run.world, seed=cfg.seed, weights_N=weights_N
+            feed, splits.train, policy, run.world, seed=cfg.seed, order=order
         )
         val_loader = loaders.plain(feed, splits.val, view, run.world)
 

@@ -124,14 +124,14 @@ def record_batches(
     with open_world(num_cpu_threads=1) as world:
         splits = data.read_splits(root)
         view = models.preprocessing(cfg.model, cfg.data)
-        weights_N = balance.sampling_weights(cfg.balance, splits.train)
+        order = balance.order(cfg.balance, splits.train, num_epochs=cfg.train.num_epochs)
         loader = loaders.training(
             cfg.loader,
             splits.train,
             augment.policy(cfg.augment, view),
             world,
             seed=cfg.seed,
-            weights_N=weights_N,
+            order=order,
         )
         rows = []
         batches = loader.batches(0, num_steps, accumulate)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,12 +20,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from carscale.config import Balance
+    from carscale.types import Batch
 
-__all__ = ["LOSSES", "Loss", "cross_entropy_terms", "focal_terms", "loss"]
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "class_balanced_focal_terms",
+    "cross_entropy_terms",
+    "focal_terms",
+    "ldam_terms",
+    "logit_adjusted_terms",
+    "loss",
+    "poly_terms",
+]
+
+Terms = Callable[[Tensor, Tensor], Tensor]
+"""Logits ``[B, K]`` and labels ``[B]`` to one term a sample, ``[B]``."""
 
 
 def cross_entropy_terms(
-    logits_BK: Tensor, labels_B: Tensor, *, label_smoothing: float = 0.0, gamma: float = 0.0
+    logits_BK: Tensor, labels_B: Tensor, *, label_smoothing: float = 0.0
 ) -> Tensor:
     """Return each sample's cross-entropy in nats.
 
@@ -31,7 +47,6 @@ def cross_entropy_terms(
         logits_BK: Raw scores, float ``[B, K]``; any float dtype, computed in float32 at least.
         labels_B: True classes, int64 ``[B]`` in ``[0, K)``.
         label_smoothing: Share of the target spread evenly over all K classes, in [0, 1).
-        gamma: Ignored; all losses are called alike.
 
     Returns:
         float32 ``[B]`` (float64 for float64 logits).
@@ -43,8 +58,9 @@ def cross_entropy_terms(
         >>> cross_entropy_terms(torch.tensor([[0.0, 0.0]]), torch.tensor([0]))
         tensor([0.6931])
     """
-    logits = logits_BK if logits_BK.dtype == torch.float64 else logits_BK.float()
-    return F.cross_entropy(logits, labels_B, reduction="none", label_smoothing=label_smoothing)
+    return F.cross_entropy(
+        _wide(logits_BK), labels_B, reduction="none", label_smoothing=label_smoothing
+    )
 
 
 def focal_terms(
@@ -79,46 +95,220 @@ def focal_terms(
     terms_B = cross_entropy_terms(logits_BK, labels_B, label_smoothing=label_smoothing)
     if gamma == 0:
         return terms_B
-    logits = logits_BK if logits_BK.dtype == torch.float64 else logits_BK.float()
-    log_p_B = F.log_softmax(logits, dim=-1).gather(1, labels_B[:, None]).squeeze(1)
+    log_p_B = F.log_softmax(_wide(logits_BK), dim=-1).gather(1, labels_B[:, None]).squeeze(1)
     miss_B = (-torch.expm1(log_p_B)).clamp_min(1e-7)  # p == 1 and gamma < 1: NaN gradient
     return miss_B**gamma * terms_B
 
 
-LOSSES: dict[str, Callable[..., Tensor]] = {"ce": cross_entropy_terms, "focal": focal_terms}
+def class_balanced_focal_terms(
+    logits_BK: Tensor, labels_B: Tensor, *, gamma: float = 2.0
+) -> Tensor:
+    """Return each sample's sigmoid focal loss, summed over classes.
+
+    The class-balanced focal loss is this, weighted by ``class_weights(counts_K, "effective")``,
+    which ``loss`` does.
+
+    Args:
+        logits_BK: Raw scores, float ``[B, K]``.
+        labels_B: True classes, int64 ``[B]``.
+        gamma: Focusing strength, ``>= 0``.
+
+    Returns:
+        float32 ``[B]`` (float64 for float64 logits).
+
+    Reference:
+        Cui et al. 2019, https://arxiv.org/abs/1901.05555, eq. 12. Differs: all logits are moved by
+        ``-log(K - 1)``, which does what the paper's first bias does (section 4) and changes no
+        softmax.
+
+    Example:
+        >>> class_balanced_focal_terms(torch.tensor([[2.0, -2.0]]), torch.tensor([0]), gamma=0.0)
+        tensor([0.2539])
+    """
+    if gamma < 0:
+        raise ValueError(f"gamma must be >= 0, got {gamma}")
+    logits = _wide(logits_BK) - math.log(max(1, logits_BK.shape[1] - 1))
+    signs_BK = 2 * F.one_hot(labels_B, logits.shape[1]).to(logits.dtype) - 1
+    log_p_BK = F.logsigmoid(signs_BK * logits)
+    miss_BK = torch.sigmoid(-signs_BK * logits).clamp_min(1e-7)
+    return -(miss_BK**gamma * log_p_BK).sum(dim=-1)
+
+
+def ldam_terms(
+    logits_BK: Tensor, labels_B: Tensor, *, margins_K: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """Return cross-entropy after the true class's logit was lowered by its class's margin.
+
+    Args:
+        logits_BK: Raw scores, float ``[B, K]``.
+        labels_B: True classes, int64 ``[B]``.
+        margins_K: Margins, logits; ``ldam_margins`` makes them from counts.
+        label_smoothing: As in ``cross_entropy_terms``.
+
+    Reference:
+        Cao et al. 2019, https://arxiv.org/abs/1906.07413, eq. 13. Differs: the network's own
+        logits; the paper's are cosines times 30.
+
+    Example:
+        >>> ldam_terms(torch.zeros(1, 2), torch.tensor([1]), margins_K=torch.tensor([0.2, 0.5]))
+        tensor([0.9741])
+    """
+    margins = margins_K.to(logits_BK.device)[labels_B][:, None]
+    lowered = F.one_hot(labels_B, logits_BK.shape[1]) * margins
+    return cross_entropy_terms(
+        _wide(logits_BK) - lowered, labels_B, label_smoothing=label_smoothing
+    )
+
+
+def ldam_margins(counts_K: Tensor, largest: float) -> Tensor:
+    """Return margins proportional to ``n ** -1/4``, the rarest class's the largest.
+
+    Reference:
+        Cao et al. 2019, eq. 12.
+    """
+    counts = counts_K.clamp_min(1).double()
+    return (largest * (counts / counts.min()) ** -0.25).float()
+
+
+def logit_adjusted_terms(
+    logits_BK: Tensor,
+    labels_B: Tensor,
+    *,
+    log_shares_K: Tensor,
+    tau: float = 1.0,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return cross-entropy of logits that each class's log share was added to.
+
+    Frequent classes must earn their scores; the plain logits then predict as if classes were
+    equally frequent. With ``tau=1`` this is the balanced softmax.
+
+    Args:
+        logits_BK: Raw scores, float ``[B, K]``.
+        labels_B: True classes, int64 ``[B]``.
+        log_shares_K: Logarithms of the class shares; a constant more or less changes nothing.
+        tau: Strength, ``>= 0``; 0 is cross-entropy.
+        label_smoothing: As in ``cross_entropy_terms``.
+
+    References:
+        Menon et al. 2021, https://arxiv.org/abs/2007.07314, eq. 10; Ren et al. 2020,
+        https://arxiv.org/abs/2007.10740, eq. 4 (balanced softmax).
+
+    Example:
+        >>> shares = torch.tensor([0.9, 0.1])
+        >>> logit_adjusted_terms(torch.zeros(1, 2), torch.tensor([1]), log_shares_K=shares.log())
+        tensor([2.3026])
+    """
+    shifted = _wide(logits_BK) + tau * log_shares_K.to(logits_BK.device)
+    return cross_entropy_terms(shifted, labels_B, label_smoothing=label_smoothing)
+
+
+def poly_terms(
+    logits_BK: Tensor, labels_B: Tensor, *, epsilon: float = 1.0, label_smoothing: float = 0.0
+) -> Tensor:
+    """Return each sample's Poly-1 loss: cross-entropy plus ``epsilon * (1 - p)``.
+
+    Args:
+        logits_BK: Raw scores, float ``[B, K]``.
+        labels_B: True classes, int64 ``[B]``.
+        epsilon: Weight of the first polynomial term, ``>= -1``; 0 is cross-entropy.
+        label_smoothing: As in ``cross_entropy_terms``; ``p`` stays that of the true class.
+
+    Reference:
+        Leng et al. 2022, https://arxiv.org/abs/2204.12511, eq. 7.
+
+    Example:
+        >>> poly_terms(torch.zeros(1, 2), torch.tensor([1]))
+        tensor([1.1931])
+    """
+    terms_B = cross_entropy_terms(logits_BK, labels_B, label_smoothing=label_smoothing)
+    p_B = F.softmax(_wide(logits_BK), dim=-1).gather(1, labels_B[:, None]).squeeze(1)
+    return terms_B + epsilon * (1 - p_B)
+
+
+def _adjusted(cfg: Balance, counts_K: Tensor, tau: float) -> Terms:
+    """Return logit-adjusted terms for train counts; a class without photos counts as one."""
+    counts = counts_K.clamp_min(1).double()
+    return partial(
+        logit_adjusted_terms,
+        log_shares_K=(counts / counts.sum()).log().float(),
+        tau=tau,
+        label_smoothing=cfg.label_smoothing,
+    )
+
+
+LOSSES: dict[str, Callable[[Balance, Tensor], Terms]] = {
+    "ce": lambda cfg, _: partial(cross_entropy_terms, label_smoothing=cfg.label_smoothing),
+    "focal": lambda cfg, _: partial(
+        focal_terms, gamma=cfg.gamma, label_smoothing=cfg.label_smoothing
+    ),
+    "class-balanced-focal": lambda cfg, _: partial(class_balanced_focal_terms, gamma=cfg.gamma),
+    "ldam": lambda cfg, counts_K: partial(
+        ldam_terms,
+        margins_K=ldam_margins(counts_K, cfg.ldam_margin),
+        label_smoothing=cfg.label_smoothing,
+    ),
+    "logit-adjusted": lambda cfg, counts_K: _adjusted(cfg, counts_K, cfg.tau),
+    "balanced-softmax": lambda cfg, counts_K: _adjusted(cfg, counts_K, 1.0),
+    "poly": lambda cfg, _: partial(
+        poly_terms, epsilon=cfg.poly_epsilon, label_smoothing=cfg.label_smoothing
+    ),
+}
 
 
 class Loss(torch.nn.Module):
     """A loss with its class weights.
 
     Terms and weights a sample, to be summed over a window by the loop.
+
+    Args:
+        cfg: Names the loss and its settings.
+        counts_K: Train samples of each class.
     """
 
     weights_K: Tensor
 
-    def __init__(self, cfg: Balance, weights_K: NDArray[np.float32]) -> None:
+    def __init__(self, cfg: Balance, counts_K: NDArray[np.int64]) -> None:
         super().__init__()
-        self.cfg = cfg
+        is_effective = cfg.loss == "class-balanced-focal"
+        method = "effective" if is_effective else cfg.class_weights
+        weights_K = class_weights(counts_K, method, beta=cfg.effective_beta)
+        self.terms = LOSSES[cfg.loss](cfg, torch.from_numpy(counts_K))
+        self.defer_weights = cfg.defer_weights
         self.register_buffer("weights_K", torch.from_numpy(weights_K), persistent=False)
-        self._window_weights_K = weights_K.astype(
-            "float64"
-        )  # stays on the CPU: no wait for the GPU
+        # on the CPU: a window's weight waits for no GPU
+        self._window_weights_K = weights_K.astype("float64")
+        self._is_deferred = cfg.defer_weights > 0
+
+    def set_done(self, done: float) -> None:
+        """Say which share of the run lies behind: class weights come in at ``defer_weights``."""
+        self._is_deferred = done < self.defer_weights
 
     def forward(self, logits_BK: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
         """Return terms and weights, float32 ``[B]`` each.
 
         The loss is ``sum(terms * weights) / sum(weights)``.
         """
-        terms_B = LOSSES[self.cfg.loss](
-            logits_BK,
-            labels_B,
-            label_smoothing=self.cfg.label_smoothing,
-            gamma=self.cfg.gamma,
-        )
-        return terms_B, self.weights_K[labels_B]
+        terms_B = self.terms(logits_BK, labels_B)
+        weights_B = self.weights_K[labels_B]
+        return terms_B, torch.ones_like(weights_B) if self._is_deferred else weights_B
+
+    def batch_sum(self, logits_BK: Tensor, batch: Batch) -> Tensor:
+        """Return the sum of terms times weights; a mixed picture counts for both its labels."""
+        terms_B, weights_B = self(logits_BK, batch.labels_B)
+        if batch.own_share_B is None:
+            return (terms_B * weights_B).sum()
+        other_terms_B, other_weights_B = self(logits_BK, batch.partner_labels_B)
+        own_B = batch.own_share_B
+        return (own_B * terms_B * weights_B + (1 - own_B) * other_terms_B * other_weights_B).sum()
 
     def window_weight(self, labels_G: NDArray[np.int64]) -> float:
-        """Return the weight of a whole accumulation window, from its labels on all ranks."""
+        """Return the weight of a whole accumulation window, from its labels on all ranks.
+
+        Mixing changes nothing: partners give each other the same share.
+        """
+        if self._is_deferred:
+            return float(len(labels_G))
         return float(self._window_weights_K[labels_G].sum())
 
 
@@ -130,4 +320,9 @@ def loss(cfg: Balance, counts_K: NDArray[np.int64]) -> Loss:
     warning = double_compensation(cfg)
     if warning and os.environ.get("RANK", "0") == "0":
         note(f"note: {warning}")
-    return Loss(cfg, class_weights(counts_K, cfg.class_weights))
+    return Loss(cfg, counts_K)
+
+
+def _wide(logits_BK: Tensor) -> Tensor:
+    """Return logits in float32 at least."""
+    return logits_BK if logits_BK.dtype == torch.float64 else logits_BK.float()

@@ -11,33 +11,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from carscale.config import Balance
-    from carscale.types import Split
 
 __all__ = [
     "CLASS_WEIGHTS",
-    "SAMPLINGS",
     "class_weights",
     "double_compensation",
-    "sampling_weights",
 ]
 
-CLASS_WEIGHTS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
-    "none": np.ones_like,
-    "inverse": lambda counts_K: 1 / counts_K,
-    "sqrt": lambda counts_K: 1 / np.sqrt(counts_K),
+CLASS_WEIGHTS: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.float64]]] = {
+    "none": lambda counts_K, _: np.ones_like(counts_K),
+    "inverse": lambda counts_K, _: 1 / counts_K,
+    "sqrt": lambda counts_K, _: 1 / np.sqrt(counts_K),
+    "effective": lambda counts_K, beta: (1 - beta) / (1 - beta**counts_K),
 }
 """Raw weights from counts of at least 1; ``class_weights`` scales them."""
 
-SAMPLINGS: dict[str, float] = {"natural": 1.0, "sqrt": 0.5, "balanced": 0.0}
-"""The power q of a class's share: it is drawn with probability ``n^q / sum n^q``."""
 
-
-def class_weights(counts_K: NDArray[np.int64], method: str) -> NDArray[np.float32]:
+def class_weights(
+    counts_K: NDArray[np.int64], method: str, *, beta: float = 0.999
+) -> NDArray[np.float32]:
     """Return loss weights whose mean over the samples is 1.
 
     Args:
         counts_K: Train samples of each class, ``>= 0``; a class without any gets weight 0.
-        method: ``none``, ``inverse`` (1/n, scikit-learn's ``balanced``) or ``sqrt`` (1/sqrt(n)).
+        method: ``none``, ``inverse`` (1/n, scikit-learn's ``balanced``), ``sqrt`` (1/sqrt(n)) or
+            ``effective`` (1 over the effective number of samples).
+        beta: Of ``effective``, in [0, 1): 0 weighs all classes alike, towards 1 it is ``inverse``.
 
     Returns:
         float32 ``[K]``; ``sum(counts * weights) == sum(counts)``.
@@ -45,9 +44,10 @@ def class_weights(counts_K: NDArray[np.int64], method: str) -> NDArray[np.float3
     Raises:
         ValueError: Unknown method, or no samples at all.
 
-    Reference:
+    References:
         King and Zeng 2001, https://doi.org/10.1093/oxfordjournals.pan.a004868 (inverse);
-        Mahajan et al. 2018, https://arxiv.org/abs/1805.00932, section 2.2 (square root).
+        Mahajan et al. 2018, https://arxiv.org/abs/1805.00932, section 2.2 (square root);
+        Cui et al. 2019, https://arxiv.org/abs/1901.05555, eq. 8 (effective).
 
     Example:
         >>> class_weights(np.array([10, 30]), "inverse")
@@ -58,29 +58,12 @@ def class_weights(counts_K: NDArray[np.int64], method: str) -> NDArray[np.float3
     counts = counts_K.astype(np.float64)
     if counts.sum() <= 0:
         raise ValueError("counts_K holds no samples")
-    raw_K = CLASS_WEIGHTS[method](np.maximum(counts, 1)) * (counts > 0)
+    raw_K = CLASS_WEIGHTS[method](np.maximum(counts, 1), beta) * (counts > 0)
     return (raw_K * counts.sum() / (raw_K * counts).sum()).astype(np.float32)
 
 
-def sampling_weights(cfg: Balance, split: Split) -> NDArray[np.float64] | None:
-    """Return the probability of each sample at every draw; ``None`` for each once an epoch.
-
-    Args:
-        cfg: ``cfg.sampling`` is ``natural``, ``sqrt`` or ``balanced``.
-        split: The train split.
-
-    Returns:
-        float64 ``[N]`` that sums to 1, or ``None`` for ``natural``.
-
-    Reference:
-        Kang et al. 2020, https://arxiv.org/abs/1910.09217, section 3 (q = 1, 1/2, 0).
-    """
-    if cfg.sampling == "natural":
-        return None
-    counts_K = split.counts_K.astype(np.float64)
-    share_K = np.where(counts_K > 0, np.maximum(counts_K, 1) ** SAMPLINGS[cfg.sampling], 0)
-    share_K /= share_K.sum()
-    return (share_K / np.maximum(counts_K, 1))[split.labels_N]
+COMPENSATING_LOSSES = ("class-balanced-focal", "ldam", "logit-adjusted", "balanced-softmax")
+"""Losses that favour rare classes by themselves."""
 
 
 def double_compensation(cfg: Balance) -> str | None:
@@ -94,6 +77,7 @@ def double_compensation(cfg: Balance) -> str | None:
     """
     means = [f"balance.sampling={cfg.sampling}"] if cfg.sampling != "natural" else []
     means += [f"balance.class_weights={cfg.class_weights}"] if cfg.class_weights != "none" else []
+    means += [f"balance.loss={cfg.loss}"] if cfg.loss in COMPENSATING_LOSSES else []
     if len(means) < 2:
         return None
     means += (

@@ -130,13 +130,35 @@ def differences(old: Recipe, new: Recipe, *, ignore: tuple[str, ...] = ()) -> li
 
 def _across_sections(cfg: Recipe) -> list[str]:
     """Return mistakes that need more than one key to see."""
+    balance, problems = cfg.balance, []
     samples = cfg.loader.global_batch_size // cfg.train.accumulate_steps
-    if samples >= 2:
-        return []
-    return [
-        f"train.accumulate_steps: {cfg.train.accumulate_steps} micro-steps leave under 2 samples "
-        f"each of loader.global_batch_size={cfg.loader.global_batch_size}"
-    ]
+    if samples < 2:
+        problems.append(
+            f"train.accumulate_steps: {cfg.train.accumulate_steps} micro-steps leave under 2 "
+            f"samples each of loader.global_batch_size={cfg.loader.global_batch_size}"
+        )
+    if balance.loss == "class-balanced-focal" and balance.class_weights != "none":
+        problems.append(
+            f"balance.class_weights={balance.class_weights}: balance.loss=class-balanced-focal has "
+            "its own, effective; write balance.class_weights=none"
+        )
+    if balance.loss == "class-balanced-focal" and balance.label_smoothing:
+        problems.append(
+            f"balance.label_smoothing={balance.label_smoothing:g}: balance.loss="
+            "class-balanced-focal takes none; write balance.label_smoothing=0"
+        )
+    has_weights = balance.class_weights != "none" or balance.loss == "class-balanced-focal"
+    if balance.defer_weights and not has_weights:
+        problems.append(
+            f"balance.defer_weights={balance.defer_weights:g}: there are no class weights to "
+            "defer; set balance.class_weights too"
+        )
+    if cfg.train.grow_from_px > cfg.data.image_px:
+        problems.append(
+            f"train.grow_from_px={cfg.train.grow_from_px}: larger than "
+            f"data.image_px={cfg.data.image_px}, which it grows to"
+        )
+    return problems
 
 
 def _read_yaml(path: str) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class Balance(Section):
     effective_beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """``effective``, ``class-balanced-focal``: 0 weighs all alike, towards 1 as ``inverse``."""
     defer_weights: Share = 0.0
-    """Share of the run before class weights (and ``ldam``'s) come in."""
+    """Deferred re-weighting: share of the run before class weights come in."""
 
 
 class Model(Section):

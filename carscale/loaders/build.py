@@ -11,11 +11,9 @@ from carscale.loaders.stream import Stream, rank_slice
 from carscale.types import Split, View
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from carscale import config
     from carscale.augment import Policy
+    from carscale.balance import Order
     from carscale.world import World
 
 __all__ = ["plain", "training"]
@@ -28,7 +26,7 @@ def training(
     world: World,
     *,
     seed: int,
-    weights_N: NDArray[np.float64] | None = None,
+    order: Order | None = None,
 ) -> TrainLoader:
     """Return the training loader of this rank.
 
@@ -38,7 +36,7 @@ def training(
         policy: What varies.
         world: This rank, how many there are, the device.
         seed: Of order and augmentation.
-        weights_N: Probability of each sample at every draw; ``None`` for each once an epoch.
+        order: From ``balance.order``; ``None`` for each sample once an epoch.
 
     Raises:
         ConfigError: A global batch too small for the processes, or a backend that can't run here or
@@ -61,7 +59,7 @@ def training(
         ) from error
     most = -(-cfg.global_batch_size // world.size) + 3  # parts differ by three at most
     renderer = _renderer(cfg, split, policy.view, world, policy=policy, max_batch_size=most)
-    stream = Stream(len(split), seed=seed, weights_N=weights_N)
+    stream = Stream(len(split), seed=seed, order=order)
     return TrainLoader(cfg, policy, world, stream, split=split, renderer=renderer)
 
 

@@ -5,11 +5,12 @@ Axes: N samples of the split, B positions asked for.
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from carscale import balance
 from carscale.augment import generator
 
 if TYPE_CHECKING:
@@ -17,20 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Stream", "rank_slice"]
 
-BLOCK = 4096
-"""Weighted draws are made in blocks of this many positions."""
-
 
 class Stream:
     """Which sample stands at a position; a pure function of the seed.
 
-    Uniform: epochs one after another, each a permutation. Weighted: independent draws with
-    replacement.
-
     Args:
         num_samples: N, ``>= 1``.
         seed: The run's seed.
-        weights_N: Probability of each sample, sums to 1; ``None`` for uniform.
+        order: Passes over the samples; ``None`` shows each once a pass, shuffled.
 
     Example:
         >>> stream = Stream(3, seed=0)
@@ -40,43 +35,30 @@ class Stream:
         True
     """
 
-    def __init__(
-        self, num_samples: int, *, seed: int, weights_N: NDArray[np.float64] | None = None
-    ) -> None:
+    def __init__(self, num_samples: int, *, seed: int, order: balance.Order | None = None) -> None:
         if num_samples < 1:
             raise ValueError(f"num_samples must be >= 1, got {num_samples}")
-        if weights_N is not None and len(weights_N) != num_samples:
-            raise ValueError(f"{len(weights_N)} weights for {num_samples} samples")
         self.num_samples = num_samples
         self.seed = seed
-        self._weights_N = weights_N
-        self._block = lru_cache(maxsize=4)(self._make_block)  # a cache, not state
+        self.order = order or balance.natural(num_samples)
+        self._pass = lru_cache(maxsize=4)(self._make_pass)  # a cache, not state
 
     def rows(self, first: int, last: int) -> NDArray[np.int64]:
         """Return the samples at positions ``first`` to ``last - 1``, int64 ``[B]``."""
-        length = BLOCK if self._weights_N is not None else self.num_samples
-        blocks = range(first // length, -(-last // length))
-        if not blocks:
+        length = self.order.length
+        passes = range(first // length, -(-last // length))
+        if not passes:
             return np.empty(0, dtype=np.int64)
         return np.concatenate(
             [
-                self._block(block)[max(0, first - block * length) : last - block * length]
-                for block in blocks
+                self._pass(number)[max(0, first - number * length) : last - number * length]
+                for number in passes
             ]
         )
 
-    @cached_property
-    def _cumulative(self) -> NDArray[np.float64]:
-        assert self._weights_N is not None
-        cumulative = np.cumsum(self._weights_N)
-        return cumulative / cumulative[-1]
-
-    def _make_block(self, block: int) -> NDArray[np.int64]:
-        """Return one epoch of the uniform order, or one block of weighted draws."""
-        rng = generator(self.seed, "order", block)
-        if self._weights_N is None:
-            return rng.permutation(self.num_samples).astype(np.int64)
-        return np.searchsorted(self._cumulative, rng.random(BLOCK), side="right").astype(np.int64)
+    def _make_pass(self, number: int) -> NDArray[np.int64]:
+        """Return the samples of one pass."""
+        return self.order.draw(generator(self.seed, "order", number), number)
 
 
 def rank_slice(

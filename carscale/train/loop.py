@@ -133,6 +133,7 @@ class _Fit:
     def _step(self, step: int, batches: Iterator[Batch]) -> None:
         """Take one optimizer step from its micro-batches."""
         learner, world, num_micro = self.learner, self.run.world, self.cfg.accumulate_steps
+        learner.loss.set_done(step / self.num_steps)
         window_weight = learner.loss.window_weight(self.loader.window_labels(step))
         lr = learner.set_lr(
             step,
@@ -165,8 +166,7 @@ class _Fit:
         """
         with self.run.world.accelerator.autocast():
             logits_BK = self.learner.forward(batch.images_BCHW)
-        terms_B, weights_B = self.learner.loss(logits_BK, batch.labels_B)
-        share = (terms_B * weights_B).sum() / window_weight
+        share = self.learner.loss.batch_sum(logits_BK, batch) / window_weight
         self.run.world.accelerator.backward(share * self.run.world.size)
         return share.detach()
 

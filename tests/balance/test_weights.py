@@ -1,22 +1,15 @@
 """Class weights and sampling against scikit-learn and formulas."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from carscale import balance, config
-from carscale.balance.weights import CLASS_WEIGHTS, SAMPLINGS
+from carscale import balance
+from carscale.balance.weights import CLASS_WEIGHTS
 
 COUNTS = st.lists(st.integers(0, 2000), min_size=1, max_size=30).filter(lambda c: sum(c) > 0)
-
-
-def split_of(counts):
-    labels = np.repeat(np.arange(len(counts)), counts)
-    return SimpleNamespace(counts_K=np.array(counts), labels_N=labels)
 
 
 @given(st.lists(st.integers(1, 2000), min_size=1, max_size=30))
@@ -41,18 +34,12 @@ def test_sqrt_weights_are_the_formula():
     assert weights[0] / weights[1] == pytest.approx(2)
 
 
-@given(COUNTS, st.sampled_from(["sqrt", "balanced"]))
-def test_sampling_gives_classes_their_share(counts, sampling):
-    split = split_of(counts)
-    weights = balance.sampling_weights(config.Balance(sampling=sampling), split)
-    assert weights.sum() == pytest.approx(1)
-    share = np.bincount(split.labels_N, weights, minlength=len(counts))
-    power = np.array([c ** SAMPLINGS[sampling] if c else 0 for c in counts], dtype=float)
-    np.testing.assert_allclose(share, power / power.sum(), rtol=1e-9)
-
-
-def test_natural_sampling_draws_without_weights():
-    assert balance.sampling_weights(config.Balance(), split_of([3, 4])) is None
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.999])
+def test_effective_weights_are_the_papers_formula(beta):
+    counts = np.array([1, 7, 500])
+    weights = balance.class_weights(counts, "effective", beta=beta)
+    effective = [sum(beta**i for i in range(n)) for n in counts]  # eq. 2, the sum itself
+    np.testing.assert_allclose(weights[0] / weights, np.array(effective) / effective[0], rtol=1e-5)
 
 
 def test_unknown_method_and_no_samples_are_refused():

@@ -323,3 +323,17 @@ def test_a_typo_is_answered_without_torch():
     )
     assert done.stdout.split("\n")[:2] == ["2", "[]"]
     assert "did you mean 'optim.lr'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["balance.loss=class-balanced-focal", "balance.class_weights=sqrt"], "has its own"),
+        (["balance.loss=class-balanced-focal", "balance.label_smoothing=0.1"], "takes none"),
+        (["balance.defer_weights=0.5"], "no class weights to defer"),
+        (["train.grow_from_px=512"], "larger than data.image_px=224"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(words, said):
+    with pytest.raises(ConfigError, match=said):
+        resolve(Recipe(), words)

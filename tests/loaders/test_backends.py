@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from carscale import augment, config, data, loaders, models
+from carscale import augment, balance, config, data, loaders, models
 from carscale.errors import ConfigError, DataError, LoaderError
 from carscale.world import open_world
 
@@ -115,7 +115,9 @@ def test_a_photo_drawn_twice_in_a_batch_looks_different_twice(parts):
     weights_N[3] = 1
     cfg = config.Loader(backend=backend, global_batch_size=6)
     policy = augment.policy(config.Augment(), view)
-    loader = loaders.training(cfg, splits.train, policy, world, seed=0, weights_N=weights_N)
+    loader = loaders.training(
+        cfg, splits.train, policy, world, seed=0, order=balance.weighted(weights_N)
+    )
     batch = next(loader.batches(0, 1, 1))
     assert set(batch.ids_B.tolist()) == {int(splits.train.ids_N[3])}
     assert len({image.numpy().tobytes() for image in batch.images_BCHW}) == 6
