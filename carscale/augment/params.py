@@ -34,6 +34,10 @@ class Params:
         magnitudes_BS: Their magnitudes, float32.
         noise_B2: Left and top of the window of the noise plate, int64; ``None`` without noise.
         erase_B4: Left, top, width, height of a square part to fill, int64; ``None`` without.
+        own_share_B: How much of its own photo a picture shows once it is mixed with its partner's
+            (rows 2k and 2k + 1), float32 in [0, 1]; ``None`` without mixing.
+        swap_B4: Left, top, width, height of the part that comes from the partner, int64; where it
+            is empty, pictures are blended.
     """
 
     affine_B23: NDArray[np.float64]
@@ -44,6 +48,8 @@ class Params:
     magnitudes_BS: NDArray[np.float32] | None = None
     noise_B2: NDArray[np.int64] | None = None
     erase_B4: NDArray[np.int64] | None = None
+    own_share_B: NDArray[np.float32] | None = None
+    swap_B4: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.affine_B23)

@@ -7,13 +7,14 @@ continuous pixels (pixel ``i`` covers ``[i, i + 1)``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from carscale.augment.draws import uniforms
 from carscale.augment.geometry import axis_aligned, compose, mirrored, snapped
+from carscale.augment.mixing import mixed_pairs
 from carscale.augment.ops import LISTED_OPS, SLOT_OPS, Op, matrix, strength
 from carscale.augment.params import PLATE_SPARE_PX, Params, make_params, plain
 from carscale.types import View
@@ -32,6 +33,7 @@ AREA, ASPECT, LEFT, TOP, FLIP, ROTATE, SHIFT_X, SHIFT_Y, BRIGHTNESS, CONTRAST, S
 SHEAR_X, SHEAR_Y, GREY = range(11, 14)
 ERASE, ERASE_AREA, ERASE_ASPECT, ERASE_LEFT, ERASE_TOP = range(14, 19)
 BLUR, BLUR_SIGMA, NOISE, NOISE_LEVEL, NOISE_X, NOISE_Y, JPEG, JPEG_QUALITY = range(19, 27)
+MIX, MIX_KIND, MIX_SHARE, MIX_X, MIX_Y = range(27, 32)  # of a pair: those of its first sample
 OP_COLUMNS = range(32, 64, 3)  # op, strength, sign of each op in a list
 
 ASPECT_MAX = 4 / 3
@@ -47,6 +49,10 @@ class Policy:
     cfg: Augment
     view: View
 
+    def at(self, image_px: int) -> Policy:
+        """Return the same policy for another side of the square."""
+        return replace(self, view=replace(self.view, image_px=image_px))
+
     def __call__(self, seed: int, first: int, last: int, sizes_B2: NDArray[np.int64]) -> Params:
         """Return the parameters of stream positions ``first`` to ``last - 1``."""
         draws_BR = uniforms(seed, "augment", first, last)
@@ -60,8 +66,9 @@ def policy(cfg: Augment, view: View) -> Policy:
 
 def slot_ops(cfg: Augment) -> tuple[str, ...]:
     """Return the slot ops that a policy may use, so that a backend can say what it lacks."""
-    if cfg.policy in LISTED_OPS:
-        return tuple(op.name for op in LISTED_OPS[cfg.policy][1:] if not op.is_geometric)
+    listed = "rand" if cfg.policy == "strong" else cfg.policy
+    if listed in LISTED_OPS:
+        return tuple(op.name for op in LISTED_OPS[listed][1:] if not op.is_geometric)
     return {"degrade": ("blur", "noise", "jpeg"), "photometric": ("blur",)}.get(cfg.policy, ())
 
 
@@ -176,6 +183,12 @@ def erase(
     Reference:
         Zhong et al. 2017, https://arxiv.org/abs/1708.04896, algorithm 1 (filled with the mean).
     """
+    erase_B4 = _rectangles(draws_BR, cfg, view)
+    return make_params(_cropped(draws_BR, sizes_B2, cfg, view), sizes_B2, view, erase_B4=erase_B4)
+
+
+def _rectangles(draws_BR: NDArray[np.float64], cfg: Augment, view: View) -> NDArray[np.int64]:
+    """Return rectangles to fill; all zero where nothing is."""
     side = view.image_px
     area_B = (0.02 + draws_BR[:, ERASE_AREA] * (0.33 - 0.02)) * side**2
     root_B = np.exp(_spread(draws_BR[:, ERASE_ASPECT]) * np.log(ERASE_ASPECT_MAX) / 2)
@@ -184,7 +197,7 @@ def erase(
     corner_B2 = np.floor(draws_BR[:, [ERASE_LEFT, ERASE_TOP]] * (side - size_B2 + 1))
     erase_B4 = np.concatenate([corner_B2, size_B2], axis=1).astype(np.int64)
     erase_B4[draws_BR[:, ERASE] >= cfg.erase_prob] = 0
-    return make_params(_cropped(draws_BR, sizes_B2, cfg, view), sizes_B2, view, erase_B4=erase_B4)
+    return erase_B4
 
 
 def rand(
@@ -213,6 +226,57 @@ def trivial(
     return _op_list(draws_BR, sizes_B2, cfg, view, listed=LISTED_OPS["trivial"], num_ops=1)
 
 
+def mixup(
+    draws_BR: NDArray[np.float64], sizes_B2: NDArray[np.int64], cfg: Augment, view: View
+) -> Params:
+    """Crop and mirror as ``simple``; then blend the photos of a pair, and their labels.
+
+    Reference:
+        Zhang et al. 2018, https://arxiv.org/abs/1710.09412, eq. 1. Differs: partners are
+        neighbours in the stream, both with the same share, so that no sample's weight changes.
+    """
+    mixing = _pairs(draws_BR, cfg, view, cut_prob=0.0)
+    return replace(simple(draws_BR, sizes_B2, cfg, view), **mixing)
+
+
+def cutmix(
+    draws_BR: NDArray[np.float64], sizes_B2: NDArray[np.int64], cfg: Augment, view: View
+) -> Params:
+    """Crop and mirror as ``simple``; then swap a rectangle between the photos of a pair.
+
+    A label counts as much as its photo's area.
+
+    Reference:
+        Yun et al. 2019, https://arxiv.org/abs/1905.04899, eq. 1 and 2. Differs as ``mixup`` does.
+    """
+    mixing = _pairs(draws_BR, cfg, view, cut_prob=1.0)
+    return replace(simple(draws_BR, sizes_B2, cfg, view), **mixing)
+
+
+def _pairs(
+    draws_BR: NDArray[np.float64], cfg: Augment, view: View, cut_prob: float
+) -> dict[str, Any]:
+    """Return how pairs are mixed."""
+    columns = [MIX, MIX_KIND, MIX_SHARE, MIX_X, MIX_Y]
+    return mixed_pairs(draws_BR[:, columns], cfg, view, cut_prob=cut_prob)
+
+
+def strong(
+    draws_BR: NDArray[np.float64], sizes_B2: NDArray[np.int64], cfg: Augment, view: View
+) -> Params:
+    """Do as ``rand``, then ``erase``, then for one half of the pairs ``mixup``, else ``cutmix``.
+
+    Reference:
+        Wightman et al. 2021, https://arxiv.org/abs/2110.00476, section 3.2 (its parts; it erases
+        nothing).
+    """
+    return replace(
+        rand(draws_BR, sizes_B2, cfg, view),
+        erase_B4=_rectangles(draws_BR, cfg, view),
+        **_pairs(draws_BR, cfg, view, cut_prob=0.5),
+    )
+
+
 POLICIES: dict[str, Callable[..., Params]] = {
     "none": none,
     "simple": simple,
@@ -223,6 +287,9 @@ POLICIES: dict[str, Callable[..., Params]] = {
     "rand": rand,
     "erase": erase,
     "degrade": degrade,
+    "mixup": mixup,
+    "cutmix": cutmix,
+    "strong": strong,
 }
 
 

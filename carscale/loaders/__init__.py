@@ -4,7 +4,8 @@ In: a split, a policy or a view, the world. Out: uint8 ``Batch``es with ids, on 
 The training loader's state is one integer, the step.
 
 - ``stream``: position -> sample; step -> positions of a rank and micro-step.
-- ``batches``: the loaders, whichever backend renders.
+- ``batches``: the loaders, whichever backend renders; the mixing of pairs.
+- ``growth``: progressive resizing: stages of sides.
 - ``rendering``: one photo's bytes and parameters -> uint8 pixels, on the CPU.
 - ``torch_backend``: a thread pool that renders ahead.
 - ``dali_backend``, ``dali_graph``: the same through DALI, on the CPU or a GPU.
@@ -32,6 +33,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from carscale.loaders.growth import growth
 from carscale.loaders.stream import Stream, rank_slice
 
 if TYPE_CHECKING:
@@ -39,7 +41,17 @@ if TYPE_CHECKING:
     from carscale.loaders.choice import choose, has_dali, settle
     from carscale.loaders.rendering import render
 
-__all__ = ["Stream", "choose", "has_dali", "plain", "rank_slice", "render", "settle", "training"]
+__all__ = [
+    "Stream",
+    "choose",
+    "growth",
+    "has_dali",
+    "plain",
+    "rank_slice",
+    "render",
+    "settle",
+    "training",
+]
 
 HOMES = {
     "choose": "choice",

@@ -5,8 +5,10 @@ Axes: B samples of a batch, G samples of a global batch.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -54,36 +56,72 @@ class Renderer(Protocol):
 
 
 class TrainLoader:
-    """Training batches as a function of the step."""
+    """Training batches as a function of the step.
+
+    Args:
+        cfg: Global batch size.
+        policies: The policy of each stage of growth; one without.
+        world: This rank.
+        stream: The order of samples.
+        split: The train split.
+        make_renderer: Returns a backend for a policy; called when its stage begins.
+        ends: The step after which each stage but the last ends, ascending.
+    """
 
     def __init__(
         self,
         cfg: config.Loader,
-        policy: Policy,
+        policies: tuple[Policy, ...],
         world: World,
         stream: Stream,
         *,
         split: Split,
-        renderer: Renderer,
+        make_renderer: Callable[[Policy], Renderer],
+        ends: tuple[int, ...] = (),
     ) -> None:
         self.split = split
-        self.policy = policy
         self.world = world
         self.stream = stream
         self.global_batch_size = cfg.global_batch_size
-        self.backend = renderer.backend
-        self._renderer = renderer
+        self._policies = policies
+        self._ends = ends
+        self._make_renderer = make_renderer
+        self._stage = self.stage_at(0)
+        self._renderer = make_renderer(policies[self._stage])
+        self.backend = self._renderer.backend
+
+    def stage_at(self, step: int) -> int:
+        """Return the stage of growth that a step belongs to, from 0."""
+        return sum(step >= end for end in self._ends)
 
     def batches(
         self, first_step: int, last_step: int, num_micro_steps: int
     ) -> Generator[Batch, None, None]:
         """Yield this rank's micro-batches of the steps before ``last_step``, in order."""
-        plans = (
-            self.plan(step, micro_step, num_micro_steps)
-            for step in range(first_step, last_step)
-            for micro_step in range(num_micro_steps)
-        )
-        return self._renderer.batches(plans, may_fill=True)
+        cuts = [end for end in self._ends if first_step < end < last_step]
+        for first, last in pairwise([first_step, *cuts, last_step]):
+            stage = self.stage_at(first)
+            if stage != self._stage:  # one backend at a time holds memory
+                self._stage, self._renderer = stage, self._make_renderer(self._policies[stage])
+            yield from self._stage_batches(range(first, last), num_micro_steps)
+
+    def _stage_batches(self, steps: range, num_micro_steps: int) -> Generator[Batch, None, None]:
+        """Yield the micro-batches of steps of one stage, mixed where the policy mixes."""
+        params: deque[Params] = deque()  # of the batches under way
+
+        def plans() -> Iterator[Plan]:
+            for step in steps:
+                for micro_step in range(num_micro_steps):
+                    plan = self.plan(step, micro_step, num_micro_steps)
+                    params.append(plan.params)
+                    yield plan
+
+        batches = self._renderer.batches(plans(), may_fill=True)
+        try:
+            for batch in batches:
+                yield _mixed(batch, params.popleft())
+        finally:
+            batches.close()
 
     def plan(self, step: int, micro_step: int, num_micro_steps: int) -> Plan:
         """Return the samples and parameters of one micro-batch of this rank."""
@@ -97,13 +135,30 @@ class TrainLoader:
         first = step * self.global_batch_size
         rows_B = self.stream.rows(first + part.start, first + part.stop)
         sizes_B2 = self.split.sizes_N2[rows_B]
-        seed = self.stream.seed
-        return Plan(rows_B, self.policy(seed, first + part.start, first + part.stop, sizes_B2))
+        policy = self._policies[self.stage_at(step)]
+        params = policy(self.stream.seed, first + part.start, first + part.stop, sizes_B2)
+        return Plan(rows_B, params)
 
     def window_labels(self, step: int) -> NDArray[np.int64]:
         """Return the labels of a whole global batch, on all ranks alike, int64 ``[G]``."""
         first = step * self.global_batch_size
         return self.split.labels_N[self.stream.rows(first, first + self.global_batch_size)]
+
+
+def _mixed(batch: Batch, params: Params) -> Batch:
+    """Return a batch whose pairs are mixed as its parameters say."""
+    if params.own_share_B is None:
+        return batch
+    from torch import from_numpy
+
+    device = batch.labels_B.device
+    partners_B = from_numpy(augment.partners(len(params))).to(device)
+    return replace(
+        batch,
+        images_BCHW=augment.mixed(batch.images_BCHW, params),
+        partner_labels_B=batch.labels_B[partners_B],
+        own_share_B=from_numpy(params.own_share_B).to(device),
+    )
 
 
 class PlainLoader:

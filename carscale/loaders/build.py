@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from carscale.errors import ConfigError, DataError
 from carscale.loaders.batches import PlainLoader, Renderer, TrainLoader
 from carscale.loaders.choice import check_backend
+from carscale.loaders.growth import Growth
 from carscale.loaders.stream import Stream, rank_slice
 from carscale.types import Split, View
 
@@ -27,6 +28,7 @@ def training(
     *,
     seed: int,
     order: Order | None = None,
+    growth: Growth | None = None,
 ) -> TrainLoader:
     """Return the training loader of this rank.
 
@@ -37,6 +39,7 @@ def training(
         world: This rank, how many there are, the device.
         seed: Of order and augmentation.
         order: From ``balance.order``; ``None`` for each sample once an epoch.
+        growth: From ``loaders.growth``; ``None`` shows all photos at full size.
 
     Raises:
         ConfigError: A global batch too small for the processes, or a backend that can't run here or
@@ -58,9 +61,20 @@ def training(
             f"set loader.global_batch_size={2 * world.size} or more",
         ) from error
     most = -(-cfg.global_batch_size // world.size) + 3  # parts differ by three at most
-    renderer = _renderer(cfg, split, policy.view, world, policy=policy, max_batch_size=most)
-    stream = Stream(len(split), seed=seed, order=order)
-    return TrainLoader(cfg, policy, world, stream, split=split, renderer=renderer)
+
+    def make_renderer(policy: Policy) -> Renderer:
+        return _renderer(cfg, split, policy.view, world, policy=policy, max_batch_size=most)
+
+    sides, ends = ((policy.view.image_px,), ()) if growth is None else (growth.sides, growth.ends)
+    return TrainLoader(
+        cfg,
+        tuple(policy.at(side) for side in sides),
+        world,
+        Stream(len(split), seed=seed, order=order),
+        split=split,
+        make_renderer=make_renderer,
+        ends=ends,
+    )
 
 
 def plain(cfg: config.Loader, split: Split, view: View, world: World) -> PlainLoader:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import from_numpy
 
 from carscale import augment, images
 from carscale.loaders.reading import read
 from carscale.loaders.rendering import render
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from carscale import config
     from carscale.types import Split, View
 
@@ -24,7 +27,8 @@ def preview_grid(
 ) -> bytes:
     """Return a PNG: a row a photo, its plain view first, then draws of the policy.
 
-    The draws are the renderer's own, at stream positions 0, 1, 2 ...
+    The draws are the renderer's own, at stream positions 0, 1, 2 ...; a policy that mixes pairs
+    takes the photo of the next row for partner.
     """
     rng = augment.generator(seed, "preview")
     num_rows = min(num_photos, len(split))
@@ -33,14 +37,43 @@ def preview_grid(
     shape = (num_rows * pitch + GAP_PX, (num_draws + 1) * pitch + 2 * GAP_PX, 3)
     sheet = np.full(shape, 255, dtype=np.uint8)
     for line, row in enumerate(rows):
-        data = read(split, int(row))
-        sizes_B2 = np.repeat(split.sizes_N2[row : row + 1], num_draws, axis=0)
-        first = line * num_draws
-        drawn = augment.policy(cfg, view)(seed, first, first + num_draws, sizes_B2)
-        views = [render(data, augment.plain(sizes_B2[:1], view), 0, view)]
-        views += [render(data, drawn, draw, view) for draw in range(num_draws)]
+        partner = int(rows[(line + 1) % num_rows])
+        views = [_plain(split, int(row), view)]
+        views += _draws(
+            split, (int(row), partner), augment.policy(cfg, view), (seed, line, num_draws)
+        )
         top = GAP_PX + line * pitch
         for column, pixels in enumerate(views):
             left = GAP_PX + column * pitch + (GAP_PX if column else 0)
             sheet[top : top + side, left : left + side] = pixels
     return images.encode_png(sheet)
+
+
+def _plain(split: Split, row: int, view: View) -> NDArray[np.uint8]:
+    """Return a photo as it is evaluated."""
+    params = augment.plain(split.sizes_N2[row : row + 1], view)
+    return render(read(split, row), params, 0, view)
+
+
+def _draws(
+    split: Split, pair: tuple[int, int], policy: augment.Policy, at: tuple[int, int, int]
+) -> list[NDArray[np.uint8]]:
+    """Return draws of the first photo of a pair: ``at`` is the seed, the line, the number."""
+    seed, line, num_draws = at
+    probe = policy(seed, 0, 1, split.sizes_N2[:1])
+    if probe.own_share_B is None:
+        return _rendered(split, [pair[0]] * num_draws, policy, seed, line * num_draws)[0]
+    pixels, params = _rendered(split, [*pair] * num_draws, policy, seed, 2 * line * num_draws)
+    images_BCHW = from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+    return list(augment.mixed(images_BCHW, params).permute(0, 2, 3, 1).numpy()[::2])
+
+
+def _rendered(
+    split: Split, rows: list[int], policy: augment.Policy, seed: int, first: int
+) -> tuple[list[NDArray[np.uint8]], augment.Params]:
+    """Return photos at stream positions from ``first`` on, and their parameters."""
+    params = policy(seed, first, first + len(rows), split.sizes_N2[rows])
+    content = {row: read(split, row) for row in set(rows)}
+    return [
+        render(content[row], params, index, policy.view) for index, row in enumerate(rows)
+    ], params

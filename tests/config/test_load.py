@@ -336,4 +336,4 @@ def test_a_typo_is_answered_without_torch():
 )
 def test_settings_that_contradict_each_other_are_refused(words, said):
     with pytest.raises(ConfigError, match=said):
-        resolve(Recipe(), words)
+        config.resolve(config.Recipe(), words)
