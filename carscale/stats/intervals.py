@@ -1,4 +1,4 @@
-"""Intervals. Successes and trials in, bounds out; the door to scipy.
+"""Intervals of shares, medians and resampled statistics.
 
 Axes: K classes, R bootstrap replicates, N samples.
 """

@@ -1,0 +1,43 @@
+"""Intervals, paired tests, corrections; the door to scipy.
+
+In: counts, or differences between two models on the same photos. Out: bounds and p-values.
+
+- ``intervals``: of one proportion, a median, resampled statistics.
+- ``paired``: of a difference: over seeds, over photos; McNemar, Holm.
+
+Chosen: a photo bootstrap that draws how often each distinct value comes (a difference takes a
+handful of values). Rejected: drawing row numbers. Why: the same distribution, far less to draw.
+Chosen: draws of one photo fewer than the class has, and noise of one photo. Rejected: the plain
+bootstrap. Why: that is too sure of classes with few photos, and quite sure of two models that never
+disagreed.
+"""
+
+from carscale.stats.intervals import (
+    jeffreys,
+    median_interval,
+    percentile_interval,
+    stratified_resamples,
+)
+from carscale.stats.paired import (
+    Interval,
+    holm,
+    mcnemar,
+    photo_interval,
+    seed_interval,
+    t_quantile,
+    wider,
+)
+
+__all__ = [
+    "Interval",
+    "holm",
+    "jeffreys",
+    "mcnemar",
+    "median_interval",
+    "percentile_interval",
+    "photo_interval",
+    "seed_interval",
+    "stratified_resamples",
+    "t_quantile",
+    "wider",
+]
