@@ -13,6 +13,7 @@ disagreed.
 """
 
 from carscale.stats.intervals import (
+    beta_quantile,
     jeffreys,
     median_interval,
     percentile_interval,
@@ -30,6 +31,7 @@ from carscale.stats.paired import (
 
 __all__ = [
     "Interval",
+    "beta_quantile",
     "holm",
     "jeffreys",
     "mcnemar",
