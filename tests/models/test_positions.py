@@ -46,7 +46,7 @@ def test_weights_of_a_file_or_run_are_resampled_and_say_so(stored, image_px, gri
         assert model.weights_from == f"{path}; {text}"
         assert torch.equal(model.net.head.weight, first.net.head.weight)
     fewer = built(image_px, num_classes=3, weights=str(path))
-    assert fewer.weights_from == f"{path} (new classifier layer); {text}"
+    assert fewer.weights_from == f"{path}; {text}; new: classifier"
     assert_resampled(fewer, first, grid)
 
 
@@ -69,7 +69,7 @@ def test_pretrained_weights_are_resampled(monkeypatch):
     model = built(64, pretrained=True)
     first = models.Classifier(create_offline("test_vit"), View(image_px=side))
     text = f"position embedding resampled from {side // 16}x{side // 16} to 4x4"
-    assert model.weights_from == f"Hugging Face hub, through timm; {text}"
+    assert model.weights_from == f"Hugging Face hub, through timm; {text}; new: classifier"
     assert_resampled(model, first, 4)
 
 
