@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import timm
 import torch
+from timm.models import group_parameters
 from torch import Tensor, nn
 
 from carscale.errors import ConfigError, ModelError
@@ -58,6 +59,30 @@ class Classifier(nn.Module):
         """Return what no pretrained weights exist for: the classifier layer, added attention."""
         head = self.net.get_classifier()  # type: ignore[operator]
         return [head, *(module for module in self.net.modules() if isinstance(module, Gated))]
+
+    def layer_numbers(self) -> dict[str, int]:
+        """Return each parameter's layer by timm's grouping: 0 at the input, the highest last.
+
+        Added attention layers, which are new as the classifier is, count as the last.
+
+        Raises:
+            ConfigError: timm groups no layers of this network.
+        """
+        if not hasattr(self.net, "group_matcher"):
+            raise ConfigError(
+                f"optim.layer_decay: timm does not number the layers of {type(self.net).__name__}",
+                "set optim.layer_decay=1",
+            )
+        matcher = self.net.group_matcher(coarse=False)  # type: ignore[operator]
+        groups: dict[str, int] = group_parameters(self.net, matcher, reverse=True)
+        gates = [module for module in self.net.modules() if isinstance(module, Gated)]
+        added = {id(parameter) for gate in gates for parameter in gate.parameters()}
+        named = list(self.net.named_parameters())
+        own = sorted({groups[name] for name, parameter in named if id(parameter) not in added})
+        return {
+            f"net.{name}": own.index(own[-1] if id(parameter) in added else groups[name])
+            for name, parameter in named
+        }
 
     def undecayed_names(self) -> set[str]:
         """Return names that timm keeps from weight decay (position embeddings)."""

@@ -23,26 +23,41 @@ __all__ = ["Learner", "parameter_groups"]
 
 
 def parameter_groups(
-    model: Classifier, *, weight_decay: float, head_lr_factor: float
+    model: Classifier, *, weight_decay: float, head_lr_factor: float, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
-    """Return up to four groups: body or head, decayed or not.
+    """Return groups by head or body, layer, and whether they are decayed.
 
-    Norms, biases (all tensors of one axis) and what timm names (position embeddings) are not
-    decayed. ``lr_factor`` of a group is what its learning rate is multiplied with.
+    Norms, biases, factors of added attention (all tensors of one axis or none) and what timm names
+    (position embeddings) are not decayed. ``lr_factor`` of a group is what its learning rate is
+    multiplied with: ``head_lr_factor`` for the classifier, times ``layer_decay`` for each layer
+    between a group's and the last. Added attention layers count as body, and as the last layer.
+
+    Args:
+        model: From ``models.build``.
+        weight_decay: Of the groups that are decayed.
+        head_lr_factor: Of the classifier.
+        layer_decay: In (0, 1]; 1 gives at most four groups.
+
+    Reference:
+        Bao et al. 2021, https://arxiv.org/abs/2106.08254, appendix; the layers are those of timm's
+        ``param_groups_layer_decay``.
     """
     head, undecayed = model.head_parameters(), model.undecayed_names()
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    numbers = model.layer_numbers() if layer_decay < 1 else {}
+    last = max(numbers.values(), default=0)
+    groups: dict[tuple[bool, int, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decays = parameter.ndim > 1 and name not in undecayed
-            groups.setdefault((id(parameter) in head, decays), []).append(parameter)
+            key = (id(parameter) in head, numbers.get(name, last), decays)
+            groups.setdefault(key, []).append(parameter)
     return [
         {
             "params": parameters,
             "weight_decay": weight_decay if decays else 0.0,
-            "lr_factor": head_lr_factor if is_head else 1.0,
+            "lr_factor": (head_lr_factor if is_head else 1.0) * layer_decay ** (last - layer),
         }
-        for (is_head, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
+        for (is_head, layer, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
@@ -76,7 +91,10 @@ class Learner:
         if self.average is not None:
             self.average.to(world.device).requires_grad_(False).eval()
         groups = parameter_groups(
-            self.model, weight_decay=self.cfg.weight_decay, head_lr_factor=self.cfg.head_lr_factor
+            self.model,
+            weight_decay=self.cfg.weight_decay,
+            head_lr_factor=self.cfg.head_lr_factor,
+            layer_decay=self.cfg.layer_decay,
         )
         if self.cfg.name == "adamw":
             optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=self.cfg.lr, fused=True)

@@ -40,6 +40,67 @@ def test_groups_hold_every_parameter_once_and_decay_matrices_only(name):
         assert all(position not in map(id, g["params"]) for g in groups if g["weight_decay"])
 
 
+@pytest.mark.parametrize("name", ["test_vit", "test_efficientnet", "test_resnet"])
+def test_layer_decay_scales_as_timm_does(name):
+    from timm.optim import param_groups_layer_decay
+
+    model = build(name)
+    timms = param_groups_layer_decay(
+        model.net,
+        weight_decay=0.1,
+        layer_decay=0.7,
+        no_weight_decay_list=getattr(model.net, "no_weight_decay", set)(),
+    )
+    wanted = {id(p): (g["lr_scale"], g["weight_decay"]) for g in timms for p in g["params"]}
+    groups = parameter_groups(model, weight_decay=0.1, head_lr_factor=3.0, layer_decay=0.7)
+    assert len({group["lr_factor"] for group in groups}) > 3
+    head = model.head_parameters()
+    got = {
+        id(p): (group["lr_factor"] / (3.0 if id(p) in head else 1.0), group["weight_decay"])
+        for group in groups
+        for p in group["params"]
+    }
+    assert got.keys() == wanted.keys()
+    for key, (scale, weight_decay) in wanted.items():
+        assert got[key] == (pytest.approx(scale), weight_decay)
+
+
+def test_without_layer_decay_groups_and_their_order_stay():
+    model = build()
+    plain = parameter_groups(model, weight_decay=0.1, head_lr_factor=3.0)
+    decayed = parameter_groups(model, weight_decay=0.1, head_lr_factor=3.0, layer_decay=1.0)
+    assert [(g["lr_factor"], g["weight_decay"]) for g in plain] == [
+        (1.0, 0.0),
+        (1.0, 0.1),
+        (3.0, 0.0),
+        (3.0, 0.1),
+    ]
+    for one, two in zip(plain, decayed, strict=True):
+        assert list(map(id, one["params"])) == list(map(id, two["params"]))
+
+
+@pytest.mark.parametrize(
+    "name", ["test_efficientnet", "test_resnet", "test_convnext", "regnetx_002"]
+)
+def test_added_attention_learns_as_the_last_layer_and_moves_no_other(name):
+    view = View(image_px=32)
+    plain = build(name).layer_numbers()
+    cfg = config.Model(name=name, pretrained=False, attention="se")
+    model = models.build(cfg, view, CLASSES)
+    numbers = model.layer_numbers()
+    assert {key: numbers[key] for key in plain} == plain
+    added = numbers.keys() - plain.keys()
+    assert {numbers[key] for key in added} == {max(plain.values())}
+    groups = parameter_groups(model, weight_decay=0.1, head_lr_factor=3.0, layer_decay=0.7)
+    named = dict(model.named_parameters())
+    for group in groups:
+        members = set(map(id, group["params"]))
+        for key in added:
+            if id(named[key]) in members:
+                assert group["lr_factor"] == 1.0
+                assert group["weight_decay"] == (0.1 if named[key].ndim > 1 else 0.0)
+
+
 def test_average_is_the_recursion():
     with open_world(num_cpu_threads=1) as world:
         mine = learner()
