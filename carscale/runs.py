@@ -27,6 +27,7 @@ __all__ = [
     "find_run",
     "fsync_path",
     "hold_lock",
+    "is_held",
     "num_cores",
     "publish_folder",
     "read_json",
@@ -154,7 +155,7 @@ class JsonLines:
     def __init__(self, path: Path, *, size: int = 0) -> None:
         path.touch()
         os.truncate(path, min(size, path.stat().st_size))  # more would pad with zero bytes
-        self._file: IO[str] = path.open("a", encoding="utf-8")
+        self._file: IO[str] = path.open("a", encoding="utf-8", buffering=1)  # readers see lines
 
     def write(self, **record: object) -> None:
         """Add one line."""
@@ -187,6 +188,18 @@ def hold_lock(folder: Path) -> Iterator[None]:
                 "wait for it, end it, or start another run with: run.name=NAME",
             ) from error
         yield
+
+
+def is_held(folder: Path) -> bool:
+    """Tell whether a live process holds a run folder's lock."""
+    if not (folder / ".lock").exists():
+        return False
+    with (folder / ".lock").open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 def find_run(path: Path) -> Path:

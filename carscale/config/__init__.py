@@ -23,10 +23,13 @@ from carscale.config.schema import (
     Run,
     Train,
 )
+from carscale.config.study import Arm, Budget, Study, read_study
 
 __all__ = [
+    "Arm",
     "Augment",
     "Balance",
+    "Budget",
     "Data",
     "Evaluate",
     "Loader",
@@ -34,10 +37,12 @@ __all__ = [
     "Optim",
     "Recipe",
     "Run",
+    "Study",
     "Train",
     "differences",
     "from_yaml",
     "parse",
+    "read_study",
     "resolve",
     "to_yaml",
 ]

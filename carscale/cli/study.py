@@ -1,0 +1,150 @@
+"""``carscale study FILE.yaml``: train arms and seeds, and say what helps."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from carscale.experiment.study_plan import StudyPlan
+    from carscale.experiment.study_run import Launch
+    from carscale.experiment.study_speed import Speed
+
+
+def study(
+    file: Annotated[Path, typer.Argument(help="Study file; see recipes/studies.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="Settings of all arms: data.root=..., data.image_px=..."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of runs and page; runs/studies/NAME when absent.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds of each arm; the file's when absent.")
+    ] = None,
+    launch: Annotated[
+        str, typer.Option(help="Words for accelerate launch: '--config_file gpu8.yaml'.")
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print arms, runs and a measured time; train nothing.")
+    ] = False,
+    drop_weights: Annotated[
+        bool, typer.Option("--drop-weights", help="Keep no weights of finished runs.")
+    ] = False,
+    any_code: Annotated[
+        bool, typer.Option("--any-code", help="Mix runs made by other code with new ones.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+) -> None:
+    """Train every arm with every seed, then compare: verdicts, a page, JSON and CSV.
+
+    Started again, it goes on where it was.
+
+    Example: carscale study recipes/studies/balance.yaml data.root=data/demo --dry-run
+    """
+    from carscale import config
+    from carscale.experiment.study_plan import make_plan
+    from carscale.experiment.study_run import Launch, run_study
+    from carscale.experiment.study_speed import measure_arms, with_budget
+
+    asked = config.read_study(file)
+    if seeds is not None:
+        asked = asked.model_copy(update={"seeds": tuple(range(seeds))})
+    folder = out or Path("runs/studies") / asked.name
+    plan = make_plan(asked, folder, words=tuple(overrides or ()), file=str(file))
+    how = Launch(tuple(shlex.split(launch)))
+    speeds: dict[str, Speed] = {}
+    if asked.budget.seconds or dry_run:
+        speeds = measure_arms(plan, how)
+    if asked.budget.seconds:
+        plan = with_budget(plan, speeds, asked.budget)
+    if dry_run:
+        _print_plan(plan, how, speeds)
+        return
+    failed = run_study(
+        plan,
+        how,
+        any_code=any_code,
+        keep_weights=not drop_weights,
+        after_seed=lambda: _write(plan),
+    )
+    page, result = _write(plan)
+    _print(result, as_json=as_json)
+    if not as_json:
+        print(page)
+    if failed:
+        _report_failures(failed, folder)
+        sys.exit(1)
+
+
+def _write(plan: StudyPlan) -> tuple[Path, dict[str, Any]]:
+    """Judge what is done and write the page; return its path and what it says."""
+    from carscale.experiment import judge
+    from carscale.experiment.study_run import is_done
+    from carscale.report import write_study
+
+    asked = plan.study
+    folders: dict[str, list[Path]] = {name: [] for name in plan.arms}
+    for job in plan.jobs:
+        if is_done(job.folder):
+            folders[job.arm].append(job.folder)
+    result = judge(
+        folders, asked.baseline, metric=asked.metric, margin=asked.margin / 100
+    ).as_dict()
+    result["title"] = f"Study: {asked.name}"
+    result["intro"] = asked.about
+    result["command"] = shlex.join(["carscale", *sys.argv[1:]])
+    return write_study(plan.folder, result), result
+
+
+def _print(result: dict[str, Any], *, as_json: bool) -> None:
+    """Print verdicts as a table or JSON."""
+    from carscale.cli.compare import print_study
+
+    print_study(result, as_json=as_json, as_csv=False)
+
+
+def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> None:
+    """Print arms, what they change, and how long it all takes."""
+    from datetime import timedelta
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from carscale.experiment.study_run import is_done
+    from carscale.experiment.study_speed import run_seconds
+
+    console = Console(width=max(100, Console().width), highlight=False)
+    table = Table(box=None)
+    for name in ("arm", "changes", "steps", "a run"):
+        table.add_column(name, justify="left" if name in ("arm", "changes") else "right")
+    for name, arm in plan.arms.items():
+        seconds = run_seconds(arm, speeds[name])
+        changes = " ".join(f"{key}={value}" for key, value in arm.arm.settings.items())
+        span = str(timedelta(seconds=round(seconds)))
+        mark = " (baseline)" if name == plan.study.baseline else ""
+        table.add_row(f"{name}{mark}", changes or "-", f"{arm.num_steps:,}", span)
+    console.print(table)
+    left = [job for job in plan.jobs if not is_done(job.folder)]
+    for job in left:
+        recipe = plan.arms[job.arm].arm.recipe
+        console.print(launch.shown(recipe, plan.words(job)), soft_wrap=True, markup=False)
+    whole = sum(run_seconds(plan.arms[job.arm], speeds[job.arm]) for job in left)
+    console.print(
+        f"{len(plan.arms)} arms x {len(plan.study.seeds)} seeds: {len(left)} runs to train of "
+        f"{len(plan.jobs)}, about {timedelta(seconds=round(whole))} by a few measured steps"
+    )
+
+
+def _report_failures(failed: dict[str, str], folder: Path) -> None:
+    """Say which runs failed and how to go on."""
+    from carscale.progress import note
+
+    for name, why in failed.items():
+        note(f"failed: {name}: {why}")
+    note(f"{len(failed)} runs failed; the same command tries them again (runs in {folder})")

@@ -1,0 +1,217 @@
+"""A study's YAML: arms of one recipe or of several, seeds, how long each run may train."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
+
+from carscale.errors import ConfigError
+
+__all__ = ["Arm", "Budget", "Study", "read_study"]
+
+ARMS_MAX = 64
+SETTING = str | float | int | bool | None
+
+
+class _Strict(BaseModel):
+    """Frozen, and no other keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Budget(_Strict):
+    """How long every run trains: epochs, or seconds of training on this machine."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    seconds: PositiveFloat | None = None
+
+
+class Arm(_Strict):
+    """One way to train.
+
+    Attributes:
+        name: Letters, digits, ``.``, ``_``, ``+`` and ``-``.
+        recipe: The script.
+        config: A YAML file of settings that lies under all others.
+        settings: What differs from the recipe, by dotted key; not what all arms share.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]
+    recipe: Path
+    config: Path | None = None
+    settings: dict[str, SETTING]
+
+
+class Study(_Strict):
+    """What a study file says.
+
+    Attributes:
+        name: The file's name without its ending.
+        about: One sentence, for the page.
+        settings: Of all arms, by dotted key.
+        arms: In the file's order.
+        baseline: The arm that the others are compared with.
+        seeds: One run of each arm a seed.
+        budget: ``None`` leaves the length to the recipe.
+        metric: ``top1`` or ``balanced_accuracy``.
+        margin: Points; a difference smaller than this is none.
+    """
+
+    name: str
+    about: str = ""
+    settings: dict[str, SETTING] = {}
+    arms: tuple[Arm, ...]
+    baseline: str
+    seeds: tuple[NonNegativeInt, ...]
+    budget: Budget = Budget()
+    metric: Literal["top1", "balanced_accuracy"] = "top1"
+    margin: Annotated[float, Field(gt=0, lt=100)] = 1.0
+
+
+KEYS = {
+    *("about", "recipe", "settings", "arms", "factors", "baseline"),
+    *("seeds", "budget", "metric", "margin"),
+}
+
+
+def read_study(path: Path) -> Study:
+    """Read a study file.
+
+    ``arms`` names each arm and what it changes; ``factors`` crosses them instead, all levels of one
+    with all of the others (the first levels are the baseline). Paths of recipes start at the file.
+
+    Raises:
+        ConfigError: One error that names the file, the key, and what was wanted.
+    """
+    tree = _read(path)
+    unknown = [key for key in tree if key not in KEYS]
+    if unknown:
+        near = difflib.get_close_matches(str(unknown[0]), KEYS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"{path}: unknown key {unknown[0]!r}{hint}", f"keys: {', '.join(sorted(KEYS))}"
+        )
+    if ("arms" in tree) == ("factors" in tree):
+        raise ConfigError(f"{path}: holds arms and factors, or neither; wanted one of them")
+    recipe = tree.pop("recipe", None)
+    named = _crossed(path, tree.pop("factors")) if "factors" in tree else tree.pop("arms")
+    arms = _arms(path, named, recipe)
+    tree["arms"], tree["name"] = arms, path.stem
+    tree.setdefault("baseline", arms[0]["name"])
+    tree["seeds"] = _seeds(path, tree.get("seeds", 3))
+    try:
+        study = Study.model_validate(tree)
+    except ValidationError as error:
+        faults = [
+            f"{path}: {'.'.join(str(part) for part in fault['loc'])}={fault['input']!r}: "
+            f"should be {fault['msg'].removeprefix('Input should be ')}"
+            for fault in error.errors(include_url=False)
+        ]
+        raise ConfigError("\n".join(faults)) from error
+    _check(path, study)
+    return study
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping, each key once."""
+        names = [self.construct_object(key) for key, _ in node.value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{twice!r} stands twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read the file as a mapping."""
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: holds no study", "see recipes/studies for some")
+    return tree
+
+
+def _crossed(path: Path, factors: object) -> dict[str, Any]:
+    """Return an arm for each combination of levels."""
+    if not isinstance(factors, dict) or not all(
+        isinstance(levels, dict) and levels for levels in factors.values()
+    ):
+        raise ConfigError(
+            f"{path}: factors: wanted a mapping of factors, each a mapping of levels",
+            "factors: {sampling: {natural: {}, sqrt: {balance.sampling: sqrt}}}",
+        )
+    arms: dict[str, Any] = {}
+    for levels in itertools.product(*(levels.items() for levels in factors.values())):
+        settings: dict[str, Any] = {}
+        for _, changes in levels:
+            both = sorted(set(settings) & set(changes or {}))
+            if both:
+                raise ConfigError(f"{path}: factors: two of them set {both[0]}")
+            settings |= changes or {}
+        arms["+".join(str(name) for name, _ in levels)] = settings
+    return arms
+
+
+def _arms(path: Path, named: object, recipe: object) -> list[dict[str, Any]]:
+    """Return arms with their recipes' paths."""
+    if not isinstance(named, dict) or not named:
+        raise ConfigError(f"{path}: arms: wanted a mapping of names to settings")
+    arms = []
+    for name, changes in named.items():
+        settings = dict(changes or {}) if isinstance(changes, dict | None) else None
+        if settings is None:
+            raise ConfigError(f"{path}: arms.{name}={changes!r}: wanted settings by dotted key")
+        own, preset = settings.pop("recipe", recipe), settings.pop("config", None)
+        if not isinstance(own, str):
+            raise ConfigError(
+                f"{path}: arms.{name}: has no recipe", "write recipe: ../effnet_baseline.py"
+            )
+        arm = {"name": str(name), "recipe": path.parent / own, "settings": settings}
+        arms.append(arm | ({"config": path.parent / preset} if preset else {}))
+    return arms
+
+
+def _seeds(path: Path, seeds: object) -> list[int]:
+    """Return seeds: a list, or how many from 0 on."""
+    if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds >= 1:
+        return list(range(seeds))
+    if isinstance(seeds, list) and seeds and len(set(map(str, seeds))) == len(seeds):
+        return seeds
+    raise ConfigError(f"{path}: seeds={seeds!r}: wanted a number of seeds or a list of others")
+
+
+def _check(path: Path, study: Study) -> None:
+    """Raise where parts of a study contradict each other."""
+    names = [arm.name for arm in study.arms]
+    if study.baseline not in names:
+        raise ConfigError(
+            f"{path}: baseline={study.baseline}: no such arm", f"arms: {', '.join(names)}"
+        )
+    if not 2 <= len(names) <= ARMS_MAX:
+        raise ConfigError(f"{path}: {len(names)} arms; wanted 2 to {ARMS_MAX}")
+    if study.budget.epochs and study.budget.seconds:
+        raise ConfigError(f"{path}: budget: epochs and seconds; wanted one of them")
+    for arm in study.arms:
+        if not arm.recipe.is_file():
+            raise ConfigError(
+                f"{path}: arms.{arm.name}: no such recipe {arm.recipe}",
+                "paths of recipes start at the study file",
+            )
+        both = sorted(set(arm.settings) & set(study.settings))
+        if both:
+            raise ConfigError(
+                f"{path}: arms.{arm.name}: {both[0]} is set by settings too; wanted one of them"
+            )
