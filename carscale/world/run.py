@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,7 @@ def _environment(run: Run) -> dict[str, Any]:
     is_gpu = run.world.device.type == "cuda"
     return {
         "recipe": run.recipe,
+        "started": _started(run.folder),
         "command": [Path(sys.argv[0]).as_posix(), *sys.argv[1:]],
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in packages},
@@ -284,6 +286,13 @@ def _environment(run: Run) -> dict[str, Any]:
         "backend": run.cfg.loader.backend,
         "git_commit": _git_commit(),
     }
+
+
+def _started(folder: Path) -> str:
+    """Return when the run began: what its folder says, or now."""
+    path = folder / "env.json"
+    stored = runs.read_json(path).get("started") if path.exists() else None
+    return str(stored or datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def _git_commit() -> str | None:
