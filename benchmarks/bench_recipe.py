@@ -1,12 +1,14 @@
 """What a recipe's defaults give over timm's ``train.py`` defaults: same splits, weights, epochs.
 
-    python benchmarks/bench_recipe.py data/stanford33 --image-px 128 --epochs 12
+    python benchmarks/bench_recipe.py data/stanford33 --image-px 128 --epochs 12 --sooner 2,3,4
 
 The timm arm: ImageFolder of the frozen split, timm's default train transform (scale 0.08 to 1,
 flip, jitter 0.4, random interpolation) and evaluation transform, AdamW 1e-3, weight decay 0.02 on
 all but norms and biases, cosine with timm's 5 warm-up epochs from 1e-5, smoothing 0.1, batch 32.
 The carscale arm: the recipe as it is. Both report the last epoch on val and test; choosing an
-epoch on val would favour the noisier arm.
+epoch on val would favour the noisier arm. ``--sooner`` then trains ``progressive_resize`` for a few
+epochs, each a whole schedule of its own, until one reaches timm's final top-1 on val and test, and
+compares the seconds spent in training steps.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as carscale sets it: both arms alike
 
@@ -28,34 +31,37 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recipes"))
 
 import effnet_baseline
+import progressive_resize
 
-from carscale import config, data, models, stats
+from carscale import config, data, models, runs, stats, tables
 from carscale.cli.scoring import evaluate_run
 from carscale.progress import bar
 
 BATCH = 32
 
 
-def carscale_arm(root: Path, args: argparse.Namespace) -> dict[str, list[bool]]:
-    """Train the recipe and return which photos it gets right."""
-    from carscale import tables
+Arm = tuple[dict[str, list[bool]], float]
+"""Which photos were named right, by split, and the seconds of training steps."""
 
+
+def carscale_arm(root: Path, args: argparse.Namespace, recipe: Any, *more: str) -> Arm:
+    """Train a recipe as it is, but for ``more``."""
     words = [f"data.root={root}", f"data.image_px={args.image_px}", f"seed={args.seed}"]
     words += [f"train.num_epochs={args.epochs}", "train.select=last", "resume=overwrite"]
-    words += [f"run.dir={args.out}", "run.name=recipe"]
-    cfg = config.resolve(effnet_baseline.RECIPE, words)
-    effnet_baseline.main(cfg)
-    folder = Path(args.out) / "recipe"
+    words += [f"run.dir={args.out}", f"run.name={recipe.__name__}", *more]
+    cfg = config.resolve(recipe.RECIPE, words)
+    recipe.main(cfg)
+    folder = Path(args.out) / recipe.__name__
     right = {}
     for split in ("val", "test"):
         evaluate_run(folder, cfg, split=split, keep_probs=False, command=["bench_recipe"])
         p = tables.read_predictions(folder / "predictions" / f"{split}.parquet")
         right[split] = (p.labels_N == p.prediction_N).tolist()
-    return right
+    return right, sum(row["elapsed_s"] for row in runs.read_lines(folder / "timing.jsonl"))
 
 
-def timm_arm(root: Path, args: argparse.Namespace) -> dict[str, list[bool]]:
-    """Train as timm's train.py does by default and return which photos it gets right."""
+def timm_arm(root: Path, args: argparse.Namespace) -> Arm:
+    """Train as timm's train.py does by default."""
     from torch.utils.data import DataLoader
     from torchvision.datasets import ImageFolder
 
@@ -86,6 +92,7 @@ def timm_arm(root: Path, args: argparse.Namespace) -> dict[str, list[bool]]:
         step_on_epochs=True,
         updates_per_epoch=len(loader),
     )
+    start = time.perf_counter()
     with bar("timm", args.epochs * len(loader), unit="steps") as advance:
         for epoch in range(args.epochs):
             schedule.step(epoch)
@@ -97,6 +104,7 @@ def timm_arm(root: Path, args: argparse.Namespace) -> dict[str, list[bool]]:
                 loss.backward()
                 optimizer.step()
                 advance(1, f"epoch {epoch + 1}  loss {loss.item():.3f}")
+    train_s = time.perf_counter() - start
     right = {}
     net.eval()
     for split in ("val", "test"):
@@ -105,7 +113,22 @@ def timm_arm(root: Path, args: argparse.Namespace) -> dict[str, list[bool]]:
         with torch.inference_mode():
             hits = [net(images).argmax(1) == labels for images, labels in DataLoader(folder, BATCH)]
         right[split] = torch.cat(hits).tolist()
-    return right
+    return right, train_s
+
+
+def sooner(root: Path, args: argparse.Namespace, wanted: float, timm_s: float) -> None:
+    """Print how much sooner a short run of the best recipe reaches timm's final top-1."""
+    for epochs in (int(text) for text in args.sooner.split(",")):
+        words = (f"train.num_epochs={epochs}", f"train.grow_from_px={args.image_px // 2}")
+        right, spent_s = carscale_arm(root, args, progressive_resize, *words)
+        both = float(np.mean(right["val"] + right["test"]))
+        print(f"progressive_resize, {epochs} epochs: {100 * both:.1f} % after {spent_s:.1f} s")
+        if both >= wanted:
+            print(
+                f"timm's {100 * wanted:.1f} % took {timm_s:.1f} s: {timm_s / spent_s:.2f} x sooner"
+            )
+            return
+    print("none of them reached timm's top-1")
 
 
 def main() -> None:
@@ -115,16 +138,20 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="runs/bench_recipe")
+    parser.add_argument("--sooner", default="", help="epochs to try, such as 2,3,4")
     args = parser.parse_args()
     rows = {}
-    for name, arm in {"timm defaults": timm_arm, "effnet_baseline": carscale_arm}.items():
-        start = time.perf_counter()
-        right = arm(args.root, args)
+    arms = {
+        "timm defaults": lambda: timm_arm(args.root, args),
+        "effnet_baseline": lambda: carscale_arm(args.root, args, effnet_baseline),
+    }
+    for name, arm in arms.items():
+        right, train_s = arm()
         hits = np.array(right["val"] + right["test"])
         low, high = stats.jeffreys(hits.sum(), len(hits))
         rows[name] = {split: float(np.mean(values)) for split, values in right.items()}
         rows[name] |= {"both": float(hits.mean()), "low": float(low), "high": float(high)}
-        rows[name]["seconds"] = round(time.perf_counter() - start)
+        rows[name]["seconds"] = round(train_s, 1)
     print(json.dumps(rows, indent=1))
     print("\n| arm | val | test | both | 95 % | seconds |\n|---|---|---|---|---|---|")
     for name, row in rows.items():
@@ -134,7 +161,14 @@ def main() -> None:
     num = len(hits)
     gain = rows["effnet_baseline"]["both"] - rows["timm defaults"]["both"]
     se = math.sqrt(sum(r["both"] * (1 - r["both"]) / num for r in rows.values()))
-    print(f"\ndifference: {100 * gain:+.1f} points (unpaired standard error {100 * se:.1f})")
+    timm_s = rows["timm defaults"]["seconds"]
+    num_train = len(data.read_splits(args.root).train)
+    ours, theirs = num_train, num_train // BATCH * BATCH  # timm drops the ragged end
+    faster = ours / rows["effnet_baseline"]["seconds"] / (theirs / timm_s)
+    print(f"\nimages/s: {faster:.2f} x timm's")
+    print(f"difference: {100 * gain:+.1f} points (unpaired standard error {100 * se:.1f})")
+    if args.sooner:
+        sooner(args.root, args, rows["timm defaults"]["both"], timm_s)
 
 
 if __name__ == "__main__":
