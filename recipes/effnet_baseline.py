@@ -1,8 +1,7 @@
-"""EfficientNet-Lite0, natural sampling, cross-entropy with smoothing: what the tricks must beat.
+"""EfficientNet-Lite0, natural sampling, cross-entropy: what tricks must beat.
 
 Run     accelerate launch recipes/effnet_baseline.py data.root=data/cars
-Many    accelerate launch --config_file accelerate_configs/gpu2.yaml recipes/effnet_baseline.py
-Smoke   python recipes/effnet_baseline.py data.root=data/demo data.image_px=64 train.max_steps=2
+Smoke   python recipes/effnet_baseline.py data.image_px=64 train.max_steps=2
 """
 
 from carscale import augment, balance, config, data, evaluate, loaders, models, train
@@ -31,9 +30,10 @@ def main(cfg: config.Recipe) -> None:
         view = models.preprocessing(cfg.model, cfg.data)  # size, fit, interpolation, mean, std
         policy = augment.policy(cfg.augment, view)
         order = balance.order(cfg.balance, splits.train, num_epochs=cfg.train.num_epochs)
+        growth = loaders.growth(cfg, len(splits.train))  # progressive resizing
         feed = loaders.settle(cfg, run, splits.train, policy)  # auto -> a backend, once
         train_loader = loaders.training(
-            feed, splits.train, policy, run.world, seed=cfg.seed, order=order
+            feed, splits.train, policy, run.world, seed=cfg.seed, order=order, growth=growth
         )
         val_loader = loaders.plain(feed, splits.val, view, run.world)
 
@@ -43,11 +43,13 @@ def main(cfg: config.Recipe) -> None:
 
         # train; val is scored after each epoch
         learner = train.Learner(model, loss_fn, cfg.optim)
-        train.fit(cfg.train, run, learner, train_loader, score=evaluate.Scorer(val_loader))
+        scorer = evaluate.Scorer(val_loader, flip=cfg.evaluate.flip)
+        train.fit(cfg.train, run, learner, train_loader, score=scorer)
 
-        # predict once with the best checkpoint; every later report reads this file
+        # predict once with the result; every later report reads this file
         best = train.load_best(run, model)
-        run.save_predictions("val", evaluate.predict(best, val_loader, run.world))
+        predictions = evaluate.predict(best, val_loader, run.world, flip=cfg.evaluate.flip)
+        run.save_predictions("val", predictions)
 
 
 if __name__ == "__main__":

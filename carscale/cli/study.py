@@ -71,7 +71,7 @@ def study(
         how,
         any_code=any_code,
         keep_weights=not drop_weights,
-        after_seed=lambda: _write(plan),
+        after_seed=lambda: _write_so_far(plan),
     )
     page, result = _write(plan)
     _print(result, as_json=as_json)
@@ -100,6 +100,19 @@ def _write(plan: StudyPlan) -> tuple[Path, dict[str, Any]]:
     result["intro"] = asked.about
     result["command"] = shlex.join(["carscale", *sys.argv[1:]])
     return write_study(plan.folder, result), result
+
+
+def _write_so_far(plan: StudyPlan) -> None:
+    """Write the page of what is done; a page that can't be made yet stops no training."""
+    from carscale.errors import CarscaleError
+    from carscale.progress import note
+
+    try:
+        page, _ = _write(plan)
+    except CarscaleError as error:
+        note(f"no page yet: {error}")
+    else:
+        note(f"so far: {page}")
 
 
 def _print(result: dict[str, Any], *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ Axes: B samples of a batch, N samples, K classes, T top classes.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,16 +31,19 @@ class Scorer:
 
     Args:
         loader: The plain loader of the split, usually val.
+        flip: As in ``predict``.
     """
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: Loader, *, flip: bool = False) -> None:
         self.loader = loader
+        self.flip = flip
         self.view = loader.view
         self.hash = loader.split.hash
 
     def __call__(self, model: nn.Module, world: World) -> dict[str, float]:
         """Return top-1, balanced accuracy, macro-F1, ECE, top-5 and loss, the same on all ranks."""
-        return scores(predict(model, self.loader, world), len(self.loader.split.classes))
+        predictions = predict(model, self.loader, world, flip=self.flip)
+        return scores(predictions, len(self.loader.split.classes))
 
 
 def predict(
@@ -49,6 +53,7 @@ def predict(
     *,
     keep_probs: bool = False,
     about: dict[str, Any] | None = None,
+    flip: bool = False,
 ) -> Predictions:
     """Return what a model says of every sample of the loader's split.
 
@@ -58,6 +63,8 @@ def predict(
         world: All ranks call this together; there is one gather, at the end.
         keep_probs: Whether to keep all K probabilities of each sample.
         about: What the table should say of its making.
+        flip: Whether to average each photo's probabilities with those of its mirror image, which
+            takes twice the time.
 
     Returns:
         The whole table, ordered by id, on every rank.
@@ -84,8 +91,10 @@ def predict(
     ):
         for batch in loader:
             with world.accelerator.autocast():
-                logits_BK = model(batch.images_BCHW)
-            integers, floats = _rows(logits_BK, batch.labels_B, batch.ids_B, keep_probs=keep_probs)
+                log_probs_BK = _log_probs(model, batch.images_BCHW, flip=flip)
+            integers, floats = _rows(
+                log_probs_BK, batch.labels_B, batch.ids_B, keep_probs=keep_probs
+            )
             rows_I.append(integers)
             rows_F.append(floats)
             advance(len(batch.ids_B))
@@ -95,18 +104,27 @@ def predict(
         empty_F = torch.empty((0, num_floats), device=world.device)
         integers_N = world.gather_rows(torch.cat([*rows_I, empty_I])).cpu().numpy()
         floats_N = world.gather_rows(torch.cat([*rows_F, empty_F])).cpu().numpy()
-    made_by = {"split": split.name, "split_hash": split.hash, "backend": loader.backend}
+    made_by: dict[str, Any] = {"split": split.name, "split_hash": split.hash}
+    made_by |= {"backend": loader.backend, "flip": flip}
     return _table(integers_N, floats_N, split, num_top, made_by | (about or {}))
 
 
+def _log_probs(model: nn.Module, images_BCHW: Tensor, *, flip: bool) -> Tensor:
+    """Return log-probabilities ``[B, K]``, float32; with ``flip`` of the mean over both sides."""
+    log_probs_BK = torch.log_softmax(model(images_BCHW).float(), dim=-1)
+    if not flip:
+        return log_probs_BK
+    mirrored_BK = torch.log_softmax(model(images_BCHW.flip(-1)).float(), dim=-1)
+    return torch.logaddexp(log_probs_BK, mirrored_BK) - math.log(2)
+
+
 def _rows(
-    logits_BK: Tensor, labels_B: Tensor, ids_B: Tensor, *, keep_probs: bool
+    log_probs_BK: Tensor, labels_B: Tensor, ids_B: Tensor, *, keep_probs: bool
 ) -> tuple[Tensor, Tensor]:
     """Return a batch's integers (id, label, top classes) and floats (loss, p(label), margin.
 
     Top p, all p).
     """
-    log_probs_BK = torch.log_softmax(logits_BK.float(), dim=-1)
     probs_BK = log_probs_BK.exp()
     top_prob_BT, top_BT = probs_BK.topk(min(NUM_TOP, probs_BK.shape[1]), dim=-1)
     prob_label_B1 = probs_BK.gather(1, labels_B[:, None])

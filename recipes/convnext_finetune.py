@@ -1,0 +1,56 @@
+"""ConvNeXt-Tiny from ImageNet-22k: the classifier first, then all, lower layers slower.
+
+Run     accelerate launch recipes/convnext_finetune.py data.root=data/cars
+Smoke   python recipes/convnext_finetune.py model.pretrained=false train.max_steps=2
+"""
+
+from carscale import augment, balance, config, data, evaluate, loaders, models, train
+from carscale.world import start_run
+
+RECIPE = config.Recipe(
+    data=config.Data(root="data/demo", image_px=224, fit="squash"),
+    loader=config.Loader(backend="auto", global_batch_size=32),
+    augment=config.Augment(policy="standard", crop_scale_min=0.3),
+    balance=config.Balance(sampling="natural", loss="ce", label_smoothing=0.1),
+    model=config.Model(name="convnext_tiny.in12k_ft_in1k", pretrained=True, drop_path_rate=0.1),
+    optim=config.Optim(
+        lr=3e-4, head_lr_factor=3.0, weight_decay=0.05, layer_decay=0.8, freeze_epochs=1
+    ),
+    train=config.Train(num_epochs=12, ema_decay=0.99, grad_clip_norm=5.0),
+)
+
+
+def main(cfg: config.Recipe) -> None:
+    """Train, and predict val with the result."""
+    with start_run("convnext_finetune", cfg) as run:  # run folder, seed, process check
+        # data: frozen splits, never re-drawn here
+        splits = data.load(cfg.data)
+
+        # order and augmentation: pure functions of (seed, stream position)
+        view = models.preprocessing(cfg.model, cfg.data)  # size, fit, interpolation, mean, std
+        policy = augment.policy(cfg.augment, view)
+        order = balance.order(cfg.balance, splits.train, num_epochs=cfg.train.num_epochs)
+        growth = loaders.growth(cfg, len(splits.train))  # progressive resizing
+        feed = loaders.settle(cfg, run, splits.train, policy)  # auto -> a backend, once
+        train_loader = loaders.training(
+            feed, splits.train, policy, run.world, seed=cfg.seed, order=order, growth=growth
+        )
+        val_loader = loaders.plain(feed, splits.val, view, run.world)
+
+        # model and loss
+        model = models.build(cfg.model, view, splits.classes)  # normalises uint8 itself
+        loss_fn = balance.loss(cfg.balance, splits.train.counts_K)
+
+        # train; val is scored after each epoch
+        learner = train.Learner(model, loss_fn, cfg.optim)
+        scorer = evaluate.Scorer(val_loader, flip=cfg.evaluate.flip)
+        train.fit(cfg.train, run, learner, train_loader, score=scorer)
+
+        # predict once with the result; every later report reads this file
+        best = train.load_best(run, model)
+        predictions = evaluate.predict(best, val_loader, run.world, flip=cfg.evaluate.flip)
+        run.save_predictions("val", predictions)
+
+
+if __name__ == "__main__":
+    main(config.parse(RECIPE))
