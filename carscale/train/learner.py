@@ -77,6 +77,14 @@ class Learner:
         self.average: Classifier | None = None
         self.forward: nn.Module = model
         self.optimizer: AcceleratedOptimizer
+        new = [module for part in model.new_modules() for module in part.modules()]
+        new_parameters = {id(parameter) for module in new for parameter in module.parameters()}
+        self._body = [p for p in model.parameters() if id(p) not in new_parameters]
+        self._body_norms = [
+            module
+            for module in model.modules()
+            if getattr(module, "running_mean", None) is not None and module not in new
+        ]
 
     def prepare(self, world: World, *, ema_decay: float) -> None:
         """Move to the device, wrap for many processes, build the optimizer.
@@ -127,6 +135,22 @@ class Learner:
         with torch.no_grad():
             for name, buffer in self.model.named_buffers():
                 buffer.copy_(buffers[name])
+
+    def train_mode(self, *, is_frozen: bool) -> None:
+        """Have dropout and batch norm act as in training; the statistics of a frozen body stay."""
+        self.forward.train()
+        if is_frozen:
+            for module in self._body_norms:
+                module.eval()
+
+    def drop_body_gradients(self) -> None:
+        """Leave the step to the classifier and added attention layers.
+
+        The body's weights neither move nor decay, and its moments start at the thaw. The backward
+        pass went through all layers, on all ranks alike: freezing spares weights, not time.
+        """
+        for parameter in self._body:
+            parameter.grad = None
 
     def set_lr(self, step: int, *, num_steps: int, warmup_steps: float) -> float:
         """Set every group's learning rate for a step; return the body's."""

@@ -140,7 +140,8 @@ class _Fit:
             num_steps=self.num_steps,
             warmup_steps=learner.cfg.warmup_epochs * self.steps_per_epoch,
         )
-        learner.forward.train()
+        is_frozen = step < learner.cfg.freeze_epochs * self.steps_per_epoch
+        learner.train_mode(is_frozen=is_frozen)
         total = torch.zeros((), device=world.device)
         with self._memory_named():
             for micro_step in range(num_micro):
@@ -153,6 +154,8 @@ class _Fit:
                 else:
                     with world.accelerator.no_sync(learner.forward):
                         total += self._backward(batch, window_weight)
+            if is_frozen:
+                learner.drop_body_gradients()
             norm = self._clip()
             learner.optimizer.step()
             learner.optimizer.zero_grad()

@@ -128,3 +128,29 @@ def test_a_lost_or_doubled_sample_is_an_error(tiny, weights):
         loader = Losing(loaders.plain(cfg.loader, splits.train, view, world))
         with pytest.raises(LoaderError, match=r"not one a photo: \d+ missing, \d+ twice"):
             evaluate.predict(model, loader, world)
+
+
+def test_flip_averages_the_probabilities_of_both_sides(tiny, weights):
+    cfg = jobs.recipe(tiny, tiny / "unused")
+    with open_world(num_cpu_threads=1) as world:
+        splits = data.read_splits(tiny)
+        view = models.preprocessing(cfg.model, cfg.data)
+        model = models.build(cfg.model, view, splits.classes, with_weights=False)
+        models.load_state(model.net, models.read_weights(weights), "weights")
+        loader = loaders.plain(cfg.loader, splits.train, view, world)
+        both = evaluate.predict(model, loader, world, keep_probs=True, flip=True)
+        one = evaluate.predict(model, loader, world, keep_probs=True)
+        scored = evaluate.Scorer(loader, flip=True)(model, world)
+        with torch.inference_mode():
+            sides = [
+                torch.cat([model(f(batch.images_BCHW)).softmax(-1) for batch in loader]).numpy()
+                for f in (lambda images: images, lambda images: images.flip(-1))
+            ]
+    mean_NK = (sides[0] + sides[1]) / 2
+    np.testing.assert_allclose(both.probs_NK, mean_NK, atol=1e-6)
+    np.testing.assert_allclose(
+        both.loss_N, -np.log(mean_NK[np.arange(len(both)), both.labels_N]), atol=1e-5
+    )
+    assert not np.allclose(both.probs_NK, one.probs_NK, atol=1e-4)
+    assert (both.about["flip"], one.about["flip"]) == (True, False)
+    assert scored == evaluate.scores(both, len(splits.classes))
