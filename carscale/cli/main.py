@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from carscale.cli import benchmark, data, evaluate, predict, report
+from carscale.cli import benchmark, compare, data, evaluate, predict, recipes, report, runs, study
 from carscale.errors import CarscaleError
 
 __all__ = ["app", "run"]
@@ -23,6 +23,10 @@ app.add_typer(data.app, name="data")
 app.add_typer(benchmark.app, name="benchmark")
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
+app.command("study")(study.study)
+app.command("compare")(compare.compare)
+app.command("runs")(runs.list_runs)
+app.command("recipes")(recipes.recipes)
 app.command("predict")(predict.predict)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from carscale.experiment.verdicts import METRICS, Difference, points
+from carscale.experiment.verdicts import METRICS, Difference
+from carscale.report.study_rows import points
 
 __all__ = ["Interaction", "describe", "find_triples"]
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from carscale import stats
 from carscale.experiment.settle import Needed, Spread, needed, spread_of
+from carscale.report.study_rows import points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,6 @@ __all__ = [
     "Verdict",
     "judge_pairs",
     "measure",
-    "points",
     "score",
 ]
 
@@ -230,17 +230,6 @@ def measure(
 def score(right_N: NDArray[np.bool_], labels_N: NDArray[np.int64], metric: str) -> float:
     """Return one run's metric, as a share."""
     return float(right_N @ _weigh(labels_N, metric)[0])
-
-
-def points(share: float, *, digits: int = 1) -> str:
-    """Return a difference in points, with its sign.
-
-    Example:
-        >>> points(0.0213), points(-0.004), points(-0.0001)
-        ('+2.1', '-0.4', '0.0')
-    """
-    shown = f"{100 * share:+.{digits}f}"
-    return shown[1:] if float(shown) == 0 else shown
 
 
 def _minus(pair: Pair, labels_N: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 In: a run folder (settings, log, metrics, predictions) and, for pictures, the photos. Out:
 ``RUN/report/index.html`` beside its figures (SVG for light and dark), tables (CSV) and thumbnails;
-it opens from disk and asks nothing of the network. No number is made up here: the headline is that
+it opens from disk and asks nothing of the network. Or the verdicts of a study, and out comes a page
+with ``results.json`` and ``results.csv``. No number is made up here: the headline is that
 of ``metrics.json``, and a stale one raises.
 
 To add a figure: one function in ``plots.py`` that returns a ``Figure``, one table of
@@ -26,11 +27,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from carscale.report.gather import RunRecord, gather
+    from carscale.report.study_write import check_study_folder, write_study
     from carscale.report.write import write_report
 
-__all__ = ["RunRecord", "gather", "write_report"]
+__all__ = ["RunRecord", "check_study_folder", "gather", "write_report", "write_study"]
 
-_HOMES = {"RunRecord": "gather", "gather": "gather", "write_report": "write"}
+_HOMES = {
+    "RunRecord": "gather",
+    "check_study_folder": "study_write",
+    "gather": "gather",
+    "write_report": "write",
+    "write_study": "study_write",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-
 from carscale.report.checks import SplitResult, finite, printable
 from carscale.report.split_section import build_analysis
+from carscale.report.templating import count_text, environment
 from carscale.report.training import build_training
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build_page"]
 
-TEMPLATES = Path(__file__).parent / "templates"
 HEADLINE = (
     ("top1", "Top-1", "photos named right"),
     ("top5", "Top-5", "true class among the best five"),
@@ -56,44 +54,8 @@ def build_page(
         "looks": [_look(row) for row in record.looks],
         **_provenance(record),
     }
-    text = _environment().get_template("index.html.j2").render(context)
+    text = environment().get_template("index.html.j2").render(context)
     (build_folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
-
-
-def _environment() -> jinja2.Environment:
-    """Return the template engine; it escapes every value and knows every name, or raises."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=_percent, number=_number, count=_count)
-    return environment
-
-
-def _percent(value: object, digits: int = 1) -> str:
-    """Return a share as text; the sign stays with its number.
-
-    Example:
-        >>> _percent(0.8125).split(), _percent(None)
-        (['81.2', '%'], '–')
-    """
-    number = finite(value)
-    return "–" if number is None else f"{100 * number:.{digits}f}\N{NO-BREAK SPACE}%"
-
-
-def _number(value: object, digits: int = 3) -> str:
-    """Return a number as text."""
-    number = finite(value)
-    return "–" if number is None else f"{number:.{digits}f}"
-
-
-def _count(value: object) -> str:
-    """Return a count as text, thousands apart."""
-    number = finite(value)
-    return "–" if number is None else f"{number:,.0f}"
 
 
 def _headline(split: SplitResult) -> dict[str, Any]:
@@ -138,10 +100,13 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
     facts = [
         ("Command", _command_text(env.get("command"))),
         ("Model", model.get("name") or _setting(record, "model", "name")),
-        ("Parameters", _count(model["num_parameters"]) if model.get("num_parameters") else None),
+        (
+            "Parameters",
+            count_text(model["num_parameters"]) if model.get("num_parameters") else None,
+        ),
         ("Weights from", model.get("weights_from")),
         ("Data", data.get("root") or _setting(record, "data", "root")),
-        ("Photos", ", ".join(f"{name} {_count(n)}" for name, n in counts.items()) or None),
+        ("Photos", ", ".join(f"{name} {count_text(n)}" for name, n in counts.items()) or None),
         ("Input", _with_unit(_setting(record, "data", "image_px"), "px")),
         ("Device", env.get("device")),
         ("Processes", env.get("world_size")),

@@ -9,7 +9,7 @@ from typing import Any
 
 from carscale.report.checks import finite
 
-__all__ = ["write_sheet"]
+__all__ = ["plain_cell", "write_sheet"]
 
 
 def write_sheet(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -19,11 +19,11 @@ def write_sheet(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for row in rows:
-            writer.writerow([_cell(value) for value in row])
+            writer.writerow([plain_cell(value) for value in row])
     return f"{path.parent.name}/{path.name}"
 
 
-def _cell(value: object) -> object:
+def plain_cell(value: object) -> object:
     """Return what goes into a cell."""
     if isinstance(value, float):
         number = finite(value)

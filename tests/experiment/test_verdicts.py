@@ -281,12 +281,6 @@ def test_more_seeds_settle_it_when_they_come():
     assert before < settled
 
 
-def test_points_have_signs_and_no_negative_zero():
-    assert [verdicts.points(x) for x in (0.1, -0.1, -0.0004, 0.0)] == [
-        "+10.0", "-10.0", "0.0", "0.0",
-    ]  # fmt: skip
-
-
 def test_verdicts_do_not_depend_on_the_order_of_seeds():
     base, arm, labels = answers(200, 3, gain=0.02)
     one = judged(base, arm, labels)

@@ -1,0 +1,130 @@
+"""``carscale compare RUN RUN...``: what differs, by how much, and whether that is shown."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["compare", "print_study"]
+
+
+def compare(
+    run_folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folders; the first is the baseline."),
+    ],
+    split: Annotated[str, typer.Option(help="val or test; predictions must be there.")] = "val",
+    metric: Annotated[str, typer.Option(help="top1 or balanced_accuracy.")] = "top1",
+    margin: Annotated[
+        float, typer.Option(help="Points; a difference smaller than this is none.")
+    ] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The table as CSV.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for a page with results.json and results.csv.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the page in OUT.")] = False,
+) -> None:
+    """Say whether runs differ: paired by photo and seed, with intervals, a verdict each.
+
+    Runs of the same settings are seeds of one arm.
+
+    Example: carscale compare runs/baseline runs/focal --metric balanced_accuracy
+    """
+    from carscale import progress
+    from carscale.experiment.compare import compare as compare_runs
+
+    _check(split, metric, margin, both=as_json and as_csv)
+    if out is not None:
+        from carscale.report import check_study_folder
+
+        check_study_folder(out, replaces=force)
+    with progress.bar("compare", None, unit="runs") as advance:
+        advance(0, f"reading {len(run_folders)} runs")
+        result = compare_runs(run_folders, split=split, metric=metric, margin=margin / 100)
+        advance(len(run_folders), "done")
+    study = result.as_dict()
+    print_study(study, as_json=as_json, as_csv=as_csv)
+    if out is not None:
+        from carscale.report import write_study
+
+        study["title"] = "Comparison of runs"
+        study["command"] = shlex.join(["carscale", *sys.argv[1:]])
+        progress.note(f"wrote {write_study(out, study)}")
+
+
+def _check(split: str, metric: str, margin: float, *, both: bool) -> None:
+    """Raise where an option can't be used."""
+    from carscale.errors import ConfigError
+
+    if split not in ("val", "test", "train"):
+        raise ConfigError(f"--split {split}: must be val, test or train")
+    if metric not in ("top1", "balanced_accuracy"):
+        raise ConfigError(f"--metric {metric}: must be top1 or balanced_accuracy")
+    if not 0 < margin < 100:
+        raise ConfigError(f"--margin {margin:g}: must lie between 0 and 100 points")
+    if both:
+        raise ConfigError("--json and --csv: one of them")
+
+
+def print_study(study: dict[str, Any], *, as_json: bool, as_csv: bool) -> None:
+    """Print a study, ``StudyResult.as_dict()``, as a table, as JSON or as CSV."""
+    if as_json:
+        import json
+
+        print(json.dumps(study, indent=1, ensure_ascii=False, allow_nan=False))
+        return
+    from carscale.report.study_rows import RESULT_COLUMNS, csv_text, result_rows
+
+    rows = result_rows(study)
+    if as_csv:
+        print(csv_text(rows, RESULT_COLUMNS), end="")
+        return
+    _print_table(study, rows)
+
+
+def _print_table(study: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Print a row an arm, then what each changes, then what else must be known."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(width=max(100, Console().width), highlight=False)
+    about = study["about"]
+    console.print(
+        f"{about['metric_label']} on {about['num_photos']:,} {about['split']} photos of "
+        f"{about['num_classes']:,} classes; differences in points, 95 % intervals"
+    )
+    table = Table(box=None)
+    for name in ("arm", "seeds", about["metric_label"], "difference", "interval", "p", "train"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    table.add_column("verdict")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in _cells(row)))
+    console.print(table)
+    for arm in study["arms"]:
+        for line in (*arm["settings"], *arm["notes"]):
+            console.print(escape(f"{arm['name']}: {line}"), soft_wrap=True)
+    for one in study["interactions"]:
+        console.print(escape(one["sentence"]), soft_wrap=True)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    """Return a row's words."""
+    from carscale.report.study_rows import points
+
+    has = row["difference"] is not None
+    return [
+        row["arm"],
+        str(row["num_seeds"]),
+        "" if row["value"] is None else f"{100 * row['value']:.1f} %",
+        points(row["difference"]) if has else "",
+        f"{points(row['low'])} to {points(row['high'])}" if has else "",
+        "" if row["p_holm"] is None else f"{row['p_holm']:.3f}",
+        "" if row["train_s"] is None else f"{row['train_s']:,.0f} s",
+        row["verdict"],
+    ]

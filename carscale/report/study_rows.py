@@ -1,0 +1,82 @@
+"""A study as rows: for the table on the page, ``results.csv`` and the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from carscale.report.sheets import plain_cell
+
+__all__ = ["RESULT_COLUMNS", "class_rows", "csv_text", "points", "result_rows", "run_rows"]
+
+RESULT_COLUMNS = (
+    "arm", "word", "verdict", "difference", "low", "high", "wider", "p_holm", "num_seeds", "value",
+    "train_s", "memory_gib", "settings", "notes",
+)  # fmt: skip
+"""Differences and the metric are shares, not points."""
+
+
+def points(share: float, *, digits: int = 1) -> str:
+    """Return a difference in points, with its sign.
+
+    Example:
+        >>> points(0.0213), points(-0.004), points(-0.0001)
+        ('+2.1', '-0.4', '0.0')
+    """
+    shown = f"{100 * share:+.{digits}f}"
+    return shown[1:] if float(shown) == 0 else shown
+
+
+def result_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row an arm, the baseline first; what does not exist is ``None``."""
+    return [_result(arm) for arm in study["arms"]]
+
+
+def _result(arm: dict[str, Any]) -> dict[str, Any]:
+    """Return an arm's row."""
+    verdict = arm["verdict"] or {}
+    found = verdict.get("difference") or {}
+    interval = found.get("interval") or {}
+    return {
+        "arm": arm["name"],
+        "word": "baseline" if arm["is_baseline"] else verdict.get("word"),
+        "verdict": "baseline" if arm["is_baseline"] else verdict.get("text"),
+        "difference": found.get("value"),
+        "low": interval.get("low"),
+        "high": interval.get("high"),
+        "wider": interval.get("source"),
+        "p_holm": verdict.get("p_holm"),
+        "num_seeds": len(arm["runs"]) if arm["is_baseline"] else len(verdict.get("seeds") or ()),
+        "value": arm["value"],
+        "train_s": arm["train_s"],
+        "memory_gib": arm["memory_gib"],
+        "settings": "; ".join(arm["settings"]),
+        "notes": "; ".join(arm["notes"]),
+    }
+
+
+def run_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row a run."""
+    return [{"arm": arm["name"], **run} for arm in study["arms"] for run in arm["runs"]]
+
+
+def class_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row an arm and class: name, photos, change of recall with its interval."""
+    names = [one["name"] for one in study["classes"]]
+    return [
+        {"arm": arm["name"], "class": names[row["label"]], **row}
+        for arm in study["arms"]
+        if arm["verdict"]
+        for row in arm["verdict"]["classes"]
+    ]
+
+
+def csv_text(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
+    """Return rows as CSV; what does not exist is an empty cell."""
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([plain_cell(row[name]) for name in columns])
+    return sink.getvalue()
