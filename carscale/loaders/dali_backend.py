@@ -6,6 +6,9 @@ of the other backend. Axes: B samples of a batch.
 
 Chosen: paths for photos that are files (DALI's threads read them: 850 images/s against 780 with
 bytes read in Python, 2 threads, 504x263 px), bytes for those of a pack.
+Chosen: freed buffers of 1 MiB and more go back to the system (``give_back_large_buffers``).
+Rejected: glibc's default, with which training grew by 3 to 5 % in ten minutes; ``malloc_trim`` now
+and then, with which it swings by a third (benchmarks/soak_cpu2_2026-11.md).
 Chosen: a photo that can't be decoded kills a DALI pipeline, so the batches under way are rendered
 anew by a new one, the photo replaced by the rule of the ``torch`` backend.
 """
@@ -30,6 +33,7 @@ from carscale.loaders.batches import Plan
 from carscale.loaders.dali_graph import Look, build_graph, dense
 from carscale.loaders.reading import note_filled, read, unreadable
 from carscale.types import Batch, Split, View
+from carscale.world import give_back_large_buffers
 
 if TYPE_CHECKING:
     from carscale import config
@@ -101,6 +105,8 @@ class DaliRenderer:
         is_gpu: bool,
     ) -> None:
         self.backend = "dali_gpu" if is_gpu else "dali_cpu"
+        if not is_gpu:
+            give_back_large_buffers()
         self.split = split
         self.view = view
         self.device = world.device

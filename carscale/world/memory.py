@@ -1,17 +1,32 @@
-"""Memory that runs out, said in words."""
+"""Memory that runs out, said in words; memory that is given back."""
 
 from __future__ import annotations
 
+import ctypes
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from carscale.errors import OutOfMemoryError
 from carscale.world.processes import World
 
-__all__ = ["name_out_of_memory", "smaller_batches"]
+__all__ = ["give_back_large_buffers", "name_out_of_memory", "smaller_batches"]
+
+M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
+LARGE_BYTES = 2**20
 
 SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 """What GPU libraries and torch's CPU allocators say in a plain ``RuntimeError``."""
+
+
+def give_back_large_buffers() -> None:
+    """Have glibc return freed buffers of 1 MiB and more to the system, for this process.
+
+    By default it keeps them for reuse, in a heap a thread, and with many threads and buffers of
+    ever other sizes those heaps grow for hours.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 @contextmanager
