@@ -112,14 +112,18 @@ def train_unreadable(
 
 
 def record_batches(
-    root: Path, out: Path, accumulate: int, num_steps: int, backend: str = "torch"
+    root: Path,
+    out: Path,
+    accumulate: int,
+    num_steps: int,
+    backend: str = "torch",
+    more: tuple[str, ...] = (),
 ) -> None:
     """Write ids and augmentation parameters of this rank's micro-batches."""
-    from carscale import augment
+    from carscale import augment, balance
 
     words = [f"train.accumulate_steps={accumulate}", f"loader.backend={backend}"]
-    cfg = recipe(root, out / "run", *words, "balance.sampling=sqrt")
-    from carscale import balance
+    cfg = recipe(root, out / "run", *words, "balance.sampling=sqrt", *more)
 
     with open_world(num_cpu_threads=1) as world:
         splits = data.read_splits(root)
@@ -132,6 +136,7 @@ def record_batches(
             world,
             seed=cfg.seed,
             order=order,
+            growth=loaders.growth(cfg, len(splits.train)),
         )
         rows = []
         batches = loader.batches(0, num_steps, accumulate)
@@ -140,7 +145,10 @@ def record_batches(
                 batch = next(batches)
                 params = loader.plan(step, micro, accumulate).params
                 for b, sample_id in enumerate(batch.ids_B.tolist()):
-                    numbers = [*params.affine_B23[b].ravel(), *params.colour_B3[b]]
+                    numbers = [*params.affine_B23[b].ravel()]
+                    numbers += [] if params.colour_B3 is None else [*params.colour_B3[b]]
+                    if batch.own_share_B is not None:
+                        numbers += [float(batch.own_share_B[b]), int(batch.partner_labels_B[b])]
                     pixels = int(batch.images_BCHW[b].long().sum())
                     rows.append([step, micro, world.rank, sample_id, pixels, *numbers])
         batches.close()

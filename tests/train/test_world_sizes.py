@@ -10,18 +10,33 @@ from carscale import runs
 NUM_STEPS = 60
 
 
-DALI = pytest.param(2, "dali_cpu", marks=pytest.mark.dali)
+DALI = pytest.mark.dali
+MIXED = (
+    "augment.policy=strong",
+    "balance.sampling=oversample",
+    "train.grow_from_px=16",
+    "train.max_steps=12",
+)
 
 
-@pytest.mark.parametrize(("accumulate", "backend"), [(1, "torch"), (2, "torch"), DALI])
-def test_ids_and_parameters_are_the_same_at_every_step(tiny, tmp_path, accumulate, backend):
+@pytest.mark.parametrize(
+    ("accumulate", "backend", "more"),
+    [
+        (1, "torch", ()),
+        (2, "torch", MIXED),
+        pytest.param(2, "dali_cpu", (), marks=DALI),
+        pytest.param(1, "dali_cpu", MIXED, marks=DALI),
+    ],
+)
+def test_ids_and_parameters_are_the_same_at_every_step(tiny, tmp_path, accumulate, backend, more):
     if backend != "torch":
         pytest.importorskip("nvidia.dali", reason="nvidia-dali is missing")
     seen = {}
     for world_size in (1, 2, 3):
         out = tmp_path / str(world_size)
         out.mkdir()
-        run_ranks(jobs.record_batches, tiny, out, accumulate, 12, backend, world_size=world_size)
+        words = (accumulate, 12, backend, more)
+        run_ranks(jobs.record_batches, tiny, out, *words, world_size=world_size)
         rows = np.concatenate([np.load(out / f"rank{r}.npy") for r in range(world_size)])
         order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))  # step, micro-step, rank
         seen[world_size] = np.delete(rows[order], [1, 2], axis=1)
@@ -39,6 +54,7 @@ def test_losses_agree(tiny, tmp_path, backend):
         "balance.class_weights=inverse",
         "balance.sampling=natural",
         "balance.loss=focal",
+        "augment.policy=cutmix",
         "train.num_epochs=20",
         f"train.max_steps={NUM_STEPS}",
         "optim.lr=0.0003",
