@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -179,9 +180,14 @@ def _arms(path: Path, named: object, recipe: object) -> list[dict[str, Any]]:
             raise ConfigError(
                 f"{path}: arms.{name}: has no recipe", "write recipe: ../effnet_baseline.py"
             )
-        arm = {"name": str(name), "recipe": path.parent / own, "settings": settings}
-        arms.append(arm | ({"config": path.parent / preset} if preset else {}))
+        arm = {"name": str(name), "recipe": _beside(path, own), "settings": settings}
+        arms.append(arm | ({"config": _beside(path, str(preset))} if preset else {}))
     return arms
+
+
+def _beside(path: Path, name: str) -> Path:
+    """Return a path that starts at the study file, as short as people write it."""
+    return Path(os.path.normpath(path.parent / name))
 
 
 def _seeds(path: Path, seeds: object) -> list[int]:
