@@ -192,6 +192,7 @@ class TrainLoader(Protocol):
     split: Split
     backend: str
     global_batch_size: int
+    sides_px: tuple[int, ...]
 
     def batches(
         self, first_step: int, last_step: int, num_micro_steps: int

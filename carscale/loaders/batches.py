@@ -89,6 +89,7 @@ class TrainLoader:
         self._stage = self.stage_at(0)
         self._renderer = make_renderer(policies[self._stage])
         self.backend = self._renderer.backend
+        self.sides_px = tuple(policy.view.image_px for policy in policies)
 
     def stage_at(self, step: int) -> int:
         """Return the stage of growth that a step belongs to, from 0."""

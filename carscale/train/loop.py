@@ -51,6 +51,7 @@ def fit(
         TrainingError: The loss is not finite.
     """
     _check_cuts(cfg, run, loader)
+    _check_sides(run, learner, loader)
     hashes = {"train": loader.split.hash, "val": getattr(score, "hash", "")}
     state, optimizer_tensors = checkpoint.load_checkpoint(run, learner)
     _check_same(run, state, hashes)
@@ -258,6 +259,24 @@ def _check_cuts(cfg: config.Train, run: Run, loader: TrainLoader) -> None:
         "processes",
         f"set loader.global_batch_size={2 * num_parts} or more",
     )
+
+
+def _check_sides(run: Run, learner: Learner, loader: TrainLoader) -> None:
+    """Raise when photos grow and the model takes one size alone."""
+    if len(loader.sides_px) == 1:
+        return
+    side = loader.sides_px[0]
+    tiny_BCHW = torch.zeros((1, 3, side, side), dtype=torch.uint8)
+    learner.model.eval()
+    try:
+        with torch.inference_mode():
+            learner.model(tiny_BCHW)
+    except (AssertionError, RuntimeError) as error:
+        raise ConfigError(
+            f"train.grow_from_px={run.cfg.train.grow_from_px}: model.name={run.cfg.model.name} "
+            f"can't take squares of {side} px: {' '.join(str(error).split())[:200]}",
+            "take train.grow_from_px=0, or a convolutional network",
+        ) from error
 
 
 def _check_same(run: Run, state: State, hashes: dict[str, str]) -> None:

@@ -352,3 +352,12 @@ def test_micro_steps_that_leave_no_samples_are_named(tiny, tmp_path):
     run_here(tiny, tmp_path / "fits", *words)
     with pytest.raises(ConfigError, match=r"accumulate_steps: 7 micro-steps leave under 2"):
         run_here(tiny, tmp_path / "not", *words, "train.accumulate_steps=7")
+
+
+def test_a_model_of_one_size_can_not_grow(tiny, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        words = ("train.grow_from_px=16", "model.name=vit_tiny_patch16_224")
+        jobs.train(tiny, tmp_path / "run", words)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "train.grow_from_px=16: model.name=vit_tiny_patch16_224 can't take squares of 16" in said
