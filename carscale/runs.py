@@ -206,12 +206,14 @@ def find_run(path: Path) -> Path:
     """Return a run folder, checked.
 
     Raises:
-        RunError: There is no such folder, or it holds no run; says which runs lie beside it.
+        RunError: There is no such folder, or it holds no run; says which runs lie in or beside it.
     """
     if (path / "config.yaml").is_file():
         return path
-    parent = path.parent
-    names = sorted(p.parent.name for p in parent.glob("*/config.yaml")) if parent.is_dir() else []
-    beside = f"runs in {parent}: {', '.join(names)}" if names else f"no run lies in {parent}"
+    folder, names = path, sorted(p.parent.name for p in path.glob("*/config.yaml"))
+    if not names:
+        folder = path.parent
+        names = sorted(p.parent.name for p in folder.glob("*/config.yaml"))
+    beside = f"runs in {folder}: {', '.join(names)}" if names else f"no run lies in {folder}"
     kind = "holds no run (no config.yaml)" if path.exists() else "no such run folder"
     raise RunError(f"{path}: {kind}", beside)

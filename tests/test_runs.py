@@ -250,3 +250,5 @@ def test_find_run_says_which_runs_there_are(tmp_path):
         runs.find_run(tmp_path / "none")
     with pytest.raises(RunError, match="no run lies in"):
         runs.find_run(tmp_path / "x" / "y")
+    with pytest.raises(RunError, match=r"holds no run \(no config.yaml\)\n  runs in .*: a, b"):
+        runs.find_run(tmp_path)

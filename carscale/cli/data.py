@@ -87,7 +87,13 @@ def freeze(
 @app.command()
 def check(
     root: Annotated[Path, typer.Argument(help="Frozen folder or pack.")],
-    full: Annotated[bool, typer.Option("--full", help="Hash every photo again.")] = False,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Hash every photo again; else those whose size, time or inode changed.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Check a frozen folder against its lock and show its classes.

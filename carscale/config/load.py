@@ -3,16 +3,19 @@
 import difflib
 import os
 import sys
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from carscale.config.schema import Recipe
 from carscale.errors import CarscaleError, ConfigError
 
 COMMAND_LINE = "command line"
+INDENT, WIDTH = " " * 6, 100
 NONE_IS_A_WORD = frozenset(
     {
         "augment.policy",
@@ -235,14 +238,28 @@ def _validate(tree: dict[str, Any], sources: dict[str, str], problems: list[str]
 
 
 def _usage(defaults: Recipe) -> str:
-    """Return what ``--help`` prints: how to call, and every knob with this recipe's default."""
+    """Return what ``--help`` prints: how to call, and every knob with this recipe's value."""
     lines = [
         "Usage: accelerate launch RECIPE.py [key=value ...] [config=FILE.yaml] [--dry-run]",
         "",
-        f"Settings of {Path(sys.argv[0]).name} and their values:",
+        f"Settings of {Path(sys.argv[0]).name}, their values here, and what they mean:",
     ]
-    lines += [
-        f"  {key}={'none' if value is None else value}"
-        for key, value in _flatten(defaults.model_dump())
-    ]
+    for name, field in type(defaults).model_fields.items():
+        value = getattr(defaults, name)
+        if not isinstance(value, BaseModel):
+            lines += _knob(name, value, field)
+            continue
+        told = (type(value).__doc__ or "").splitlines()[0].replace("``", "")
+        lines += ["", f"{name}: {told}"]
+        for key, knob in type(value).model_fields.items():
+            lines += _knob(f"{name}.{key}", getattr(value, key), knob)
     return "\n".join(lines) + "\n"
+
+
+def _knob(key: str, value: object, field: FieldInfo) -> list[str]:
+    """Return a knob's lines: its value, the words it takes, what it means."""
+    lines = [f"  {key}={'none' if value is None else value}"]
+    words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    told = " ".join((field.description or "").replace("``", "").split())
+    lines += textwrap.wrap(" ".join(words), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    return lines + textwrap.wrap(told, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)

@@ -20,7 +20,11 @@ class Section(BaseModel):
     """Knobs that belong together; frozen, and no other keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # --help shows them
     )
 
 

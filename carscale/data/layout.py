@@ -245,7 +245,8 @@ def _warnings(notes: dict[str, Any], found: Scan, rows: list[dict[str, Any]]) ->
     unlearned = sorted({row["class"] for row in rows} - learned)
     if found.refused:
         lines.append(
-            f"{len(found.refused)} files in quarantine.jsonl: "
+            f"{len(found.refused)} {'file' if len(found.refused) == 1 else 'files'} in "
+            "quarantine.jsonl: "
             + _some(f"{path} ({reason})" for path, reason in found.refused)
         )
     if notes["empty_classes"]:

@@ -151,12 +151,16 @@ def reliability(predictions: Predictions, num_bins: int = NUM_BINS) -> Reliabili
     return Reliability(counts_R, confidence_R, accuracy_R, low_R, high_R, ece)
 
 
+LOW_GAP = 0.25
+"""A class is called fine only if its recall, at worst, lies no further below the mean than this."""
+
+
 def split_classes(metrics: dict[str, Any]) -> dict[str, Any]:
     """Tell short classes from those that are merely rare, from a split's metrics.
 
     Returns:
         ``rows``: those of ``per_class`` with a verdict, short ones first, then by recall.
-        ``short``: the short ones. ``rare``: those that are not, though among the quarter with the
+        ``short``: the short ones. ``rare``: those that are fine, though among the quarter with the
         fewest train photos. ``rare_up_to``: that number of photos; ``None`` when all classes
         have as many.
     """
@@ -172,18 +176,20 @@ def split_classes(metrics: dict[str, Any]) -> dict[str, Any]:
     if counts and rare_up_to == max(counts):
         rare_up_to = None
     short = [row for row in rows if row["is_short"]]
+    recalls = [recall for row in rows if (recall := finite(row.get("recall"))) is not None]
+    mean_recall = float(np.mean(recalls)) if recalls else 0.0
+    for row in rows:
+        row["verdict"] = _verdict(row, mean_recall)
     rare = [
         row
         for row in rows
         if rare_up_to is not None
-        and not row["is_short"]
-        and finite(row.get("recall")) is not None
+        and row["verdict"] == "fine"
         and (n := finite(row.get("train_count"))) is not None
         and n <= rare_up_to
     ]
-    fine = {row["class"] for row in rare}
-    for row in rows:
-        row["verdict"] = _verdict(row, fine)
+    for row in rare:
+        row["verdict"] = "rare, fine"
     return {
         "rows": sorted(rows, key=_worst_first),
         "short": sorted(short, key=_worst_first),
@@ -192,13 +198,14 @@ def split_classes(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _verdict(row: dict[str, Any], rare: set[str]) -> str:
-    """Return what the metric says of a class, in a word."""
+def _verdict(row: dict[str, Any], mean_recall: float) -> str:
+    """Return what the metric says of a class, in words."""
     if row["is_short"]:
         return "short"
     if finite(row.get("recall")) is None:
         return "not judged"
-    return "rare, fine" if row["class"] in rare else "fine"
+    low = finite(row.get("recall_low"))
+    return "too few photos to tell" if low is not None and low < mean_recall - LOW_GAP else "fine"
 
 
 def _worst_first(row: dict[str, Any]) -> tuple[bool, float, str]:

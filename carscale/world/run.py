@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from carscale import config, runs, tables
-from carscale.errors import CarscaleError, ConfigError, RunError
+from carscale.errors import CarscaleError, ConfigError, DataError, RunError
 from carscale.progress import note
 from carscale.types import Predictions
 from carscale.world.processes import World, open_world, resolve_precision
@@ -105,6 +106,7 @@ def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
     """
     try:
         folder = _run_folder(cfg, recipe)
+        _check_root(cfg.data.root)
         _check_tracker(cfg.train.tracker)
         resolved = _resolve(cfg, folder)
         tracker = resolved.train.tracker
@@ -121,8 +123,11 @@ def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
             run = Run(folder, resolved, world, recipe)
             run.record(**_environment(run))
             if tracker != "none":
-                world.accelerator.init_trackers(recipe)
+                named = {"wandb": {"name": folder.name}, "mlflow": {"run_name": folder.name}}
+                world.accelerator.init_trackers(recipe, init_kwargs=named)
             yield run
+            if world.is_main:
+                note(_farewell(folder))
     except CarscaleError as error:
         rank = os.environ.get("RANK", "0")
         where = f"[rank {rank}] " if os.environ.get("WORLD_SIZE", "1") != "1" else ""
@@ -200,6 +205,7 @@ def _folder_of_one(folder: Path, cfg: config.Recipe, world: World) -> Iterator[N
     if not world.is_main:
         yield
         return
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -210,7 +216,25 @@ def _folder_of_one(folder: Path, cfg: config.Recipe, world: World) -> Iterator[N
         if cfg.resume == "overwrite":
             _empty(folder)
         _store_settings(folder, cfg)
-        yield
+        try:
+            yield
+        except BaseException:
+            if is_new and not (folder / "log.jsonl").exists():  # nothing was trained
+                shutil.rmtree(folder)
+            raise
+
+
+def _farewell(folder: Path) -> str:
+    """Return where the run lies, how good it is, and what to type next."""
+    epochs = [line for line in runs.read_lines(folder / "log.jsonl") if line["event"] == "epoch"]
+    chosen = [line for line in epochs if line["is_best"]]
+    score = (
+        f"val top-1 {chosen[-1]['val']['top1']:.1%} (epoch {chosen[-1]['epoch']:g}); "
+        if chosen
+        else ""
+    )
+    where = shlex.quote(str(folder))
+    return f"{folder}: {score}next: carscale evaluate {where}; carscale report {where}"
 
 
 def _store_settings(folder: Path, cfg: config.Recipe) -> None:
@@ -244,6 +268,15 @@ def _seed(seed: int) -> None:
     from torch import manual_seed
 
     manual_seed(seed)
+
+
+def _check_root(root: str) -> None:
+    """Raise when there are no photos, before settings are compared with an older run's."""
+    if not Path(root).is_dir():
+        raise DataError(
+            f"data.root={root}: no such folder",
+            f"freeze photos first: carscale data freeze PHOTOS {shlex.quote(root)}",
+        )
 
 
 def _check_tracker(tracker: str) -> None:

@@ -42,7 +42,7 @@ def test_freeze_prints_the_folder_and_notes(carscale, raw, tmp_path):
     code, stdout, stderr = carscale("data", "freeze", raw, out)
     assert (code, stdout) == (0, f"{out}\n")
     assert "3 classes: 13 train, 3 val, 3 test; 0 made plain, 1 refused" in stderr
-    assert "note: 1 files in quarantine.jsonl: Make0 Model/notes.txt (no image)" in stderr
+    assert "note: 1 file in quarantine.jsonl: Make0 Model/notes.txt (no image)" in stderr
     assert "note: classes of one photo, in train only: Make2 Model" in stderr
     assert data.verify(out, mode="full") == 19
 

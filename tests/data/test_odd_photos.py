@@ -51,7 +51,7 @@ def test_every_file_is_kept_made_plain_or_refused(thrown_in, rows):
     assert counts["quarantined"] == len(refused)
     assert counts["train"] + counts["val"] + counts["test"] == len(rows)
     assert all(reason and "\n" not in reason for reason in refused.values())
-    assert f"{len(refused)} files in quarantine.jsonl" in warnings[0]
+    assert "in quarantine.jsonl" in warnings[0]
     assert len(plain) > 200
     assert len(rows) - len(plain) > 50
     assert 10 < len(refused) < 60

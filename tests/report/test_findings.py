@@ -79,6 +79,19 @@ def test_rare_is_not_short():
     assert alike["rare"] == []
 
 
+def test_fine_is_said_only_of_classes_with_photos_enough():
+    rows = [
+        {"class": name, "train_count": 50, "recall": recall, "recall_low": low, "is_short": False}
+        for name, recall, low in (
+            ("many", 0.8, 0.7),
+            ("six", 0.83, 0.45),
+            ("all of six", 1.0, 0.67),
+        )
+    ]
+    told = {row["class"]: row["verdict"] for row in split_classes({"per_class": rows})["rows"]}
+    assert told == {"many": "fine", "six": "too few photos to tell", "all of six": "fine"}
+
+
 def test_smooth_keeps_a_constant_and_skips_nan():
     values = np.full(50, 2.0)
     values[10:13] = np.nan
