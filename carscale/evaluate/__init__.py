@@ -29,13 +29,14 @@ from carscale.evaluate.metrics import (
 )
 
 if TYPE_CHECKING:
-    from carscale.evaluate.prediction import Scorer, predict
+    from carscale.evaluate.prediction import Scorer, log_probs, predict
 
 __all__ = [
     "SHORT_RULE",
     "Scorer",
     "calibration_error",
     "confusion_matrix",
+    "log_probs",
     "per_class",
     "predict",
     "scores",
@@ -45,6 +46,6 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load torch when a model is to predict."""
-    if name in ("Scorer", "predict"):
+    if name in ("Scorer", "log_probs", "predict"):
         return getattr(import_module("carscale.evaluate.prediction"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,7 +21,7 @@ from carscale.world import name_out_of_memory, smaller_batches
 if TYPE_CHECKING:
     from carscale.world import World
 
-__all__ = ["Scorer", "predict"]
+__all__ = ["Scorer", "log_probs", "predict"]
 
 NUM_TOP = 5
 
@@ -44,6 +44,24 @@ class Scorer:
         """Return top-1, balanced accuracy, macro-F1, ECE, top-5 and loss, the same on all ranks."""
         predictions = predict(model, self.loader, world, flip=self.flip)
         return scores(predictions, len(self.loader.split.classes))
+
+
+def log_probs(model: nn.Module, images_BCHW: Tensor, *, flip: bool) -> Tensor:
+    """Return the log-probabilities of a batch.
+
+    Args:
+        model: Gives logits ``[B, K]``.
+        images_BCHW: uint8.
+        flip: Whether to average probabilities with those of the mirror images.
+
+    Returns:
+        Float32 ``[B, K]``.
+    """
+    log_probs_BK = torch.log_softmax(model(images_BCHW).float(), dim=-1)
+    if not flip:
+        return log_probs_BK
+    mirrored_BK = torch.log_softmax(model(images_BCHW.flip(-1)).float(), dim=-1)
+    return torch.logaddexp(log_probs_BK, mirrored_BK) - math.log(2)
 
 
 def predict(
@@ -91,7 +109,7 @@ def predict(
     ):
         for batch in loader:
             with world.accelerator.autocast():
-                log_probs_BK = _log_probs(model, batch.images_BCHW, flip=flip)
+                log_probs_BK = log_probs(model, batch.images_BCHW, flip=flip)
             integers, floats = _rows(
                 log_probs_BK, batch.labels_B, batch.ids_B, keep_probs=keep_probs
             )
@@ -107,15 +125,6 @@ def predict(
     made_by: dict[str, Any] = {"split": split.name, "split_hash": split.hash}
     made_by |= {"backend": loader.backend, "flip": flip}
     return _table(integers_N, floats_N, split, num_top, made_by | (about or {}))
-
-
-def _log_probs(model: nn.Module, images_BCHW: Tensor, *, flip: bool) -> Tensor:
-    """Return log-probabilities ``[B, K]``, float32; with ``flip`` of the mean over both sides."""
-    log_probs_BK = torch.log_softmax(model(images_BCHW).float(), dim=-1)
-    if not flip:
-        return log_probs_BK
-    mirrored_BK = torch.log_softmax(model(images_BCHW.flip(-1)).float(), dim=-1)
-    return torch.logaddexp(log_probs_BK, mirrored_BK) - math.log(2)
 
 
 def _rows(

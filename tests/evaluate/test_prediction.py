@@ -154,3 +154,30 @@ def test_flip_averages_the_probabilities_of_both_sides(tiny, weights):
     assert not np.allclose(both.probs_NK, one.probs_NK, atol=1e-4)
     assert (both.about["flip"], one.about["flip"]) == (True, False)
     assert scored == evaluate.scores(both, len(splits.classes))
+
+
+def test_flip_is_the_mean_over_both_sides(tiny, weights):
+    cfg = jobs.recipe(tiny, tiny / "unused")
+    with open_world(num_cpu_threads=1) as world:
+        splits = data.read_splits(tiny)
+        view = models.preprocessing(cfg.model, cfg.data)
+        model = models.build(cfg.model, view, splits.classes, with_weights=False)
+        models.load_state(model.net, models.read_weights(weights), "weights")
+        loader = loaders.plain(cfg.loader, splits.train, view, world)
+        p = evaluate.predict(model, loader, world, keep_probs=True, flip=True)
+        plain = evaluate.predict(model, loader, world, keep_probs=True)
+        scored = evaluate.Scorer(loader, flip=True)(model, world)
+        wanted = []
+        for batch in loader:
+            for image_CHW in batch.images_BCHW:
+                mirrored = image_CHW.numpy()[:, :, ::-1].copy()
+                both = torch.stack([image_CHW, torch.from_numpy(mirrored)])
+                wanted.append(model(both).double().softmax(-1).mean(0).detach().numpy())
+    probs, rows = np.array(wanted), np.arange(len(p))
+    assert np.abs(plain.probs_NK - probs).max() > 1e-3  # it does differ
+    np.testing.assert_allclose(p.probs_NK, probs, atol=1e-6)
+    np.testing.assert_array_equal(p.prediction_N, probs.argmax(1))
+    np.testing.assert_allclose(p.loss_N, -np.log(probs[rows, p.labels_N]), atol=1e-5)
+    np.testing.assert_allclose(p.prob_label_N, probs[rows, p.labels_N], atol=1e-6)
+    assert (p.about["flip"], plain.about["flip"]) == (True, False)
+    assert scored == evaluate.scores(p, len(splits.classes))
