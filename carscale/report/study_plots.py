@@ -14,6 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from carscale.report.plots import points_of
 from carscale.report.study_rows import points
 from carscale.report.theme import Theme, shorten, tidy
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["MAX_NAMED", "WORDS", "draw_costs", "draw_forest", "draw_heat"]
+__all__ = ["MAX_NAMED", "WORDS", "draw_costs", "draw_forest", "draw_heat", "locate_cells"]
 
 MAX_NAMED = 40
 """More classes stand side by side without their names."""
@@ -34,6 +35,8 @@ WORDS = {
     "can't tell yet": ("muted", "o", False),
 }
 """Colour, marker and whether it is filled, so that colour alone says nothing."""
+PLACES = tuple((side, lift) for lift in (0, 13, -13, 26, -26, 39, -39) for side in (1, -1))
+"""Where a name may stand beside its point, the best first: side, and points of height."""
 
 Rows = Sequence[dict[str, Any]]
 
@@ -61,7 +64,7 @@ def draw_forest(theme: Theme, rows: Rows, *, margin: float) -> Figure:
     tidy(axes, x="points against the baseline")
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", labelsize=10.5, labelcolor=theme.ink)
-    axes.xaxis.set_major_locator(MaxNLocator(9))
+    axes.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(len(rows)), [_told(row) for row in reversed(rows)])
     right.tick_params(length=0, labelsize=10, labelcolor=theme.ink)
@@ -96,6 +99,8 @@ def draw_heat(
     stands_out_AK: NDArray[np.bool_],
     arms: Sequence[str],
     classes: Sequence[str],
+    *,
+    order: str,
 ) -> Figure:
     """Draw each arm's change of each class's recall; what stands out is marked with a dot.
 
@@ -107,6 +112,7 @@ def draw_heat(
         stands_out_AK: Where the interval excludes 0.
         arms: Names, in the order of the figure.
         classes: Likewise.
+        order: What their order is, in words.
     """
     is_tall = len(classes) <= MAX_NAMED
     size = _tall_size(arms, classes) if is_tall else (11.0, 1.9 + 0.42 * len(arms))
@@ -123,7 +129,7 @@ def draw_heat(
     else:
         down, across = np.nonzero(dots)
         axes.plot(across, down, ".", color=theme.ink, markersize=3.2)
-    _label(axes, arms, classes, is_tall=is_tall)
+    _label(axes, arms, classes, order, is_tall=is_tall)
     axes.tick_params(length=0, labelcolor=theme.ink)
     axes.set_xticks(np.arange(1, grid.shape[1]) - 0.5 if is_tall else [], minor=True)
     axes.set_yticks(np.arange(1, grid.shape[0]) - 0.5, minor=True)
@@ -136,8 +142,24 @@ def draw_heat(
     bar.set_label("points of recall")
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.ax.tick_params(length=0)
-    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0f}"))
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value / 100, digits=0)))
     return figure
+
+
+def locate_cells(
+    figure: Figure,
+    changes_AK: NDArray[np.float64],
+    arms: Sequence[str],
+    classes: Sequence[str],
+) -> list[tuple[float, float, str]]:
+    """Return where the cells of a drawn heat map lie, as shares of its picture, and their words."""
+    is_tall = len(classes) <= MAX_NAMED
+    cells = np.argwhere(np.isfinite(changes_AK))
+    across, down = (cells if is_tall else cells[:, ::-1]).T.tolist()
+    return [
+        (x, y, f"{classes[label]}, {arms[arm]}: {points(changes_AK[arm, label])} points")
+        for (x, y), (arm, label) in zip(points_of(figure, across, down), cells, strict=True)
+    ]
 
 
 def _tall_size(arms: Sequence[str], classes: Sequence[str]) -> tuple[float, float]:
@@ -170,12 +192,14 @@ def _write_numbers(
         )
 
 
-def _label(axes: Axes, arms: Sequence[str], classes: Sequence[str], *, is_tall: bool) -> None:
+def _label(
+    axes: Axes, arms: Sequence[str], classes: Sequence[str], order: str, *, is_tall: bool
+) -> None:
     """Write the names along the axes."""
     if not is_tall:
         axes.set_yticks(range(len(arms)), [shorten(name, 26) for name in arms])
         axes.set_xticks([])
-        axes.set_xlabel(f"{len(classes)} classes, from the most train photos to the fewest")
+        axes.set_xlabel(f"{len(classes)} classes, {order}")
         return
     axes.set_yticks(range(len(classes)), [shorten(name, 34) for name in classes])
     axes.set_xticks(range(len(arms)), [shorten(name, 22) for name in arms])
@@ -212,26 +236,30 @@ def draw_costs(theme: Theme, rows: Rows, *, metric: str) -> Figure:
 
 def _name_points(axes: Axes, theme: Theme, rows: Rows, unit: float) -> None:
     """Write arm names beside their points, above or below where two would meet."""
-    axes.figure.canvas.draw()  # places are known only after the layout
-    px = axes.figure.dpi / 72
+    axes.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr] # the layout
+    px = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
     left, right = axes.get_window_extent().intervalx
-    taken: list[tuple[float, float, float]] = []
+    spots = {
+        row["arm"]: axes.transData.transform((row["train_s"] / unit, 100 * row["difference"]))
+        for row in rows
+    }
+    taken = [(x - 5 * px, x + 5 * px, y) for x, y in spots.values()]
     for row in sorted(rows, key=lambda one: one["train_s"]):
-        pair = (row["train_s"] / unit, 100 * row["difference"])
-        x, y = axes.transData.transform(pair)
+        x, y = spots[row["arm"]]
         text = shorten(row["arm"], 24)
-        width = 6.0 * px * len(text)
-        for side, lift in ((1, 0), (-1, 0), (1, 13), (1, -13), (-1, 13), (-1, -13), (1, 26)):
+        width = 5.6 * px * len(text)
+        for side, lift in PLACES:
             start = x + 9 * px if side > 0 else x - 9 * px - width
             level = y + lift * px
             hits = any(
                 start < v and u < start + width and abs(level - w) < 12 * px for u, v, w in taken
             )
-            if hits or start < left or start + width > right + 40 * px:
+            if hits or start < left or start + width > right:
                 continue
             taken.append((start, start + width, level))
             axes.annotate(
-                text, pair, xytext=(9 * side, lift), textcoords="offset points", va="center",
-                ha="left" if side > 0 else "right", fontsize=9.5, color=theme.ink,
+                text, (row["train_s"] / unit, 100 * row["difference"]), xytext=(9 * side, lift),
+                textcoords="offset points", va="center", ha="left" if side > 0 else "right",
+                fontsize=9.5, color=theme.ink,
             )  # fmt: skip
             break

@@ -8,13 +8,29 @@ from typing import Any
 
 from carscale.report.sheets import plain_cell
 
-__all__ = ["RESULT_COLUMNS", "class_rows", "csv_text", "points", "result_rows", "run_rows"]
+__all__ = [
+    "CLASS_COLUMNS",
+    "RESULT_COLUMNS",
+    "RUN_COLUMNS",
+    "class_rows",
+    "csv_text",
+    "points",
+    "result_rows",
+    "run_rows",
+]
 
 RESULT_COLUMNS = (
     "arm", "word", "verdict", "difference", "low", "high", "wider", "p_holm", "num_seeds", "value",
     "train_s", "memory_gib", "settings", "notes",
 )  # fmt: skip
 """Differences and the metric are shares, not points."""
+RUN_COLUMNS = (
+    "arm", "seed", "value", "difference", "num_gained", "num_lost", "mcnemar_p", "train_s",
+    "memory_gib", "folder", "command",
+)  # fmt: skip
+CLASS_COLUMNS = (
+    "arm", "class", "train_count", "support", "difference", "low", "high", "stands_out",
+)  # fmt: skip
 
 
 def points(share: float, *, digits: int = 1) -> str:
@@ -63,9 +79,9 @@ def run_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
 
 def class_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a row an arm and class: name, photos, change of recall with its interval."""
-    names = [one["name"] for one in study["classes"]]
+    known = [{"class": one["name"], "train_count": one["train_count"]} for one in study["classes"]]
     return [
-        {"arm": arm["name"], "class": names[row["label"]], **row}
+        {"arm": arm["name"], **known[row["label"]], **row}
         for arm in study["arms"]
         if arm["verdict"]
         for row in arm["verdict"]["classes"]

@@ -62,7 +62,27 @@ for (const plot of document.querySelectorAll("[data-hover]")) {
   plot.addEventListener("pointerdown", show);
   plot.addEventListener("pointerleave", () => { tip.hidden = true; });
 }
-addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+addEventListener("scroll", () => { if (tip) tip.hidden = true; }, { passive: true });
+
+// A button that copies a command; without a script the text can still be selected.
+for (const code of document.querySelectorAll("code.copy")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copier";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", `Copy: ${code.textContent}`);
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(code);
+      button.textContent = "Selected";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  });
+  code.after(" ", button);
+}
 
 // A link into a folded part opens it.
 function unfold() {
