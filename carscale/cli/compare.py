@@ -124,7 +124,12 @@ def _cells(row: dict[str, Any]) -> list[str]:
         "" if row["value"] is None else f"{100 * row['value']:.1f} %",
         points(row["difference"]) if has else "",
         f"{points(row['low'])} to {points(row['high'])}" if has else "",
-        "" if row["p_holm"] is None else f"{row['p_holm']:.3f}",
+        "" if row["p_holm"] is None else _p_text(row["p_holm"]),
         "" if row["train_s"] is None else f"{row['train_s']:,.0f} s",
         row["verdict"],
     ]
+
+
+def _p_text(p: float) -> str:
+    """Return a p-value as text; none is 0."""
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
