@@ -6,6 +6,7 @@ with intervals.
 - ``prediction``: whole batches dealt to ranks, no collective inside the loop, one gather, every id
   exactly once.
 - ``metrics``: pure functions of integer counts and arrays; numpy only.
+- ``temperature``: confidence scaled by one number that val decides.
 
 Chosen: the batch a sample is predicted in depends on ``loader.eval_batch_size`` alone, so 1, 2 and
 3 processes write the same bytes. Rejected: padding to equal lengths (counts photos twice), metrics
@@ -27,6 +28,7 @@ from carscale.evaluate.metrics import (
     scores,
     summary,
 )
+from carscale.evaluate.temperature import fit_temperature, floored_log, with_temperature
 
 if TYPE_CHECKING:
     from carscale.evaluate.prediction import Scorer, log_probs, predict
@@ -36,11 +38,14 @@ __all__ = [
     "Scorer",
     "calibration_error",
     "confusion_matrix",
+    "fit_temperature",
+    "floored_log",
     "log_probs",
     "per_class",
     "predict",
     "scores",
     "summary",
+    "with_temperature",
 ]
 
 
