@@ -1,8 +1,8 @@
 """The run folder: names, lock, and writes that a kill can't tear.
 
     runs/<name>/ config.yaml  env.json  classes.json  log.jsonl (deterministic)  timing.jsonl
-                 checkpoints/  predictions/{val,test}.parquet  metrics.json  test_looks.jsonl
-                 report/index.html
+                 checkpoints/  predictions/{val,test}.parquet  metrics.json  calibration.json
+                 test_looks.jsonl  report/index.html
 
 Chosen: write beside, fsync, rename, fsync the folder. Rejected: writing in place (a kill leaves
 half a file), deleting the old before the new is whole (a kill leaves nothing).

@@ -21,6 +21,14 @@ def evaluate(
     probs: Annotated[
         bool, typer.Option("--probs", help="Keep all probabilities of each photo.")
     ] = False,
+    flip: Annotated[
+        bool | None,
+        typer.Option(help="Average each photo with its mirror image; the run's setting if absent."),
+    ] = None,
+    temperature: Annotated[
+        bool | None,
+        typer.Option(help="Scale confidence as val wants it; the run's setting if absent."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The metrics as JSON.")] = False,
 ) -> None:
     """Predict every photo of a split once with the run's best weights; write the metrics.
@@ -46,7 +54,10 @@ def evaluate(
             f"command line: {wrong[0]!r} can't change in an evaluation",
             f"these can: {', '.join(allowed)}",
         )
-    cfg = config.resolve(config.from_yaml(folder / "config.yaml"), overrides or [])
+    chosen = [] if flip is None else [f"evaluate.flip={flip}"]
+    if temperature is not None:
+        chosen.append(f"evaluate.temperature={'val' if temperature else 'none'}")
+    cfg = config.resolve(config.from_yaml(folder / "config.yaml"), [*(overrides or []), *chosen])
 
     from carscale.cli.scoring import evaluate_run
 
@@ -62,6 +73,8 @@ def evaluate(
     for name in ("top1", "top5", "macro_f1", "balanced_accuracy", "ece"):
         entry = metrics[name]
         print(f"  {name:<18} {entry['value']:.4f}  95 % [{entry['low']:.4f}, {entry['high']:.4f}]")
+    if "temperature" in metrics["about"]:
+        print(f"  temperature {metrics['about']['temperature']:.3f}, fitted on val")
     if metrics["short_classes"]:
         print(f"  short by recall: {'; '.join(metrics['short_classes'])}")
     if metrics["without_support"]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from carscale import augment, config, images, progress
+from carscale import augment, config, evaluate, images, progress
+from carscale.cli.calibration import stored_temperature
 from carscale.cli.scoring import load_result
 from carscale.errors import DataError
 from carscale.loaders import render
@@ -21,12 +22,20 @@ __all__ = ["name_photos"]
 def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[dict[str, Any]]:
     """Return a row a photo: its ``path``, ``top5`` (class and prob) and ``error`` or ``None``.
 
+    Mirror images count with ``evaluate.flip``; probabilities are at the temperature that
+    ``carscale evaluate`` fitted for this checkpoint, if it did.
+
     Raises:
         DataError: A path that does not exist, or folders without a photo.
         OutOfMemoryError: One photo does not fit.
     """
     paths = _photo_paths(photos)
-    model, view, card, _ = load_result(folder, cfg.model)
+    model, view, card, where = load_result(folder, cfg.model)
+    temperature = stored_temperature(folder, cfg.evaluate, where.name)
+    if temperature is not None:
+        progress.note(f"probabilities at temperature {temperature:.3f}, fitted on val")
+    elif cfg.evaluate.temperature == "val":
+        progress.note(f"no temperature is fitted yet; fit it: carscale evaluate {folder}")
     names = [entry["name"] for entry in card["classes"]]
     rows: list[dict[str, Any]] = []
     with (
@@ -44,7 +53,8 @@ def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[di
                 rows.append({"path": str(path), "top5": [], "error": pixels})
                 continue
             image_1CHW = torch.from_numpy(pixels).to(world.device).permute(2, 0, 1)[None]
-            probs_K = model(image_1CHW).float().softmax(dim=-1)[0]
+            log_probs_1K = evaluate.log_probs(model, image_1CHW, flip=cfg.evaluate.flip)
+            probs_K = (log_probs_1K / (temperature or 1.0)).softmax(dim=-1)[0]
             prob_T, top_T = probs_K.topk(min(5, len(names)))
             best = [
                 {"class": names[k], "prob": round(p, 6)}

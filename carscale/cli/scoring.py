@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from carscale import config, data, evaluate, loaders, models, runs, tables
+from carscale.cli.calibration import calibrate, store
 from carscale.errors import ModelError
 from carscale.types import CarClass, Predictions, Splits, View
 from carscale.world import open_world
@@ -21,6 +22,7 @@ def evaluate_run(
     """Predict a split with a run's result; write predictions and metrics; return these on rank 0.
 
     Raises:
+        ConfigError: A temperature is asked for, and val holds no photos.
         DataError: The photos do not match their lock.
         ModelError: The run has no result yet, or one of another class list.
     """
@@ -30,15 +32,32 @@ def evaluate_run(
     with open_world(
         precision=cfg.train.precision, num_cpu_threads=cfg.train.num_cpu_threads
     ) as world:
-        part = getattr(splits, split)
-        loader = loaders.plain(cfg.loader, part, view, world)
         about = {
             "checkpoint": where.name,
             "class_hash": splits.card["hashes"]["classes"],
             "view": asdict(view),
             "precision": cfg.train.precision,
         }
-        predictions = evaluate.predict(model, loader, world, keep_probs=keep_probs, about=about)
+
+        def predicted(name: str, *, keep_probs: bool) -> Predictions:
+            return evaluate.predict(
+                model,
+                loaders.plain(cfg.loader, getattr(splits, name), view, world),
+                world,
+                keep_probs=keep_probs,
+                about=about,
+                flip=cfg.evaluate.flip,
+            )
+
+        scales = cfg.evaluate.temperature == "val"
+        predictions = predicted(split, keep_probs=keep_probs or scales)
+        if scales:  # val decides, whatever is evaluated
+            on_val = predictions if split == "val" else predicted("val", keep_probs=True)
+            found = calibrate(on_val)
+            predictions = evaluate.with_temperature(predictions, found["temperature"])
+            predictions = predictions if keep_probs else replace(predictions, probs_NK=None)
+            if world.is_main:
+                store(folder, found)
         return _write(folder, splits, predictions, split, command) if world.is_main else None
 
 

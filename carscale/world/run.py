@@ -36,12 +36,13 @@ FREE_ON_RESUME = (
     "train.checkpoint_every_steps",
     "train.log_every_steps",
     "train.tracker",
+    "evaluate.temperature",
 )
 """Settings that do not change the result; data are compared by hash."""
 
 RUN_PARTS = (
     *("config.yaml", "env.json", "classes.json", "log.jsonl", "timing.jsonl", "metrics.json"),
-    *("checkpoints", "predictions", "report"),
+    *("calibration.json", "checkpoints", "predictions", "report"),
 )
 """What ``resume=overwrite`` removes."""
 

@@ -10,10 +10,11 @@ import sys
 import time
 
 import jobs
+import numpy as np
 import pytest
 from photos import draw_photo
 
-from carscale import models, runs, tables
+from carscale import evaluate, models, runs, tables
 from carscale.cli.main import app, run
 
 
@@ -91,6 +92,59 @@ def test_evaluate_writes_predictions_metrics_and_the_ledger(trained, monkeypatch
     assert len(runs.read_lines(trained / "test_looks.jsonl")) == len(looks)
     call(monkeypatch, capsys, "evaluate", trained, "--split", "test")
     assert len(runs.read_lines(trained / "test_looks.jsonl")) == len(looks) + 1
+
+
+def test_val_decides_the_temperature_of_every_split(tiny, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    jobs.train(tiny, folder, ("train.num_epochs=2", "evaluate.temperature=val"))
+    val = tables.read_predictions(folder / "predictions" / "val.parquet")
+    assert "temperature" not in val.about  # training fits none
+    call(monkeypatch, capsys, "evaluate", folder, "--split", "test", "--no-temperature", "--probs")
+    plain = tables.read_predictions(folder / "predictions" / "test.parquet")
+    assert not (folder / "calibration.json").exists()
+    code, out, _ = call(monkeypatch, capsys, "evaluate", folder, "--split", "test")
+    assert code == 0
+    stored = runs.read_json(folder / "calibration.json")
+    assert f"temperature {stored['temperature']:.3f}, fitted on val" in out
+    assert stored["num_samples"] == len(val)
+    assert stored["split_hash"] == val.about["split_hash"]
+    assert stored["loss_after"] < stored["loss_before"]
+    scaled = tables.read_predictions(folder / "predictions" / "test.parquet")
+    wanted = evaluate.with_temperature(plain, stored["temperature"])
+    assert scaled.probs_NK is None
+    np.testing.assert_allclose(scaled.loss_N, wanted.loss_N, atol=1e-5)
+    np.testing.assert_allclose(scaled.prob_prediction_N, wanted.prob_prediction_N, atol=1e-6)
+    np.testing.assert_array_equal(scaled.prediction_N, plain.prediction_N)
+    assert runs.read_json(folder / "metrics.json")["test"]["about"]["temperature"] > 0
+    call(monkeypatch, capsys, "evaluate", folder)
+    again = runs.read_json(folder / "calibration.json")
+    assert again["temperature"] == stored["temperature"]  # test had no say
+    draw_photo(tmp_path / "a.jpg", 1, 5)
+    code, out, err = call(monkeypatch, capsys, "predict", folder, tmp_path / "a.jpg", "--json")
+    assert f"at temperature {stored['temperature']:.3f}, fitted on val" in err
+    warm = [top["prob"] for top in json.loads(out)["top5"]]
+    (folder / "calibration.json").unlink()
+    code, out, err = call(monkeypatch, capsys, "predict", folder, tmp_path / "a.jpg", "--json")
+    assert "no temperature is fitted yet" in err
+    cold = np.array([top["prob"] for top in json.loads(out)["top5"]])
+    powers = cold ** (1 / stored["temperature"])
+    np.testing.assert_allclose(warm, powers / powers.sum(), atol=1e-4)
+
+
+def test_flip_is_chosen_at_evaluation_and_told(trained, monkeypatch, capsys):
+    call(monkeypatch, capsys, "evaluate", trained, "--probs")
+    plain = tables.read_predictions(trained / "predictions" / "val.parquet")
+    call(monkeypatch, capsys, "evaluate", trained, "--probs", "--flip", "--temperature")
+    both = tables.read_predictions(trained / "predictions" / "val.parquet")
+    assert (plain.about["flip"], both.about["flip"]) == (False, True)
+    assert np.abs(plain.probs_NK - both.probs_NK).max() > 1e-4
+    assert runs.read_json(trained / "calibration.json")["flip"] is True
+    path = trained / "config.yaml"  # a temperature of flipped predictions is not for plain ones
+    assert "flip: false" in path.read_text()
+    draw_photo(trained.parent / "a.jpg", 1, 5)
+    _, _, err = call(monkeypatch, capsys, "predict", trained, trained.parent / "a.jpg")
+    assert "temperature" not in err
+    (trained / "calibration.json").unlink()
 
 
 def test_report_prints_the_page(trained, monkeypatch, capsys):
