@@ -6,7 +6,7 @@ backend renders.
 - ``draws``: random numbers by address.
 - ``geometry``: one affine a photo, and the plan that every backend follows to render it.
 - ``ops``: single ops of op lists, their ranges by paper.
-- ``mixing``: pairs of photos, and the one step that needs their pixels: the blend.
+- ``mixing``: pairs of photos and their shares; ``loaders`` blends.
 - ``params``: the dense arrays, and those of the plain view.
 - ``policies``: which numbers become which parameters.
 
@@ -24,7 +24,7 @@ renders them in every backend alike, and at 1/2 to 1/8 of the size where libjpeg
 
 from carscale.augment.draws import generator, uniforms
 from carscale.augment.geometry import Geometry
-from carscale.augment.mixing import mixed, partners
+from carscale.augment.mixing import partners
 from carscale.augment.ops import SLOT_OPS
 from carscale.augment.params import PLATE_SPARE_PX, Params, plain
 from carscale.augment.policies import POLICIES, Policy, policy, slot_ops
@@ -37,7 +37,6 @@ __all__ = [
     "Params",
     "Policy",
     "generator",
-    "mixed",
     "partners",
     "plain",
     "policy",

@@ -1,4 +1,4 @@
-"""Mixing two photos: which pairs, how much, and the blending itself. B samples.
+"""Mixing two photos: which pairs, how much, where. B samples.
 
 Chosen: partners are rows 2k and 2k + 1 of a batch, and give each other the same share: the weight
 of a batch's labels stays what it was, and cuts between ranks never part them. Rejected: a random
@@ -15,13 +15,11 @@ from carscale import stats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
-    from carscale.augment.params import Params
     from carscale.config import Augment
     from carscale.types import View
 
-__all__ = ["mixed", "mixed_pairs", "partners"]
+__all__ = ["mixed_pairs", "partners"]
 
 
 def partners(num_samples: int) -> NDArray[np.int64]:
@@ -63,40 +61,3 @@ def mixed_pairs(
     kept_B = 1 - swap_B4[:, 2] * swap_B4[:, 3] / side**2
     own_share_B = np.where(cuts_B, kept_B, np.where(mixes_B, blended_B, 1.0))
     return {"own_share_B": own_share_B.astype(np.float32), "swap_B4": swap_B4}
-
-
-def mixed(images_BCHW: Tensor, params: Params) -> Tensor:
-    """Return pictures mixed with their partners'.
-
-    Args:
-        images_BCHW: uint8, on any device.
-        params: With ``own_share_B`` and ``swap_B4``, of these pictures.
-
-    Returns:
-        uint8, in the same memory order; blends are rounded.
-    """
-    import torch
-
-    assert params.own_share_B is not None
-    assert params.swap_B4 is not None
-
-    def put(array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array).to(images_BCHW.device, non_blocking=True)
-
-    is_cut_B = params.swap_B4[:, 2:].prod(axis=1) > 0
-    others_BCHW = images_BCHW[put(partners(len(images_BCHW)))]
-    result = images_BCHW
-    if is_cut_B.any():
-        left, top, width, height = put(params.swap_B4).T[:, :, None, None]
-        across = torch.arange(images_BCHW.shape[3], device=images_BCHW.device)
-        down = torch.arange(images_BCHW.shape[2], device=images_BCHW.device)[:, None]
-        is_inside_B1HW = (
-            (across >= left) & (across < left + width) & (down >= top) & (down < top + height)
-        )[:, None]
-        result = torch.where(is_inside_B1HW, others_BCHW, result)
-    is_blended_B = ~is_cut_B & (params.own_share_B < 1)
-    if is_blended_B.any():
-        own_B111 = put(np.where(is_blended_B, params.own_share_B, 1))[:, None, None, None]
-        blend = torch.lerp(others_BCHW.float(), result.float(), own_B111).round_()
-        result = blend.to(torch.uint8)
-    return result.contiguous(memory_format=torch.channels_last)

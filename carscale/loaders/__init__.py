@@ -4,7 +4,7 @@ In: a split, a policy or a view, the world. Out: uint8 ``Batch``es with ids, on 
 The training loader's state is one integer, the step.
 
 - ``stream``: position -> sample; step -> positions of a rank and micro-step.
-- ``batches``: the loaders, whichever backend renders; the mixing of pairs.
+- ``batches``: the loaders, whichever backend renders; ``mixing``: pairs blended or swapped.
 - ``growth``: progressive resizing: stages of sides.
 - ``rendering``: one photo's bytes and parameters -> uint8 pixels, on the CPU.
 - ``torch_backend``: a thread pool that renders ahead.

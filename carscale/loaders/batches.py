@@ -152,11 +152,13 @@ def _mixed(batch: Batch, params: Params) -> Batch:
         return batch
     from torch import from_numpy
 
+    from carscale.loaders.mixing import mixed
+
     device = batch.labels_B.device
     partners_B = from_numpy(augment.partners(len(params))).to(device)
     return replace(
         batch,
-        images_BCHW=augment.mixed(batch.images_BCHW, params),
+        images_BCHW=mixed(batch.images_BCHW, params),
         partner_labels_B=batch.labels_B[partners_B],
         own_share_B=from_numpy(params.own_share_B).to(device),
     )

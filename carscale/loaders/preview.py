@@ -8,6 +8,7 @@ import numpy as np
 from torch import from_numpy
 
 from carscale import augment, images
+from carscale.loaders.mixing import mixed
 from carscale.loaders.reading import read
 from carscale.loaders.rendering import render
 
@@ -65,7 +66,7 @@ def _draws(
         return _rendered(split, [pair[0]] * num_draws, policy, seed, line * num_draws)[0]
     pixels, params = _rendered(split, [*pair] * num_draws, policy, seed, 2 * line * num_draws)
     images_BCHW = from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
-    return list(augment.mixed(images_BCHW, params).permute(0, 2, 3, 1).numpy()[::2])
+    return list(mixed(images_BCHW, params).permute(0, 2, 3, 1).numpy()[::2])
 
 
 def _rendered(

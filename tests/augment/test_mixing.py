@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from carscale import augment, config
+from carscale.loaders import mixing
 from carscale.types import View
 
 SIDE = 24
@@ -30,8 +31,8 @@ def pictures(count):
 @pytest.mark.parametrize("count", [1, 2, 7, 32])
 def test_the_blend_is_a_naive_loops(policy, count):
     params, images = params_of(policy, count, mix_prob=0.8), pictures(count)
-    mixed = augment.mixed(images, params)
-    assert mixed.is_contiguous(memory_format=torch.channels_last)
+    result = mixing.mixed(images, params)
+    assert result.is_contiguous(memory_format=torch.channels_last)
     for row in range(count):
         partner = row + 1 if row % 2 == 0 else row - 1
         own = images[row].double()
@@ -46,7 +47,7 @@ def test_the_blend_is_a_naive_loops(policy, count):
         else:
             share = float(params.own_share_B[row])
             expected = share * own + (1 - share) * images[partner].double()
-        assert (mixed[row].double() - expected).abs().max() <= 0.5 + 1e-4
+        assert (result[row].double() - expected).abs().max() <= 0.5 + 1e-4
 
 
 @pytest.mark.parametrize("policy", POLICIES)
