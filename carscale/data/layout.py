@@ -246,8 +246,7 @@ def _warnings(notes: dict[str, Any], found: Scan, rows: list[dict[str, Any]]) ->
     if found.refused:
         lines.append(
             f"{len(found.refused)} {'file' if len(found.refused) == 1 else 'files'} in "
-            "quarantine.jsonl: "
-            + _some(f"{path} ({reason})" for path, reason in found.refused)
+            "quarantine.jsonl: " + _some(f"{path} ({reason})" for path, reason in found.refused)
         )
     if notes["empty_classes"]:
         lines.append(f"folders without a photo: {_some(notes['empty_classes'])}")
