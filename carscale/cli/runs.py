@@ -35,7 +35,7 @@ def list_runs(
     with bar("runs", None, unit="runs") as advance:
         found = find_runs(folder)
         advance(len(found), "reading")
-        told = histories(found, metric=metric)
+        told = histories(found, base=folder, metric=metric)
     if as_json:
         import json
 
@@ -57,15 +57,21 @@ def _print(told: list[DataHistory], metric: str) -> None:
     console = Console(width=max(100, Console().width), highlight=False)
     for history in told:
         known = f"val {history.val_hash[:12]}" if history.val_hash else "not begun"
-        console.print(f"{escape(history.root)} ({known}): {len(history.runs)} runs")
+        console.print(f"{escape(history.root)} ({known}): {len(history.runs)} runs", soft_wrap=True)
         table = Table(box=None)
         for name in ("started", "run", metric, "", "test", "changed from the run before"):
-            table.add_column(name, justify="right" if name in (metric, "test") else "left")
+            is_number = name in (metric, "test")
+            table.add_column(
+                name,
+                justify="right" if is_number else "left",
+                no_wrap=is_number or name == "started",
+                overflow="fold",
+            )
         for run in history.runs:
             score = run.val.get(metric)
             table.add_row(
                 run.started[:16].replace("T", " "),
-                escape(run.folder),
+                escape(run.name),
                 f"{100 * score:.1f} %" if score is not None else "-",
                 ("best" if run.is_best else "") if run.state == "done" else run.state,
                 f"{100 * run.test_top1:.1f} %" if run.test_top1 is not None else "",

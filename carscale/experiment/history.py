@@ -22,6 +22,7 @@ class RunEntry:
 
     Attributes:
         folder: The run folder.
+        name: The same, from where runs were looked for.
         started: When it was made, ISO 8601, UTC.
         recipe: The recipe's name, ``None`` when not stored.
         seed: Its seed.
@@ -33,6 +34,7 @@ class RunEntry:
     """
 
     folder: str
+    name: str
     started: str
     recipe: str | None
     seed: int
@@ -84,13 +86,16 @@ def _below(folder: Path) -> Iterator[Path]:
             yield from _below(path)
 
 
-def histories(folders: Sequence[Path], *, metric: str = "top1") -> list[DataHistory]:
+def histories(
+    folders: Sequence[Path], *, base: Path | None = None, metric: str = "top1"
+) -> list[DataHistory]:
     """Return runs by data set, the data set of the newest run last.
 
     A folder that can't be read is said and left out.
 
     Args:
         folders: From ``find_runs``.
+        base: Where names start; whole paths when absent.
         metric: A val metric of the log: ``top1``, ``balanced_accuracy``, ``macro_f1``.
     """
     read = []
@@ -105,12 +110,12 @@ def histories(folders: Sequence[Path], *, metric: str = "top1") -> list[DataHist
         groups.setdefault(run["val_hash"], []).append(run)
     ordered = sorted(groups.items(), key=lambda group: group[1][-1]["started"])
     return [
-        DataHistory(group[-1]["cfg"].data.root, val_hash, _entries(group, metric))
+        DataHistory(group[-1]["cfg"].data.root, val_hash, _entries(group, metric, base))
         for val_hash, group in ordered
     ]
 
 
-def _entries(group: list[dict[str, Any]], metric: str) -> tuple[RunEntry, ...]:
+def _entries(group: list[dict[str, Any]], metric: str, base: Path | None) -> tuple[RunEntry, ...]:
     """Return rows with what changed and what was best so far."""
     entries: list[RunEntry] = []
     best, before = float("-inf"), None
@@ -121,6 +126,7 @@ def _entries(group: list[dict[str, Any]], metric: str) -> tuple[RunEntry, ...]:
         entries.append(
             RunEntry(
                 folder=str(run["folder"]),
+                name=str(run["folder"] if base is None else run["folder"].relative_to(base)),
                 started=run["started"],
                 recipe=run["recipe"],
                 seed=run["cfg"].seed,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from carscale import runs
 from carscale.report.templating import environment
-from carscale.report.theme import Theme, tidy
+from carscale.report.theme import Theme, shorten, tidy
 from carscale.report.training import figure_entry
 
 __all__ = ["draw_progress", "write_index"]
@@ -30,15 +30,19 @@ def write_index(folder: Path, told: Sequence[dict[str, Any]], *, metric: str) ->
     folder.mkdir(parents=True, exist_ok=True)
     sections = []
     for number, history in enumerate(told):
-        scored = [run for run in history["runs"] if run["val"].get(metric) is not None]
+        scored = [
+            run
+            for run in history["runs"]
+            if run["val"].get(metric) is not None and run["state"] == "done"
+        ]
         entry = None
         if len(scored) > 1:
             entry, _ = figure_entry(
                 lambda theme, rows=scored: draw_progress(theme, rows, metric),  # type: ignore[misc]
                 folder,
                 f"progress-{number}",
-                alt=f"{metric} on val of {len(scored)} runs over time, and the best so far.",
-                caption="Dots: runs, oldest first. Line: the best so far. The more runs are "
+                alt=f"{metric} on val of {len(scored)} finished runs over time, and the best so far.",
+                caption="Dots: finished runs, oldest first. Line: the best so far. The more runs are "
                 "compared on val, the more its best flatters: confirm with carscale compare.",
             )
         sections.append(history | {"figure": entry, "scored": len(scored)})
@@ -60,7 +64,7 @@ def draw_progress(theme: Theme, rows: Sequence[dict[str, Any]], metric: str) -> 
     axes.plot(at, [scores[place] for place in at], "o", color=theme.blue, markersize=8)
     tidy(axes, y=f"{metric} on val, %")
     if len(rows) <= NAMED_MAX:
-        names = [Path(row["folder"]).name[:24] for row in rows]
+        names = [shorten(Path(row["name"]).name, 24) for row in rows]
         axes.set_xticks(range(len(rows)), names, rotation=40, ha="right", fontsize=9)
     else:
         axes.set_xlabel("runs, oldest first")

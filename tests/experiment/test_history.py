@@ -32,10 +32,10 @@ def test_runs_are_ordered_by_time_with_the_best_so_far(tmp_path):
     make(tmp_path / "deep" / "c", "2026-01-01", 0.5)
     make(tmp_path / "d", "2026-01-04", ends=False, train="u" * 64)
     make(tmp_path / "other", "2025-01-01", 0.9, val="w" * 64)
-    told = histories(find_runs(tmp_path))
+    told = histories(find_runs(tmp_path), base=tmp_path)
     assert [one.val_hash[0] for one in told] == ["w", "v"]
     entries = told[1].runs
-    assert [entry.folder.rpartition("/")[2] for entry in entries] == ["c", "b", "a", "d"]
+    assert [entry.name for entry in entries] == ["deep/c", "b", "a", "d"]
     assert [entry.is_best for entry in entries] == [True, True, False, False]
     assert entries[1].changes == ("optim.lr: 0.001 -> 0.01",)
     assert entries[2].changes == ("seed: 0 -> 1",)
