@@ -41,9 +41,9 @@ def write_index(folder: Path, told: Sequence[dict[str, Any]], *, metric: str) ->
                 lambda theme, rows=scored: draw_progress(theme, rows, metric),  # type: ignore[misc]
                 folder,
                 f"progress-{number}",
-                alt=f"{metric} on val of {len(scored)} finished runs over time, and the best so far.",
-                caption="Dots: finished runs, oldest first. Line: the best so far. The more runs are "
-                "compared on val, the more its best flatters: confirm with carscale compare.",
+                alt=f"{metric} on val of {len(scored)} finished runs, and the best so far.",
+                caption="Dots: finished runs, oldest first. Line: the best so far. The more runs "
+                "are compared on val, the more its best flatters: confirm with carscale compare.",
             )
         sections.append(history | {"figure": entry, "scored": len(scored)})
     text = environment().get_template("runs.html.j2").render(sections=sections, metric=metric)
