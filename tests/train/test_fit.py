@@ -361,3 +361,11 @@ def test_a_model_of_one_size_can_not_grow(tiny, tmp_path, capsys):
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert "train.grow_from_px=16: model.name=vit_tiny_patch16_224 can't take squares of 16" in said
+
+
+def test_a_run_says_what_its_model_costs_and_where_its_weights_are_from(tiny, tmp_path, capsys):
+    run_here(tiny, tmp_path / "run", "train.max_steps=1")
+    told = json.loads((tmp_path / "run" / "env.json").read_text())["model"]
+    assert set(told) == {"name", "num_parameters", "gmacs", "image_px", "weights_from"}
+    line = f"test_vit: {told['num_parameters'] / 1e6:.1f} M parameters, {told['gmacs']:.2f} GMACs"
+    assert f"{line} at 32 px; weights: random\n" in capsys.readouterr().err
