@@ -150,7 +150,7 @@ def _forest(study: dict[str, Any], rows: list[Row], folder: Path, mark: str) -> 
         (folder, "forest", mark),
         alt=f"Points of {about['metric_label']} against {about['baseline']}: {told}.",
         caption=f"Bars: 95 % intervals of the difference in {about['metric_label']}. Small dots: "
-        f"single seeds. Band: less than {100 * about['margin']:g} points, which counts as none.",
+        f"single seeds. Band: ±{100 * about['margin']:g} points: inside it a difference is none.",
         csv="results.csv",
     )
     return entry

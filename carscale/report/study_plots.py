@@ -49,7 +49,7 @@ def draw_forest(theme: Theme, rows: Rows, *, margin: float) -> Figure:
         rows: ``arm, word, difference, low, high, per_seed``, best first; as shares.
         margin: Half the width of the band that counts as no difference, as a share.
     """
-    figure = Figure(figsize=(9.2, 1.35 + 0.46 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(7.8, 1.35 + 0.46 * len(rows)), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-100 * margin, 100 * margin, color=theme.calm, alpha=0.55, linewidth=0)
     axes.axvline(0, color=theme.ink, linewidth=1.1)
@@ -239,6 +239,7 @@ def _name_points(axes: Axes, theme: Theme, rows: Rows, unit: float) -> None:
     axes.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr] # the layout
     px = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
     left, right = axes.get_window_extent().intervalx
+    zero = axes.transData.transform((0, 0))[1]
     spots = {
         row["arm"]: axes.transData.transform((row["train_s"] / unit, 100 * row["difference"]))
         for row in rows
@@ -254,7 +255,8 @@ def _name_points(axes: Axes, theme: Theme, rows: Rows, unit: float) -> None:
             hits = any(
                 start < v and u < start + width and abs(level - w) < 12 * px for u, v, w in taken
             )
-            if hits or start < left or start + width > right:
+            is_struck = abs(level - zero) < 7 * px
+            if hits or is_struck or start < left or start + width > right:
                 continue
             taken.append((start, start + width, level))
             axes.annotate(

@@ -3,16 +3,27 @@ import shutil
 import subprocess
 
 import pytest
+from study_sample import make_study
+
+from carscale.report import write_study
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 
 
-def test_page_loads_in_a_browser_without_errors(run12, tmp_path):
+@pytest.fixture(scope="module")
+def pages(run12, tmp_path_factory):
+    """A run's page, a study's page."""
+    study = write_study(tmp_path_factory.mktemp("study"), make_study())
+    return {"run": run12[0] / "report" / "index.html", "study": study}
+
+
+@pytest.mark.parametrize(("name", "num_hovers", "num_tables"), [("run", 2, 4), ("study", 1, 3)])
+def test_page_loads_in_a_browser_without_errors(pages, tmp_path, name, num_hovers, num_tables):
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
-    page = run12[0] / "report" / "index.html"
+    page = pages[name]
     # a copy that presses every heading and moves over every figure
     poke = (
         "<script>for (const b of document.querySelectorAll('thead button')) b.click();"
@@ -39,6 +50,7 @@ def test_page_loads_in_a_browser_without_errors(run12, tmp_path):
         probe.unlink()
     console = [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
     assert console == []
-    assert shown.stdout.count('data-told="yes"') >= 2
+    assert shown.stdout.count('data-told="yes"') >= num_hovers
     assert 'data-wide="false"' in shown.stdout
-    assert len(re.findall("<th [^>]*aria-sort=", shown.stdout)) == 4  # one a sortable table
+    assert len(re.findall("<th [^>]*aria-sort=", shown.stdout)) == num_tables  # one each
+    assert shown.stdout.count('class="copier"') == shown.stdout.count('class="copy"')

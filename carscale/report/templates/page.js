@@ -2,7 +2,7 @@
 // Sort a table by the column whose heading is pressed; empty cells stay last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
-  heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
+  heads.forEach((head, column) => head.firstElementChild?.addEventListener("click", () => {
     const up = head.getAttribute("aria-sort") ? head.getAttribute("aria-sort") === "descending"
                                               : head.dataset.kind === "text";
     const read = (row) => {
