@@ -21,6 +21,8 @@ __all__ = ["MAX_PHOTOS", "MAX_SEEDS", "Needed", "Spread", "needed", "spread_of"]
 MAX_SEEDS = 1_000
 MAX_PHOTOS = 1_000_000
 """More of either is said as ``over 1,000``."""
+MAX_GROWTH = 100
+"""Photos that would grow val more than so many times are not offered where seeds will do."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ def needed(spread: Spread, *, half_width: float, level: float) -> Needed:
         if (growth_M[0] < 1 + MAX_PHOTOS / spread.num_photos)
         else None
     )
+    if seeds is not None and photos is not None and photos > MAX_GROWTH * spread.num_photos:
+        photos = None
     if seeds is not None or photos is not None:
         return Needed(seeds, photos)
     best = int(np.argmin(seeds_M * np.maximum(1, growth_M)))  # the least to train and to photograph

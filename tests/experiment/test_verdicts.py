@@ -1,5 +1,6 @@
 """Words and numbers of verdicts, against counting by hand."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -198,7 +199,7 @@ def half_width(spread, num_seeds, num_photos):
 variance = st.floats(0, 4e-4)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.integers(2, 6), st.integers(50, 5000), variance, variance, variance)
 def test_needed_is_the_smallest_that_is_narrow_enough(num_seeds, num_photos, seeds, photos, rest):
     spread = settle.Spread(num_seeds, num_photos, seeds, photos, rest)
@@ -234,6 +235,17 @@ def test_needed_is_the_formula_where_there_is_one_source():
     photos_only = settle.Spread(3, 1000, seeds=0, photos=1e-4, rest=0)
     found = settle.needed(photos_only, half_width=0.01, level=0.95)
     assert (found.seeds, found.photos) == (None, int(np.ceil(1000 * (1.959964**2 - 1))))
+
+
+def test_photos_beyond_reason_are_offered_only_where_seeds_do_not_help():
+    spread = settle.Spread(2, 500, seeds=0, photos=0, rest=1e-4)
+    found = settle.needed(spread, half_width=0.008, level=0.95)
+    assert found.seeds is not None
+    assert found.photos is None
+    near = settle.needed(spread, half_width=0.01, level=0.95)
+    assert near.photos == math.ceil(500 * (12.7062**2 / 2 - 1))  # t of one degree
+    only = settle.Spread(2, 500, seeds=0, photos=1e-2, rest=0)
+    assert settle.needed(only, half_width=0.01, level=0.95).photos > 100 * 500
 
 
 def test_words_of_what_is_needed():
