@@ -81,7 +81,7 @@ for (const code of document.querySelectorAll("code.copy")) {
     }
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   });
-  code.after(" ", button);
+  code.before(button, " ");
 }
 
 // A link into a folded part opens it.
