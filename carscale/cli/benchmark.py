@@ -1,4 +1,4 @@
-"""``carscale benchmark loaders``."""
+"""``carscale benchmark``: its commands, and ``loaders``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from carscale.cli import benchmark_models
+
 app = typer.Typer(
-    help="Measure what feeds the model fastest here.",
+    help="Measure loaders and models on this machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -19,7 +21,10 @@ VIEWS = ("train", "plain")
 
 @app.callback()
 def benchmark() -> None:
-    """Measure what feeds the model fastest here."""
+    """Measure loaders and models on this machine."""
+
+
+app.command("models")(benchmark_models.models)
 
 
 @app.command("loaders")

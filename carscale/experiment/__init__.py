@@ -8,6 +8,7 @@ that the command line prints and ``report`` draws.
 
 - ``loader_arms``: what runs in the process of one arm of ``carscale benchmark loaders``.
 - ``loader_race``: arms take turns, round by round; medians, intervals, what to choose.
+- ``model_race``: size, speed and memory of models.
 
 Chosen: one process an arm, all alive, rounds in turn. Rejected: one process for all (worker
 processes, thread pools and DALI disturb each other, and memory can't be told apart); one arm after
@@ -24,13 +25,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from carscale.experiment.judging import StudyResult, judge
     from carscale.experiment.loader_race import RaceRule, race
+    from carscale.experiment.model_race import ModelRule, measure_models
 
-__all__ = ["RaceRule", "StudyResult", "judge", "race"]
+__all__ = ["ModelRule", "RaceRule", "StudyResult", "judge", "measure_models", "race"]
 
 _HOMES = {
+    "ModelRule": "model_race",
     "RaceRule": "loader_race",
     "StudyResult": "judging",
     "judge": "judging",
+    "measure_models": "model_race",
     "race": "loader_race",
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from carscale.models.cpu_speed import as_timm_has_it
 from carscale.models.probe import run_once
 
 if TYPE_CHECKING:
@@ -38,8 +39,12 @@ def card(model: Classifier, image_px: int) -> Card:
         model: From ``models.build``; nothing of it changes.
         image_px: Side of the input.
     """
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        run_once(model.net, image_px)  # fused attention of CPUs is not counted, plain one is
+    with (
+        as_timm_has_it(model.net),
+        sdpa_kernel(SDPBackend.MATH),  # fused attention of CPUs is not counted
+        FlopCounterMode(display=False) as counter,
+    ):
+        run_once(model.net, image_px)
     return {
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "gmacs": counter.get_total_flops() / 2e9,

@@ -6,11 +6,14 @@ as timm has it, 66 with the first, 68 to 70 with both.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch.nn.functional as F
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
-__all__ = ["quicken"]
+__all__ = ["as_timm_has_it", "quicken"]
 
 
 NEED_INPUT = (nn.Hardtanh, nn.SiLU, nn.Hardswish, nn.Mish)  # ReLU6 is a Hardtanh
@@ -27,6 +30,19 @@ def quicken(net: nn.Module) -> None:
             module.inplace = False
         if type(module) is Conv2dSame:
             module.__class__ = _FoldedSame  # keeps weights, hooks and names
+
+
+@contextmanager
+def as_timm_has_it(net: nn.Module) -> Iterator[None]:
+    """Have convolutions run as timm has them: zeros that were folded in are no work to count."""
+    folded = [module for module in net.modules() if type(module) is _FoldedSame]
+    try:
+        for module in folded:
+            module.__class__ = Conv2dSame
+        yield
+    finally:
+        for module in folded:
+            module.__class__ = _FoldedSame
 
 
 class _FoldedSame(Conv2dSame):

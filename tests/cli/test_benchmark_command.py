@@ -1,4 +1,4 @@
-"""``carscale benchmark loaders``: its words, and one small run to its files."""
+"""``carscale benchmark``: its words, and small runs to their tables and files."""
 
 import json
 import os
@@ -75,3 +75,54 @@ def test_results_are_not_overwritten(tiny, tmp_path):
     assert code == 2
     assert "holds results" in stderr
     assert "--force" in stderr
+
+
+TWO = ["test_vit", "test_efficientnet", "--image-px", "32", "--local-batch-size", "4"]
+TWO += ["--num-threads", "1", "--num-classes", "5"]
+
+
+@pytest.mark.launch
+def test_models_are_measured_each_in_its_own_process():
+    code, stdout, stderr = carscale("benchmark", "models", *TWO, "--json")
+    assert code == 0, stderr
+    rows = json.loads(stdout)
+    assert [row["name"] for row in rows] == TWO[:2]
+    import timm
+
+    for row in rows:
+        size = {"img_size": 32} if row["name"] == "test_vit" else {}
+        net = timm.create_model(row["name"], num_classes=5, **size)
+        assert row["num_parameters"] == sum(p.numel() for p in net.parameters())
+        for kind in ("train", "predict"):
+            speed = row[kind]
+            assert 0 < speed["low"] <= speed["median"] <= speed["high"]
+            assert 0.1 < speed["memory_gib"] < 8
+        assert row["predict"]["median"] > row["train"]["median"]
+        assert row["predict"]["memory_gib"] <= row["train"]["memory_gib"]
+    assert "benchmark  2/2 models" in stderr
+
+
+@pytest.mark.launch
+def test_models_are_shown_as_a_table_with_attention():
+    words = [TWO[1], *TWO[2:], "--attention", "eca"]
+    code, stdout, stderr = carscale("benchmark", "models", *words)
+    assert code == 0, stderr
+    assert "attention eca" in stdout
+    assert "GMACs" in stdout
+    assert "test_efficientnet" in stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["tset_vit"], "ConfigError: model.name=tset_vit: timm"),
+        (["test_vit", "--attention", "sse"], "model.attention='sse': should be"),
+        (["test_vit", "--image-px", "32", "--attention", "se"], "test_vit has no stages"),
+        (["test_vit", "--local-batch-size", "1"], "Invalid value"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_words_of_models_exit_2(words, says):
+    code, stdout, stderr = carscale("benchmark", "models", *words)
+    assert (code, stdout) == (2, "")
+    assert says in " ".join(stderr.split())
