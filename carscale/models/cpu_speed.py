@@ -35,7 +35,7 @@ def quicken(net: nn.Module) -> None:
 @contextmanager
 def as_timm_has_it(net: nn.Module) -> Iterator[None]:
     """Have convolutions run as timm has them: zeros that were folded in are no work to count."""
-    folded = [module for module in net.modules() if type(module) is _FoldedSame]
+    folded: list[nn.Module] = [m for m in net.modules() if type(m) is _FoldedSame]
     try:
         for module in folded:
             module.__class__ = Conv2dSame
