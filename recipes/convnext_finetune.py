@@ -14,7 +14,7 @@ RECIPE = config.Recipe(
     balance=config.Balance(sampling="natural", loss="ce", label_smoothing=0.1),
     model=config.Model(name="convnext_tiny.in12k_ft_in1k", pretrained=True, drop_path_rate=0.1),
     optim=config.Optim(
-        lr=3e-4, head_lr_factor=3.0, weight_decay=0.05, layer_decay=0.8, freeze_epochs=1
+        lr=3e-4, head_lr_factor=3.0, weight_decay=0.05, layer_decay=0.9, freeze_epochs=1
     ),
     train=config.Train(num_epochs=12, ema_decay=0.99, grad_clip_norm=5.0),
 )

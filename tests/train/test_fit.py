@@ -355,8 +355,8 @@ def test_micro_steps_that_leave_no_samples_are_named(tiny, tmp_path):
 
 
 def test_a_model_of_one_size_can_not_grow(tiny, tmp_path, capsys):
+    words = ("train.grow_from_px=16", "model.name=vit_tiny_patch16_224")
     with pytest.raises(SystemExit) as ended:
-        words = ("train.grow_from_px=16", "model.name=vit_tiny_patch16_224")
         jobs.train(tiny, tmp_path / "run", words)
     assert ended.value.code == 2
     said = capsys.readouterr().err
