@@ -3,6 +3,9 @@
 In: run folders, or frozen photos, and what to compare. Out: numbers with intervals, as plain data
 that the command line prints and ``report`` draws.
 
+- ``study_plan``: a study's runs, and what may not change half way; ``study_speed``: how long they
+  take; ``study_run``: train them one after another, whatever was killed.
+- ``history``: all runs on a data set over time.
 - ``verdicts``: from right and wrong answers to words; pure. ``settle``: what would settle the rest.
 - ``judging``: ``judge`` reads run folders (``answers``) and says all that a study's page shows.
 

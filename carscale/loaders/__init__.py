@@ -24,8 +24,7 @@ Chosen for DALI: ``external_source`` with photos and parameters of ours. Rejecte
 random operators: they know no weights, no ids and no place to resume from.
 
 Next, in this room: run the GPU tests where there is a GPU (``dali_gpu`` was written without one);
-find out whether ``dali_cpu``'s memory still grows after half an hour
-(benchmarks/soak_cpu2_2026-11.md).
+run ``make soak`` again, now that large buffers are given back (benchmarks/soak_cpu2_2026-11.md).
 """
 
 from __future__ import annotations
