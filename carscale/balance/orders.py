@@ -173,7 +173,8 @@ def order(cfg: Balance, split: Split, *, num_epochs: int) -> Order:
     Args:
         cfg: ``cfg.sampling`` and its settings.
         split: The train split.
-        num_epochs: Length of the run, for ``progressive``.
+        num_epochs: Length of the run, for ``progressive``; a run that ``train.max_steps`` ends
+            earlier does not get as far as balanced.
     """
     counts_K, labels_N = split.counts_K, split.labels_N
     if cfg.sampling == "natural":

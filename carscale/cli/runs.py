@@ -32,6 +32,8 @@ def list_runs(
 
     if metric not in METRICS:
         raise ConfigError(f"--metric {metric}: must be of {', '.join(METRICS)}")
+    if out is not None and (out / "index.html").exists() and not (out / "runs.json").exists():
+        raise ConfigError(f"--out {out}: holds a page that is not of runs", "name another folder")
     with bar("runs", None, unit="runs") as advance:
         found = find_runs(folder)
         advance(len(found), "reading")

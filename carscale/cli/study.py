@@ -49,14 +49,17 @@ def study(
     """
     from carscale import config
     from carscale.experiment.study_plan import make_plan
-    from carscale.experiment.study_run import Launch, run_study
+    from carscale.experiment.study_run import Launch, is_done, run_study
     from carscale.experiment.study_speed import measure_arms, with_budget
+    from carscale.report import check_study_folder
 
     asked = config.read_study(file)
     if seeds is not None:
         asked = asked.model_copy(update={"seeds": tuple(range(seeds))})
     folder = out or Path("runs/studies") / asked.name
     plan = make_plan(asked, folder, words=tuple(overrides or ()), file=str(file))
+    is_ours = any((folder / name).exists() for name in ("plan.json", "speeds.json"))
+    check_study_folder(folder, replaces=is_ours)
     how = Launch(tuple(shlex.split(launch)))
     speeds: dict[str, Speed] = {}
     if asked.budget.seconds or dry_run:
@@ -73,6 +76,9 @@ def study(
         keep_weights=not drop_weights,
         after_seed=lambda: _write_so_far(plan),
     )
+    if failed and not any(is_done(job.folder) for job in plan.jobs):
+        _report_failures(failed, folder)
+        sys.exit(1)
     page, result = _write(plan)
     _print(result, as_json=as_json)
     if not as_json:
@@ -127,6 +133,7 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
     from datetime import timedelta
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from carscale.experiment.study_run import is_done
@@ -138,10 +145,10 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
         table.add_column(name, justify="left" if name in ("arm", "changes") else "right")
     for name, arm in plan.arms.items():
         seconds = run_seconds(arm, speeds[name])
-        changes = " ".join(f"{key}={value}" for key, value in arm.arm.settings.items())
+        changes = " ".join(f"{key}={value}" for key, value in arm.changes.items())
         span = str(timedelta(seconds=round(seconds)))
         mark = " (baseline)" if name == plan.study.baseline else ""
-        table.add_row(f"{name}{mark}", changes or "-", f"{arm.num_steps:,}", span)
+        table.add_row(f"{name}{mark}", escape(changes), f"{arm.num_steps:,}", span)
     console.print(table)
     left = [job for job in plan.jobs if not is_done(job.folder)]
     for job in left:

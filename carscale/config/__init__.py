@@ -10,7 +10,7 @@ Chosen: pydantic models in Python, overrides as bare ``key=value``. Rejected: YA
 checks).
 """
 
-from carscale.config.load import differences, from_yaml, parse, resolve, to_yaml
+from carscale.config.load import differences, flat, from_yaml, parse, resolve, to_yaml
 from carscale.config.schema import (
     Augment,
     Balance,
@@ -40,6 +40,7 @@ __all__ = [
     "Study",
     "Train",
     "differences",
+    "flat",
     "from_yaml",
     "parse",
     "read_study",

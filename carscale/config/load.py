@@ -131,6 +131,16 @@ def differences(old: Recipe, new: Recipe, *, ignore: tuple[str, ...] = ()) -> li
     ]
 
 
+def flat(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return settings by dotted key.
+
+    Example:
+        >>> flat({"optim": {"lr": 0.1}, "seed": 0})
+        {'optim.lr': 0.1, 'seed': 0}
+    """
+    return dict(_flatten(tree))
+
+
 def _across_sections(cfg: Recipe) -> list[str]:
     """Return mistakes that need more than one key to see."""
     balance, problems = cfg.balance, []

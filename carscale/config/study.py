@@ -162,7 +162,10 @@ def _crossed(path: Path, factors: object) -> dict[str, Any]:
             if both:
                 raise ConfigError(f"{path}: factors: two of them set {both[0]}")
             settings |= changes or {}
-        arms["+".join(str(name) for name, _ in levels)] = settings
+        joined = "+".join(str(name) for name, _ in levels)
+        if joined in arms:
+            raise ConfigError(f"{path}: factors: two combinations are called {joined!r}")
+        arms[joined] = settings
     return arms
 
 
@@ -202,6 +205,9 @@ def _seeds(path: Path, seeds: object) -> list[int]:
 def _check(path: Path, study: Study) -> None:
     """Raise where parts of a study contradict each other."""
     names = [arm.name for arm in study.arms]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{path}: arms: {twice!r} stands twice")
     if study.baseline not in names:
         raise ConfigError(
             f"{path}: baseline={study.baseline}: no such arm", f"arms: {', '.join(names)}"

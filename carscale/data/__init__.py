@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from carscale.data.lock import verify
     from carscale.data.names import parse_car_name, safe_name
     from carscale.data.packing import PackRule, pack
-    from carscale.data.store import load, photo_reader, read_splits
+    from carscale.data.store import load, photo_reader, read_card, read_splits
 
 __all__ = [
     "FreezeRule",
@@ -46,6 +46,7 @@ __all__ = [
     "pack",
     "parse_car_name",
     "photo_reader",
+    "read_card",
     "read_splits",
     "safe_name",
     "verify",
@@ -60,6 +61,7 @@ HOMES = {
     "pack": "packing",
     "parse_car_name": "names",
     "photo_reader": "store",
+    "read_card": "store",
     "read_splits": "store",
     "safe_name": "names",
     "verify": "lock",

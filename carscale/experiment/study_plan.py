@@ -6,6 +6,7 @@ import hashlib
 import runpy
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ __all__ = ["ArmPlan", "Job", "StudyPlan", "make_plan"]
 
 ROOMS_THAT_TRAIN = (
     *("augment", "balance", "config", "data", "evaluate", "images", "loaders", "models"),
-    *("train", "world"),
+    *("stats", "train", "world"),
 )
+PACKAGES_THAT_TRAIN = ("torch", "timm", "accelerate", "numpy")
 RESERVED = ("seed", "resume", "run.dir", "run.name", "train.select", "train.patience")
 
 
@@ -109,13 +111,14 @@ class StudyPlan:
 
     @cached_property
     def code(self) -> str:
-        """Return the version of what trains: carscale's own and a hash of its sources."""
+        """Return the version of what trains: carscale's own and a hash of sources and packages."""
         root = Path(carscale.__file__).parent
-        files = [path for room in ROOMS_THAT_TRAIN for path in sorted(root.glob(f"{room}/**/*.py"))]
-        recipes = sorted({plan.arm.recipe.resolve() for plan in self.arms.values()})
+        rooms = [path for room in ROOMS_THAT_TRAIN for path in root.glob(f"{room}/**/*.py")]
         digest = hashlib.sha256()
-        for path in [*files, *recipes]:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        for path in sorted([*rooms, *root.glob("*.py")]):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+        for name in PACKAGES_THAT_TRAIN:
+            digest.update(f"{name} {version(name)}\0".encode())
         return f"{carscale.__version__}+{digest.hexdigest()[:12]}"
 
     def stored(self) -> dict[str, Any]:
@@ -125,6 +128,7 @@ class StudyPlan:
             "arms": {
                 name: {
                     "recipe": str(plan.arm.recipe.resolve()),
+                    "recipe_hash": hashlib.sha256(plan.arm.recipe.read_bytes()).hexdigest(),
                     "settings": plan.cfg.model_dump(exclude={"seed", "resume", "run"}),
                     "hashes": plan.hashes,
                 }
@@ -142,19 +146,28 @@ class StudyPlan:
             return
         old, new = runs.read_json(path), self.stored()
         begun = {job.arm for job in self.jobs if (job.folder / "config.yaml").exists()}
-        for name in [name for name in old["arms"] if name in begun]:
-            _check_arm(path, name, old["arms"][name], new["arms"][name])
         if begun and old["code"] != new["code"] and not any_code:
             raise RunError(
                 f"{self.folder}: its runs were made by other code: {old['code']} -> {new['code']}",
                 "start again in another folder: --out FOLDER; or mix them all the same: --any-code",
             )
+        for name in [name for name in old["arms"] if name in begun]:
+            _check_arm(path, name, old["arms"][name], new["arms"][name])
+
+    def store(self) -> None:
+        """Write ``plan.json``; arms that left the file are remembered, should they come back."""
+        path = self.folder / "plan.json"
+        new = self.stored()
+        known = runs.read_json(path)["arms"] if path.exists() else {}
+        runs.write_json(path, new | {"arms": known | new["arms"]})
 
     def check_data(self) -> None:
         """Raise when frozen photos are no longer what they were at the start."""
+        cards: dict[str, dict[str, str]] = {}
         for name, plan in self.arms.items():
-            now = data.read_splits(Path(plan.cfg.data.root))
-            if {"train": now.train.hash, "val": now.val.hash} != plan.hashes:
+            root = plan.cfg.data.root
+            cards[root] = cards.get(root) or data.read_card(Path(root))["hashes"]
+            if any(cards[root][split] != value for split, value in plan.hashes.items()):
                 raise DataError(
                     f"{plan.cfg.data.root}: changed while the study ran (arm {name})",
                     f"finished runs are kept in {self.folder / 'runs'}",
@@ -264,10 +277,14 @@ def _check_arm(path: Path, name: str, old: dict[str, Any], new: dict[str, Any]) 
             f"{path}: arm {name} began on other photos: {', '.join(changed)} changed",
             "finished runs are kept; put the photos back, or start again: --out FOLDER",
         )
-    was, now = Recipe.model_validate(old["settings"]), Recipe.model_validate(new["settings"])
-    changed = config.differences(was, now)
+    was, now = config.flat(old["settings"]), config.flat(new["settings"])
+    changed = [
+        f"{k}: {was.get(k)} -> {now.get(k)}" for k in {**was, **now} if was.get(k) != now.get(k)
+    ]
     if old["recipe"] != new["recipe"]:
         changed.append(f"recipe: {old['recipe']} -> {new['recipe']}")
+    elif old.get("recipe_hash") != new["recipe_hash"]:
+        changed.append(f"recipe: {new['recipe']} was edited")
     if changed:
         raise ConfigError(
             f"{path}: arm {name} began with other settings; then -> now:",

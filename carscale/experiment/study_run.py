@@ -78,19 +78,20 @@ def run_study(
     failed: dict[str, str] = {}
     with runs.hold_lock(plan.folder), _terminable():
         plan.check_stored(any_code=any_code)
-        runs.write_json(plan.folder / "plan.json", plan.stored())
+        plan.store()
         total = sum(plan.arms[job.arm].num_steps for job in plan.jobs)
         begun = sum(steps_done(job.folder) for job in plan.jobs)
         with bar("study", total, start=begun, unit="steps") as advance:
             for number, job in enumerate(plan.jobs, start=1):
                 advance(0, f"run {number}/{len(plan.jobs)}  {job.name}")
-                why = None if is_done(job.folder) else _run(plan, job, launch, advance)
-                if why is not None:
+                was_done = is_done(job.folder)
+                why = None if was_done else _run(plan, job, launch, advance)
+                if why is None:
+                    _tidy(job.folder, keep_weights=keep_weights)
+                else:
                     failed[job.name] = why
                     note(f"{job.name}: failed: {why}")
-                    continue
-                _tidy(job.folder, keep_weights=keep_weights)
-                if job.arm == list(plan.arms)[-1]:
+                if job.arm == list(plan.arms)[-1] and not was_done:
                     after_seed()
     return failed
 
@@ -168,6 +169,9 @@ def _run(plan: StudyPlan, job: Job, launch: Launch, advance: Callable[..., None]
     plan.check_data()
     log = plan.folder / "logs" / f"{job.name}.txt"
     code = train(launch.command(plan.arms[job.arm].arm.recipe, plan.words(job)), log, look)
+    if runs.is_held(job.folder):  # an orphan took its lock only after we had looked
+        _wait_for_other(job, look)
+        code = 0
     if code == 0 and is_done(job.folder):
         return None
     return f"{_last_words(log)} (exit {code}; all of it: {log})"

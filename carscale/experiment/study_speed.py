@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import shutil
 import statistics
 import time
@@ -47,10 +48,13 @@ def measure_arms(plan: StudyPlan, launch: Launch) -> dict[str, Speed]:
     store = plan.folder / "speeds.json"
     plan.folder.mkdir(parents=True, exist_ok=True)
     known = {k: Speed(**v) for k, v in (runs.read_json(store) if store.exists() else {}).items()}
-    keys = {name: _key(arm) for name, arm in plan.arms.items()}
+    keys = {name: _key(arm, launch) for name, arm in plan.arms.items()}
     missing = {keys[name]: name for name in plan.arms if keys[name] not in known}
     if missing:
-        with bar("measure", len(missing), unit="arms") as advance:
+        with (
+            runs.hold_lock(plan.folder),
+            bar("measure", len(missing), unit="arms") as advance,
+        ):
             for key, name in missing.items():
                 advance(0, name)
                 known[key] = _measure(plan, name, launch)
@@ -92,12 +96,13 @@ def with_budget(plan: StudyPlan, speeds: dict[str, Speed], budget: Budget) -> St
     return replace(plan, arms=arms)
 
 
-def _key(arm: ArmPlan) -> str:
+def _key(arm: ArmPlan, launch: Launch) -> str:
     """Return what arms of the same speed share."""
     sections = {name: getattr(arm.cfg, name).model_dump() for name in SLOW}
     for name in ("num_epochs", "max_steps", "ema_decay", "grad_clip_norm"):
         del sections["train"][name]
-    text = json.dumps([str(arm.arm.recipe.resolve()), arm.hashes, sections], sort_keys=True)
+    where = [str(arm.arm.recipe.resolve()), platform.node(), runs.num_cores(), launch.options]
+    text = json.dumps([where, arm.hashes, sections], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -125,8 +130,12 @@ def _measure(plan: StudyPlan, name: str, launch: Launch) -> Speed:
         raise RunError(
             f"arm {name}: does not run: exit {code} after a few steps", f"its words: {log}"
         )
-    spent = [line["elapsed_s"] for line in runs.read_lines(run / "timing.jsonl")]
-    step_s = statistics.median(spent[1:]) / STEPS_A_LOOK
-    start_s = max(0.0, first - begin - spent[0])
+    rows = runs.read_lines(run / "timing.jsonl")
+    ends = [0, *(row["step"] for row in rows)]
+    per_step = [row["elapsed_s"] / (row["step"] - ends[at]) for at, row in enumerate(rows)]
+    spent = sum(row["elapsed_s"] for row in rows)
+    num_scores = sum(line["event"] == "epoch" for line in runs.read_lines(run / "log.jsonl")) + 1
+    start_s = max(0.0, first - begin - rows[0]["elapsed_s"])
     shutil.rmtree(folder)
-    return Speed(start_s, step_s, max(0.0, (whole_s - start_s - sum(spent)) / 2))
+    score_s = max(0.0, (whole_s - start_s - spent) / num_scores)
+    return Speed(start_s, statistics.median(per_step[1:] or per_step), score_s)

@@ -159,6 +159,11 @@ def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
     """
     stored = folder / "config.yaml"
     has_checkpoint = any((folder / "checkpoints").glob("step_*"))
+    if cfg.resume != "overwrite" and not has_checkpoint and _is_over(folder):
+        raise RunError(
+            f"{folder}: holds a finished run whose checkpoints were removed; it can't go on",
+            "start another beside it: run.name=NAME; or train it again: resume=overwrite",
+        )
     if cfg.resume == "overwrite" or not stored.exists() or not has_checkpoint:
         return _fill(cfg, resolve_precision(cfg.train.precision), _threads(cfg), "auto")
     if cfg.resume == "never":
@@ -176,6 +181,11 @@ def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
             "start another beside it: run.name=NAME; or empty the folder first: resume=overwrite",
         )
     return new
+
+
+def _is_over(folder: Path) -> bool:
+    """Tell whether the folder's log says that its run reached the end."""
+    return any(line["event"] == "end" for line in runs.read_lines(folder / "log.jsonl"))
 
 
 def _fill(cfg: config.Recipe, precision: str, num_cpu_threads: int, backend: str) -> config.Recipe:

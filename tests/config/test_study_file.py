@@ -45,6 +45,11 @@ def test_factors_are_crossed(tmp_path):
     [
         (RECIPE + ARMS + "sedes: 3", "unknown key 'sedes'; did you mean 'seeds'"),
         (RECIPE + "arms: {a: {}, b: {}, a: {}}", "'a' stands twice"),
+        (RECIPE + "arms: {1: {}, '1': {}}", "'1' stands twice"),
+        (
+            RECIPE + "factors: {x: {a+b: {}, a: {optim.lr: 1}}, y: {c: {}, b+c: {seed: 1}}}",
+            "two combinations are called 'a+b+c'",
+        ),
         (RECIPE + "arms: {a: {}}", "1 arms; wanted 2 to 64"),
         (RECIPE + ARMS + "baseline: c", "baseline=c: no such arm"),
         (RECIPE + ARMS + "seeds: 0", "seeds=0: wanted a number of seeds"),

@@ -114,6 +114,21 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
         study_run.run_study(edited, study_run.Launch())
     assert "optim.weight_decay: 0.02 -> 0.5" in str(error.value)
 
+    fewer = write(tmp_path, "{base: {}, poly: {balance.loss: poly}}", recipe=recipe)
+    plan_of(fewer, tiny, plan.folder).store()  # an arm left the file, and comes back changed
+    back = write(
+        tmp_path, "{base: {}, focal: {balance.loss: focal, balance.gamma: 1}}", recipe=recipe
+    )
+    with pytest.raises(ConfigError, match="arm focal began with other settings"):
+        study_run.run_study(plan_of(back, tiny, plan.folder), study_run.Launch())
+    plan.store()
+
+    words = ["seed=0", f"run.dir={plan.folder / 'runs'}", "run.name=base-s0"]
+    again = study_run.Launch().command(recipe, [*plan.arms["base"].words, *words])
+    answer = subprocess.run(again, capture_output=True, text=True, check=False)
+    assert "holds a finished run whose checkpoints were removed" in answer.stderr
+    assert study_run.is_done(plan.folder / "runs" / "base-s0")
+
     base = plan.arms["base"]
     moved = dataclasses.replace(base.splits.train, hash="0" * 64)
     changed = dataclasses.replace(base, splits=dataclasses.replace(base.splits, train=moved))
@@ -168,6 +183,17 @@ def test_a_dry_run_prints_arms_runs_and_a_measured_time(tiny, tmp_path):
     assert not (out / "runs").exists()
     speeds = runs.read_json(out / "speeds.json")
     assert len(speeds) == 1  # arms that differ in the loss alone are as fast
+
+
+@pytest.mark.launch
+def test_where_all_runs_fail_the_failures_are_told(tiny, tmp_path):
+    file, out = write(tmp_path, seeds=1), tmp_path / "out"
+    words = [f"data.root={tiny}", *SMALL, "model.weights=nowhere.pth", "--out", str(out)]
+    command = [sys.executable, "-m", "carscale", "study", str(file), *words]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert "2 runs failed; the same command tries them again" in answer.stderr
+    assert "failed: base-s0: ModelError" in answer.stderr or "nowhere.pth" in answer.stderr
 
 
 def test_the_last_step_of_a_log_is_found_in_its_tail(tmp_path):
