@@ -37,7 +37,7 @@ def carscale_steps(cfg, world) -> Callable[[], None]:
     splits = data.load(cfg.data)
     view = models.preprocessing(cfg.model, cfg.data)
     policy = augment.policy(cfg.augment, view)
-    order = balance.order(cfg.balance, splits.train, num_epochs=cfg.train.num_epochs)
+    order = balance.order(cfg, splits.train)
     loader = loaders.training(cfg.loader, splits.train, policy, world, seed=0, order=order)
     model = models.build(cfg.model, view, splits.classes)
     learner = train.Learner(model, balance.loss(cfg.balance, splits.train.counts_K), cfg.optim)

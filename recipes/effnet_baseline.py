@@ -29,7 +29,7 @@ def main(cfg: config.Recipe) -> None:
         # order and augmentation: pure functions of (seed, stream position)
         view = models.preprocessing(cfg.model, cfg.data)  # size, fit, interpolation, mean, std
         policy = augment.policy(cfg.augment, view)
-        order = balance.order(cfg.balance, splits.train, num_epochs=cfg.train.num_epochs)
+        order = balance.order(cfg, splits.train)
         growth = loaders.growth(cfg, len(splits.train))  # progressive resizing
         feed = loaders.settle(cfg, run, splits.train, policy)  # auto -> a backend, once
         train_loader = loaders.training(

@@ -128,7 +128,7 @@ def record_batches(
     with open_world(num_cpu_threads=1) as world:
         splits = data.read_splits(root)
         view = models.preprocessing(cfg.model, cfg.data)
-        order = balance.order(cfg.balance, splits.train, num_epochs=cfg.train.num_epochs)
+        order = balance.order(cfg, splits.train)
         loader = loaders.training(
             cfg.loader,
             splits.train,

@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from carscale.config import Balance
+    from carscale.config import Balance, Recipe
     from carscale.types import Split
 
 __all__ = ["SAMPLINGS", "Order", "draws_per_epoch", "listed", "natural", "order", "weighted"]
@@ -167,21 +167,20 @@ def draws_per_epoch(cfg: Balance, counts_K: NDArray[np.int64]) -> NDArray[np.flo
     return raw_K * counts.sum() / raw_K.sum()
 
 
-def order(cfg: Balance, split: Split, *, num_epochs: int) -> Order:
+def order(cfg: Recipe, split: Split) -> Order:
     """Return the order of train samples that the settings name.
 
     Args:
-        cfg: ``cfg.sampling`` and its settings.
+        cfg: ``cfg.balance.sampling`` and its settings; the length of the run, for ``progressive``.
         split: The train split.
-        num_epochs: Length of the run, for ``progressive``; a run that ``train.max_steps`` ends
-            earlier does not get as far as balanced.
     """
-    counts_K, labels_N = split.counts_K, split.labels_N
-    if cfg.sampling == "natural":
+    sampling, counts_K, labels_N = cfg.balance.sampling, split.counts_K, split.labels_N
+    if sampling == "natural":
         return natural(len(labels_N))
-    if cfg.sampling == "progressive":
-        return progressive(labels_N, num_epochs * len(labels_N))
-    if cfg.sampling in LISTED:
-        draws_K = SAMPLINGS[cfg.sampling](counts_K.astype(np.float64), cfg)
+    if sampling == "progressive":
+        return progressive(labels_N, cfg.num_steps(len(labels_N)) * cfg.loader.global_batch_size)
+    if sampling in LISTED:
+        draws_K = SAMPLINGS[sampling](counts_K.astype(np.float64), cfg.balance)
         return listed(labels_N, draws_K.astype(np.int64))
-    return weighted((draws_per_epoch(cfg, counts_K) / np.maximum(counts_K, 1))[labels_N])
+    draws_K = draws_per_epoch(cfg.balance, counts_K)
+    return weighted((draws_K / np.maximum(counts_K, 1))[labels_N])

@@ -100,7 +100,11 @@ def _write(plan: StudyPlan) -> tuple[Path, dict[str, Any]]:
         if is_done(job.folder):
             folders[job.arm].append(job.folder)
     result = judge(
-        folders, asked.baseline, metric=asked.metric, margin=asked.margin / 100
+        folders,
+        asked.baseline,
+        metric=asked.metric,
+        margin=asked.margin / 100,
+        overrides={name: arm.changes for name, arm in plan.arms.items()},
     ).as_dict()
     result["title"] = f"Study: {asked.name}"
     result["intro"] = asked.about

@@ -276,3 +276,13 @@ class Recipe(Section):
 
     ``overwrite`` empties it.
     """
+
+    def num_steps(self, num_samples: int) -> int:
+        """Return the optimizer steps of a whole run on so many train samples.
+
+        Example:
+            >>> Recipe(train=Train(num_epochs=2)).num_steps(100)  # batches of 64
+            4
+        """
+        whole = -(-self.train.num_epochs * num_samples // self.loader.global_batch_size)
+        return min(whole, self.train.max_steps or whole)

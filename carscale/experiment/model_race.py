@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import resource
 import statistics
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,13 +14,13 @@ from typing import Any
 from carscale import config, models, runs
 from carscale.errors import OutOfMemoryError
 from carscale.types import CarClass, View
-from carscale.world import name_out_of_memory, open_world
+from carscale.world import name_out_of_memory, open_world, peak_memory_gib
 from carscale.world.processes import resolve_precision
 
 __all__ = ["ModelRule", "measure_models"]
 
 NUM_ROUNDS = 5
-ROUND_S = 0.5
+ROUND_S = 0.3
 """A round takes at least this long, and one step."""
 
 
@@ -141,18 +139,8 @@ def _speed(
         "median": statistics.median(rounds),
         "low": min(rounds),
         "high": max(rounds),
-        "memory_gib": _peak_gib(world.device.type),
+        "memory_gib": peak_memory_gib(world.device),
     }
-
-
-def _peak_gib(device_type: str) -> float:
-    """Return this process's peak memory: the GPU's where there is one."""
-    if device_type == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated() / 2**30
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, KiB elsewhere
 
 
 def _smaller(rule: ModelRule) -> str:

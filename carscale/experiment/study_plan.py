@@ -65,9 +65,7 @@ class ArmPlan:
     @property
     def num_steps(self) -> int:
         """Return the optimizer steps of one run."""
-        per_run = self.cfg.train.num_epochs * len(self.splits.train)
-        whole = -(-per_run // self.cfg.loader.global_batch_size)
-        return min(whole, self.cfg.train.max_steps or whole)
+        return self.cfg.num_steps(len(self.splits.train))
 
     @property
     def hashes(self) -> dict[str, str]:

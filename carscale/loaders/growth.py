@@ -51,8 +51,7 @@ def growth(cfg: config.Recipe, num_samples: int) -> Growth | None:
     last, first = cfg.data.image_px, cfg.train.grow_from_px
     if not first:
         return None
-    num_steps = -(-cfg.train.num_epochs * num_samples // cfg.loader.global_batch_size)
-    num_steps = min(num_steps, cfg.train.max_steps or num_steps)
+    num_steps = cfg.num_steps(num_samples)
     at = [first + (last - first) * stage / (NUM_STAGES - 1) for stage in range(NUM_STAGES)]
     sides = [int(side) // MULTIPLE_PX * MULTIPLE_PX for side in at[:-1]] + [last]
     ends = [num_steps * stage // NUM_STAGES for stage in range(1, NUM_STAGES)]

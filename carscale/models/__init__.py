@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from carscale.models.cost import card
     from carscale.models.factory import Classifier, build, preprocessing
+    from carscale.models.probe import run_once
     from carscale.models.speed import images_per_s, stepper
     from carscale.models.weights import load_state, read_weights, save_state
 
@@ -29,6 +30,7 @@ __all__ = [
     "load_state",
     "preprocessing",
     "read_weights",
+    "run_once",
     "save_state",
     "stepper",
 ]
@@ -41,6 +43,7 @@ HOMES = {
     "images_per_s": "speed",
     "load_state": "weights",
     "read_weights": "weights",
+    "run_once": "probe",
     "save_state": "weights",
     "stepper": "speed",
 }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from torch import Tensor
 from carscale import runs
 from carscale.errors import TrainingError
 from carscale.progress import note
+from carscale.world import peak_memory_gib
 
 if TYPE_CHECKING:
     from carscale.train.checkpoint import State
@@ -138,7 +137,7 @@ class Journal:
             elapsed_s=round(elapsed_s, 4),
             images_per_s=round(images_per_s, 2),
             wait_share=round(wait_share, 4),
-            memory_gib=round(_memory_gib(self.run.world.device), 3),
+            memory_gib=round(peak_memory_gib(self.run.world.device), 3),
         )
         self._track({"loss": loss, "lr": self.lrs[-1], "images_per_s": images_per_s}, step)
 
@@ -165,11 +164,3 @@ class Journal:
         """Hand numbers to the tracker, if there is one."""
         if self.run.cfg.train.tracker != "none":
             self.run.world.accelerator.log(values, step=step)
-
-
-def _memory_gib(device: torch.device) -> float:
-    """Return the peak memory of this process: the GPU's where there is one."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, KiB elsewhere

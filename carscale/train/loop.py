@@ -266,11 +266,8 @@ def _check_sides(run: Run, learner: Learner, loader: TrainLoader) -> None:
     if len(loader.sides_px) == 1:
         return
     side = loader.sides_px[0]
-    tiny_BCHW = torch.zeros((1, 3, side, side), dtype=torch.uint8)
-    learner.model.eval()
     try:
-        with torch.inference_mode():
-            learner.model(tiny_BCHW)
+        models.run_once(learner.model.net, side)
     except (AssertionError, RuntimeError) as error:
         raise ConfigError(
             f"train.grow_from_px={run.cfg.train.grow_from_px}: model.name={run.cfg.model.name} "

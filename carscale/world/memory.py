@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from carscale.errors import OutOfMemoryError
 from carscale.world.processes import World
 
-__all__ = ["give_back_large_buffers", "name_out_of_memory", "smaller_batches"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["give_back_large_buffers", "name_out_of_memory", "peak_memory_gib", "smaller_batches"]
 
 M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 LARGE_BYTES = 2**20
@@ -27,6 +33,16 @@ def give_back_large_buffers() -> None:
     """
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
+def peak_memory_gib(device: torch.device) -> float:
+    """Return the peak memory of this process so far: the GPU's where there is one."""
+    if device.type == "cuda":
+        from torch import cuda
+
+        return cuda.max_memory_allocated(device) / 2**30
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, KiB elsewhere
 
 
 @contextmanager

@@ -159,7 +159,7 @@ def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
     """
     stored = folder / "config.yaml"
     has_checkpoint = any((folder / "checkpoints").glob("step_*"))
-    if cfg.resume != "overwrite" and not has_checkpoint and _is_over(folder):
+    if cfg.resume != "overwrite" and not has_checkpoint and _is_finished(folder):
         raise RunError(
             f"{folder}: holds a finished run whose checkpoints were removed; it can't go on",
             "start another beside it: run.name=NAME; or train it again: resume=overwrite",
@@ -183,9 +183,14 @@ def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
     return new
 
 
-def _is_over(folder: Path) -> bool:
-    """Tell whether the folder's log says that its run reached the end."""
-    return any(line["event"] == "end" for line in runs.read_lines(folder / "log.jsonl"))
+def _is_finished(folder: Path) -> bool:
+    """Tell whether a run reached its end and predicted val, which comes after its last checkpoint.
+
+    The log alone does not tell: a kill may come between its last line and that checkpoint.
+    """
+    has_predictions = (folder / "predictions" / "val.parquet").is_file()
+    log = runs.read_lines(folder / "log.jsonl") if has_predictions else []
+    return any(line["event"] == "end" for line in log)
 
 
 def _fill(cfg: config.Recipe, precision: str, num_cpu_threads: int, backend: str) -> config.Recipe:

@@ -20,10 +20,10 @@ def split_of(counts):
     return SimpleNamespace(counts_K=np.array(counts), labels_N=labels)
 
 
-def drawn(counts, num_passes=1, num_epochs=10, **settings):
+def drawn(counts, num_passes=1, **settings):
     """Return an order, the split and the rows of its first passes."""
     split = split_of(counts)
-    order = balance.order(config.Balance(**settings), split, num_epochs=num_epochs)
+    order = balance.order(config.Recipe(balance=config.Balance(**settings)), split)
     stream = Stream(len(split.labels_N), seed=0, order=order)
     return order, split, stream.rows(0, num_passes * order.length)
 
@@ -60,7 +60,7 @@ def test_drawn_classes_lie_within_binomial_bounds(sampling):
 def test_lists_show_classes_exactly_and_their_photos_equally_often(counts, sampling, seed):
     split = split_of(counts)
     cfg = config.Balance(sampling=sampling)
-    order = balance.order(cfg, split, num_epochs=1)
+    order = balance.order(config.Recipe(balance=cfg), split)
     rows = order.draw(np.random.default_rng(seed), 0)
     assert len(rows) == order.length
     per_class = np.bincount(split.labels_N[rows], minlength=len(counts))
@@ -96,11 +96,18 @@ def test_repeat_factors_are_the_papers_formula():
     np.testing.assert_array_equal(np.bincount(split.labels_N[rows]), np.rint(expected))
 
 
-def test_progressive_goes_from_natural_to_balanced():
-    counts, num_epochs = [900, 90, 10], 60
+@pytest.mark.parametrize(
+    "train", [{"num_epochs": 60}, {"num_epochs": 600, "max_steps": 1200}], ids=["epochs", "steps"]
+)
+def test_progressive_goes_from_natural_to_balanced(train):
+    counts, total = [900, 90, 10], 60_000
     split = split_of(counts)
-    order = balance.order(config.Balance(sampling="progressive"), split, num_epochs=num_epochs)
-    total = num_epochs * 1000
+    cfg = config.Recipe(
+        balance=config.Balance(sampling="progressive"),
+        loader=config.Loader(global_batch_size=50),
+        train=config.Train(**train),
+    )
+    order = balance.order(cfg, split)
     rows = Stream(1000, seed=0, order=order).rows(0, total + 20_000)
     shares = np.array(counts) / 1000
     for first, last, done in ((0, 6000, 0.05), (27_000, 33_000, 0.5), (total, total + 20_000, 1)):

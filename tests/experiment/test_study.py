@@ -155,7 +155,7 @@ def test_killed_five_times_the_study_ends_with_the_same_table(tiny, tmp_path):
         process = subprocess.Popen(
             command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(2 + number)
+        time.sleep(1 + number)
         os.kill(process.pid, signal.SIGKILL if number % 2 == 0 else signal.SIGTERM)
         process.wait()
     last = subprocess.run(command("killed"), capture_output=True, text=True, check=False)
@@ -187,13 +187,18 @@ def test_a_dry_run_prints_arms_runs_and_a_measured_time(tiny, tmp_path):
 
 @pytest.mark.launch
 def test_where_all_runs_fail_the_failures_are_told(tiny, tmp_path):
-    file, out = write(tmp_path, seeds=1), tmp_path / "out"
-    words = [f"data.root={tiny}", *SMALL, "model.weights=nowhere.pth", "--out", str(out)]
+    recipe = tmp_path / "breaks.py"
+    source = (ROOT / "recipes" / "effnet_baseline.py").read_text()
+    recipe.write_text(
+        source.replace("    main(config", "    raise RuntimeError('no')\n    main(config")
+    )
+    file, out = write(tmp_path, seeds=1, recipe=recipe), tmp_path / "out"
+    words = [f"data.root={tiny}", *SMALL, "--out", str(out)]
     command = [sys.executable, "-m", "carscale", "study", str(file), *words]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert "2 runs failed; the same command tries them again" in answer.stderr
-    assert "failed: base-s0: ModelError" in answer.stderr or "nowhere.pth" in answer.stderr
+    assert "failed: base-s0: RuntimeError: no (exit 1" in answer.stderr
 
 
 def test_the_last_step_of_a_log_is_found_in_its_tail(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carscale import config
 from carscale.train import ema_decay_at, epoch_ends, lr_factor
 
 
@@ -50,3 +51,18 @@ def test_average_forgets_its_start():
     assert decays == sorted(decays)
     assert decays[0] == 0.1
     assert decays[-1] == 0.99
+
+
+@given(
+    n=st.integers(1, 500),
+    batch=st.integers(2, 64),
+    epochs=st.integers(1, 9),
+    most=st.integers(0, 60),
+)
+def test_a_recipe_counts_the_steps_that_the_loop_takes(n, batch, epochs, most):
+    cfg = config.Recipe(
+        loader=config.Loader(global_batch_size=batch),
+        train=config.Train(num_epochs=epochs, max_steps=most),
+    )
+    ends = epoch_ends(n, global_batch_size=batch, num_epochs=epochs, max_steps=most)
+    assert cfg.num_steps(n) == max(ends)

@@ -18,7 +18,7 @@ def num_expected(tiny, tmp_path_factory):
     """How many of the positions that are trained on hold a photo that can't be read."""
     cfg = jobs.recipe(tiny, tmp_path_factory.mktemp("cfg") / "run")
     train = data.read_splits(tiny).train
-    order = balance.order(cfg.balance, train, num_epochs=cfg.train.num_epochs)
+    order = balance.order(cfg, train)
     stream = Stream(len(train), seed=cfg.seed, order=order)
     rows = stream.rows(0, NUM_STEPS * cfg.loader.global_batch_size)
     return int((rows % 4 == 0).sum())

@@ -1,5 +1,7 @@
 """What a start that fails leaves, and what a run says at its end."""
 
+import shutil
+
 import jobs
 import pytest
 
@@ -33,3 +35,25 @@ def test_a_run_ends_with_its_score_and_what_to_type_next(tiny, tmp_path, capsys)
     best = [e for e in runs.read_lines(tmp_path / "run" / "log.jsonl") if e["event"] == "epoch"][-1]
     assert f"val top-1 {best['val']['top1']:.1%}" in said
     assert f"carscale report {tmp_path / 'run'}" in said
+
+
+def test_a_kill_between_the_logs_end_and_the_last_checkpoint_can_be_gone_on_from(tiny, tmp_path):
+    folder, words = tmp_path / "run", ("train.max_steps=2",)
+    jobs.train(tiny, folder, words)
+    before = (folder / "log.jsonl").read_bytes()
+    shutil.rmtree(folder / "checkpoints")
+    shutil.rmtree(folder / "predictions")
+    jobs.train(tiny, folder, words)
+    assert (folder / "log.jsonl").read_bytes() == before
+
+
+def test_a_finished_run_whose_checkpoints_are_gone_is_not_trained_over(tiny, tmp_path, capsys):
+    folder, words = tmp_path / "run", ("train.max_steps=2",)
+    jobs.train(tiny, folder, words)
+    before = (folder / "log.jsonl").read_bytes()
+    for path in (folder / "checkpoints").glob("step_*"):
+        shutil.rmtree(path)
+    with pytest.raises(SystemExit):
+        jobs.train(tiny, folder, words)
+    assert "holds a finished run whose checkpoints were removed" in capsys.readouterr().err
+    assert (folder / "log.jsonl").read_bytes() == before
