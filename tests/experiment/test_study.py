@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -101,6 +102,23 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
     # done runs are passed over: nothing is launched again for them
     before = (plan.folder / "logs" / "base-s0.txt").read_text()
     study_run.run_study(plan, study_run.Launch())
+    assert (plan.folder / "logs" / "base-s0.txt").read_text() == before
+
+    # what an earlier runner started is waited for, not started beside
+    predictions = plan.folder / "runs/base-s0/predictions"
+    hidden = predictions.rename(predictions.with_name("later"))
+
+    def go_on():
+        with runs.hold_lock(predictions.parent):
+            is_held.set()
+            time.sleep(1.5)
+            hidden.rename(predictions)
+
+    is_held, orphan = threading.Event(), threading.Thread(target=go_on)
+    orphan.start()
+    is_held.wait()
+    study_run.run_study(plan, study_run.Launch())
+    orphan.join()
     assert (plan.folder / "logs" / "base-s0.txt").read_text() == before
 
     stored = runs.read_json(plan.folder / "plan.json")
