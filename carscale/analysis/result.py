@@ -1,0 +1,343 @@
+"""What an analysis takes and what it finds, as plain tables.
+
+Axes: N samples of a split, M samples of train, W wrong samples, K classes, D features, P pairs,
+G samples of a group, S steps of a curve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from carscale.types import CarClass, Predictions
+
+__all__ = [
+    "Analysis",
+    "Calibration",
+    "Cluster",
+    "ConfusedPair",
+    "Confusions",
+    "Evidence",
+    "Group",
+    "Hardness",
+    "LearningRow",
+    "Review",
+    "Slice",
+    "TrainSide",
+    "Trait",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainSide:
+    """The train split as far as an analysis needs it.
+
+    Attributes:
+        ids_M, paths_M, labels_M: As in ``Split``, ordered by id.
+        embeddings_MD: Features before the classifier, float; ``None`` when not made.
+        folds: Out-of-sample predictions of these samples; ``None`` without ``carscale folds``.
+        dynamics: Probability of the label after each epoch, float32 ``[E, M]``, and whether the
+            prediction was right, bool ``[E, M]``; ``None`` without ``train.log_dynamics``.
+    """
+
+    ids_M: NDArray[Any]
+    paths_M: NDArray[Any]
+    labels_M: NDArray[Any]
+    embeddings_MD: NDArray[Any] | None = None
+    folds: Predictions | None = None
+    dynamics: tuple[NDArray[Any], NDArray[Any]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Everything an analysis looks at; what is ``None`` or empty is said in its notes.
+
+    Attributes:
+        split: ``val`` or ``test``.
+        predictions: Of that split.
+        classes: The class list.
+        train_counts_K: Train photos of each class.
+        attributes: Columns of ``[N]``: numbers (brightness, sharpness, width, ...) and texts
+            (source), by name.
+        flags: Quality rules by name, bool ``[N]``.
+        rules: What each flag means, one sentence.
+        near: Near duplicates of these photos with another label: rows ``[P]`` of the split, and
+            the paths and labels ``[P]`` of the photos they resemble.
+        embeddings_ND: Features before the classifier.
+        train: The train split.
+        seed: Of bootstraps and clusterings.
+    """
+
+    split: str
+    predictions: Predictions
+    classes: tuple[CarClass, ...]
+    train_counts_K: NDArray[Any] | None = None
+    attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
+    flags: dict[str, NDArray[Any]] = field(default_factory=dict)
+    rules: dict[str, str] = field(default_factory=dict)
+    near: tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None = None
+    embeddings_ND: NDArray[Any] | None = None
+    train: TrainSide | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ConfusedPair:
+    """Two classes and the mistakes between them.
+
+    Attributes:
+        first, second: Class numbers; ``first`` is taken for ``second`` more often than back.
+        first_as_second, second_as_first: Mistakes each way.
+        first_support, second_support: Photos of each class.
+        chance: Mistakes between them if wrong photos picked any class as often as the class is
+            picked by mistakes at all.
+        p: That chance alone gives so many, adjusted (Holm) for all pairs seen.
+        kind: Whether mistakes go both ways, mostly one way, or are too few to tell.
+    """
+
+    first: int
+    second: int
+    first_as_second: int
+    second_as_first: int
+    first_support: int
+    second_support: int
+    chance: float
+    p: float
+    kind: Literal["two-way", "one-way", "too few to tell"]
+
+    @property
+    def total(self) -> int:
+        """Return the mistakes both ways."""
+        return self.first_as_second + self.second_as_first
+
+
+@dataclass(frozen=True, eq=False)
+class Confusions:
+    """The confusion matrix as its cells that are not zero, and what stands out in it.
+
+    Attributes:
+        order_K: Class numbers as they should stand: by make, look-alikes side by side.
+        blocks: Makes as ``(make, start, stop)`` in that order; empty when not known.
+        true_C, predicted_C, count_C: The cells, class numbers and counts, int64.
+        pairs: The most confused pairs first.
+    """
+
+    order_K: NDArray[Any]
+    blocks: tuple[tuple[str, int, int], ...]
+    true_C: NDArray[Any]
+    predicted_C: NDArray[Any]
+    count_C: NDArray[Any]
+    pairs: tuple[ConfusedPair, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Mistakes with something in common.
+
+    Attributes:
+        name: Short, for files and links: ``look-alike``.
+        title: For people.
+        definition: One sentence.
+        rows_G: Rows of the predictions, all wrong, highest loss first; one may be in several
+            groups.
+        num_primary: How many of them have this as their primary cause.
+        advice: What usually helps.
+    """
+
+    name: str
+    title: str
+    definition: str
+    rows_G: NDArray[Any]
+    num_primary: int
+    advice: str
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Accuracy on the samples that share a value of an attribute.
+
+    Attributes:
+        attribute, value: What they share, as text: ``brightness``, ``below 63``.
+        num_samples, num_right: Counts.
+        accuracy, low, high: With its 95 % interval (Jeffreys).
+        rest: Accuracy on all other samples.
+        p: That the slice is no worse than the rest, adjusted (Holm) over all slices.
+        is_worst: Whether it is worse beyond doubt: ``p < 0.05``.
+    """
+
+    attribute: str
+    value: str
+    num_samples: int
+    num_right: int
+    accuracy: float
+    low: float
+    high: float
+    rest: float
+    p: float
+    is_worst: bool
+
+
+@dataclass(frozen=True)
+class Trait:
+    """What sets the photos of a cluster apart.
+
+    Attributes:
+        attribute: Name of the attribute.
+        words: In words: ``darker: median 61, elsewhere 118``.
+        inside, outside: Median, or share, in the cluster and among all other photos.
+        p: Adjusted (Holm) over all clusters and attributes.
+    """
+
+    attribute: str
+    words: str
+    inside: float
+    outside: float
+    p: float
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """Wrong photos that look alike to the model.
+
+    Attributes:
+        rows_G: Rows of the predictions, the most typical first.
+        traits: Attributes that differ beyond doubt, the clearest first; may be empty.
+        classes: The most frequent true classes with their counts.
+    """
+
+    rows_G: NDArray[Any]
+    traits: tuple[Trait, ...]
+    classes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How sure against how right.
+
+    Attributes:
+        ece, adaptive_ece: Calibration error in bins of equal width, and of equal count.
+        temperature: What suits these predictions; ``None`` without all probabilities.
+        coverage_S, accuracy_S, confidence_S: When the model may abstain: share of photos it
+            answers, accuracy on those, and the confidence it then asks for; descending coverage.
+    """
+
+    ece: float
+    adaptive_ece: float
+    temperature: float | None
+    coverage_S: NDArray[Any]
+    accuracy_S: NDArray[Any]
+    confidence_S: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Review:
+    """Samples whose label a person should look at, the most suspicious first.
+
+    Attributes:
+        split: Whose labels: ``train`` (from folds) or the analysed split.
+        ids_R, paths_R: Of the samples.
+        labels_R, suggested_R: Class numbers: as labelled, as the model would.
+        prob_label_R, prob_suggested_R: What the model gives both, out of sample.
+        is_suspect_R: Whether confident learning counts it as an error; these come first.
+        num_expected: How many label errors confident learning estimates among all samples.
+        expected_R: Estimated real errors among the first 1, 2, ... samples of the list.
+    """
+
+    split: str
+    ids_R: NDArray[Any]
+    paths_R: NDArray[Any]
+    labels_R: NDArray[Any]
+    suggested_R: NDArray[Any]
+    prob_label_R: NDArray[Any]
+    prob_suggested_R: NDArray[Any]
+    is_suspect_R: NDArray[Any]
+    num_expected: float
+    expected_R: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.ids_R)
+
+
+@dataclass(frozen=True, eq=False)
+class Hardness:
+    """Data maps from training dynamics.
+
+    Attributes:
+        ids_M, labels_M: Train samples.
+        confidence_M, variability_M: Mean and standard deviation over epochs of the label's
+            probability.
+        correctness_M: Share of epochs with a right prediction.
+        forgotten_M: How often a right prediction became wrong; -1 when it was never right.
+        region_M: ``easy``, ``ambiguous`` or ``hard``.
+        num_epochs: That were seen.
+    """
+
+    ids_M: NDArray[Any]
+    labels_M: NDArray[Any]
+    confidence_M: NDArray[Any]
+    variability_M: NDArray[Any]
+    correctness_M: NDArray[Any]
+    forgotten_M: NDArray[Any]
+    region_M: NDArray[Any]
+    num_epochs: int
+
+
+@dataclass(frozen=True)
+class LearningRow:
+    """How many photos more a class needs.
+
+    Attributes:
+        number: Of the class.
+        train_count: Photos it has.
+        error: Share that is wrong, smoothed over classes.
+        target: Error to reach: the mean of all classes.
+        more, more_low, more_high: Photos to add, with a 95 % interval; ``None``: more than ten
+            times what it has, so photos alone will not do.
+    """
+
+    number: int
+    train_count: int
+    error: float
+    target: float
+    more: int | None
+    more_low: int | None
+    more_high: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """All that was found on one split.
+
+    Attributes:
+        evidence: What was looked at.
+        wrong_W: Rows of the predictions that are wrong, highest loss first.
+        groups: In the order that decides on a primary cause.
+        primary_W: For each wrong row the index of its primary group; -1 when it is in none.
+        confusions: Who is taken for whom.
+        slices: All slices, the worst first.
+        clusters: Shared looks; empty without embeddings.
+        calibration: How sure against how right.
+        reviews: Label reviews: of the split, and of train when there are folds.
+        hardness: ``None`` without dynamics.
+        learning: One row for each class that is worse than the mean; empty without a curve.
+        actions: What to do, most useful first; each a mapping with ``kind``, ``title``, ``why``,
+            ``command`` (or ``None``) and its numbers. The content of ``actions.json``.
+        notes: What could not be looked at, and what to type to get it.
+    """
+
+    evidence: Evidence
+    wrong_W: NDArray[Any]
+    groups: tuple[Group, ...]
+    primary_W: NDArray[Any]
+    confusions: Confusions
+    slices: tuple[Slice, ...]
+    clusters: tuple[Cluster, ...]
+    calibration: Calibration
+    reviews: tuple[Review, ...]
+    hardness: Hardness | None
+    learning: tuple[LearningRow, ...]
+    actions: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
