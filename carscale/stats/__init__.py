@@ -4,6 +4,8 @@ In: counts, or differences between two models on the same photos. Out: bounds an
 
 - ``intervals``: of one proportion, a median, resampled statistics.
 - ``paired``: of a difference: over seeds, over photos; McNemar, Holm.
+- ``counts``: is a count higher, a share lower, a group apart?
+- ``ordering``: what is similar side by side.
 
 Chosen: a photo bootstrap that draws how often each distinct value comes (a difference takes a
 handful of values). Rejected: drawing row numbers. Why: the same distribution, far less to draw.
@@ -12,6 +14,7 @@ bootstrap. Why: that is too sure of classes with few photos, and quite sure of t
 disagreed.
 """
 
+from carscale.stats.counts import binomial_two_sided, fewer_right, poisson_tail, rank_sum
 from carscale.stats.intervals import (
     beta_quantile,
     jeffreys,
@@ -19,6 +22,7 @@ from carscale.stats.intervals import (
     percentile_interval,
     stratified_resamples,
 )
+from carscale.stats.ordering import order_by_similarity
 from carscale.stats.paired import (
     Interval,
     holm,
@@ -32,12 +36,17 @@ from carscale.stats.paired import (
 __all__ = [
     "Interval",
     "beta_quantile",
+    "binomial_two_sided",
+    "fewer_right",
     "holm",
     "jeffreys",
     "mcnemar",
     "median_interval",
+    "order_by_similarity",
     "percentile_interval",
     "photo_interval",
+    "poisson_tail",
+    "rank_sum",
     "seed_interval",
     "stratified_resamples",
     "t_quantile",

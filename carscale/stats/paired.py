@@ -191,8 +191,12 @@ def mcnemar(num_gained: int, num_lost: int) -> float:
     return min(1.0, 2 * float(bdtr(fewer, total, 0.5)))
 
 
-def holm(p_A: ArrayLike) -> NDArray[np.float64]:
+def holm(p_A: ArrayLike, *, num_tests: int | None = None) -> NDArray[np.float64]:
     """Return p-values adjusted for how many were looked at; NaN is no test and stays NaN.
+
+    Args:
+        p_A: In [0, 1], or NaN.
+        num_tests: How many there were, when those left out are all larger than these.
 
     Reference:
         Holm 1979, https://www.jstor.org/stable/4615733.
@@ -204,7 +208,7 @@ def holm(p_A: ArrayLike) -> NDArray[np.float64]:
     values_A = np.asarray(p_A, dtype=np.float64)
     tested_A = np.flatnonzero(~np.isnan(values_A))
     order_A = tested_A[np.argsort(values_A[tested_A], kind="stable")]
-    factors_A = len(order_A) - np.arange(len(order_A))
+    factors_A = max(num_tests or 0, len(order_A)) - np.arange(len(order_A))
     adjusted_A = np.full(len(values_A), np.nan)
     adjusted_A[order_A] = np.minimum(1, np.maximum.accumulate(values_A[order_A] * factors_A))
     return adjusted_A

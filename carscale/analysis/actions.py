@@ -1,0 +1,295 @@
+"""What to do about the mistakes, with what it would change. The content of ``actions.json``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale.analysis.neighbours import normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from carscale.analysis.result import (
+        Confusions,
+        Evidence,
+        Group,
+        Hardness,
+        LearningRow,
+        Review,
+    )
+
+__all__ = ["merge_effect", "plan_actions"]
+
+MAX_MERGES = 5
+MAX_IDS = 2000
+MIN_PART = 8
+MIN_GROUP_SHARE = 0.03
+MIN_SPLIT_SAMPLES = 30
+MIN_GAP = 0.3
+AUGMENTATIONS = {
+    "dark": ("augment.policy=photometric", "brightness varies twice as widely"),
+    "bright": ("augment.policy=photometric", "brightness varies twice as widely"),
+    "blurred": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
+    "low-information": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
+    "tiny": ("augment.policy=degrade", "blur, noise and JPEG artefacts, as of enlarged photos"),
+    "odd-aspect": ("data.fit=pad", "the whole photo without squashing it"),
+    "odd-view": ("augment.policy=geometric", "rotation, shift and shear"),
+    "other-year": ("data.image_px=320", "details that tell years apart need pixels"),
+}
+
+
+def plan_actions(
+    evidence: Evidence,
+    *,
+    groups: Sequence[Group],
+    confusions: Confusions,
+    reviews: Sequence[Review],
+    hardness: Hardness | None,
+    learning: Sequence[LearningRow],
+) -> tuple[dict[str, Any], ...]:
+    """Return what to do, by the number of mistakes it is about, the most first.
+
+    Each is plain data: ``kind``, ``title``, ``why``, ``command`` (or ``None``), ``num_mistakes`` it
+    is about, and its numbers.
+    """
+    found = [
+        *_check_labels(evidence, reviews, groups),
+        *_merges(evidence, confusions, groups),
+        *_splits(evidence),
+        *_augmentations(evidence, groups),
+        *_more_photos(evidence, learning),
+        *_fine_tuning(evidence, hardness, confusions),
+    ]
+    return tuple(sorted(found, key=lambda one: -one["num_mistakes"]))
+
+
+def merge_effect(
+    labels_N: NDArray[np.int64], prediction_N: NDArray[np.int64], one: int, other: int
+) -> tuple[float, float]:
+    """Return top-1 before and after two classes count as one.
+
+    Example:
+        >>> merge_effect(np.array([0, 1, 2, 2]), np.array([1, 1, 2, 0]), 0, 1)
+        (0.5, 0.75)
+    """
+    is_right_N = labels_N == prediction_N
+    both = np.array([one, other])
+    is_merged_N = np.isin(labels_N, both) & np.isin(prediction_N, both)
+    return float(is_right_N.mean()), float((is_right_N | is_merged_N).mean())
+
+
+def _check_labels(
+    evidence: Evidence, reviews: Sequence[Review], groups: Sequence[Group]
+) -> list[dict[str, Any]]:
+    """Ask for a look at the labels that are probably wrong."""
+    about = sum(len(group.rows_G) for group in groups if group.name in ("label", "duplicate"))
+    actions = []
+    for review in reviews:
+        num = int(review.is_suspect_R.sum())
+        if num == 0:
+            continue
+        shown = min(num, 100)
+        expected = float(review.expected_R[shown - 1])
+        actions.append(
+            {
+                "kind": "check-labels",
+                "title": f"Check {shown} labels of {review.split}",
+                "why": f"{num} of {len(review)} labels of {review.split} are counted to another "
+                f"class; about {expected:.0f} of the first {shown} are expected to be wrong.",
+                "command": "carscale data relabel ROOT decisions.csv OUT",
+                "num_mistakes": about if review.split == evidence.split else num,
+                "split": review.split,
+                "num_suspects": num,
+                "num_shown": shown,
+                "num_expected_errors": round(expected, 1),
+                "ids": review.ids_R[:shown].tolist(),
+            }
+        )
+    return actions
+
+
+def _merges(
+    evidence: Evidence, confusions: Confusions, groups: Sequence[Group]
+) -> list[dict[str, Any]]:
+    """Name pairs that are mixed up both ways more than chance, and what merging them gives."""
+    names = [one.name for one in evidence.classes]
+    predictions = evidence.predictions
+    actions = []
+    for pair in confusions.pairs:
+        if pair.kind != "two-way" or pair.p >= 0.05 or len(actions) == MAX_MERGES:
+            continue
+        labels_N, prediction_N = predictions.labels_N, predictions.prediction_N
+        before, after = merge_effect(labels_N, prediction_N, pair.first, pair.second)
+        first, second = names[pair.first], names[pair.second]
+        actions.append(
+            {
+                "kind": "merge",
+                "title": f"Merge {first} and {second}, or add photos that tell them apart",
+                "why": f"They are taken for each other {pair.total} times, both ways. As one class "
+                f"top-1 on {evidence.split} would be {after:.1%} instead of {before:.1%}.",
+                "command": None,
+                "num_mistakes": pair.total,
+                "classes": [first, second],
+                "top1_before": before,
+                "top1_after": after,
+            }
+        )
+    return actions
+
+
+def _splits(evidence: Evidence) -> list[dict[str, Any]]:
+    """Name classes whose photos fall in two parts that the model sees as different things."""
+    train = evidence.train
+    if train is None or train.embeddings_MD is None or evidence.embeddings_ND is None:
+        return []
+    base_MD = normalised(train.embeddings_MD)
+    queries_ND = normalised(evidence.embeddings_ND)
+    predictions = evidence.predictions
+    actions = []
+    for k, one in enumerate(evidence.classes):
+        points_GD = base_MD[train.labels_M == k]
+        rows = np.flatnonzero(predictions.labels_N == k)
+        middles = _two_parts(points_GD, evidence.seed)
+        if middles is None or not len(rows):
+            continue
+        part = (queries_ND[rows] @ middles.T).argmax(axis=1)
+        right = predictions.prediction_N[rows] == k
+        if min((part == 0).sum(), (part == 1).sum()) < 3:
+            continue
+        recalls = [float(right[part == side].mean()) for side in (0, 1)]
+        actions.append(
+            {
+                "kind": "split",
+                "title": f"Look whether {one.name} is two classes",
+                "why": "Its train photos fall in two parts by the model's own features (two "
+                f"generations, or two views); recall is {recalls[0]:.0%} on one and "
+                f"{recalls[1]:.0%} on the other.",
+                "command": None,
+                "num_mistakes": int((~right).sum()),
+                "classes": [one.name],
+                "recall_of_parts": recalls,
+            }
+        )
+    return sorted(actions, key=lambda one: -one["num_mistakes"])[:MAX_MERGES]
+
+
+def _two_parts(points_GD: NDArray[np.float32], seed: int) -> NDArray[np.float32] | None:
+    """Return the middles of two clear parts; ``None`` where there are none."""
+    if len(points_GD) < MIN_SPLIT_SAMPLES:
+        return None
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
+    fit = KMeans(2, n_init=4, random_state=seed).fit(points_GD)
+    counts = np.bincount(fit.labels_, minlength=2)
+    if counts.min() < MIN_PART or silhouette_score(points_GD, fit.labels_) < MIN_GAP:
+        return None
+    return normalised(fit.cluster_centers_)
+
+
+def _augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Name the setting that shows train photos what a group's photos suffer from."""
+    num_wrong = int((evidence.predictions.labels_N != evidence.predictions.prediction_N).sum())
+    actions = []
+    for group in groups:
+        setting, words = AUGMENTATIONS.get(group.name, (None, ""))
+        if setting is None or len(group.rows_G) < max(2, MIN_GROUP_SHARE * num_wrong):
+            continue
+        actions.append(
+            {
+                "kind": "augment",
+                "title": f"Try {setting}",
+                "why": f"{len(group.rows_G)} mistakes are in the group “{group.title}”: {words}.",
+                "command": f"accelerate launch RECIPE config=RUN/config.yaml {setting} "
+                f"run.name=NAME, then: carscale compare RUN runs/NAME",
+                "num_mistakes": len(group.rows_G),
+                "group": group.name,
+                "setting": setting,
+            }
+        )
+    return actions
+
+
+def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[dict[str, Any]]:
+    """Name the classes that need photos, and how many."""
+    if not learning:
+        return []
+    names = [one.name for one in evidence.classes]
+    wrong_K = np.bincount(
+        evidence.predictions.labels_N[
+            evidence.predictions.labels_N != evidence.predictions.prediction_N
+        ],
+        minlength=len(names),
+    )
+    rows = [
+        {
+            "class": names[row.number],
+            "train_photos": row.train_count,
+            "error": row.error,
+            "more": row.more,
+            "more_low": row.more_low,
+            "more_high": row.more_high,
+        }
+        for row in learning
+    ]
+    told = [f"{row['class']} (+{row['more']})" for row in rows if row["more"] is not None][:5]
+    hopeless = sum(row["more"] is None for row in rows)
+    why = f"To reach the mean error of {learning[0].target:.1%}: {', '.join(told)}."
+    if not told:
+        why = f"None of the {len(rows)} worse classes reaches the mean error by photos alone."
+    elif hopeless:
+        why += f" {hopeless} classes would need more than ten times their photos: look why."
+    return [
+        {
+            "kind": "more-photos",
+            "title": f"Add photos to {len(rows)} classes",
+            "why": why,
+            "command": None,
+            "num_mistakes": int(wrong_K[[row.number for row in learning]].sum()),
+            "classes": rows,
+        }
+    ]
+
+
+def _fine_tuning(
+    evidence: Evidence, hardness: Hardness | None, confusions: Confusions
+) -> list[dict[str, Any]]:
+    """Name the train samples that are worth more steps."""
+    train = evidence.train
+    if train is None:
+        return []
+    chosen: list[NDArray[Any]] = []
+    why = []
+    if train.folds is not None:
+        folds = train.folds
+        is_wrong_M = folds.prediction_N != folds.labels_N
+        is_near_M = is_wrong_M & (folds.prob_label_N >= 0.05)  # else rather a wrong label
+        chosen.append(folds.ids_N[is_near_M][np.argsort(folds.margin_N[is_near_M])])
+        why.append("wrong out of sample, with a label that is still probable")
+    if hardness is not None:
+        ambiguous = hardness.region_M == "ambiguous"
+        order = np.argsort(-hardness.variability_M[ambiguous], kind="stable")
+        chosen.append(hardness.ids_M[ambiguous][order])
+        why.append("ambiguous over training")
+    if not chosen:
+        alike = [pair for pair in confusions.pairs if pair.p < 0.05][:MAX_MERGES]
+        numbers = [number for pair in alike for number in (pair.first, pair.second)]
+        chosen.append(train.ids_M[np.isin(train.labels_M, numbers)])
+        why.append("of the classes that are confused most")
+    ids = list(dict.fromkeys(np.concatenate(chosen).tolist()))
+    if not ids:
+        return []
+    return [
+        {
+            "kind": "fine-tune",
+            "title": f"Fine-tune on {min(len(ids), MAX_IDS)} train photos",
+            "why": f"They are {' or '.join(why)}.",
+            "command": None,
+            "num_mistakes": 0,
+            "ids": ids[:MAX_IDS],
+        }
+    ]

@@ -1,0 +1,103 @@
+"""How sure against how right; what abstaining would give. N samples, R bins, S steps."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from carscale import evaluate
+from carscale.analysis.result import Calibration
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from carscale.types import Predictions
+
+__all__ = ["adaptive_error", "calibrate", "coverage_curve"]
+
+NUM_BINS = 15
+MAX_STEPS = 200
+
+
+def calibrate(predictions: Predictions) -> Calibration:
+    """Return calibration errors, the temperature that would help, and the coverage curve."""
+    is_right_N = predictions.prediction_N == predictions.labels_N
+    confidence_N = predictions.prob_prediction_N
+    coverage_S, accuracy_S, confidence_S = coverage_curve(confidence_N, is_right_N)
+    temperature = None
+    if predictions.probs_NK is not None and len(predictions):
+        logs_NK = evaluate.floored_log(predictions.probs_NK)
+        temperature = evaluate.fit_temperature(logs_NK, predictions.labels_N)
+    return Calibration(
+        ece=evaluate.calibration_error(confidence_N, is_right_N),
+        adaptive_ece=adaptive_error(confidence_N, is_right_N),
+        temperature=temperature,
+        coverage_S=coverage_S,
+        accuracy_S=accuracy_S,
+        confidence_S=confidence_S,
+    )
+
+
+def adaptive_error(
+    confidence_N: NDArray[np.floating], is_right_N: NDArray[np.bool_], num_bins: int = NUM_BINS
+) -> float:
+    """Return the calibration error over bins that hold equally many samples.
+
+    Equal widths put most samples of a sure model into one bin; equal counts do not.
+
+    Args:
+        confidence_N: Probability of the predicted class, in [0, 1].
+        is_right_N: Whether the prediction is the label.
+        num_bins: As equal in size as can be.
+
+    Returns:
+        In [0, 1]; NaN for no samples.
+
+    Reference:
+        Nixon et al. 2019, https://arxiv.org/abs/1904.01685 (of the predicted class alone).
+
+    Example:
+        >>> adaptive_error(np.array([0.6, 0.6, 1.0, 1.0]), np.array([True, False, True, True]), 2)
+        0.04999999999999999
+    """
+    if len(confidence_N) == 0:
+        return math.nan
+    order_N = np.argsort(confidence_N, kind="stable")
+    gap_N = confidence_N[order_N].astype(np.float64) - is_right_N[order_N]
+    parts = np.array_split(gap_N, min(num_bins, len(gap_N)))
+    return float(sum(abs(part.sum()) for part in parts) / len(gap_N))
+
+
+def coverage_curve(
+    confidence_N: NDArray[np.floating], is_right_N: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return accuracy on what a model answers when it may abstain below some confidence.
+
+    Args:
+        confidence_N: Probability of the predicted class.
+        is_right_N: Whether it is right.
+
+    Returns:
+        Coverage, accuracy, and confidence asked for, each ``[S]``, from all samples down; samples
+        of one confidence come in together.
+
+    Reference:
+        El-Yaniv, Wiener 2010, https://jmlr.org/papers/v11/el-yaniv10a.html.
+
+    Example:
+        >>> shares, right, _ = coverage_curve(np.array([0.9, 0.5]), np.array([True, False]))
+        >>> shares.tolist(), right.tolist()
+        ([1.0, 0.5], [0.5, 1.0])
+    """
+    if len(confidence_N) == 0:
+        return np.empty(0), np.empty(0), np.empty(0)
+    order_N = np.argsort(-confidence_N.astype(np.float64), kind="stable")
+    sure_N = confidence_N[order_N].astype(np.float64)
+    wins_N = np.cumsum(is_right_N[order_N])
+    ends = np.flatnonzero(np.append(sure_N[:-1] != sure_N[1:], True))
+    if len(ends) > MAX_STEPS:
+        ends = ends[np.linspace(0, len(ends) - 1, MAX_STEPS).round().astype(int)]
+    ends = ends[::-1]
+    return (ends + 1) / len(sure_N), wins_N[ends] / (ends + 1), sure_N[ends]

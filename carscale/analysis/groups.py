@@ -1,0 +1,324 @@
+"""Groups of mistakes with a named cause. N samples, M train samples, W wrong ones, K classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from carscale.analysis.neighbours import class_means, nearest, normalised
+from carscale.analysis.result import Group
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from carscale.analysis.labels import Suspicion
+    from carscale.analysis.result import Confusions, Evidence
+
+__all__ = ["PRIMARY_RULE", "find_groups"]
+
+PRIMARY_RULE = (
+    "A mistake's primary cause is the first group it is in, in the order of the list: faults of "
+    "the label, then of the photo, then of the classes, the narrower before the wider."
+)
+FAR_QUANTILE = 0.99
+NUM_NEIGHBOURS = 5
+RARE_SHARE = 0.25
+OVERLAP = 0.05
+"""Least share of two classes' train photos that lie nearer to the other's mean."""
+
+MIN_MUTUAL = 2
+"""Least number of mistakes between look-alikes."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What the rules look at, worked out once."""
+
+    evidence: Evidence
+    wrong_W: NDArray[np.int64]
+    suspicion: Suspicion
+    confusions: Confusions
+    distances: _Distances | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Distances:
+    """Embeddings of wrong photos against train.
+
+    Attributes:
+        far_W: Mean distance to the nearest train photos, over the distance that 99 % of train
+            photos keep among themselves.
+        odd_W: Distance to the mean of the own class, over that of 99 % of its train photos.
+        overlap: Share of two classes' train photos that is nearer to the other's mean.
+    """
+
+    far_W: NDArray[np.float64]
+    odd_W: NDArray[np.float64]
+    overlap: Callable[[int, int], float]
+
+
+def find_groups(
+    evidence: Evidence,
+    wrong_W: NDArray[np.int64],
+    suspicion: Suspicion,
+    confusions: Confusions,
+) -> tuple[tuple[Group, ...], NDArray[np.int64]]:
+    """Sort the mistakes into groups, and each into one primary group.
+
+    Args:
+        evidence: What is known.
+        wrong_W: Rows of the wrong predictions, highest loss first.
+        suspicion: Of the labels of all rows.
+        confusions: The pairs of classes.
+
+    Returns:
+        The groups that have a member, in the order that decides; and for each wrong row the index
+        of its primary group, -1 where it is in none.
+    """
+    known = _Known(evidence, wrong_W, suspicion, confusions, _measure(evidence, wrong_W))
+    found = [(rule, rule.test(known)) for rule in _rules(evidence)]
+    found = [(rule, is_in_W) for rule, is_in_W in found if is_in_W.any()]
+    if not found:
+        return (), np.full(len(wrong_W), -1)
+    is_in_GW = np.stack([is_in_W for _, is_in_W in found])
+    primary_W = np.where(is_in_GW.any(axis=0), is_in_GW.argmax(axis=0), -1)
+    groups = tuple(
+        Group(
+            name=rule.name,
+            title=rule.title,
+            definition=rule.definition,
+            rows_G=wrong_W[is_in_W],
+            num_primary=int((primary_W == index).sum()),
+            advice=rule.advice,
+        )
+        for index, (rule, is_in_W) in enumerate(found)
+    )
+    return groups, primary_W
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A group before it is filled."""
+
+    name: str
+    title: str
+    definition: str
+    advice: str
+    test: Callable[[_Known], NDArray[np.bool_]]
+
+
+def _rules(evidence: Evidence) -> list[_Rule]:
+    """Return all rules in the order that decides on a primary cause."""
+    quality = [
+        _Rule(
+            name.replace(" ", "-"),
+            f"{name[:1].upper()}{name[1:]} photos",
+            evidence.rules.get(name, f"The photo is {name}."),
+            "Look whether such photos will come in use. If so, train with `augment.policy=degrade` "
+            "or add such photos; if not, leave them out when the data is frozen.",
+            lambda known, name=name: known.evidence.flags[name][known.wrong_W],  # type: ignore[misc]
+        )
+        for name in evidence.flags
+    ]
+    return [*OF_LABELS, *quality, *OF_PHOTOS, *OF_CLASSES]
+
+
+def _suspected(known: _Known) -> NDArray[np.bool_]:
+    """Tell which labels confident learning counts to another class."""
+    return known.suspicion.is_suspect_N[known.wrong_W]
+
+
+def _duplicated(known: _Known) -> NDArray[np.bool_]:
+    """Tell which photos have a near duplicate with another label."""
+    if known.evidence.near is None:
+        return np.zeros(len(known.wrong_W), dtype=bool)
+    return np.isin(known.wrong_W, known.evidence.near[0])
+
+
+def _far(known: _Known) -> NDArray[np.bool_]:
+    """Tell which photos are far from all of train."""
+    if known.distances is None:
+        return np.zeros(len(known.wrong_W), dtype=bool)
+    return known.distances.far_W > 1
+
+
+def _odd(known: _Known) -> NDArray[np.bool_]:
+    """Tell which photos are unlike the train photos of their class."""
+    if known.distances is None:
+        return np.zeros(len(known.wrong_W), dtype=bool)
+    return known.distances.odd_W > 1
+
+
+def _two_classes(known: _Known, test: Callable[[int, int], bool]) -> NDArray[np.bool_]:
+    """Tell of each mistake whether its two classes pass a test."""
+    predictions = known.evidence.predictions
+    pairs_W2 = np.stack([predictions.labels_N, predictions.prediction_N], axis=1)[known.wrong_W]
+    if not len(pairs_W2):
+        return np.zeros(0, dtype=bool)
+    pairs_P2, place_W = np.unique(pairs_W2, axis=0, return_inverse=True)
+    passes_P = np.array([test(one, other) for one, other in pairs_P2.tolist()], dtype=bool)
+    return passes_P[place_W.reshape(-1)]
+
+
+def _alike(known: _Known) -> NDArray[np.bool_]:
+    """Tell which mistakes are between classes that are often confused and overlap."""
+    alike = {
+        frozenset((pair.first, pair.second))
+        for pair in known.confusions.pairs
+        if pair.p < 0.05 and pair.total >= MIN_MUTUAL
+    }
+    distances = known.distances
+
+    def test(one: int, other: int) -> bool:
+        if frozenset((one, other)) not in alike:
+            return False
+        return distances is None or distances.overlap(one, other) >= OVERLAP
+
+    return _two_classes(known, test)
+
+
+def _same(*names: str, differ: str | None = None) -> Callable[[_Known], NDArray[np.bool_]]:
+    """Return the test that two classes share some parts of their names."""
+
+    def rule(known: _Known) -> NDArray[np.bool_]:
+        classes = known.evidence.classes
+
+        def test(one: int, other: int) -> bool:
+            first, second = classes[one], classes[other]
+            shared = all(
+                getattr(first, name) is not None and getattr(first, name) == getattr(second, name)
+                for name in names
+            )
+            return shared and (differ is None or getattr(first, differ) != getattr(second, differ))
+
+        return _two_classes(known, test)
+
+    return rule
+
+
+def _rare(known: _Known) -> NDArray[np.bool_]:
+    """Tell which true classes are among the quarter with the fewest train photos."""
+    counts_K = known.evidence.train_counts_K
+    if counts_K is None or not len(counts_K) or counts_K.min() == counts_K.max():
+        return np.zeros(len(known.wrong_W), dtype=bool)
+    most = np.quantile(counts_K, RARE_SHARE, method="lower")
+    is_rare_K = (counts_K <= most) & (counts_K < np.median(counts_K))
+    return is_rare_K[known.evidence.predictions.labels_N[known.wrong_W]]
+
+
+OF_LABELS = (
+    _Rule(
+        "label",
+        "Suspected label error",
+        "Confident learning counts the photo to another class than its label: the model gives that "
+        "class at least the probability that it usually gives it on photos labelled so.",
+        "Look at them in the label review, most suspicious first, and apply what you decide with "
+        "`carscale data relabel`.",
+        _suspected,
+    ),
+    _Rule(
+        "duplicate",
+        "Near duplicate with another label",
+        "Almost the same picture lies in the data under another class.",
+        "One of the two labels is wrong, or the photo shows both cars: decide in the label review.",
+        _duplicated,
+    ),
+)
+OF_PHOTOS = (
+    _Rule(
+        "far",
+        "Far from the training data",
+        "The five nearest train photos, by the model's own features, are further away than 99 % of "
+        "train photos are from theirs.",
+        "Nothing like it was trained on. If such photos matter, add some: other angles, "
+        "backgrounds, or another source.",
+        _far,
+    ),
+    _Rule(
+        "odd-view",
+        "Odd view or part of a car",
+        "The photo lies further from the mean of its class, by the model's features, than 99 % of "
+        "the class's train photos.",
+        "Often an interior, a detail, or a rare angle. Stronger cropping "
+        "(`augment.crop_scale_min`) helps with parts; more photos help with angles.",
+        _odd,
+    ),
+)
+OF_CLASSES = (
+    _Rule(
+        "other-year",
+        "Same model, another year",
+        "The true and the predicted class have the same make, model and body, and another year.",
+        "Small details decide: more pixels (`data.image_px`), or merge the years if nobody needs "
+        "them apart.",
+        _same("make", "model", "body", differ="year"),
+    ),
+    _Rule(
+        "look-alike",
+        "Look-alike models",
+        "The two classes are confused more often than chance explains (p < 0.05 after correction), "
+        "and where embeddings are known at least 5 % of their train photos lie nearer to the other "
+        "class.",
+        "More photos of both classes, more pixels, or fine-tuning on the pair.",
+        _alike,
+    ),
+    _Rule(
+        "rare",
+        "Rare class",
+        "The true class is among the quarter of classes with the fewest train photos, and below "
+        "the median.",
+        "More photos of it; until then `balance.sampling=sqrt` or `balance.loss=logit-adjusted`.",
+        _rare,
+    ),
+    _Rule(
+        "same-make",
+        "Same make",
+        "The true and the predicted class are of one make.",
+        "The model sees the make and misses the model: more pixels, stronger augmentation.",
+        _same("make"),
+    ),
+    _Rule(
+        "same-body",
+        "Same body, another make",
+        "The true and the predicted class have the same body type and other makes.",
+        "The model sees the shape and misses the make: badges and lamps are small, so more pixels, "
+        "and crops that keep the front whole.",
+        _same("body", differ="make"),
+    ),
+)
+
+
+def _measure(evidence: Evidence, wrong_W: NDArray[np.int64]) -> _Distances | None:
+    """Measure wrong photos against train; ``None`` without embeddings of both."""
+    train = evidence.train
+    if evidence.embeddings_ND is None or train is None or train.embeddings_MD is None:
+        return None
+    if len(train.ids_M) <= NUM_NEIGHBOURS:
+        return None
+    base_MD, labels_M = normalised(train.embeddings_MD), train.labels_M
+    wrong_WD = normalised(evidence.embeddings_ND[wrong_W])
+    some = np.linspace(0, len(base_MD) - 1, min(len(base_MD), 5000)).astype(np.int64)
+    usual_S = nearest(base_MD[some], base_MD, NUM_NEIGHBOURS, skip_M=some)[1].mean(axis=1)
+    far_W = nearest(wrong_WD, base_MD, NUM_NEIGHBOURS)[1].mean(axis=1)
+    means_KD = class_means(base_MD, labels_M, len(evidence.classes))
+    own_M = 1 - (base_MD * means_KD[labels_M]).sum(axis=1)
+    limit_K = np.array(
+        [
+            np.quantile(own_M[labels_M == k], FAR_QUANTILE) if (labels_M == k).any() else np.inf
+            for k in range(len(evidence.classes))
+        ]
+    )
+    true_W = evidence.predictions.labels_N[wrong_W]
+    odd_W = (1 - (wrong_WD * means_KD[true_W]).sum(axis=1)) / np.maximum(limit_K[true_W], 1e-6)
+
+    def overlap(one: int, other: int) -> float:
+        is_one_M, is_other_M = labels_M == one, labels_M == other
+        lean_M = base_MD[is_one_M | is_other_M] @ (means_KD[other] - means_KD[one])
+        crosses = (lean_M > 0) == is_one_M[is_one_M | is_other_M]
+        return float(crosses.mean()) if len(crosses) else 0.0
+
+    far = float(np.quantile(usual_S, FAR_QUANTILE))
+    return _Distances(far_W / max(far, 1e-6), odd_W, overlap)

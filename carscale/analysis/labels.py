@@ -1,0 +1,215 @@
+"""Labels that are probably wrong: confident learning, from out-of-sample probabilities.
+
+Axes: N samples, K classes, T classes with a known probability (the best few and the label),
+R samples of the review list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale.analysis.result import Review
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from carscale.types import Predictions
+
+__all__ = ["Suspicion", "confident_thresholds", "expected_errors", "review_labels", "suspect"]
+
+TEMPERATURES = np.geomspace(0.5, 8.0, 33)
+MAX_FIT = 200_000
+"""Samples that the noise is estimated from; more change nothing that is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Suspicion:
+    """What confident learning says of each sample.
+
+    Attributes:
+        suggested_N: The class it is confidently counted to, else the best other class.
+        prob_suggested_N: Its probability.
+        is_suspect_N: Whether the sample is counted to another class than its label.
+        num_expected: Label errors among all, from the calibrated joint of labels and classes.
+    """
+
+    suggested_N: NDArray[np.int64]
+    prob_suggested_N: NDArray[np.float64]
+    is_suspect_N: NDArray[np.bool_]
+    num_expected: float
+
+
+def confident_thresholds(
+    labels_N: NDArray[np.int64], prob_label_N: NDArray[np.floating], num_classes: int
+) -> NDArray[np.float64]:
+    """Return each class's mean probability among the samples labelled so; infinite without any.
+
+    Reference:
+        Northcutt et al. 2021, https://arxiv.org/abs/1911.00068, eq. 2.
+
+    Example:
+        >>> confident_thresholds(np.array([0, 0, 2]), np.array([0.5, 1.0, 0.25]), 3).tolist()
+        [0.75, inf, 0.25]
+    """
+    count_K = np.bincount(labels_N, minlength=num_classes)
+    sum_K = np.bincount(labels_N, prob_label_N.astype(np.float64), num_classes)
+    return np.where(count_K > 0, sum_K / np.maximum(1, count_K), np.inf)
+
+
+def suspect(predictions: Predictions, num_classes: int) -> Suspicion:
+    """Count each sample to the class that is confidently its own.
+
+    A class is confident where its probability reaches the class's threshold; of several, the most
+    probable counts. Only the best five classes and the label are looked at (all, when all are
+    kept); a less probable class can be the confident one only where none of these is.
+
+    Args:
+        predictions: Out of sample: of a model that did not train on them.
+        num_classes: K.
+
+    Reference:
+        Northcutt et al. 2021, https://arxiv.org/abs/1911.00068, eq. 1 and 3.
+    """
+    labels_N = predictions.labels_N
+    rows_N = np.arange(len(labels_N))
+    if predictions.probs_NK is not None:
+        probs_NT = predictions.probs_NK.astype(np.float64)
+        classes_NT = np.broadcast_to(np.arange(num_classes), probs_NT.shape)
+    else:
+        classes_NT = np.column_stack([predictions.top5_NT, labels_N])
+        probs_NT = np.column_stack([predictions.top5_prob_NT, predictions.prob_label_N])
+        probs_NT = probs_NT.astype(np.float64)
+    thresholds_K = confident_thresholds(labels_N, predictions.prob_label_N, num_classes)
+    confident_NT = probs_NT >= thresholds_K[classes_NT] - 1e-6
+    best_N = np.where(confident_NT, probs_NT, -1.0).argmax(axis=1)
+    is_counted_N = confident_NT[rows_N, best_N]
+    counted_N = classes_NT[rows_N, best_N]
+    others_NT = np.where(classes_NT == labels_N[:, None], -1.0, probs_NT)
+    other_N = others_NT.argmax(axis=1)
+    is_suspect_N = is_counted_N & (counted_N != labels_N)
+    chosen_N = np.where(is_suspect_N, best_N, other_N)
+    counts_K = np.bincount(labels_N, minlength=num_classes)
+    joint_K = np.bincount(labels_N[is_counted_N], minlength=num_classes)
+    off_K = np.bincount(labels_N[is_suspect_N], minlength=num_classes)
+    expected = counts_K * off_K / np.maximum(1, joint_K)
+    return Suspicion(
+        suggested_N=classes_NT[rows_N, chosen_N].astype(np.int64),
+        prob_suggested_N=np.maximum(0, probs_NT[rows_N, chosen_N]),
+        is_suspect_N=is_suspect_N,
+        num_expected=float(expected.sum()),
+    )
+
+
+def expected_errors(predictions: Predictions, num_classes: int) -> NDArray[np.float64]:
+    """Return each sample's probability of a wrong label.
+
+    Labels are taken as a mixture: with probability ``1 - eta`` drawn from what the model gives the
+    photo, at the temperature that explains the labels best, and with ``eta`` any other class,
+    all alike. ``eta`` is found by expectation maximisation. Confident learning counts a model's own
+    confusions as label errors where it is weak; this asks that the label be about as unlikely as
+    a class drawn blindly, and so stays a count of real errors when mistakes are many.
+
+    Args:
+        predictions: Out of sample.
+        num_classes: K.
+
+    Returns:
+        Float64 ``[N]`` in [0, 1].
+    """
+    if num_classes < 2 or len(predictions) == 0:
+        return np.zeros(len(predictions))
+    some = _every(predictions, max(1, len(predictions) // MAX_FIT))
+    fits = [
+        (*_fit_noise(_prob_label(some, num_classes, temperature), num_classes), temperature)
+        for temperature in TEMPERATURES.tolist()
+    ]
+    _, eta, temperature = max(fits)
+    return _posterior(_prob_label(predictions, num_classes, temperature), eta, num_classes)
+
+
+def review_labels(predictions: Predictions, num_classes: int, split: str) -> Review:
+    """Return all samples, the most suspicious label first.
+
+    Those that confident learning counts to another class come first; within both parts the
+    order is that of the normalised margin: probability of the label minus the best other.
+
+    Args:
+        predictions: Out of sample.
+        num_classes: K.
+        split: Whose labels, for the page.
+    """
+    found = suspect(predictions, num_classes)
+    order_R = np.lexsort((predictions.ids_N, predictions.margin_N, ~found.is_suspect_N))
+    likely_N = expected_errors(predictions, num_classes)
+
+    def column(values_N: NDArray[Any]) -> NDArray[Any]:
+        return values_N[order_R]
+
+    return Review(
+        split=split,
+        ids_R=column(predictions.ids_N),
+        paths_R=column(predictions.paths_N),
+        labels_R=column(predictions.labels_N),
+        suggested_R=column(found.suggested_N),
+        prob_label_R=column(predictions.prob_label_N),
+        prob_suggested_R=column(found.prob_suggested_N),
+        is_suspect_R=column(found.is_suspect_N),
+        num_expected=found.num_expected,
+        expected_R=np.cumsum(column(likely_N)),
+    )
+
+
+def _every(predictions: Predictions, step: int) -> Predictions:
+    """Return each so-manieth sample."""
+    arrays: dict[str, Any] = {
+        name: value[::step]
+        for name, value in vars(predictions).items()
+        if isinstance(value, np.ndarray)
+    }
+    return replace(predictions, **arrays)
+
+
+def _prob_label(
+    predictions: Predictions, num_classes: int, temperature: float
+) -> NDArray[np.float64]:
+    """Return the label's probability at another temperature.
+
+    Classes without a known probability share what is left alike.
+    """
+    tiny = np.finfo(np.float32).tiny
+    power = 1 / temperature
+    label_N = np.maximum(predictions.prob_label_N.astype(np.float64), tiny)
+    if predictions.probs_NK is not None:
+        all_NK = np.maximum(predictions.probs_NK.astype(np.float64), tiny) ** power
+        return label_N**power / all_NK.sum(axis=1)
+    top_NT = predictions.top5_prob_NT.astype(np.float64)
+    is_in_N = (predictions.top5_NT == predictions.labels_N[:, None]).any(axis=1)
+    known_N = top_NT.sum(axis=1) + np.where(is_in_N, 0, label_N)
+    num_left_N = num_classes - top_NT.shape[1] - ~is_in_N
+    left_N = np.maximum(1 - known_N, 0) / np.maximum(1, num_left_N)
+    scaled_N = np.maximum(top_NT, tiny) ** power
+    total_N = scaled_N.sum(axis=1) + np.where(is_in_N, 0, label_N**power)
+    total_N += num_left_N * np.maximum(left_N, tiny) ** power * (num_left_N > 0)
+    return label_N**power / total_N
+
+
+def _posterior(prob_N: NDArray[np.float64], eta: float, num_classes: int) -> NDArray[np.float64]:
+    """Return how probable it is that the label was drawn blindly."""
+    noise_N = eta * (1 - prob_N) / (num_classes - 1)
+    return noise_N / np.maximum(noise_N + (1 - eta) * prob_N, np.finfo(np.float64).tiny)
+
+
+def _fit_noise(prob_N: NDArray[np.float64], num_classes: int) -> tuple[float, float]:
+    """Return the mean log-likelihood of the labels and the share of noise that maximises it."""
+    eta = 0.02
+    for _ in range(60):
+        new = float(_posterior(prob_N, eta, num_classes).mean())
+        is_near = abs(new - eta) < 1e-6
+        eta = min(max(new, 1e-6), 0.5)
+        if is_near:
+            break
+    mixed_N = (1 - eta) * prob_N + eta * (1 - prob_N) / (num_classes - 1)
+    return float(np.log(np.maximum(mixed_N, np.finfo(np.float64).tiny)).mean()), eta
