@@ -87,7 +87,7 @@ def _check_labels(
 ) -> list[dict[str, Any]]:
     """Ask for a look at the labels that are probably wrong."""
     about = sum(len(group.rows_G) for group in groups if group.name in ("label", "duplicate"))
-    actions = []
+    actions: list[dict[str, Any]] = []
     for review in reviews:
         num = int(review.is_suspect_R.sum())
         if num == 0:
@@ -118,7 +118,7 @@ def _merges(
     """Name pairs that are mixed up both ways more than chance, and what merging them gives."""
     names = [one.name for one in evidence.classes]
     predictions = evidence.predictions
-    actions = []
+    actions: list[dict[str, Any]] = []
     for pair in confusions.pairs:
         if pair.kind != "two-way" or pair.p >= 0.05 or len(actions) == MAX_MERGES:
             continue
@@ -149,7 +149,7 @@ def _splits(evidence: Evidence) -> list[dict[str, Any]]:
     base_MD = normalised(train.embeddings_MD)
     queries_ND = normalised(evidence.embeddings_ND)
     predictions = evidence.predictions
-    actions = []
+    actions: list[dict[str, Any]] = []
     for k, one in enumerate(evidence.classes):
         points_GD = base_MD[train.labels_M == k]
         rows = np.flatnonzero(predictions.labels_N == k)
@@ -194,7 +194,7 @@ def _two_parts(points_GD: NDArray[np.float32], seed: int) -> NDArray[np.float32]
 def _augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str, Any]]:
     """Name the setting that shows train photos what a group's photos suffer from."""
     num_wrong = int((evidence.predictions.labels_N != evidence.predictions.prediction_N).sum())
-    actions = []
+    actions: list[dict[str, Any]] = []
     for group in groups:
         setting, words = AUGMENTATIONS.get(group.name, (None, ""))
         if setting is None or len(group.rows_G) < max(2, MIN_GROUP_SHARE * num_wrong):

@@ -103,7 +103,7 @@ def photos_needed(
         ...     np.array([10, 100]), np.array([60, 20]), np.array([100, 100]), (0.5, 0.5, 0.5)
         ... )
         >>> [(row.number, row.more) for row in rows]
-        [(0, 20)]
+        [(0, 12)]
     """
     has_K = support_K > 0
     if not has_K.any() or slope[0] <= 0:
