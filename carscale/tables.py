@@ -24,8 +24,10 @@ __all__ = [
     "MANIFEST_SCHEMA",
     "PACK_SCHEMA",
     "byte_spans",
+    "embeddings_bytes",
     "predictions_bytes",
     "read_columns",
+    "read_embeddings",
     "read_predictions",
     "table_bytes",
 ]
@@ -175,6 +177,42 @@ def read_predictions(path: Path) -> Predictions:
         probs_NK=matrix("probs", np.float32) if "probs" in table.column_names else None,
         about=json.loads(about),
     )
+
+
+def embeddings_bytes(predictions: Predictions) -> bytes:
+    """Return ids and embeddings as the bytes of one Parquet file.
+
+    Raises:
+        ValueError: The predictions hold no embeddings.
+    """
+    if predictions.embeddings_ND is None:
+        raise ValueError("predictions must hold embeddings_ND")
+    table = pa.table({"id": predictions.ids_N, "embedding": _lists(predictions.embeddings_ND)})
+    about = json.dumps(predictions.about, sort_keys=True)
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({"carscale": about}), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def read_embeddings(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16], dict[str, Any]]:
+    """Read ids, embeddings ``[N, D]`` and what made them.
+
+    Raises:
+        DataError: The file is missing or holds no embeddings.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(
+            f"{path}: can't be read: {error}",
+            "make it with: carscale evaluate RUN --split val --embeddings",
+        ) from error
+    if table.column_names != ["id", "embedding"]:
+        raise DataError(f"{path}: holds no embeddings; its columns are {table.column_names}")
+    about = json.loads((table.schema.metadata or {}).get(b"carscale", b"{}"))
+    flat = table.column("embedding").combine_chunks().flatten().to_numpy()
+    size = len(flat) // max(1, len(table))
+    return table.column("id").to_numpy(), flat.reshape(len(table), size), about
 
 
 def _lists(rows: NDArray[Any]) -> pa.Array:

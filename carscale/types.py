@@ -219,6 +219,8 @@ class Predictions:
         loss_N: Cross-entropy in nats, float32.
         margin_N: Probability of the label minus the best other one, float32 in [-1, 1].
         probs_NK: All probabilities, only when asked for.
+        embeddings_ND: What the classifier layer saw, float16, only when asked for; kept in a file
+            of its own.
         about: What made it: split, hashes, checkpoint, backend, view.
     """
 
@@ -234,6 +236,7 @@ class Predictions:
     loss_N: NDArray[np.float32]
     margin_N: NDArray[np.float32]
     probs_NK: NDArray[np.float32] | None = None
+    embeddings_ND: NDArray[np.float16] | None = None
     about: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:

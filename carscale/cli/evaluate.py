@@ -21,6 +21,10 @@ def evaluate(
     probs: Annotated[
         bool, typer.Option("--probs", help="Keep all probabilities of each photo.")
     ] = False,
+    embeddings: Annotated[
+        bool,
+        typer.Option("--embeddings", help="Keep what the classifier layer saw, of train too."),
+    ] = False,
     flip: Annotated[
         bool | None,
         typer.Option(help="Average each photo with its mirror image; the run's setting if absent."),
@@ -61,7 +65,14 @@ def evaluate(
 
     from carscale.cli.scoring import evaluate_run
 
-    metrics = evaluate_run(folder, cfg, split=split, keep_probs=probs, command=sys.argv[1:])
+    metrics = evaluate_run(
+        folder,
+        cfg,
+        split=split,
+        keep_probs=probs,
+        command=sys.argv[1:],
+        keep_embeddings=embeddings,
+    )
     if metrics is None:  # not rank 0
         return
     if as_json:

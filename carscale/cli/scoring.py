@@ -5,21 +5,34 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from carscale import config, data, evaluate, loaders, models, runs, tables
 from carscale.cli.calibration import calibrate, store
 from carscale.errors import ModelError
-from carscale.types import CarClass, Predictions, Splits, View
+from carscale.types import CarClass, Predictions, Split, Splits, View
 from carscale.world import open_world
 
-__all__ = ["evaluate_run", "held_out", "load_result"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["evaluate_run", "has_embeddings", "held_out", "load_result", "read_embeddings"]
 
 
 def evaluate_run(
-    folder: Path, cfg: config.Recipe, *, split: str, keep_probs: bool, command: list[str]
+    folder: Path,
+    cfg: config.Recipe,
+    *,
+    split: str,
+    keep_probs: bool,
+    command: list[str],
+    keep_embeddings: bool = False,
 ) -> dict[str, Any] | None:
     """Predict a split with a run's result; write predictions and metrics; return these on rank 0.
+
+    With embeddings, those of train are written too where they are not there yet: what a photo is
+    far from, and what it resembles, is asked of train.
 
     Raises:
         ConfigError: A temperature is asked for, and val holds no photos.
@@ -39,7 +52,9 @@ def evaluate_run(
             "precision": cfg.train.precision,
         }
 
-        def predicted(name: str, *, keep_probs: bool) -> Predictions:
+        def predicted(
+            name: str, *, keep_probs: bool = False, keep_embeddings: bool = False
+        ) -> Predictions:
             return evaluate.predict(
                 model,
                 loaders.plain(cfg.loader, getattr(splits, name), view, world),
@@ -47,10 +62,20 @@ def evaluate_run(
                 keep_probs=keep_probs,
                 about=about,
                 flip=cfg.evaluate.flip,
+                keep_embeddings=keep_embeddings,
             )
 
         scales = cfg.evaluate.temperature == "val"
-        predictions = predicted(split, keep_probs=keep_probs or scales)
+        predictions = predicted(
+            split, keep_probs=keep_probs or scales, keep_embeddings=keep_embeddings
+        )
+        if keep_embeddings:
+            to_embed = {split: predictions}
+            if split != "train" and not has_embeddings(folder, splits.train, where.name):
+                to_embed["train"] = predicted("train", keep_embeddings=True)
+            if world.is_main:
+                for name, embedded in to_embed.items():
+                    _write_embeddings(folder, name, embedded)
         if scales:  # val decides, whatever is evaluated
             on_val = predictions if split == "val" else predicted("val", keep_probs=True)
             found = calibrate(on_val)
@@ -59,6 +84,30 @@ def evaluate_run(
             if world.is_main:
                 store(folder, found)
         return _write(folder, splits, predictions, split, command) if world.is_main else None
+
+
+def has_embeddings(folder: Path, split: Split, checkpoint: str) -> bool:
+    """Tell whether a split's embeddings by this checkpoint lie in the run folder."""
+    return read_embeddings(folder, split.name, split.hash, checkpoint) is not None
+
+
+def read_embeddings(
+    folder: Path, split: str, split_hash: str, checkpoint: str
+) -> NDArray[np.float16] | None:
+    """Return a split's embeddings in the order of its ids; ``None`` where none are of this result.
+
+    Args:
+        folder: Of the run.
+        split: Its name.
+        split_hash: What the split holds.
+        checkpoint: Name of the run's result.
+    """
+    path = folder / "predictions" / f"{split}.embeddings.parquet"
+    if not path.exists():
+        return None
+    _, embeddings_ND, about = tables.read_embeddings(path)
+    is_same = (about.get("split_hash"), about.get("checkpoint")) == (split_hash, checkpoint)
+    return embeddings_ND if is_same else None
 
 
 def load_result(
@@ -102,10 +151,17 @@ def held_out(folder: Path, splits: Splits, checkpoint: str) -> list[dict[str, An
         **{
             name: _stacked([getattr(part, name) for part in parts])
             for name in Predictions.__dataclass_fields__
-            if name not in ("probs_NK", "about")
+            if name not in ("probs_NK", "embeddings_ND", "about")
         }
     )
     return evaluate.per_class(pooled, splits.classes, splits.train.counts_K)
+
+
+def _write_embeddings(folder: Path, split: str, predictions: Predictions) -> None:
+    """Write what the classifier layer saw of a split."""
+    path = folder / "predictions" / f"{split}.embeddings.parquet"
+    path.parent.mkdir(exist_ok=True)
+    runs.write_atomic(path, tables.embeddings_bytes(predictions))
 
 
 def _pooled(folder: Path, splits: Splits, checkpoint: str) -> dict[str, Any]:

@@ -233,6 +233,11 @@ class Train(Section):
     """
     log_every_steps: PositiveInt = 10
     """Every step is logged; this is how often the numbers leave the device."""
+    log_dynamics: bool = False
+    """Keep what the model says of each photo it is shown (``dynamics.bin``, 17 bytes each).
+
+    ``carscale errors`` makes a data map of it: easy, ambiguous and hard photos.
+    """
     tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = "none"
     grow_from_px: NonNegativeInt = 0
     """Progressive resizing: train photos start at this side and grow to ``data.image_px``.

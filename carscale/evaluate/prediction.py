@@ -6,13 +6,16 @@ Axes: B samples of a batch, N samples, K classes, T top classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carscale.errors import LoaderError
+from carscale.errors import LoaderError, ModelError
 from carscale.evaluate.metrics import scores
 from carscale.progress import bar
 from carscale.types import Loader, Predictions, Split
@@ -72,6 +75,7 @@ def predict(
     keep_probs: bool = False,
     about: dict[str, Any] | None = None,
     flip: bool = False,
+    keep_embeddings: bool = False,
 ) -> Predictions:
     """Return what a model says of every sample of the loader's split.
 
@@ -83,6 +87,8 @@ def predict(
         about: What the table should say of its making.
         flip: Whether to average each photo's probabilities with those of its mirror image, which
             takes twice the time.
+        keep_embeddings: Whether to keep what the classifier layer saw of each photo (not of its
+            mirror image): 2 bytes a number on every rank.
 
     Returns:
         The whole table, ordered by id, on every rank.
@@ -90,11 +96,13 @@ def predict(
     Raises:
         LoaderError: An id is missing or came twice.
         OutOfMemoryError: A batch does not fit; says what to type.
+        ModelError: Embeddings are asked for, and the network has no single classifier layer.
     """
     split = loader.split
     model.to(world.device).eval()
     rows_I: list[Tensor] = []
     rows_F: list[Tensor] = []
+    rows_D: list[Tensor] = []
     at_once = loader.eval_batch_size
     starts = range(0, len(split), at_once)[world.rank :: world.size]
     num_mine = sum(min(at_once, len(split) - start) for start in starts)
@@ -106,6 +114,7 @@ def predict(
             smaller_batches(at_once),
         ),
         bar(f"predict {split.name}", num_mine, show=world.is_main, unit="photos") as advance,
+        seen_by_classifier(model, wanted=keep_embeddings) as seen,
     ):
         for batch in loader:
             with world.accelerator.autocast():
@@ -115,6 +124,8 @@ def predict(
             )
             rows_I.append(integers)
             rows_F.append(floats)
+            rows_D += seen[:1]
+            seen.clear()
             advance(len(batch.ids_B))
         num_top = min(NUM_TOP, len(split.classes))
         num_floats = 3 + num_top + (len(split.classes) if keep_probs else 0)
@@ -122,9 +133,52 @@ def predict(
         empty_F = torch.empty((0, num_floats), device=world.device)
         integers_N = world.gather_rows(torch.cat([*rows_I, empty_I])).cpu().numpy()
         floats_N = world.gather_rows(torch.cat([*rows_F, empty_F])).cpu().numpy()
+        embeddings_ND = _gathered(rows_D, world) if keep_embeddings else None
     made_by: dict[str, Any] = {"split": split.name, "split_hash": split.hash}
     made_by |= {"backend": loader.backend, "flip": flip}
-    return _table(integers_N, floats_N, split, num_top, made_by | (about or {}))
+    table = _table(integers_N, floats_N, split, num_top, made_by | (about or {}))
+    if embeddings_ND is None:
+        return table
+    return replace(table, embeddings_ND=embeddings_ND[np.argsort(integers_N[:, 0], kind="stable")])
+
+
+@contextmanager
+def seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[list[Tensor]]:
+    """Collect what a model's classifier layer is given, float16 ``[B, D]``, call by call.
+
+    Logits stay what they are without it.
+
+    Args:
+        model: A ``Classifier``.
+        wanted: Whether to collect anything.
+
+    Raises:
+        ModelError: The network has no single classifier layer, or one of feature maps.
+    """
+    seen: list[Tensor] = []
+    if not wanted:
+        yield seen
+        return
+    head = model.net.get_classifier()  # type: ignore[operator,union-attr]
+    if not isinstance(head, nn.Module):
+        raise ModelError(f"{type(model.net).__name__}: has no single classifier layer to look into")
+
+    def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+        seen.append(given[0].detach().flatten(1).to(torch.float16))
+
+    handle = head.register_forward_pre_hook(keep)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def _gathered(rows_D: list[Tensor], world: World) -> np.ndarray:
+    """Return all ranks' embeddings; a rank without samples learns their size from the others."""
+    size = torch.tensor(rows_D[0].shape[1] if rows_D else 0, device=world.device)
+    sizes = world.gather_rows(size[None]).max()
+    empty = torch.empty((0, int(sizes)), dtype=torch.float16, device=world.device)
+    return world.gather_rows(torch.cat([*rows_D, empty])).cpu().numpy()
 
 
 def _rows(

@@ -25,6 +25,7 @@ from carscale.train.schedule import ema_decay_at, epoch_ends, lr_factor
 
 if TYPE_CHECKING:
     from carscale.train.checkpoint import load_best, load_checkpoint
+    from carscale.train.dynamics import read_dynamics
     from carscale.train.learner import Learner
     from carscale.train.loop import fit
 
@@ -36,6 +37,7 @@ __all__ = [
     "load_best",
     "load_checkpoint",
     "lr_factor",
+    "read_dynamics",
 ]
 
 HOMES = {
@@ -43,6 +45,7 @@ HOMES = {
     "fit": "loop",
     "load_best": "checkpoint",
     "load_checkpoint": "checkpoint",
+    "read_dynamics": "dynamics",
 }
 
 

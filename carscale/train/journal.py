@@ -15,6 +15,7 @@ from torch import Tensor
 from carscale import runs
 from carscale.errors import TrainingError
 from carscale.progress import note
+from carscale.train.dynamics import DynamicsLog
 from carscale.world import peak_memory_gib
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Journal:
         peak_lr: What the error of a loss that is not finite names.
         advance: Moves the bar.
         losses, norms, lrs: Of the steps since the last flush.
+        dynamics: What was said of each photo; ``None`` unless ``train.log_dynamics``.
     """
 
     run: Run
@@ -47,12 +49,19 @@ class Journal:
     losses: list[Tensor] = field(default_factory=list)
     norms: list[Tensor] = field(default_factory=list)
     lrs: list[float] = field(default_factory=list)
+    dynamics: DynamicsLog | None = None
     _waited_s: float = 0.0
     _since: float = 0.0
 
     def open(self, state: State, num_steps: int) -> None:
         """Open the logs, cut back to the state's step; a fresh run opens with its data."""
         self.restart_clock()
+        if self.run.cfg.train.log_dynamics:
+            self.dynamics = DynamicsLog(
+                self.run.folder / "dynamics.bin",
+                self.run.world,
+                num_shown=state.step * self.global_batch_size,
+            )
         if not self.run.world.is_main:
             return
         folder = self.run.folder
@@ -65,10 +74,14 @@ class Journal:
 
     def sync(self) -> tuple[int, int]:
         """Put the logs on disk, on rank 0; return the sizes of log and timing in bytes."""
+        if self.dynamics is not None:
+            self.dynamics.sync()
         return self._log.sync(), self._timing.sync()
 
     def close(self) -> None:
         """Close the logs."""
+        if self.dynamics is not None:
+            self.dynamics.close()
         if self.run.world.is_main:
             self._log.close()
             self._timing.close()
@@ -97,6 +110,8 @@ class Journal:
             TrainingError: A loss is not finite.
         """
         losses = self.run.world.sum(torch.stack(self.losses)).tolist()
+        if self.dynamics is not None:
+            self.dynamics.flush()
         norms = torch.stack(self.norms).tolist()
         first = step - len(losses) + 1
         for index, (loss, norm, lr) in enumerate(zip(losses, norms, self.lrs, strict=True)):

@@ -151,10 +151,10 @@ class _Fit:
                 self.num_unreadable += batch.num_unreadable
                 torch.manual_seed(dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
                 if micro_step == num_micro - 1:
-                    total += self._backward(batch, window_weight)
+                    total += self._backward(step, batch, window_weight)
                 else:
                     with world.accelerator.no_sync(learner.forward):
-                        total += self._backward(batch, window_weight)
+                        total += self._backward(step, batch, window_weight)
             if is_frozen:
                 learner.drop_body_gradients()
             norm = self._clip()
@@ -163,13 +163,15 @@ class _Fit:
         learner.update_average(step)
         self.journal.add(total, norm, lr)
 
-    def _backward(self, batch: Batch, window_weight: float) -> Tensor:
+    def _backward(self, step: int, batch: Batch, window_weight: float) -> Tensor:
         """Add a micro-batch's gradient; return its share of the window's loss.
 
         DDP averages gradients over ranks, hence the factor.
         """
         with self.run.world.accelerator.autocast():
             logits_BK = self.learner.forward(batch.images_BCHW)
+        if self.journal.dynamics is not None:
+            self.journal.dynamics.add(step, logits_BK, batch.labels_B, batch.ids_B)
         share = self.learner.loss.batch_sum(logits_BK, batch) / window_weight
         self.run.world.accelerator.backward(share * self.run.world.size)
         return share.detach()
