@@ -62,8 +62,9 @@ PACK_SCHEMA = MANIFEST_SCHEMA.append(pa.field("shard", pa.int32())).append(
 
 
 def table_bytes(columns: dict[str, Any], schema: pa.Schema | None = None) -> bytes:
-    """Return columns as the bytes of one Parquet file."""
-    table = pa.table(columns, schema=schema)
+    """Return columns as the bytes of one Parquet file; a matrix becomes a column of lists."""
+    flat = {name: _lists(v) if getattr(v, "ndim", 1) == 2 else v for name, v in columns.items()}
+    table = pa.table(flat, schema=schema)
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", row_group_size=1 << 17)
     return sink.getvalue()

@@ -22,17 +22,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from carscale.analysis.analyse import analyse
     from carscale.analysis.groups import PRIMARY_RULE
-    from carscale.analysis.result import Analysis, Evidence, Review, TrainSide
+    from carscale.analysis.result import Analysis, Evidence, NearConflicts, Review, TrainSide
+    from carscale.analysis.rows import as_dict, mistake_columns
 
-__all__ = ["PRIMARY_RULE", "Analysis", "Evidence", "Review", "TrainSide", "analyse"]
+__all__ = [
+    "PRIMARY_RULE",
+    "Analysis",
+    "Evidence",
+    "NearConflicts",
+    "Review",
+    "TrainSide",
+    "analyse",
+    "as_dict",
+    "mistake_columns",
+]
 
 _HOMES = {
     "PRIMARY_RULE": "groups",
     "Analysis": "result",
     "Evidence": "result",
+    "NearConflicts": "result",
     "Review": "result",
     "TrainSide": "result",
     "analyse": "analyse",
+    "as_dict": "rows",
+    "mistake_columns": "rows",
 }
 
 

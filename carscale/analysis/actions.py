@@ -58,7 +58,8 @@ def plan_actions(
     """
     found = [
         *_check_labels(evidence, reviews, groups),
-        *_merges(evidence, confusions, groups),
+        *_conflicts(evidence),
+        *_merges(evidence, confusions),
         *_splits(evidence),
         *_augmentations(evidence, groups),
         *_more_photos(evidence, learning),
@@ -112,9 +113,40 @@ def _check_labels(
     return actions
 
 
-def _merges(
-    evidence: Evidence, confusions: Confusions, groups: Sequence[Group]
-) -> list[dict[str, Any]]:
+def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
+    """List near duplicates with different labels."""
+    near = evidence.near
+    if near is None or not len(near.ids_P2):
+        return []
+    predictions = evidence.predictions
+    wrong = predictions.ids_N[predictions.prediction_N != predictions.labels_N]
+    names = [one.name for one in evidence.classes]
+    return [
+        {
+            "kind": "near-duplicates",
+            "title": f"Decide on {len(near.ids_P2)} pairs of near duplicates with different labels",
+            "why": "Of two photos that are almost the same, one label is wrong, or the photo shows "
+            "both cars.",
+            "command": "carscale data relabel ROOT decisions.csv OUT",
+            "num_mistakes": int(np.isin(near.ids_P2, wrong).any(axis=1).sum()),
+            "pairs": [
+                [
+                    {"id": id_, "path": path, "class": names[label], "split": split}
+                    for id_, path, label, split in zip(*columns, strict=True)
+                ]
+                for columns in zip(
+                    near.ids_P2.tolist(),
+                    near.paths_P2.tolist(),
+                    near.labels_P2.tolist(),
+                    near.splits_P2.tolist(),
+                    strict=True,
+                )
+            ],
+        }
+    ]
+
+
+def _merges(evidence: Evidence, confusions: Confusions) -> list[dict[str, Any]]:
     """Name pairs that are mixed up both ways more than chance, and what merging them gives."""
     names = [one.name for one in evidence.classes]
     predictions = evidence.predictions

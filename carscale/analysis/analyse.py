@@ -96,14 +96,16 @@ def _check_lengths(evidence: Evidence) -> None:
 
 def _reviews(evidence: Evidence) -> tuple[Review, ...]:
     """Return label reviews: of train when there are folds, and of the split."""
-    num_classes = len(evidence.classes)
-    train = evidence.train
-    reviews = []
-    if train is not None and train.folds is not None:
-        reviews.append(review_labels(train.folds, num_classes, "train"))
+    told = []
+    if evidence.train is not None and evidence.train.folds is not None:
+        told.append((evidence.train.folds, "train"))
     if len(evidence.predictions):
-        reviews.append(review_labels(evidence.predictions, num_classes, evidence.split))
-    return tuple(reviews)
+        told.append((evidence.predictions, evidence.split))
+    conflicting = None if evidence.near is None else evidence.near.ids_P2
+    return tuple(
+        review_labels(part, len(evidence.classes), name, conflicting_ids=conflicting)
+        for part, name in told
+    )
 
 
 def _learning(evidence: Evidence) -> tuple[LearningRow, ...]:

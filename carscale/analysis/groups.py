@@ -135,7 +135,7 @@ def _duplicated(known: _Known) -> NDArray[np.bool_]:
     """Tell which photos have a near duplicate with another label."""
     if known.evidence.near is None:
         return np.zeros(len(known.wrong_W), dtype=bool)
-    return np.isin(known.wrong_W, known.evidence.near[0])
+    return np.isin(known.evidence.predictions.ids_N[known.wrong_W], known.evidence.near.ids_P2)
 
 
 def _far(known: _Known) -> NDArray[np.bool_]:

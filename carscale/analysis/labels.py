@@ -130,19 +130,30 @@ def expected_errors(predictions: Predictions, num_classes: int) -> NDArray[np.fl
     return _posterior(_prob_label(predictions, num_classes, temperature), eta, num_classes)
 
 
-def review_labels(predictions: Predictions, num_classes: int, split: str) -> Review:
+def review_labels(
+    predictions: Predictions,
+    num_classes: int,
+    split: str,
+    *,
+    conflicting_ids: NDArray[np.int64] | None = None,
+) -> Review:
     """Return all samples, the most suspicious label first.
 
-    Those that confident learning counts to another class come first; within both parts the
-    order is that of the normalised margin: probability of the label minus the best other.
+    Those that confident learning counts to another class, or that have a near duplicate with
+    another label, come first; within both parts the order is that of the normalised margin:
+    probability of the label minus the best other.
 
     Args:
         predictions: Out of sample.
         num_classes: K.
         split: Whose labels, for the page.
+        conflicting_ids: Samples with a near duplicate of another label.
     """
     found = suspect(predictions, num_classes)
-    order_R = np.lexsort((predictions.ids_N, predictions.margin_N, ~found.is_suspect_N))
+    is_suspect_N = found.is_suspect_N
+    if conflicting_ids is not None:
+        is_suspect_N = is_suspect_N | np.isin(predictions.ids_N, conflicting_ids)
+    order_R = np.lexsort((predictions.ids_N, predictions.margin_N, ~is_suspect_N))
     likely_N = expected_errors(predictions, num_classes)
 
     def column(values_N: NDArray[Any]) -> NDArray[Any]:
@@ -156,7 +167,7 @@ def review_labels(predictions: Predictions, num_classes: int, split: str) -> Rev
         suggested_R=column(found.suggested_N),
         prob_label_R=column(predictions.prob_label_N),
         prob_suggested_R=column(found.prob_suggested_N),
-        is_suspect_R=column(found.is_suspect_N),
+        is_suspect_R=column(is_suspect_N),
         num_expected=found.num_expected,
         expected_R=np.cumsum(column(likely_N)),
     )

@@ -24,11 +24,26 @@ __all__ = [
     "Group",
     "Hardness",
     "LearningRow",
+    "NearConflicts",
     "Review",
     "Slice",
     "TrainSide",
     "Trait",
 ]
+
+
+@dataclass(frozen=True, eq=False)
+class NearConflicts:
+    """Pairs of photos that are almost the same and have different labels.
+
+    Attributes:
+        ids_P2, paths_P2, labels_P2, splits_P2: Of both photos.
+    """
+
+    ids_P2: NDArray[Any]
+    paths_P2: NDArray[Any]
+    labels_P2: NDArray[Any]
+    splits_P2: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +79,7 @@ class Evidence:
             (source), by name.
         flags: Quality rules by name, bool ``[N]``.
         rules: What each flag means, one sentence.
-        near: Near duplicates of these photos with another label: rows ``[P]`` of the split, and
-            the paths and labels ``[P]`` of the photos they resemble.
+        near: Pairs of near duplicates with different labels, in the whole data set.
         embeddings_ND: Features before the classifier.
         train: The train split.
         seed: Of bootstraps and clusterings.
@@ -78,7 +92,7 @@ class Evidence:
     attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
     flags: dict[str, NDArray[Any]] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
-    near: tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None = None
+    near: NearConflicts | None = None
     embeddings_ND: NDArray[Any] | None = None
     train: TrainSide | None = None
     seed: int = 0
@@ -187,7 +201,7 @@ class Trait:
     Attributes:
         attribute: Name of the attribute.
         words: In words: ``darker: median 61, elsewhere 118``.
-        inside, outside: Median, or share, in the cluster and among all other photos.
+        inside, outside: Median, or share, in the cluster and among the other wrong photos.
         p: Adjusted (Holm) over all clusters and attributes.
     """
 
@@ -241,7 +255,8 @@ class Review:
         ids_R, paths_R: Of the samples.
         labels_R, suggested_R: Class numbers: as labelled, as the model would.
         prob_label_R, prob_suggested_R: What the model gives both, out of sample.
-        is_suspect_R: Whether confident learning counts it as an error; these come first.
+        is_suspect_R: Whether confident learning counts it as an error, or a near duplicate has
+            another label; these come first.
         num_expected: How many label errors confident learning estimates among all samples.
         expected_R: Estimated real errors among the first 1, 2, ... samples of the list.
     """

@@ -23,8 +23,7 @@ rather lose a sample than a night.
 Chosen for DALI: ``external_source`` with photos and parameters of ours. Rejected: its readers and
 random operators: they know no weights, no ids and no place to resume from.
 
-Next, in this room: run the GPU tests where there is a GPU (``dali_gpu`` was written without one);
-run ``make soak`` again, now that large buffers are given back (benchmarks/soak_cpu2_2026-11.md).
+Next, in this room: run the GPU tests where there is a GPU (``dali_gpu`` was written without one).
 """
 
 from __future__ import annotations
