@@ -127,8 +127,8 @@ def _rules(evidence: Evidence) -> list[_Rule]:
 
 
 def _suspected(known: _Known) -> NDArray[np.bool_]:
-    """Tell which labels confident learning counts to another class."""
-    return known.suspicion.is_suspect_N[known.wrong_W]
+    """Tell which labels are probably wrong."""
+    return known.suspicion.is_likely_N[known.wrong_W]
 
 
 def _duplicated(known: _Known) -> NDArray[np.bool_]:
@@ -213,8 +213,8 @@ OF_LABELS = (
     _Rule(
         "label",
         "Suspected label error",
-        "Confident learning counts the photo to another class than its label: the model gives that "
-        "class at least the probability that it usually gives it on photos labelled so.",
+        "Confident learning counts the photo to another class than its label, and its label is among "
+        "the least probable: the first 2n, where n errors are expected.",
         "Look at them in the label review, most suspicious first, and apply what you decide with "
         "`carscale data relabel`.",
         _suspected,

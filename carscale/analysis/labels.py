@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from carscale import evaluate
 from carscale.analysis.result import Review
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Suspicion", "confident_thresholds", "expected_errors", "review_labels", "suspect"]
 
-TEMPERATURES = np.geomspace(0.5, 8.0, 33)
-MAX_FIT = 200_000
-"""Samples that the noise is estimated from; more change nothing that is shown."""
+TEMPERATURES = np.geomspace(0.5, 4.0, 25)
+MAX_FIT = 1 << 22
+"""Probabilities that temperature and noise are estimated from; more change nothing shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +34,16 @@ class Suspicion:
         suggested_N: The class it is confidently counted to, else the best other class.
         prob_suggested_N: Its probability.
         is_suspect_N: Whether the sample is counted to another class than its label.
+        likely_N: How probable a wrong label is, by ``expected_errors``.
+        is_likely_N: Suspects among the first ``2 n`` by that, ``n`` being the sum of it.
         num_expected: Label errors among all, from the calibrated joint of labels and classes.
     """
 
     suggested_N: NDArray[np.int64]
     prob_suggested_N: NDArray[np.float64]
     is_suspect_N: NDArray[np.bool_]
+    likely_N: NDArray[np.float64]
+    is_likely_N: NDArray[np.bool_]
     num_expected: float
 
 
@@ -95,10 +100,13 @@ def suspect(predictions: Predictions, num_classes: int) -> Suspicion:
     joint_K = np.bincount(labels_N[is_counted_N], minlength=num_classes)
     off_K = np.bincount(labels_N[is_suspect_N], minlength=num_classes)
     expected = counts_K * off_K / np.maximum(1, joint_K)
+    likely_N = expected_errors(predictions, num_classes)
     return Suspicion(
         suggested_N=classes_NT[rows_N, chosen_N].astype(np.int64),
         prob_suggested_N=np.maximum(0, probs_NT[rows_N, chosen_N]),
         is_suspect_N=is_suspect_N,
+        likely_N=likely_N,
+        is_likely_N=_first_suspects(likely_N, is_suspect_N),
         num_expected=float(expected.sum()),
     )
 
@@ -107,10 +115,11 @@ def expected_errors(predictions: Predictions, num_classes: int) -> NDArray[np.fl
     """Return each sample's probability of a wrong label.
 
     Labels are taken as a mixture: with probability ``1 - eta`` drawn from what the model gives the
-    photo, at the temperature that explains the labels best, and with ``eta`` any other class,
-    all alike. ``eta`` is found by expectation maximisation. Confident learning counts a model's own
-    confusions as label errors where it is weak; this asks that the label be about as unlikely as
-    a class drawn blindly, and so stays a count of real errors when mistakes are many.
+    photo (where all probabilities are kept, at the temperature that explains the labels best),
+    and with ``eta`` any other class, all alike. ``eta`` is found by expectation maximisation.
+    Confident learning counts a model's own confusions as label errors where it is weak; this asks
+    that the label be about as unlikely as a class drawn blindly, and so stays a count of real
+    errors when mistakes are many.
 
     Args:
         predictions: Out of sample.
@@ -121,13 +130,16 @@ def expected_errors(predictions: Predictions, num_classes: int) -> NDArray[np.fl
     """
     if num_classes < 2 or len(predictions) == 0:
         return np.zeros(len(predictions))
-    some = _every(predictions, max(1, len(predictions) // MAX_FIT))
+    if predictions.probs_NK is None:
+        prob_N = predictions.prob_label_N.astype(np.float64)
+        return _posterior(prob_N, _fit_noise(prob_N, num_classes)[1], num_classes)
+    some = _every(predictions, max(1, predictions.probs_NK.size // MAX_FIT))
     fits = [
-        (*_fit_noise(_prob_label(some, num_classes, temperature), num_classes), temperature)
+        (*_fit_noise(_prob_label(some, temperature), num_classes), temperature)
         for temperature in TEMPERATURES.tolist()
     ]
     _, eta, temperature = max(fits)
-    return _posterior(_prob_label(predictions, num_classes, temperature), eta, num_classes)
+    return _posterior(_prob_label(predictions, temperature), eta, num_classes)
 
 
 def review_labels(
@@ -140,8 +152,8 @@ def review_labels(
     """Return all samples, the most suspicious label first.
 
     Those that confident learning counts to another class, or that have a near duplicate with
-    another label, come first; within both parts the order is that of the normalised margin:
-    probability of the label minus the best other.
+    another label, come first; within both parts the order is that of ``expected_errors``, which
+    at one temperature is that of the label's own probability.
 
     Args:
         predictions: Out of sample.
@@ -150,11 +162,11 @@ def review_labels(
         conflicting_ids: Samples with a near duplicate of another label.
     """
     found = suspect(predictions, num_classes)
+    likely_N = found.likely_N
     is_suspect_N = found.is_suspect_N
     if conflicting_ids is not None:
         is_suspect_N = is_suspect_N | np.isin(predictions.ids_N, conflicting_ids)
-    order_R = np.lexsort((predictions.ids_N, predictions.margin_N, ~is_suspect_N))
-    likely_N = expected_errors(predictions, num_classes)
+    order_R = np.lexsort((predictions.ids_N, -likely_N, ~is_suspect_N))
 
     def column(values_N: NDArray[Any]) -> NDArray[Any]:
         return values_N[order_R]
@@ -173,6 +185,16 @@ def review_labels(
     )
 
 
+def _first_suspects(
+    likely_N: NDArray[np.float64], is_suspect_N: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return the suspects among twice as many samples as errors are expected."""
+    num = 2 * int(np.ceil(likely_N.sum()))
+    is_first_N = np.zeros(len(likely_N), dtype=bool)
+    is_first_N[np.lexsort((-likely_N, ~is_suspect_N))[:num]] = True
+    return is_first_N & is_suspect_N
+
+
 def _every(predictions: Predictions, step: int) -> Predictions:
     """Return each so-manieth sample."""
     arrays: dict[str, Any] = {
@@ -183,28 +205,13 @@ def _every(predictions: Predictions, step: int) -> Predictions:
     return replace(predictions, **arrays)
 
 
-def _prob_label(
-    predictions: Predictions, num_classes: int, temperature: float
-) -> NDArray[np.float64]:
-    """Return the label's probability at another temperature.
-
-    Classes without a known probability share what is left alike.
-    """
-    tiny = np.finfo(np.float32).tiny
-    power = 1 / temperature
-    label_N = np.maximum(predictions.prob_label_N.astype(np.float64), tiny)
-    if predictions.probs_NK is not None:
-        all_NK = np.maximum(predictions.probs_NK.astype(np.float64), tiny) ** power
-        return label_N**power / all_NK.sum(axis=1)
-    top_NT = predictions.top5_prob_NT.astype(np.float64)
-    is_in_N = (predictions.top5_NT == predictions.labels_N[:, None]).any(axis=1)
-    known_N = top_NT.sum(axis=1) + np.where(is_in_N, 0, label_N)
-    num_left_N = num_classes - top_NT.shape[1] - ~is_in_N
-    left_N = np.maximum(1 - known_N, 0) / np.maximum(1, num_left_N)
-    scaled_N = np.maximum(top_NT, tiny) ** power
-    total_N = scaled_N.sum(axis=1) + np.where(is_in_N, 0, label_N**power)
-    total_N += num_left_N * np.maximum(left_N, tiny) ** power * (num_left_N > 0)
-    return label_N**power / total_N
+def _prob_label(predictions: Predictions, temperature: float) -> NDArray[np.float64]:
+    """Return the label's probability at another temperature; all probabilities are there."""
+    assert predictions.probs_NK is not None
+    logs_NK = evaluate.floored_log(predictions.probs_NK) / temperature
+    logs_NK -= logs_NK.max(axis=1, keepdims=True)
+    label_N = logs_NK[np.arange(len(logs_NK)), predictions.labels_N]
+    return np.exp(label_N) / np.exp(logs_NK).sum(axis=1)
 
 
 def _posterior(prob_N: NDArray[np.float64], eta: float, num_classes: int) -> NDArray[np.float64]:

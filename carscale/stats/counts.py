@@ -53,7 +53,7 @@ def binomial_two_sided(
     from scipy.special import bdtr, bdtrc
 
     wins = np.asarray(successes_T, dtype=np.float64)
-    total = np.asarray(trials_T, dtype=np.float64)
+    total = np.asarray(trials_T, dtype=np.int64)
     share = np.asarray(share_T, dtype=np.float64)
     at_most = bdtr(wins, total, share)
     at_least = np.where(wins > 0, bdtrc(np.maximum(wins - 1, 0), total, share), 1.0)

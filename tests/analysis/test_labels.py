@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tables_of import noisy_predictions, predictions_of
+
+from carscale.analysis.labels import (
+    confident_thresholds,
+    expected_errors,
+    review_labels,
+    suspect,
+)
+
+
+def cleanlab():
+    return pytest.importorskip("cleanlab", reason="cleanlab, the reference, is not installed")
+
+
+def test_thresholds_are_cleanlabs():
+    predictions, probs_NK, _ = noisy_predictions(300, 7)
+    wanted = cleanlab().count.get_confident_thresholds(predictions.labels_N, probs_NK)
+    found = confident_thresholds(predictions.labels_N, predictions.prob_label_N, 7)
+    assert found == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("num_classes", [2, 4, 30])
+def test_suspects_are_those_of_cleanlabs_confident_joint(num_classes):
+    predictions, probs_NK, _ = noisy_predictions(2000, num_classes, seed=num_classes)
+    _, per_label = cleanlab().count.compute_confident_joint(
+        predictions.labels_N, probs_NK, return_indices_of_off_diagonals=True
+    )
+    wanted = np.zeros(2000, dtype=bool)
+    wanted[per_label] = True
+    found = suspect(predictions, num_classes).is_suspect_N
+    assert (found != wanted).mean() <= (0 if num_classes <= 5 else 0.002)  # beyond the best five
+
+
+def test_the_ranking_finds_as_many_errors_as_cleanlabs():
+    predictions, probs_NK, is_noisy_N = noisy_predictions(3000, 40, noise=0.05, seed=3)
+    order = cleanlab().filter.find_label_issues(
+        predictions.labels_N, probs_NK, return_indices_ranked_by="self_confidence",
+        filter_by="confident_learning",
+    )  # fmt: skip
+    review = review_labels(predictions, 40, "train")
+    for first in (50, 100, 150):
+        theirs, ours = is_noisy_N[order[:first]].mean(), is_noisy_N[review.ids_R[:first]].mean()
+        assert ours >= theirs - 0.02
+
+
+def test_expected_errors_are_about_as_many_as_there_are():
+    for noise in (0.01, 0.05, 0.15):
+        predictions, probs_NK, is_noisy_N = noisy_predictions(5000, 20, noise=noise, seed=5)
+        predictions = replace(predictions, probs_NK=probs_NK)
+        expected = expected_errors(predictions, 20).sum()
+        assert 0.75 * is_noisy_N.sum() <= expected <= 1.25 * is_noisy_N.sum() + 5
+
+
+def test_expected_errors_do_not_count_a_weak_models_own_confusions():
+    predictions, probs_NK, _ = noisy_predictions(5000, 20, noise=0.0, seed=6, strength=3.0)
+    assert (predictions.prediction_N != predictions.labels_N).mean() > 0.3
+    assert expected_errors(predictions, 20).sum() < 50
+    assert expected_errors(replace(predictions, probs_NK=probs_NK), 20).sum() < 50
+    assert suspect(predictions, 20).num_expected > 500  # what the confident joint would say
+
+
+def test_expected_errors_of_an_overconfident_model_are_tempered():
+    _, probs_NK, _ = noisy_predictions(5000, 20, noise=0.0, seed=7, strength=2.5)
+    predictions, _, _ = noisy_predictions(5000, 20, noise=0.0, seed=7, strength=2.5)
+    sharp_NK = probs_NK**3 / (probs_NK**3).sum(axis=1, keepdims=True)
+    sharp = predictions_of(predictions.labels_N, None, probs=sharp_NK)
+    assert expected_errors(replace(sharp, probs_NK=sharp_NK), 20).sum() < 50
+    assert expected_errors(sharp, 20).sum() > 200  # without them it can't be seen
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(0, 99))
+def test_a_review_holds_every_sample_once_suspects_first(num, num_classes, seed):
+    rng = np.random.default_rng(seed)
+    probs_NK = rng.dirichlet(np.ones(num_classes), size=num)
+    predictions = predictions_of(rng.integers(num_classes, size=num), None, probs=probs_NK)
+    review = review_labels(predictions, num_classes, "val")
+    assert sorted(review.ids_R.tolist()) == list(range(num))
+    flags = review.is_suspect_R.tolist()
+    assert flags == sorted(flags, reverse=True)
+    assert np.all(np.diff(review.expected_R) >= -1e-12)
+    assert np.all((review.suggested_R != review.labels_R) | (num_classes == 1))
+
+
+def test_all_probabilities_and_the_best_five_agree_where_there_are_five():
+    predictions, probs_NK, _ = noisy_predictions(500, 5, seed=8)
+    full = replace(predictions, probs_NK=probs_NK.astype(np.float32))
+    assert np.array_equal(suspect(full, 5).is_suspect_N, suspect(predictions, 5).is_suspect_N)
+
+
+def test_photos_with_a_conflicting_duplicate_come_first():
+    predictions, _, _ = noisy_predictions(100, 4, noise=0.0, strength=12.0)
+    sure = int(predictions.ids_N[predictions.prob_label_N.argmax()])
+    review = review_labels(predictions, 4, "val", conflicting_ids=np.array([sure]))
+    num_suspects = int(review.is_suspect_R.sum())
+    assert sure in review.ids_R[:num_suspects].tolist()
