@@ -213,8 +213,8 @@ OF_LABELS = (
     _Rule(
         "label",
         "Suspected label error",
-        "Confident learning counts the photo to another class than its label, and its label is among "
-        "the least probable: the first 2n, where n errors are expected.",
+        "Confident learning counts the photo to another class than its label, and its label is "
+        "among the least probable: the first 2n, where n errors are expected.",
         "Look at them in the label review, most suspicious first, and apply what you decide with "
         "`carscale data relabel`.",
         _suspected,

@@ -19,8 +19,9 @@ def evaluate(
         str, typer.Option(help="val, test or train; looks at test are written down.")
     ] = "val",
     probs: Annotated[
-        bool, typer.Option("--probs", help="Keep all probabilities of each photo.")
-    ] = False,
+        bool | None,
+        typer.Option(help="Keep all probabilities of each photo; 10 million if absent."),
+    ] = None,
     embeddings: Annotated[
         bool,
         typer.Option("--embeddings", help="Keep what the classifier layer saw, of train too."),

@@ -25,7 +25,7 @@ def evaluate_run(
     cfg: config.Recipe,
     *,
     split: str,
-    keep_probs: bool,
+    keep_probs: bool | None,
     command: list[str],
     keep_embeddings: bool = False,
 ) -> dict[str, Any] | None:
@@ -53,7 +53,7 @@ def evaluate_run(
         }
 
         def predicted(
-            name: str, *, keep_probs: bool = False, keep_embeddings: bool = False
+            name: str, *, keep_probs: bool | None = None, keep_embeddings: bool = False
         ) -> Predictions:
             return evaluate.predict(
                 model,
@@ -67,7 +67,7 @@ def evaluate_run(
 
         scales = cfg.evaluate.temperature == "val"
         predictions = predicted(
-            split, keep_probs=keep_probs or scales, keep_embeddings=keep_embeddings
+            split, keep_probs=scales or keep_probs, keep_embeddings=keep_embeddings
         )
         if keep_embeddings:
             to_embed = {split: predictions}
@@ -80,7 +80,9 @@ def evaluate_run(
             on_val = predictions if split == "val" else predicted("val", keep_probs=True)
             found = calibrate(on_val)
             predictions = evaluate.with_temperature(predictions, found["temperature"])
-            predictions = predictions if keep_probs else replace(predictions, probs_NK=None)
+            few = evaluate.are_few(len(predictions), len(splits.classes))
+            if not (few if keep_probs is None else keep_probs):
+                predictions = replace(predictions, probs_NK=None)
             if world.is_main:
                 store(folder, found)
         return _write(folder, splits, predictions, split, command) if world.is_main else None

@@ -31,11 +31,12 @@ from carscale.evaluate.metrics import (
 from carscale.evaluate.temperature import fit_temperature, floored_log, with_temperature
 
 if TYPE_CHECKING:
-    from carscale.evaluate.prediction import Scorer, log_probs, predict
+    from carscale.evaluate.prediction import Scorer, are_few, log_probs, predict
 
 __all__ = [
     "SHORT_RULE",
     "Scorer",
+    "are_few",
     "calibration_error",
     "confusion_matrix",
     "fit_temperature",
@@ -51,6 +52,6 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load torch when a model is to predict."""
-    if name in ("Scorer", "log_probs", "predict"):
+    if name in ("Scorer", "are_few", "log_probs", "predict"):
         return getattr(import_module("carscale.evaluate.prediction"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

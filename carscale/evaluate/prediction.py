@@ -24,7 +24,7 @@ from carscale.world import name_out_of_memory, smaller_batches
 if TYPE_CHECKING:
     from carscale.world import World
 
-__all__ = ["Scorer", "log_probs", "predict"]
+__all__ = ["Scorer", "are_few", "log_probs", "predict"]
 
 NUM_TOP = 5
 
@@ -45,8 +45,18 @@ class Scorer:
 
     def __call__(self, model: nn.Module, world: World) -> dict[str, float]:
         """Return top-1, balanced accuracy, macro-F1, ECE, top-5 and loss, the same on all ranks."""
-        predictions = predict(model, self.loader, world, flip=self.flip)
+        predictions = predict(model, self.loader, world, flip=self.flip, keep_probs=False)
         return scores(predictions, len(self.loader.split.classes))
+
+
+def are_few(num_samples: int, num_classes: int) -> bool:
+    """Tell whether all probabilities are kept unless told otherwise: up to 10 million, 40 MB.
+
+    Example:
+        >>> are_few(8_144, 196), are_few(1_000_000, 1_000)
+        (True, False)
+    """
+    return num_samples * num_classes <= 10_000_000
 
 
 def log_probs(model: nn.Module, images_BCHW: Tensor, *, flip: bool) -> Tensor:
@@ -72,7 +82,7 @@ def predict(
     loader: Loader,
     world: World,
     *,
-    keep_probs: bool = False,
+    keep_probs: bool | None = None,
     about: dict[str, Any] | None = None,
     flip: bool = False,
     keep_embeddings: bool = False,
@@ -83,7 +93,8 @@ def predict(
         model: The bare module; its buffers should be rank 0's.
         loader: Whole batches of this rank.
         world: All ranks call this together; there is one gather, at the end.
-        keep_probs: Whether to keep all K probabilities of each sample.
+        keep_probs: Whether to keep all K probabilities of each sample; ``None`` keeps them where
+            they are few (``are_few``): label review and calibration are better with them.
         about: What the table should say of its making.
         flip: Whether to average each photo's probabilities with those of its mirror image, which
             takes twice the time.
@@ -99,6 +110,8 @@ def predict(
         ModelError: Embeddings are asked for, and the network has no single classifier layer.
     """
     split = loader.split
+    if keep_probs is None:
+        keep_probs = are_few(len(split), len(split.classes))
     model.to(world.device).eval()
     rows_I: list[Tensor] = []
     rows_F: list[Tensor] = []

@@ -102,7 +102,7 @@ def test_val_decides_the_temperature_of_every_split(tiny, tmp_path, monkeypatch,
     call(monkeypatch, capsys, "evaluate", folder, "--split", "test", "--no-temperature", "--probs")
     plain = tables.read_predictions(folder / "predictions" / "test.parquet")
     assert not (folder / "calibration.json").exists()
-    code, out, _ = call(monkeypatch, capsys, "evaluate", folder, "--split", "test")
+    code, out, _ = call(monkeypatch, capsys, "evaluate", folder, "--split", "test", "--no-probs")
     assert code == 0
     stored = runs.read_json(folder / "calibration.json")
     assert f"temperature {stored['temperature']:.3f}, fitted on val" in out
