@@ -1,0 +1,157 @@
+"""What a photo is like: light, sharpness, information, and two small copies to find its doubles.
+
+Everything is measured on a copy whose longer side is ``SIDE_PX``, so that a large photo and a small
+one of the same scene measure alike; a smaller photo stays as it is. Axes: H height, W width.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from carscale.images.pixels import JPEG_START, decode_scaled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["MEASURE_VERSION", "SIDE_PX", "SIGNATURE_PX", "Attributes", "measure"]
+
+MEASURE_VERSION = 1
+"""Stored with what was measured: another number, measured anew. Raise it with each change here."""
+
+SIDE_PX = 128
+SIGNATURE_PX = 32
+HASH_PX = 8
+FINE_SIGMA, MID_SIGMA, COARSE_SIGMA = 1.0, 2.0, 4.0
+MID_FLOOR = 0.5
+"""Grey levels: in a photo without structure, rounding is no detail."""
+POWERS_64 = np.uint64(1) << np.arange(64, dtype=np.uint64)
+
+
+class Attributes(NamedTuple):
+    """One photo, measured. Grey levels are BT.601 luma, 0 to 255.
+
+    Attributes:
+        brightness: Mean luma.
+        shadow: Luma that 5 % of the pixels do not exceed.
+        highlight: Luma that 95 % of the pixels do not exceed.
+        contrast: Standard deviation of luma.
+        sharpness: Detail finer than 1 px over structure of 2 to 4 px, of ``SIDE_PX``; free of
+            light and contrast. Sharp photos have 0.6 to 1, blurred ones below 0.35.
+        information: Entropy of luma, bits, 0 to 8.
+        saturation: Mean of the largest minus the smallest channel, 0 to 255.
+        red, green, blue: Mean colour, 0 to 255.
+        width, height: Pixels of the whole photo.
+        hash: 64 signs of a cosine transform (pHash): alike for photos that look alike.
+        signature: The photo squashed to ``[SIGNATURE_PX, SIGNATURE_PX]`` luma, uint8.
+    """
+
+    brightness: float
+    shadow: float
+    highlight: float
+    contrast: float
+    sharpness: float
+    information: float
+    saturation: float
+    red: float
+    green: float
+    blue: float
+    width: int
+    height: int
+    hash: int
+    signature: NDArray[np.uint8]
+
+
+def measure(encoded: bytes) -> Attributes:
+    """Measure one frozen photo; from many threads at once.
+
+    Args:
+        encoded: Bytes of an upright 8-bit JPEG or PNG.
+
+    Returns:
+        Its attributes; the same bytes give the same numbers.
+
+    Raises:
+        ValueError: The bytes are no whole JPEG or PNG.
+
+    Example:
+        >>> from carscale.images import encode_png
+        >>> found = measure(encode_png(np.full((40, 60, 3), 200, np.uint8)))
+        >>> found.brightness, found.contrast, found.information, found.width
+        (200.0, 0.0, 0.0, 60)
+    """
+    pixels_HWC, width, height = _decoded(encoded)
+    small_HWC = _fitted(pixels_HWC)
+    luma_HW = cv2.cvtColor(small_HWC, cv2.COLOR_RGB2GRAY)
+    shares_256 = cv2.calcHist([luma_HW], [0], None, [256], [0, 256]).ravel() / luma_HW.size
+    shadow, highlight = np.searchsorted(shares_256.cumsum(), (0.05, 0.95 - 1e-6))
+    held = shares_256[shares_256 > 0]
+    mean, deviation = cv2.meanStdDev(luma_HW)
+    red, green, blue, _ = cv2.mean(small_HWC)
+    planes = cv2.split(small_HWC)
+    most_HW = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
+    least_HW = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
+    signature = cv2.resize(luma_HW, (SIGNATURE_PX, SIGNATURE_PX), interpolation=cv2.INTER_AREA)
+    return Attributes(
+        brightness=float(mean[0, 0]),
+        shadow=float(shadow),
+        highlight=float(highlight),
+        contrast=float(deviation[0, 0]),
+        sharpness=_sharpness(luma_HW),
+        information=abs(float(-(held * np.log2(held)).sum())),
+        saturation=cv2.mean(most_HW)[0] - cv2.mean(least_HW)[0],
+        red=red,
+        green=green,
+        blue=blue,
+        width=width,
+        height=height,
+        hash=_hash(signature),
+        signature=np.asarray(signature),
+    )
+
+
+def _decoded(encoded: bytes) -> tuple[NDArray[np.uint8], int, int]:
+    """Decode at the smallest scale that is large enough; return pixels, true width and height."""
+    if encoded[:2] != JPEG_START:
+        pixels_HWC = decode_scaled(encoded, denominator=1)
+        return pixels_HWC, pixels_HWC.shape[1], pixels_HWC.shape[0]
+    height, width, _, _ = simplejpeg.decode_jpeg_header(encoded)
+    fits = [part for part in (8, 4, 2) if max(height, width) >= part * SIDE_PX]
+    return decode_scaled(encoded, denominator=fits[0] if fits else 1), width, height
+
+
+def _fitted(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pixels whose longer side is ``SIDE_PX`` at most."""
+    height, width = pixels_HWC.shape[:2]
+    share = SIDE_PX / max(height, width)
+    if share >= 1:
+        return pixels_HWC
+    size = max(1, round(width * share)), max(1, round(height * share))
+    return np.asarray(cv2.resize(pixels_HWC, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _sharpness(luma_HW: NDArray[Any]) -> float:
+    """Return how much of a photo's structure is finer than a pixel or so."""
+    values_HW = luma_HW.astype(np.float32)
+    fine_HW, mid_HW, coarse_HW = (
+        cv2.GaussianBlur(values_HW, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+        for sigma in (FINE_SIGMA, MID_SIGMA, COARSE_SIGMA)
+    )
+    _, detail = cv2.meanStdDev(cv2.subtract(values_HW, fine_HW))
+    _, structure = cv2.meanStdDev(cv2.subtract(mid_HW, coarse_HW))
+    return float(detail[0, 0] / (structure[0, 0] + MID_FLOOR))
+
+
+def _hash(signature: NDArray[Any]) -> int:
+    """Return the signs of the lowest cosines against their median, as 64 bits.
+
+    Reference:
+        Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", DCT hash.
+    """
+    cosines = cv2.dct(signature.astype(np.float32))[:HASH_PX, :HASH_PX].ravel()
+    middle = np.sort(cosines[1:])[31]  # of 63: the first cosine is the brightness
+    bits_64 = cosines > middle
+    return int(POWERS_64[bits_64].sum(dtype=np.uint64))
