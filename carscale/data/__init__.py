@@ -12,6 +12,7 @@ room.
 - ``packing``: a copy in a few large files, giant photos shrunk; ``hf_files``: as ``datasets`` opens
   them; ``shards``: read them.
 - ``store``: read a frozen folder or a pack.
+- ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same.
 - ``demo``: car pictures drawn from nothing.
 
 Chosen: class numbers are the order of folder names, so that HF ``imagefolder`` and torchvision give
@@ -35,17 +36,27 @@ if TYPE_CHECKING:
     from carscale.data.lock import verify
     from carscale.data.names import parse_car_name, safe_name
     from carscale.data.packing import PackRule, pack
+    from carscale.data.quality import (
+        QUALITY_RULES,
+        PhotoAttributes,
+        photo_attributes,
+        quality_flags,
+    )
     from carscale.data.store import load, photo_reader, read_card, read_splits
 
 __all__ = [
+    "QUALITY_RULES",
     "FreezeRule",
     "PackRule",
+    "PhotoAttributes",
     "build_demo",
     "freeze",
     "load",
     "pack",
     "parse_car_name",
+    "photo_attributes",
     "photo_reader",
+    "quality_flags",
     "read_card",
     "read_splits",
     "safe_name",
@@ -55,12 +66,16 @@ __all__ = [
 HOMES = {
     "FreezeRule": "freezing",
     "PackRule": "packing",
+    "PhotoAttributes": "quality",
+    "QUALITY_RULES": "quality",
     "build_demo": "demo",
     "freeze": "freezing",
     "load": "store",
     "pack": "packing",
     "parse_car_name": "names",
+    "photo_attributes": "quality",
     "photo_reader": "store",
+    "quality_flags": "quality",
     "read_card": "store",
     "read_splits": "store",
     "safe_name": "names",

@@ -24,7 +24,7 @@ from carscale.progress import bar
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["verify"]
+__all__ = ["cache_file", "verify"]
 
 NUM_NAMED = 3
 SLOW_COUNT = 20_000
@@ -80,7 +80,7 @@ def verify(root: Path, *, mode: str = "fast") -> int:
         if path in found and stat[0] != size
     ]
     manifest_hash = lock["manifest.parquet"]
-    cache = _cache_file(root)
+    cache = cache_file(root, "stat")
     known_N4 = _read_cache(cache, manifest_hash) if mode == "fast" else None
     stale = _stale(stats_N4, known_N4)
     lost = {*removed, *resized}
@@ -199,11 +199,16 @@ def _hash_or_none(path: Path) -> str | None:
         return None
 
 
-def _cache_file(root: Path) -> Path:
-    """Return where this machine keeps what it saw of a folder; it may be deleted at any time."""
+def cache_file(root: Path, kind: str) -> Path:
+    """Return where this machine keeps what it saw of a folder; it may be deleted at any time.
+
+    Args:
+        root: The folder.
+        kind: What is kept: ``stat`` or ``attributes``.
+    """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
-    return base / "carscale" / "stat" / f"{name[:32]}.npz"
+    return base / "carscale" / kind / f"{name[:32]}.npz"
 
 
 def _read_cache(path: Path, manifest_hash: str) -> NDArray[np.int64] | None:

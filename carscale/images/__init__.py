@@ -5,6 +5,7 @@ In: the bytes of a file. Out: its verdict (kept, made plain, refused), or uint8 
 - ``codec``: what a frozen file is, strict decode, encode, smaller copies.
 - ``pixels``: scaled decode and one warp: what backends on the CPU render with.
 - ``effects``: colour and the ops of op lists.
+- ``attributes``: light, sharpness, information, a perceptual hash: what a photo is like.
 - ``canvas``: a drawing surface for the demo photos.
 
 Chosen for JPEG: simplejpeg (libjpeg-turbo, releases the GIL) at 1/1, 1/2, 1/4 or 1/8. Rejected: 5/8
@@ -15,6 +16,12 @@ whole one, and 8.2 ms like the other for large ones; libjpeg-turbo's own crop ha
 wrapper in wheels (PyTurboJPEG crops files, not pixels): benchmarks/decoders_cpu2_2026-11.md.
 """
 
+from carscale.images.attributes import (
+    MEASURE_VERSION,
+    SIGNATURE_PX,
+    Attributes,
+    measure,
+)
 from carscale.images.codec import (
     BadPhotoError,
     Photo,
@@ -39,6 +46,9 @@ from carscale.images.effects import (
 from carscale.images.pixels import decode, decode_scaled, mirror, warp
 
 __all__ = [
+    "MEASURE_VERSION",
+    "SIGNATURE_PX",
+    "Attributes",
     "BadPhotoError",
     "Photo",
     "add_noise",
@@ -50,6 +60,7 @@ __all__ = [
     "encode_png",
     "is_photo_name",
     "jpeg",
+    "measure",
     "mirror",
     "noise_plate",
     "posterize",

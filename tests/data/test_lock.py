@@ -256,7 +256,7 @@ def test_a_deleted_cache_costs_a_full_check(frozen, tmp_path):
 
 @pytest.mark.parametrize("content", ["empty", "text", "zip head", "cut", "other", "flipped"])
 def test_a_broken_cache_does_no_harm(frozen, content):
-    cache = lock._cache_file(frozen)
+    cache = lock.cache_file(frozen, "stat")
     good = cache.read_bytes()
     if content == "other":
         np.savez(cache, stats=np.zeros((2, 4), dtype=np.int64), lock=np.array("x"))

@@ -1,0 +1,165 @@
+"""Flags against the demo's truth, on odd sets, and the cache's rules."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from carscale import data, images, tables
+from carscale.data import lock, quality
+from carscale.data.demo import build_demo
+
+
+def made(**columns):
+    """Attributes of photos that are plain but for some columns."""
+    count = len(next(iter(columns.values())))
+    usual = {"brightness": 110, "shadow": 20, "highlight": 200, "contrast": 50, "sharpness": 0.8}
+    usual |= {"information": 7, "saturation": 20, "red": 110, "green": 110, "blue": 110}
+    usual |= {"width": 300, "height": 200}
+    values = {name: np.full(count, value, np.float32) for name, value in usual.items()}
+    values |= {name: np.asarray(value, np.float32) for name, value in columns.items()}
+    ids_N = np.arange(count)
+    paths_N = np.array([f"train/a/{n}.jpg" for n in ids_N])
+    signatures_NSS = np.zeros((count, 32, 32), np.uint8)
+    return data.PhotoAttributes(
+        ids_N, paths_N, values, np.zeros(count, np.uint64), signatures_NSS, {}
+    )
+
+
+def flagged(**columns):
+    flags = data.quality_flags(made(**columns))
+    assert flags.keys() == data.QUALITY_RULES.keys()
+    return {name: np.flatnonzero(mask).tolist() for name, mask in flags.items() if mask.any()}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_dark_and_blurred_photos_of_the_demo_are_found(tmp_path, seed):
+    raw, root = tmp_path / "raw", tmp_path / "frozen"
+    build_demo(raw, num_classes=6, num_images=240, seed=seed)
+    data.freeze(raw, root)
+    truth = json.loads((raw / "truth.json").read_text())
+    sources = tables.read_columns(root / "manifest.parquet", ["source"])["source"]
+    flags = data.quality_flags(data.photo_attributes(root))
+    for name in ("dark", "blurred"):
+        assert len(truth[name]) >= 4
+        assert set(sources[flags[name]]) == set(truth[name])
+    assert not flags["bright"].any()
+    assert not flags["tiny"].any()
+
+
+def test_each_rule_flags_what_it_says_and_nothing_else():
+    usual = np.linspace(90, 130, 20)
+    assert flagged(brightness=usual) == {}
+    assert flagged(brightness=[*usual, 20], highlight=[*[200] * 20, 60]) == {"dark": [20]}
+    assert flagged(brightness=[*usual, 20], highlight=[*[200] * 20, 240]) == {}  # a night shot
+    assert flagged(brightness=[*usual, 230], shadow=[*[20] * 20, 180]) == {"bright": [20]}
+    assert flagged(brightness=[*usual, 230], shadow=[*[20] * 20, 5]) == {}  # a white background
+    assert flagged(sharpness=[*[0.8, 0.9] * 9, 0.2]) == {"blurred": [18]}
+    assert flagged(information=[*[7, 7.2] * 9, 3]) == {"low information": [18]}
+    sizes = {"width": [*[300] * 9, 40], "height": [*[200] * 9, 30]}
+    assert flagged(**sizes) == {"tiny": [9]}
+    sizes = {"width": [*[300] * 9, 900, 200], "height": [*[200] * 9, 200, 300]}
+    assert flagged(**sizes) == {"odd aspect": [9, 10]}
+
+
+def test_a_set_that_is_dark_soft_or_small_throughout_is_not_flagged_whole():
+    rng = np.random.default_rng(0)
+    night = rng.normal(30, 5, 200)
+    assert len(flagged(brightness=night, highlight=night * 2).get("dark", [])) < 6
+    assert len(flagged(sharpness=rng.normal(0.3, 0.05, 200)).get("blurred", [])) < 6
+    assert flagged(width=[40] * 50, height=[30] * 50) == {}
+    assert flagged(brightness=[20.0], highlight=[30.0]) == {}  # alone, there is no usual
+
+
+def test_unreadable_photos_are_nan_and_named_and_tried_again(tiny, tmp_path):
+    root = tmp_path / "frozen"
+    shutil.copytree(tiny, root)
+    paths = tables.read_columns(root / "manifest.parquet", ["path"])["path"]
+    whole = (root / paths[3]).read_bytes()
+    (root / paths[3]).write_bytes(whole[:200])
+    (root / paths[5]).unlink()
+    found = data.photo_attributes(root)
+    assert set(found.unreadable) == {paths[3], paths[5]}
+    assert "No such file" in found.unreadable[paths[5]]
+    assert np.flatnonzero(np.isnan(found.values["sharpness"])).tolist() == [3, 5]
+    assert not any(mask[[3, 5]].any() for mask in data.quality_flags(found).values())
+
+    (root / paths[3]).write_bytes(whole)
+    calls = []
+    again = data.photo_attributes(root, calls.append)
+    assert calls == [2, 2]
+    assert set(again.unreadable) == {paths[5]}
+    assert not np.isnan(again.values["sharpness"][3])
+
+
+def test_columns_are_those_of_each_photo_in_folder_and_pack(tiny, tmp_path):
+    found = data.photo_attributes(tiny)
+    assert found.ids_N.tolist() == list(range(len(found)))
+    columns = tables.read_columns(tiny / "manifest.parquet", ["path", "width", "height"])
+    assert found.paths_N.tolist() == columns["path"].tolist()
+    assert (found.values["width"] == columns["width"]).all()
+    for n in (0, 17, len(found) - 1):
+        alone = images.measure((tiny / found.paths_N[n]).read_bytes())
+        assert found.values["sharpness"][n] == np.float32(alone.sharpness)
+        assert found.hashes_N[n] == alone.hash
+        assert (found.signatures_NSS[n] == alone.signature).all()
+    packed = data.photo_attributes(data.pack(tiny, tmp_path / "pack").root)
+    assert (packed.hashes_N == found.hashes_N).all()
+    assert all((packed.values[name] == found.values[name]).all() for name in found.values)
+
+
+def test_the_cache_is_used_and_thrown_away_when_it_should(tiny, tmp_path, monkeypatch):
+    root = tmp_path / "frozen"
+    shutil.copytree(tiny, root)
+    calls = []
+    first = data.photo_attributes(root, calls.append)
+    assert calls == [len(first)] * len(first)
+    calls.clear()
+    second = data.photo_attributes(root, calls.append)
+    assert calls == []
+    assert all((first.values[name] == second.values[name]).all() for name in first.values)
+    assert (first.signatures_NSS == second.signatures_NSS).all()
+
+    cache = lock.cache_file(root, "attributes")
+    content = cache.read_bytes()
+    for broken in (content[:1000], b"", content[: len(content) // 2] + b"x" * 1000):
+        cache.write_bytes(broken)
+        calls.clear()
+        data.photo_attributes(root, calls.append)
+        assert len(calls) == len(first)
+    assert [path.name for path in cache.parent.iterdir() if path.name.startswith(".")] == []
+
+    monkeypatch.setattr(images, "MEASURE_VERSION", images.MEASURE_VERSION + 1)
+    calls.clear()
+    data.photo_attributes(root, calls.append)
+    assert len(calls) == len(first)
+
+
+def test_other_photos_at_the_same_place_are_measured_anew(tiny, raw, tmp_path):
+    root = tmp_path / "frozen"
+    shutil.copytree(tiny, root)
+    data.photo_attributes(root)
+    shutil.rmtree(root)
+    data.freeze(raw, root)
+    calls = []
+    found = data.photo_attributes(root, calls.append)
+    assert len(calls) == len(found) == 33
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_cache_that_cannot_be_written_costs_only_time(tiny, monkeypatch, tmp_path):
+    (tmp_path / "shut").mkdir(mode=0o500)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "shut"))
+    assert len(data.photo_attributes(tiny)) == 56
+
+
+def test_stanford_has_few_flags(stanford, tmp_path):
+    rows = []
+    for path in sorted(stanford.rglob("*.jpg"))[::16]:
+        rows.append(images.measure(path.read_bytes()))
+    columns = {name: [getattr(row, name) for row in rows] for name in quality.NUMBERS}
+    flags = data.quality_flags(made(**columns))
+    assert len(rows) > 400
+    assert {name: int(mask.sum()) for name, mask in flags.items() if mask.mean() > 0.01} == {}
