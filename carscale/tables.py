@@ -218,6 +218,5 @@ def read_embeddings(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16],
 
 def _lists(rows: NDArray[Any]) -> pa.Array:
     """Return a matrix as a column of lists of equal length."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1]).cast(
-        pa.list_(pa.from_numpy_dtype(rows.dtype))
-    )
+    flat = pa.array(rows.ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, rows.shape[1]).cast(pa.list_(flat.type))

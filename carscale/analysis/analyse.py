@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["analyse", "wrong_rows"]
 
 
-def analyse(evidence: Evidence, *, advance: Callable[[str], None] = lambda text: None) -> Analysis:
+def analyse(
+    evidence: Evidence,
+    *,
+    more_notes: Sequence[str] = (),
+    advance: Callable[[str], None] = lambda text: None,
+) -> Analysis:
     """Return why a model errs on a split.
 
     Args:
         evidence: What is known; what is not is named in the notes of the result.
+        more_notes: Why something could not be read, to stand before those.
         advance: Told what comes next, in a few words, for a progress bar.
 
     Raises:
@@ -71,7 +77,7 @@ def analyse(evidence: Evidence, *, advance: Callable[[str], None] = lambda text:
         hardness=hardness,
         learning=learning,
         actions=actions,
-        notes=_notes(evidence),
+        notes=(*more_notes, *_notes(evidence)),
     )
 
 
@@ -132,8 +138,6 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
         )
     if train is None or train.dynamics is None:
         notes.append("No training dynamics: no data map. Train with train.log_dynamics=true")
-    if not evidence.flags:
-        notes.append("The photos are not on this machine: nothing is said of their quality.")
     if not any(one.make for one in evidence.classes):
         notes.append("Class names tell no make: mistakes are not sorted by make, model, year.")
     return tuple(notes)

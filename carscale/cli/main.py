@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from carscale.cli import benchmark, compare, data, evaluate, predict, recipes, report, runs, study
+from carscale.cli import (
+    benchmark,
+    compare,
+    data,
+    errors,
+    evaluate,
+    predict,
+    recipes,
+    report,
+    runs,
+    study,
+)
 from carscale.errors import CarscaleError
 
 __all__ = ["app", "run"]
@@ -22,6 +33,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(benchmark.app, name="benchmark")
 app.command("evaluate")(evaluate.evaluate)
+app.command("errors")(errors.errors)
 app.command("report")(report.report)
 app.command("study")(study.study)
 app.command("compare")(compare.compare)

@@ -1,0 +1,166 @@
+"""Gather what is known of a run's split, and analyse it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carscale import analysis, data, runs, tables, train
+from carscale.cli.scoring import read_embeddings
+from carscale.errors import DataError, RunError
+from carscale.types import CarClass, Predictions, Split, Splits
+
+__all__ = ["analyse_run", "gather_evidence"]
+
+NUMBERS = ("brightness", "contrast", "sharpness", "information", "saturation", "width")
+Advance = Callable[[str], None]
+
+
+def analyse_run(
+    folder: Path,
+    split: str,
+    *,
+    data_root: Path | None = None,
+    advance: Advance = lambda text: None,
+) -> analysis.Analysis:
+    """Return why a run errs on a split.
+
+    Args:
+        folder: The run folder.
+        split: ``val`` or ``test``.
+        data_root: Where the photos lie now; the run's ``data.root`` when ``None``.
+        advance: Told what comes next.
+
+    Raises:
+        DataError: No predictions, or of another class list.
+        RunError: No class list in the run.
+    """
+    evidence, notes = gather_evidence(folder, split, data_root=data_root, advance=advance)
+    return analysis.analyse(evidence, more_notes=notes, advance=advance)
+
+
+def gather_evidence(
+    folder: Path, split: str, *, data_root: Path | None = None, advance: Advance
+) -> tuple[analysis.Evidence, tuple[str, ...]]:
+    """Read predictions and all that belongs to them; return it, and what is left out and why."""
+    advance(f"reading the predictions of {split}")
+    predictions = tables.read_predictions(folder / "predictions" / f"{split}.parquet")
+    classes = _read_classes(folder)
+    _check_classes(predictions, classes, folder, split)
+    splits, notes = _read_data(folder, predictions, split, data_root)
+    checkpoint = str(predictions.about.get("checkpoint", ""))
+    split_hash = str(predictions.about.get("split_hash", ""))
+    env = runs.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
+    counts = (env.get("data") or {}).get("train_counts")
+    evidence: dict[str, Any] = {
+        "split": split,
+        "predictions": predictions,
+        "classes": classes,
+        "train_counts_K": np.array(counts) if counts and len(counts) == len(classes) else None,
+        "embeddings_ND": read_embeddings(folder, split, split_hash, checkpoint),
+    }
+    if splits is not None:
+        evidence["train_counts_K"] = splits.train.counts_K
+        evidence["train"] = _train_side(folder, splits.train, checkpoint)
+        evidence |= _photo_evidence(getattr(splits, split), advance)
+    return analysis.Evidence(**evidence), tuple(notes)
+
+
+def _read_classes(folder: Path) -> tuple[CarClass, ...]:
+    """Return the run's class list."""
+    path = folder / "classes.json"
+    if not path.exists():
+        raise RunError(
+            f"{folder}: holds no class list (classes.json)", "train it by its recipe first"
+        )
+    return tuple(CarClass(**entry) for entry in runs.read_json(path)["classes"])
+
+
+def _check_classes(
+    predictions: Predictions, classes: tuple[CarClass, ...], folder: Path, split: str
+) -> None:
+    """Raise when predictions name classes that the run does not have."""
+    most = max(int(predictions.labels_N.max(initial=-1)), int(predictions.top5_NT.max(initial=-1)))
+    if most < len(classes):
+        return
+    raise DataError(
+        f"{folder}/predictions/{split}.parquet: names class {most}, the run has {len(classes)}: "
+        "it was made with another class list",
+        f"predict again with: carscale evaluate {folder} --split {split}",
+    )
+
+
+def _read_data(
+    folder: Path, predictions: Predictions, split: str, data_root: Path | None
+) -> tuple[Splits | None, list[str]]:
+    """Return the frozen data when it is at hand and holds the predicted photos; else say why."""
+    root = data_root or _data_root(folder)
+    if root is None or not (root / "card.json").is_file():
+        return None, [
+            f"No frozen photos at {root}: nothing is said of photos, train labels and neighbours. "
+            "Tell where they lie with: --data-root FOLDER"
+        ]
+    splits = data.read_splits(root)
+    wanted, found = predictions.about.get("split_hash"), getattr(splits, split).hash
+    if wanted not in (None, found):
+        return None, [
+            f"{root} holds another {split} split ({found[:12]}) than was predicted "
+            f"({str(wanted)[:12]}): nothing is said of photos, train labels and neighbours"
+        ]
+    return splits, []
+
+
+def _data_root(folder: Path) -> Path | None:
+    """Return where the run's photos lay."""
+    from carscale import config
+
+    if not (folder / "config.yaml").is_file():
+        return None
+    return Path(config.from_yaml(folder / "config.yaml").data.root)
+
+
+def _train_side(folder: Path, split: Split, checkpoint: str) -> analysis.TrainSide:
+    """Return what is known of train."""
+    path = folder / "predictions" / "folds.parquet"
+    folds = tables.read_predictions(path) if path.exists() else None
+    if folds is not None and folds.about.get("split_hash") != split.hash:
+        folds = None
+    return analysis.TrainSide(
+        ids_M=split.ids_N,
+        paths_M=split.paths_N,
+        labels_M=split.labels_N,
+        embeddings_MD=read_embeddings(folder, "train", split.hash, checkpoint),
+        folds=folds,
+        dynamics=train.read_dynamics(
+            folder / "dynamics.bin",
+            split.ids_N,
+            global_batch_size=_batch_size(folder),
+        ),
+    )
+
+
+def _batch_size(folder: Path) -> int:
+    """Return the run's samples per step."""
+    from carscale import config
+
+    return config.from_yaml(folder / "config.yaml").loader.global_batch_size
+
+
+def _photo_evidence(split: Split, advance: Advance) -> dict[str, Any]:
+    """Return attributes and quality flags, measured on the photos."""
+    advance("measuring the photos")
+    measured = data.photo_attributes(split.root)
+    flags = data.quality_flags(measured)
+    rows = split.ids_N
+    values = measured.values
+    attributes: dict[str, Any] = {name: values[name][rows] for name in NUMBERS}
+    with np.errstate(invalid="ignore"):
+        attributes["aspect"] = values["width"][rows] / values["height"][rows]
+    return {
+        "attributes": attributes,
+        "flags": {name: flag_N[rows] for name, flag_N in flags.items()},
+        "rules": dict(data.QUALITY_RULES),
+    }
