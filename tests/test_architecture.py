@@ -39,9 +39,11 @@ DOORS = {
     "typer": {"cli"},
     "datasets": {"data"},
     "nvidia": {"loaders"},
+    "captum": {"evaluate"},
+    "sklearn": {"analysis"},
 }
 NO_TORCH = {"errors", "config", "runs", "tables", "images", "stats", "progress", "data", "augment"}
-NO_TORCH |= {"report"}
+NO_TORCH |= {"report", "analysis"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted({p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in FILES} - {"__init__"})

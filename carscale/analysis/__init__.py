@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from carscale.analysis.analyse import analyse
     from carscale.analysis.groups import PRIMARY_RULE
+    from carscale.analysis.neighbours import nearest, normalised
     from carscale.analysis.result import Analysis, Evidence, NearConflicts, Review, TrainSide
     from carscale.analysis.rows import as_dict, mistake_columns
 
@@ -35,6 +36,8 @@ __all__ = [
     "analyse",
     "as_dict",
     "mistake_columns",
+    "nearest",
+    "normalised",
 ]
 
 _HOMES = {
@@ -47,6 +50,8 @@ _HOMES = {
     "analyse": "analyse",
     "as_dict": "rows",
     "mistake_columns": "rows",
+    "nearest": "neighbours",
+    "normalised": "neighbours",
 }
 
 

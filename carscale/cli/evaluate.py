@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +27,10 @@ def evaluate(
         bool,
         typer.Option("--embeddings", help="Keep what the classifier layer saw, of train too."),
     ] = False,
+    saliency: Annotated[
+        str | None,
+        typer.Option(help="Ids of predicted photos, 12,40,7: draw where their classes are seen."),
+    ] = None,
     flip: Annotated[
         bool | None,
         typer.Option(help="Average each photo with its mirror image; the run's setting if absent."),
@@ -64,6 +69,13 @@ def evaluate(
         chosen.append(f"evaluate.temperature={'val' if temperature else 'none'}")
     cfg = config.resolve(config.from_yaml(folder / "config.yaml"), [*(overrides or []), *chosen])
 
+    if saliency is not None:
+        from carscale.cli.explaining import explain
+
+        for path in explain(folder, cfg, split, _ids(saliency)):
+            print(path)
+        return
+
     from carscale.cli.scoring import evaluate_run
 
     metrics = evaluate_run(
@@ -77,10 +89,13 @@ def evaluate(
     if metrics is None:  # not rank 0
         return
     if as_json:
-        import json
-
         print(json.dumps(metrics, indent=1, ensure_ascii=False))
-        return
+    else:
+        _print_metrics(split, metrics)
+
+
+def _print_metrics(split: str, metrics: dict[str, Any]) -> None:
+    """Print the scores with their intervals, and the short classes."""
     print(f"{split}: {metrics['num_samples']} photos")
     for name in ("top1", "top5", "macro_f1", "balanced_accuracy", "ece"):
         entry = metrics[name]
@@ -90,3 +105,16 @@ def evaluate(
     print(f"  short by recall: {'; '.join(metrics['short_classes']) or 'no class'}")
     if metrics["without_support"]:
         print(f"  without photos here: {'; '.join(metrics['without_support'])}")
+
+
+def _ids(text: str) -> list[int]:
+    """Return the numbers of a list with commas."""
+    from carscale.errors import ConfigError
+
+    try:
+        return list(dict.fromkeys(int(part) for part in text.split(",") if part.strip()))
+    except ValueError:
+        raise ConfigError(
+            f"--saliency {text}: wanted ids of photos with commas between",
+            "they are listed by: carscale errors RUN --csv",
+        ) from None

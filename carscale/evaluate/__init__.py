@@ -6,6 +6,7 @@ with intervals.
 - ``prediction``: whole batches dealt to ranks, no collective inside the loop, one gather, every id
   exactly once.
 - ``metrics``: pure functions of integer counts and arrays; numpy only.
+- ``saliency``: where in a photo a class is seen; the door to captum.
 - ``temperature``: confidence scaled by one number that val decides.
 
 Chosen: the batch a sample is predicted in depends on ``loader.eval_batch_size`` alone, so 1, 2 and
@@ -32,6 +33,7 @@ from carscale.evaluate.temperature import fit_temperature, floored_log, with_tem
 
 if TYPE_CHECKING:
     from carscale.evaluate.prediction import Scorer, are_few, log_probs, predict
+    from carscale.evaluate.saliency import grad_cam
 
 __all__ = [
     "SHORT_RULE",
@@ -41,6 +43,7 @@ __all__ = [
     "confusion_matrix",
     "fit_temperature",
     "floored_log",
+    "grad_cam",
     "log_probs",
     "per_class",
     "predict",
@@ -54,4 +57,6 @@ def __getattr__(name: str) -> object:
     """Load torch when a model is to predict."""
     if name in ("Scorer", "are_few", "log_probs", "predict"):
         return getattr(import_module("carscale.evaluate.prediction"), name)
+    if name == "grad_cam":
+        return getattr(import_module("carscale.evaluate.saliency"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -37,6 +37,7 @@ from carscale.loaders.stream import Stream, rank_slice
 if TYPE_CHECKING:
     from carscale.loaders.build import plain, training
     from carscale.loaders.choice import choose, has_dali, settle
+    from carscale.loaders.preview import plain_view, preview_grid
     from carscale.loaders.rendering import render
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "growth",
     "has_dali",
     "plain",
+    "plain_view",
+    "preview_grid",
     "rank_slice",
     "render",
     "settle",
@@ -55,6 +58,8 @@ HOMES = {
     "choose": "choice",
     "has_dali": "choice",
     "plain": "build",
+    "plain_view": "preview",
+    "preview_grid": "preview",
     "render": "rendering",
     "settle": "choice",
     "training": "build",

@@ -9,7 +9,7 @@ from torch import from_numpy
 
 from carscale import augment, images
 from carscale.loaders.mixing import mixed
-from carscale.loaders.reading import read
+from carscale.loaders.reading import read, unreadable
 from carscale.loaders.rendering import render
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from carscale import config
     from carscale.types import Split, View
 
-__all__ = ["preview_grid"]
+__all__ = ["plain_view", "preview_grid"]
 
 GAP_PX = 6
 
@@ -39,7 +39,7 @@ def preview_grid(
     sheet = np.full(shape, 255, dtype=np.uint8)
     for line, row in enumerate(rows):
         partner = int(rows[(line + 1) % num_rows])
-        views = [_plain(split, int(row), view)]
+        views = [plain_view(split, int(row), view)]
         views += _draws(
             split, (int(row), partner), augment.policy(cfg, view), (seed, line, num_draws)
         )
@@ -50,10 +50,22 @@ def preview_grid(
     return images.encode_png(sheet)
 
 
-def _plain(split: Split, row: int, view: View) -> NDArray[np.uint8]:
-    """Return a photo as it is evaluated."""
+def plain_view(split: Split, row: int, view: View) -> NDArray[np.uint8]:
+    """Return a photo as it is evaluated, uint8 ``[H, W, 3]``.
+
+    Args:
+        split: Where the photo is.
+        row: Index in it.
+        view: How a photo becomes an input.
+
+    Raises:
+        LoaderError: The photo can't be read; names it.
+    """
     params = augment.plain(split.sizes_N2[row : row + 1], view)
-    return render(read(split, row), params, 0, view)
+    try:
+        return render(read(split, row), params, 0, view)
+    except (OSError, images.BadPhotoError) as error:
+        raise unreadable(split, row, error) from error
 
 
 def _draws(

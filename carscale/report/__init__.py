@@ -27,14 +27,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from carscale.report.gather import RunRecord, gather
+    from carscale.report.panels import draw_panels
     from carscale.report.study_write import check_study_folder, write_study
     from carscale.report.write import write_report
 
-__all__ = ["RunRecord", "check_study_folder", "gather", "write_report", "write_study"]
+__all__ = [
+    "RunRecord",
+    "check_study_folder",
+    "draw_panels",
+    "gather",
+    "write_report",
+    "write_study",
+]
 
 _HOMES = {
     "RunRecord": "gather",
     "check_study_folder": "study_write",
+    "draw_panels": "panels",
     "gather": "gather",
     "write_report": "write",
     "write_study": "study_write",
