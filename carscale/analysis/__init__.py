@@ -20,8 +20,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from carscale.analysis.analyse import analyse
     from carscale.analysis.groups import PRIMARY_RULE
+    from carscale.analysis.inquiry import analyse
     from carscale.analysis.neighbours import nearest, normalised
     from carscale.analysis.result import Analysis, Evidence, NearConflicts, Review, TrainSide
     from carscale.analysis.rows import as_dict, mistake_columns
@@ -47,7 +47,7 @@ _HOMES = {
     "NearConflicts": "result",
     "Review": "result",
     "TrainSide": "result",
-    "analyse": "analyse",
+    "analyse": "inquiry",
     "as_dict": "rows",
     "mistake_columns": "rows",
     "nearest": "neighbours",

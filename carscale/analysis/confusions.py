@@ -35,8 +35,8 @@ def find_confusions(
 
     Returns:
         Cells, order, and every pair with a mistake, the most frequent first. A pair's chance count
-        takes a wrong photo of one class to pick another as often as mistakes pick it at all; its p
-        is the Poisson tail, adjusted for all pairs of classes.
+        takes a wrong photo to pick any other class as often as that class has photos; its p is the
+        Poisson tail, adjusted for all pairs of classes.
     """
     num_classes = len(classes)
     codes_C, count_C = np.unique(labels_N * num_classes + prediction_N, return_counts=True)
@@ -91,15 +91,15 @@ def _find_pairs(
     is_wrong_C = true_C != predicted_C
     true_C, predicted_C, count_C = true_C[is_wrong_C], predicted_C[is_wrong_C], count_C[is_wrong_C]
     missed_K = np.bincount(true_C, count_C, num_classes).astype(np.float64)
-    picked_K = np.bincount(predicted_C, count_C, num_classes).astype(np.float64)
     low_C, high_C = np.minimum(true_C, predicted_C), np.maximum(true_C, predicted_C)
     codes_P, pair_C = np.unique(low_C * num_classes + high_C, return_inverse=True)
     low_P, high_P = np.divmod(codes_P.astype(np.int64), max(1, num_classes))
     goes_up_C = true_C == low_C
     up_P = np.bincount(pair_C, count_C * goes_up_C, len(codes_P)).astype(np.int64)
     down_P = np.bincount(pair_C, count_C * ~goes_up_C, len(codes_P)).astype(np.int64)
-    chance_P = _chance(low_P, high_P, missed_K, picked_K) + _chance(
-        high_P, low_P, missed_K, picked_K
+    chance_P = sum(
+        missed_K[one] * support_K[other] / np.maximum(1, support_K.sum() - support_K[one])
+        for one, other in ((low_P, high_P), (high_P, low_P))
     )
     total_P = up_P + down_P
     p_P = stats.holm(
@@ -121,14 +121,3 @@ def _find_pairs(
         numbers = (float(chance_P[index]), float(p_P[index]))
         pairs.append(ConfusedPair(one, other, *ways, *support, *numbers, kind))
     return tuple(pairs)
-
-
-def _chance(
-    from_P: NDArray[np.int64],
-    to_P: NDArray[np.int64],
-    missed_K: NDArray[np.float64],
-    picked_K: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the mistakes one way if a wrong photo picked classes as all mistakes do."""
-    others_P = picked_K.sum() - picked_K[from_P]
-    return missed_K[from_P] * picked_K[to_P] / np.maximum(1, others_P)

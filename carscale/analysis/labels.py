@@ -189,7 +189,7 @@ def _first_suspects(
     likely_N: NDArray[np.float64], is_suspect_N: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Return the suspects among twice as many samples as errors are expected."""
-    num = 2 * int(np.ceil(likely_N.sum()))
+    num = 2 * round(float(likely_N.sum()))
     is_first_N = np.zeros(len(likely_N), dtype=bool)
     is_first_N[np.lexsort((-likely_N, ~is_suspect_N))[:num]] = True
     return is_first_N & is_suspect_N

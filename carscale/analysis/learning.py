@@ -70,15 +70,31 @@ def slope_of_classes(counts_K: ArrayLike, wrong_K: ArrayLike, support_K: ArrayLi
         return None
     share = (wrong + 0.5) / (support + 1)
     y, x = np.log(share), -np.log(counts)
-    weights = support * share / np.maximum(1 - share, 0.05)  # 1 / variance of the log share
-    middle = np.average(x, weights=weights)
-    spread = (weights * (x - middle) ** 2).sum()
-    slope = float((weights * (x - middle) * y).sum() / spread)
-    rest = y - np.average(y, weights=weights) - slope * (x - middle)
-    variance = (weights * rest**2).sum() / (len(x) - 2)
-    error = float(np.sqrt(max(variance, 1e-12) / spread))
+    slope, error = _fit_line(x, y, (1 - share.mean()) / (support * share.mean()))
+    for _ in range(5):  # the chance in a class's count, by its fitted share and not the seen one
+        fitted = np.exp(np.clip(y.mean() + slope * (x - x.mean()), -9, -0.05))
+        slope, error = _fit_line(x, y, (1 - fitted) / (support * fitted))
     reach = float(stats.t_quantile(0.95, len(x) - 1)) * error
     return slope, slope - reach, slope + reach
+
+
+def _fit_line(
+    x_K: NDArray[np.float64], y_K: NDArray[np.float64], noise_K: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return a line's slope and its standard error.
+
+    Points scatter by known noise and, besides, by how hard classes are, which the rest tells.
+    """
+    plain = np.polyfit(x_K, y_K, 1)
+    rest_K = y_K - np.polyval(plain, x_K)
+    between = max(0.0, float((rest_K**2).sum() / (len(x_K) - 2) - noise_K.mean()))
+    weights_K = 1 / (between + noise_K)
+    middle = np.average(x_K, weights=weights_K)
+    spread = float((weights_K * (x_K - middle) ** 2).sum())
+    slope = float((weights_K * (x_K - middle) * y_K).sum() / spread)
+    rest_K = y_K - np.average(y_K, weights=weights_K) - slope * (x_K - middle)
+    excess = max(1.0, float((weights_K * rest_K**2).sum() / (len(x_K) - 2)))
+    return slope, float(np.sqrt(excess / spread))
 
 
 def photos_needed(

@@ -106,8 +106,8 @@ class ConfusedPair:
         first, second: Class numbers; ``first`` is taken for ``second`` more often than back.
         first_as_second, second_as_first: Mistakes each way.
         first_support, second_support: Photos of each class.
-        chance: Mistakes between them if wrong photos picked any class as often as the class is
-            picked by mistakes at all.
+        chance: Mistakes between them if wrong photos picked other classes as often as those have
+            photos.
         p: That chance alone gives so many, adjusted (Holm) for all pairs seen.
         kind: Whether mistakes go both ways, mostly one way, or are too few to tell.
     """

@@ -145,12 +145,15 @@ def _number_factor(name: str, values_N: NDArray[Any]) -> Factor:
     unit = UNITS.get(name, "")
     if len(known) == 0:
         return name, np.full(len(numbers_N), -1), []
+    values = np.unique(known)
+    if len(values) <= NUM_BINS:
+        places_N = np.searchsorted(values, np.where(np.isfinite(numbers_N), numbers_N, values[0]))
+        named = [_told(value, unit) for value in values]
+        return name, np.where(np.isfinite(numbers_N), places_N, -1), named
     edges = np.unique(np.quantile(known, np.arange(1, NUM_BINS) / NUM_BINS))
     edges = edges[edges > known.min()]  # else the first quarter is empty
     bins_N = np.where(np.isfinite(numbers_N), np.searchsorted(edges, numbers_N, side="right"), -1)
     told = [_told(edge, unit) for edge in edges]
-    if not told:
-        return name, bins_N, []
     middle = [f"{low} to {high}" for low, high in pairwise(told)]
     return name, bins_N, [f"below {told[0]}", *middle, f"{told[-1]} or more"]
 

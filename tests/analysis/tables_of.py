@@ -27,9 +27,9 @@ def predictions_of(labels, prediction, *, sure=0.9, probs=None, first_id=0):
     rows_N = np.arange(num)
     if probs is None:
         prediction_N = np.asarray(prediction, dtype=np.int64)
-        num_classes = max(2, *(labels_N.max(initial=0) + 1, prediction_N.max(initial=0) + 1))
-        probs = np.full((num, num_classes), (1 - sure) / (num_classes - 1))
-        probs[rows_N, prediction_N] = sure
+        num_classes = max(labels_N.max(initial=0), prediction_N.max(initial=0)) + 1
+        probs = np.full((num, num_classes), (1 - sure) / max(1, num_classes - 1))
+        probs[rows_N, prediction_N] = sure if num_classes > 1 else 1.0
     probs_NK = np.asarray(probs, dtype=np.float64)
     top_NT = np.argsort(-probs_NK, axis=1, kind="stable")[:, :5]
     others_NK = probs_NK.copy()

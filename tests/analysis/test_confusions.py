@@ -43,13 +43,19 @@ def test_cells_are_scikit_learns_matrix_and_pairs_add_up(case):
     assert found.blocks == ()
 
 
-def test_chance_shares_out_all_mistakes():
+def test_chance_shares_out_all_mistakes_by_how_common_classes_are():
     rng = np.random.default_rng(0)
-    labels = rng.integers(6, size=600)
-    guess = np.where(rng.random(600) < 0.5, labels, rng.integers(6, size=600))
+    labels = rng.choice(6, size=900, p=[0.3, 0.3, 0.1, 0.1, 0.1, 0.1])
+    guess = np.where(rng.random(900) < 0.5, labels, rng.integers(6, size=900))
     found = find_confusions(labels, guess, plain_classes(6))
     assert len(found.pairs) == 15  # all of them, so that nothing is missing in the sum
     assert sum(pair.chance for pair in found.pairs) == pytest.approx((labels != guess).sum())
+    support = np.bincount(labels)
+    missed = np.bincount(labels[labels != guess])
+    pair = next(pair for pair in found.pairs if {pair.first, pair.second} == {0, 3})
+    wanted = missed[0] * support[3] / (900 - support[0])
+    wanted += missed[3] * support[0] / (900 - support[3])
+    assert pair.chance == pytest.approx(wanted)
 
 
 def test_blind_mistakes_are_no_look_alikes():
