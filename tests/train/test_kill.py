@@ -33,12 +33,14 @@ def result(folder):
     best = sorted((folder / "checkpoints").glob("best_*"))
     files = [p for p in sorted(newest.iterdir()) if p.suffix == ".safetensors"]
     files += [best[-1] / "model.safetensors", folder / "log.jsonl"]
+    files += [path for path in (folder / "dynamics.bin",) if path.exists()]
     return {f"{p.parent.name}/{p.name}".removeprefix(folder.name): p.read_bytes() for p in files}
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_ranks_killed_and_resumed_end_as_the_straight_run(tiny, tmp_path, world_size):
     words = tuple(word for word in WORDS if not word.startswith("model.name"))
+    words = (*words, "train.log_dynamics=true")
     run_ranks(jobs.train, tiny, tmp_path / "straight", words, world_size=world_size)
     dies = (jobs.train_until, tiny, tmp_path / "killed", words, "weights file", 5)
     with pytest.raises((ProcessExitedException, ProcessRaisedException)):
