@@ -38,7 +38,7 @@ AUGMENTATIONS = {
     "tiny": ("augment.policy=degrade", "blur, noise and JPEG artefacts, as of enlarged photos"),
     "odd-aspect": ("data.fit=pad", "the whole photo without squashing it"),
     "odd-view": ("augment.policy=geometric", "rotation, shift and shear"),
-    "other-year": ("data.image_px=320", "details that tell years apart need pixels"),
+    "other-year": ("data.image_px={more_px}", "details that tell years apart need pixels"),
 }
 
 
@@ -90,24 +90,26 @@ def _check_labels(
     about = sum(len(group.rows_G) for group in groups if group.name in ("label", "duplicate"))
     actions: list[dict[str, Any]] = []
     for review in reviews:
-        num = int(review.is_suspect_R.sum())
-        if num == 0:
+        num_errors = float(review.expected_R[-1]) if len(review) else 0.0
+        shown = min(len(review), 2 * round(num_errors))
+        if shown == 0:
             continue
-        shown = min(num, 100)
         expected = float(review.expected_R[shown - 1])
+        num_suspects = int(review.is_suspect_R.sum())
         actions.append(
             {
                 "kind": "check-labels",
                 "title": f"Check {shown} labels of {review.split}",
-                "why": f"{num} of {len(review)} labels of {review.split} are counted to another "
-                f"class; about {expected:.0f} of the first {shown} are expected to be wrong.",
+                "why": f"About {num_errors:.0f} of {len(review)} labels of {review.split} are "
+                f"expected to be wrong, {expected:.0f} of them among the first {shown} of the "
+                f"review list. (Confident learning counts {num_suspects} to another class.)",
                 "command": "carscale data relabel ROOT decisions.csv OUT",
-                "num_mistakes": about if review.split == evidence.split else num,
+                "num_mistakes": about if review.split == evidence.split else shown,
                 "split": review.split,
-                "num_suspects": num,
+                "num_suspects": num_suspects,
                 "num_shown": shown,
                 "num_expected_errors": round(expected, 1),
-                "ids": review.ids_R[:shown].tolist(),
+                "ids": review.ids_R[:MAX_IDS][:shown].tolist(),
             }
         )
     return actions
@@ -225,12 +227,15 @@ def _two_parts(points_GD: NDArray[np.float32], seed: int) -> NDArray[np.float32]
 
 def _augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str, Any]]:
     """Name the setting that shows train photos what a group's photos suffer from."""
+    seen_px = (evidence.predictions.about.get("view") or {}).get("image_px", 224)
+    more_px = -(-int(seen_px) * 3 // 2 // 32) * 32
     num_wrong = int((evidence.predictions.labels_N != evidence.predictions.prediction_N).sum())
     actions: list[dict[str, Any]] = []
     for group in groups:
         setting, words = AUGMENTATIONS.get(group.name, (None, ""))
         if setting is None or len(group.rows_G) < max(2, MIN_GROUP_SHARE * num_wrong):
             continue
+        setting = setting.format(more_px=more_px)
         actions.append(
             {
                 "kind": "augment",

@@ -151,9 +151,12 @@ def review_labels(
 ) -> Review:
     """Return all samples, the most suspicious label first.
 
-    Those that confident learning counts to another class, or that have a near duplicate with
-    another label, come first; within both parts the order is that of ``expected_errors``, which
-    at one temperature is that of the label's own probability.
+    First those that have a near duplicate with another label; then all by ``expected_errors``,
+    which at one temperature is the order of the label's own probability.
+
+    Chosen: no preference for what confident learning counts to another class. Why: with 3 % of
+    labels of Stanford Cars swapped and a weak model (41 % right out of sample), 69 of the first
+    100 are swapped, against 62 with its suspects first and 28 by the margin.
 
     Args:
         predictions: Out of sample.
@@ -163,10 +166,10 @@ def review_labels(
     """
     found = suspect(predictions, num_classes)
     likely_N = found.likely_N
-    is_suspect_N = found.is_suspect_N
+    conflicts_N = np.zeros(len(likely_N), dtype=bool)
     if conflicting_ids is not None:
-        is_suspect_N = is_suspect_N | np.isin(predictions.ids_N, conflicting_ids)
-    order_R = np.lexsort((predictions.ids_N, -likely_N, ~is_suspect_N))
+        conflicts_N = np.isin(predictions.ids_N, conflicting_ids)
+    order_R = np.lexsort((predictions.ids_N, -likely_N, ~conflicts_N))
 
     def column(values_N: NDArray[Any]) -> NDArray[Any]:
         return values_N[order_R]
@@ -179,7 +182,7 @@ def review_labels(
         suggested_R=column(found.suggested_N),
         prob_label_R=column(predictions.prob_label_N),
         prob_suggested_R=column(found.prob_suggested_N),
-        is_suspect_R=column(is_suspect_N),
+        is_suspect_R=column(found.is_suspect_N | conflicts_N),
         num_expected=found.num_expected,
         expected_R=np.cumsum(column(likely_N)),
     )
@@ -191,7 +194,7 @@ def _first_suspects(
     """Return the suspects among twice as many samples as errors are expected."""
     num = 2 * round(float(likely_N.sum()))
     is_first_N = np.zeros(len(likely_N), dtype=bool)
-    is_first_N[np.lexsort((-likely_N, ~is_suspect_N))[:num]] = True
+    is_first_N[np.argsort(-likely_N, kind="stable")[:num]] = True
     return is_first_N & is_suspect_N
 
 

@@ -256,7 +256,7 @@ class Review:
         labels_R, suggested_R: Class numbers: as labelled, as the model would.
         prob_label_R, prob_suggested_R: What the model gives both, out of sample.
         is_suspect_R: Whether confident learning counts it as an error, or a near duplicate has
-            another label; these come first.
+            another label.
         num_expected: How many label errors confident learning estimates among all samples.
         expected_R: Estimated real errors among the first 1, 2, ... samples of the list.
     """

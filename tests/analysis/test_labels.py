@@ -39,14 +39,14 @@ def test_suspects_are_those_of_cleanlabs_confident_joint(num_classes):
 
 def test_the_ranking_finds_as_many_errors_as_cleanlabs():
     predictions, probs_NK, is_noisy_N = noisy_predictions(3000, 40, noise=0.05, seed=3)
-    order = cleanlab().filter.find_label_issues(
-        predictions.labels_N, probs_NK, return_indices_ranked_by="self_confidence",
-        filter_by="confident_learning",
-    )  # fmt: skip
+    scores_N = cleanlab().rank.get_label_quality_scores(
+        predictions.labels_N, probs_NK, method="self_confidence"
+    )
+    order = np.argsort(scores_N, kind="stable")
     review = review_labels(predictions, 40, "train")
     for first in (50, 100, 150):
         theirs, ours = is_noisy_N[order[:first]].mean(), is_noisy_N[review.ids_R[:first]].mean()
-        assert ours >= theirs - 0.02
+        assert abs(ours - theirs) <= 0.02
 
 
 def test_expected_errors_are_about_as_many_as_there_are():
@@ -76,15 +76,15 @@ def test_expected_errors_of_an_overconfident_model_are_tempered():
 
 @settings(max_examples=30)
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(0, 99))
-def test_a_review_holds_every_sample_once_suspects_first(num, num_classes, seed):
+def test_a_review_holds_every_sample_once_the_likeliest_errors_first(num, num_classes, seed):
     rng = np.random.default_rng(seed)
     probs_NK = rng.dirichlet(np.ones(num_classes), size=num)
     predictions = predictions_of(rng.integers(num_classes, size=num), None, probs=probs_NK)
     review = review_labels(predictions, num_classes, "val")
     assert sorted(review.ids_R.tolist()) == list(range(num))
-    flags = review.is_suspect_R.tolist()
-    assert flags == sorted(flags, reverse=True)
-    assert np.all(np.diff(review.expected_R) >= -1e-12)
+    likely_R = np.diff(review.expected_R, prepend=0)
+    assert np.all(np.diff(likely_R) <= 1e-9)
+    assert np.all(likely_R >= -1e-12)
     assert np.all((review.suggested_R != review.labels_R) | (num_classes == 1))
 
 
@@ -98,5 +98,5 @@ def test_photos_with_a_conflicting_duplicate_come_first():
     predictions, _, _ = noisy_predictions(100, 4, noise=0.0, strength=12.0)
     sure = int(predictions.ids_N[predictions.prob_label_N.argmax()])
     review = review_labels(predictions, 4, "val", conflicting_ids=np.array([sure]))
-    num_suspects = int(review.is_suspect_R.sum())
-    assert sure in review.ids_R[:num_suspects].tolist()
+    assert review.ids_R[0] == sure
+    assert review.is_suspect_R[0]
