@@ -13,6 +13,7 @@ from carscale.cli import (
     data,
     errors,
     evaluate,
+    folds,
     predict,
     recipes,
     report,
@@ -34,6 +35,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(benchmark.app, name="benchmark")
 app.command("evaluate")(evaluate.evaluate)
 app.command("errors")(errors.errors)
+app.command("folds")(folds.folds)
 app.command("report")(report.report)
 app.command("study")(study.study)
 app.command("compare")(compare.compare)

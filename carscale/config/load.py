@@ -166,6 +166,11 @@ def _across_sections(cfg: Recipe) -> list[str]:
             f"balance.defer_weights={balance.defer_weights:g}: there are no class weights to "
             "defer; set balance.class_weights too"
         )
+    if cfg.data.num_folds == 1 or cfg.data.fold >= max(1, cfg.data.num_folds):
+        problems.append(
+            f"data.fold={cfg.data.fold}: is no part of data.num_folds={cfg.data.num_folds}; take 2 "
+            "folds or more, and a fold below that"
+        )
     if cfg.train.grow_from_px > cfg.data.image_px:
         problems.append(
             f"train.grow_from_px={cfg.train.grow_from_px}: larger than "

@@ -42,6 +42,13 @@ class Data(Section):
     """
     verify: Literal["fast", "full"] = "fast"
     """``fast`` re-hashes what a stat call says may have changed, ``full`` everything."""
+    num_folds: NonNegativeInt = 0
+    """Cut train into so many parts, train on all but one and take that for val; 0 does not.
+
+    ``carscale folds`` does so for each part in turn.
+    """
+    fold: NonNegativeInt = 0
+    """The part that is not trained on, from 0."""
 
 
 class Loader(Section):

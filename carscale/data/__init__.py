@@ -11,6 +11,7 @@ room.
 - ``lock``: has a byte changed since?
 - ``packing``: a copy in a few large files, giant photos shrunk; ``hf_files``: as ``datasets`` opens
   them; ``shards``: read them.
+- ``folds``: hold a part of train out.
 - ``store``: read a frozen folder or a pack.
 - ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same.
 - ``demo``: car pictures drawn from nothing.

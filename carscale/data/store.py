@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale import runs, tables
+from carscale.data.folds import hold_out
 from carscale.data.layout import FORMAT, PACK_FORMAT
 from carscale.data.lock import verify
 from carscale.data.shards import Shards
@@ -30,7 +31,8 @@ def load(cfg: config.Data) -> Splits:
     """Check the lock, once on each machine, and return the splits.
 
     Args:
-        cfg: ``root`` of a frozen folder or pack; ``verify`` is ``fast`` or ``full``.
+        cfg: ``root`` of a frozen folder or pack; ``verify`` is ``fast`` or ``full``; with
+            ``num_folds``, train is cut as ``folds.hold_out`` does.
 
     Raises:
         DataError: No frozen folder, or photos were added, removed or changed; names them.
@@ -38,7 +40,8 @@ def load(cfg: config.Data) -> Splits:
     root = Path(cfg.root)
     if os.environ.get("LOCAL_RANK", "0") == "0":
         verify(root, mode=cfg.verify)
-    return read_splits(root)
+    splits = read_splits(root)
+    return hold_out(splits, cfg.num_folds, cfg.fold) if cfg.num_folds else splits
 
 
 def read_splits(root: Path) -> Splits:

@@ -23,7 +23,16 @@ from carscale import runs
 from carscale.experiment.study_plan import Job, StudyPlan
 from carscale.progress import bar, note
 
-__all__ = ["Launch", "is_done", "run_study", "steps_done", "train"]
+__all__ = [
+    "Launch",
+    "is_done",
+    "run_study",
+    "steps_done",
+    "terminable",
+    "tidy",
+    "train",
+    "train_to_end",
+]
 
 LOOK_EVERY_S = 0.5
 GRACE_S = 30.0
@@ -76,7 +85,7 @@ def run_study(
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
     failed: dict[str, str] = {}
-    with runs.hold_lock(plan.folder), _terminable():
+    with runs.hold_lock(plan.folder), terminable():
         plan.check_stored(any_code=any_code)
         plan.store()
         total = sum(plan.arms[job.arm].num_steps for job in plan.jobs)
@@ -87,7 +96,7 @@ def run_study(
                 was_done = is_done(job.folder)
                 why = None if was_done else _run(plan, job, launch, advance)
                 if why is None:
-                    _tidy(job.folder, keep_weights=keep_weights)
+                    tidy(job.folder, keep_weights=keep_weights)
                 else:
                     failed[job.name] = why
                     note(f"{job.name}: failed: {why}")
@@ -152,37 +161,60 @@ def train(
     return process.returncode
 
 
-def _run(plan: StudyPlan, job: Job, launch: Launch, advance: Callable[..., None]) -> str | None:
-    """Train one run to its end; return why it failed, or ``None``."""
-    seen = steps_done(job.folder)
+def train_to_end(
+    folder: Path,
+    command: list[str],
+    log: Path,
+    advance: Callable[..., None],
+    *,
+    before: Callable[[], None] = lambda: None,
+) -> str | None:
+    """Train one run to its end; return why it failed, or ``None``.
+
+    A run that an earlier runner started, and that still trains, is waited for.
+
+    Args:
+        folder: Of the run.
+        command: What starts it, or goes on with it.
+        log: Grows by what it says.
+        advance: Told how many steps were done since it was last told.
+        before: Called before the command is started, where it has to be.
+    """
+    seen = steps_done(folder)
 
     def look() -> None:
         nonlocal seen
-        now = steps_done(job.folder)
+        now = steps_done(folder)
         if now != seen:
             advance(now - seen)
             seen = now
 
-    _wait_for_other(job, look)
-    if is_done(job.folder):
+    _wait_for_other(folder, look)
+    if is_done(folder):
         return None
-    plan.check_data()
-    log = plan.folder / "logs" / f"{job.name}.txt"
-    code = train(launch.command(plan.arms[job.arm].arm.recipe, plan.words(job)), log, look)
-    if runs.is_held(job.folder):  # an orphan took its lock only after we had looked
-        _wait_for_other(job, look)
+    before()
+    code = train(command, log, look)
+    if runs.is_held(folder):  # an orphan took its lock only after we had looked
+        _wait_for_other(folder, look)
         code = 0
-    if code == 0 and is_done(job.folder):
+    if code == 0 and is_done(folder):
         return None
     return f"{_last_words(log)} (exit {code}; all of it: {log})"
 
 
-def _wait_for_other(job: Job, look: Callable[[], None]) -> None:
+def _run(plan: StudyPlan, job: Job, launch: Launch, advance: Callable[..., None]) -> str | None:
+    """Train one run of a study to its end; return why it failed, or ``None``."""
+    log = plan.folder / "logs" / f"{job.name}.txt"
+    command = launch.command(plan.arms[job.arm].arm.recipe, plan.words(job))
+    return train_to_end(job.folder, command, log, advance, before=plan.check_data)
+
+
+def _wait_for_other(folder: Path, look: Callable[[], None]) -> None:
     """Wait while a run that an earlier runner started goes on."""
-    if not runs.is_held(job.folder):
+    if not runs.is_held(folder):
         return
-    note(f"{job.name}: still training from before; waiting for it")
-    while runs.is_held(job.folder):
+    note(f"{folder.name}: still training from before; waiting for it")
+    while runs.is_held(folder):
         time.sleep(LOOK_EVERY_S)
         look()
 
@@ -198,7 +230,7 @@ def _last_words(log: Path) -> str:
     return (ours or named or lines or ["it said nothing"])[-1 if not ours else 0]
 
 
-def _tidy(folder: Path, *, keep_weights: bool) -> None:
+def tidy(folder: Path, *, keep_weights: bool) -> None:
     """Remove a finished run's checkpoints; its result stays if wanted."""
     for path in (folder / "checkpoints").glob("*"):
         if path.is_dir() and (not keep_weights or not path.name.startswith("best_")):
@@ -230,7 +262,7 @@ def _group_lives(group: int) -> bool:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Let SIGTERM end what Ctrl-C ends."""
 
     def interrupt(*_: object) -> None:

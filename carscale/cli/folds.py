@@ -1,0 +1,46 @@
+"""``carscale folds RUN``: predictions of train by models that did not train on them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def folds(
+    run: Annotated[Path, typer.Argument(help="Run folder; its recipe and settings are taken.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings to change: train.num_epochs=6 ...")
+    ] = None,
+    num_folds: Annotated[
+        int, typer.Option(min=2, help="Parts of train; each is left out once.")
+    ] = 5,
+    launch: Annotated[
+        str, typer.Option(help="Words for accelerate launch: '--config_file gpu8.yaml'.")
+    ] = "",
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Keep the folds' weights.")
+    ] = False,
+) -> None:
+    """Train without each part of train in turn and predict that part: how labels are reviewed.
+
+    Started again, it goes on where it was. Then carscale errors RUN reviews the labels of train.
+
+    Example: carscale folds runs/effnet_focal --num-folds 2
+    """
+    from carscale import progress, runs
+    from carscale.experiment.folds import FoldRule, run_folds
+    from carscale.experiment.study_run import Launch
+
+    folder = runs.find_run(run)
+    how = Launch(tuple(shlex.split(launch)))
+    rule = FoldRule(num_folds, tuple(overrides or ()), how, keep_weights)
+    path, found = run_folds(folder, rule)
+    top1 = float((found.prediction_N == found.labels_N).mean())
+    progress.note(
+        f"{len(found)} train photos predicted out of sample, top-1 {top1:.1%}; "
+        f"next: carscale errors {folder}"
+    )
+    print(path)

@@ -1,0 +1,179 @@
+"""Predict every train photo by a model that did not train on it: k runs, each without one part."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carscale import config, data, runs, tables
+from carscale.errors import ConfigError, RunError, TrainingError
+from carscale.experiment.study_run import Launch, steps_done, terminable, tidy, train_to_end
+from carscale.progress import bar
+from carscale.types import Predictions, Splits
+
+__all__ = ["FoldRule", "run_folds"]
+
+
+@dataclass(frozen=True)
+class FoldRule:
+    """What is asked for.
+
+    Attributes:
+        num_folds: Parts of train; 2 or more.
+        words: Settings to change for all folds.
+        launch: How recipes are started.
+        keep_weights: Whether the folds' weights stay.
+    """
+
+    num_folds: int = 5
+    words: tuple[str, ...] = ()
+    launch: Launch = field(default_factory=Launch)
+    keep_weights: bool = False
+
+
+def run_folds(folder: Path, rule: FoldRule) -> tuple[Path, Predictions]:
+    """Train what is not trained yet, and join the folds' predictions.
+
+    Started again after a kill it goes on where it was.
+
+    Args:
+        folder: The run whose recipe and settings are taken. Each fold is a run of its own in
+            ``RUN/folds``, predicted after its last epoch: choosing one by the held-out part would
+            flatter it.
+        rule: How many folds, and what differs.
+
+    Returns:
+        ``RUN/predictions/folds.parquet`` and what it holds: every train photo once.
+
+    Raises:
+        ConfigError: Settings that do not fit, or other ones than the folds began with.
+        RunError: The run names no recipe, or another process works on its folds.
+        TrainingError: A fold failed; says why.
+    """
+    cfg = config.from_yaml(folder / "config.yaml")
+    if cfg.data.num_folds:
+        raise ConfigError(f"{folder}: is itself one fold", "give the run that it was made of")
+    place = folder / "folds"
+    words = [_words(folder, rule, fold) for fold in range(rule.num_folds)]
+    settings = [config.resolve(config.Recipe(), fold_words) for fold_words in words]
+    whole = data.read_splits(Path(settings[0].data.root))
+    recipe = _recipe(folder)
+    place.mkdir(exist_ok=True)
+    with runs.hold_lock(place), terminable():
+        _check_plan(place, recipe, rule, whole.train.hash)
+        num_train = len(whole.train) * (rule.num_folds - 1) // rule.num_folds
+        total = sum(one.num_steps(num_train) for one in settings)
+        begun = sum(steps_done(place / _name(fold)) for fold in range(rule.num_folds))
+        with bar("folds", total, start=begun, unit="steps") as advance:
+            for fold, fold_words in enumerate(words):
+                advance(0, f"fold {fold + 1}/{rule.num_folds}")
+                command = rule.launch.command(recipe, fold_words)
+                _train_fold(place, fold, command, advance)
+                tidy(place / _name(fold), keep_weights=rule.keep_weights)
+    joined = _join(place, rule.num_folds, whole)
+    out = folder / "predictions" / "folds.parquet"
+    out.parent.mkdir(exist_ok=True)
+    runs.write_atomic(out, tables.predictions_bytes(joined))
+    return out, joined
+
+
+def _name(fold: int) -> str:
+    """Return a fold's run name."""
+    return f"fold_{fold}"
+
+
+def _words(folder: Path, rule: FoldRule, fold: int) -> list[str]:
+    """Return the settings of one fold."""
+    return [
+        f"config={folder / 'config.yaml'}",
+        "train.select=last",
+        "train.log_dynamics=false",
+        *rule.words,
+        f"data.num_folds={rule.num_folds}",
+        f"data.fold={fold}",
+        f"run.dir={folder / 'folds'}",
+        f"run.name={_name(fold)}",
+        "resume=auto",
+    ]
+
+
+def _recipe(folder: Path) -> Path:
+    """Return the recipe that a run was started by."""
+    env = runs.read_json(folder / "env.json")
+    command = env.get("command") or []
+    words = shlex.split(command) if isinstance(command, str) else list(command)
+    for word in words:
+        if word.endswith(".py") and Path(word).is_file():
+            return Path(word)
+    raise RunError(
+        f"{folder}/env.json: names no recipe that lies here (command: {shlex.join(words)})",
+        f"start this where the run was started, so that {words[0] if words else 'it'} is found",
+    )
+
+
+def _check_plan(place: Path, recipe: Path, rule: FoldRule, train_hash: str) -> None:
+    """Store what the folds are made of; raise when they began with something else."""
+    plan: dict[str, Any] = {
+        "num_folds": rule.num_folds,
+        "words": list(rule.words),
+        "recipe": str(recipe),
+        "train_hash": train_hash,
+    }
+    path = place / "plan.json"
+    stored = runs.read_json(path) if path.exists() else plan
+    changed = [name for name, value in plan.items() if stored.get(name) != value]
+    if changed:
+        told = [
+            f"{name}: {json.dumps(stored.get(name))} -> {json.dumps(plan[name])}"
+            for name in changed
+        ]
+        raise ConfigError(
+            f"{place}: these folds began with other settings: {', '.join(changed)}",
+            *told,
+            f"go on with those, or remove the folder first: {place}",
+        )
+    runs.write_json(path, plan)
+
+
+def _train_fold(place: Path, fold: int, command: list[str], advance: Callable[..., None]) -> None:
+    """Train one fold to its end."""
+    folder = place / _name(fold)
+    why = train_to_end(folder, command, place / "logs" / f"{_name(fold)}.txt", advance)
+    if why is not None:
+        raise TrainingError(f"{folder}: failed: {why}", "the same command goes on from here")
+
+
+def _join(place: Path, num_folds: int, whole: Splits) -> Predictions:
+    """Return the folds' predictions as one table over the whole train split."""
+    parts = [
+        tables.read_predictions(place / _name(fold) / "predictions" / "val.parquet")
+        for fold in range(num_folds)
+    ]
+    keeps_probs = all(part.probs_NK is not None for part in parts)
+    ids_N = np.concatenate([part.ids_N for part in parts])
+    order_N = np.argsort(ids_N, kind="stable")
+    if not np.array_equal(ids_N[order_N], whole.train.ids_N):
+        raise RunError(
+            f"{place}: the folds do not hold each train photo once",
+            f"remove the folder and train again: {place}",
+        )
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])[order_N]
+        for name in Predictions.__dataclass_fields__
+        if name not in ("about", "embeddings_ND") and (name != "probs_NK" or keeps_probs)
+    }
+    about = {
+        "split": "train",
+        "split_hash": whole.train.hash,
+        "class_hash": whole.card["hashes"]["classes"],
+        "num_folds": num_folds,
+        "flip": parts[0].about.get("flip"),
+        "backend": parts[0].about.get("backend"),
+    }
+    return Predictions(**columns, about=about)
