@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carscale.report.checks import SplitResult, finite, printable
-from carscale.report.split_section import build_analysis
-from carscale.report.templating import count_text, environment
+from carscale.report.classes_section import build_data
+from carscale.report.found_sections import write_actions
+from carscale.report.split_section import build_split
+from carscale.report.subject import place_of
+from carscale.report.templating import TEMPLATES, count_text, environment
 from carscale.report.training import build_training
 
 if TYPE_CHECKING:
+    from carscale.analysis.result import Analysis
     from carscale.report.gather import RunRecord
 
 __all__ = ["build_page"]
 
+SCRIPTS = ("matrix.js", "gallery.js", "review.js")
 HEADLINE = (
     ("top1", "Top-1", "photos named right"),
     ("top5", "Top-5", "true class among the best five"),
@@ -27,7 +33,12 @@ HEADLINE = (
 
 
 def build_page(
-    record: RunRecord, *, build_folder: Path, page_folder: Path, advance: Callable[[str], None]
+    record: RunRecord,
+    *,
+    build_folder: Path,
+    page_folder: Path,
+    analyses: Mapping[str, Analysis] | None = None,
+    advance: Callable[[str], None],
 ) -> None:
     """Write ``index.html`` and all it shows into ``build_folder``.
 
@@ -35,27 +46,72 @@ def build_page(
         record: The run.
         build_folder: Where files are written.
         page_folder: Where that folder will lie in the end; links to photos start there.
+        analyses: What was found, by split; ``None`` or a split left out gives plain sections.
         advance: Told what comes next.
     """
+    found = dict(analyses or {})
     advance("drawing the training curves")
     training = build_training(record, build_folder)
-    analyses = []
+    place = place_of(record.data_root, build_folder, page_folder)
+    parts: list[dict[str, Any]] = []
     for name in ("val", "test"):  # val is for looking, test only for the number
         if name in record.splits:
             advance(f"looking at {name}")
-            analyses.append(build_analysis(record, record.splits[name], build_folder, page_folder))
+            split, analysis = record.splits[name], found.get(name)
+            parts.append(build_split(record, split, analysis, place, with_train=not parts))
     advance("writing the page")
+    _write_scripts(build_folder)
+    leading = found.get(parts[0]["name"]) if parts else None
     context = {
         "name": record.name,
-        "notes": [printable(note) for note in record.notes],
+        "notes": _notes(record, found),
         "headlines": [_headline(split) for split in record.splits.values()],
+        "about_data": build_data(record, found, build_folder),
         "training": training,
-        "analyses": analyses,
+        "parts": parts,
+        "actions": write_actions(leading, build_folder) if leading else [],
         "looks": [_look(row) for row in record.looks],
         **_provenance(record),
     }
-    text = environment().get_template("index.html.j2").render(context)
+    text = environment().get_template("index.html.j2").render(context, nav=_nav(context))
     (build_folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
+
+
+def _write_scripts(folder: Path) -> None:
+    """Put what moves on the page beside it."""
+    (folder / "scripts").mkdir(parents=True, exist_ok=True)
+    for name in SCRIPTS:
+        shutil.copyfile(TEMPLATES / name, folder / "scripts" / name)
+
+
+def _notes(record: RunRecord, found: Mapping[str, Analysis]) -> list[str]:
+    """Return what is missing: in the run, then in the analyses, each thing once."""
+    notes = [*record.notes, *(note for one in found.values() for note in one.notes)]
+    return [printable(note) for note in dict.fromkeys(notes)]
+
+
+def _nav(context: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the anchors and titles of the sections that are there."""
+    parts = context["parts"]
+    first = parts[0] if parts else {}
+    split = first.get("name", "")
+    mistakes = "Error groups" if first.get("is_analysed") else "Worst mistakes"
+    sections = [
+        ("overview", "Overview", True),
+        ("data", "Data", context["about_data"]),
+        ("training", "Training", context["training"]["figures"]),
+        (f"classes-{split}", "Classes", first.get("short")),
+        (f"confusion-{split}", "Confusions", first.get("confusion")),
+        (f"mistakes-{split}", mistakes, first.get("mistakes")),
+        (f"slices-{split}", "Slices", first.get("slices")),
+        (f"calibration-{split}", "Calibration", first.get("calibration")),
+        (f"review-{split}", "Label review", first.get("reviews")),
+        ("actions", "Actions", context["actions"]),
+        *((f"on-{part['name']}", f"On {part['name']}", True) for part in parts[1:]),
+        ("looks", "Test looks", True),
+        ("provenance", "Provenance", True),
+    ]
+    return [(anchor, title) for anchor, title, is_there in sections if is_there]
 
 
 def _headline(split: SplitResult) -> dict[str, Any]:
@@ -125,6 +181,9 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
         "config_text": record.config_text,
         "again": _again(record),
         "folder": printable(record.folder),
+        "data_root": printable(
+            shlex.quote(str(record.data_root or _setting(record, "data", "root") or "DATA_ROOT"))
+        ),
     }
 
 

@@ -22,7 +22,7 @@ from carscale.errors import ConfigError
 __all__ = ["check_study_folder", "write_study"]
 
 STALE_S = 3600
-OURS = re.compile(r"study-[a-z]+-([0-9a-f]{10})-(?:light|dark)\.svg")
+OURS = re.compile(r"study-[a-z]+-([0-9a-f]{10})(?:-(?:light|dark)\.svg|\.png)")
 
 
 def check_study_folder(folder: Path, *, replaces: bool) -> None:
@@ -81,7 +81,7 @@ def write_study(folder: Path, study: dict[str, Any]) -> Path:
 def _place(built: Path, final: Path) -> None:
     """Move figures in; none of another page has the same name."""
     final.mkdir(exist_ok=True)
-    for path in sorted(built.glob("*.svg")):
+    for path in sorted(built.iterdir()):
         runs.fsync_path(path)
         path.replace(final / path.name)
     runs.fsync_path(final)
@@ -89,7 +89,7 @@ def _place(built: Path, final: Path) -> None:
 
 def _sweep_figures(folder: Path, mark: str) -> None:
     """Remove figures of pages that were replaced."""
-    for path in folder.glob("study-*.svg"):
+    for path in folder.glob("study-*"):
         found = OURS.fullmatch(path.name)
         if found and found[1] != mark:
             path.unlink(missing_ok=True)

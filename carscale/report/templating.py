@@ -6,10 +6,18 @@ from pathlib import Path
 
 import jinja2
 
-from carscale.report.checks import finite
+from carscale.report.checks import finite, printable
 from carscale.report.study_rows import points
 
-__all__ = ["count_text", "environment", "number_text", "percent_text", "span_text"]
+__all__ = [
+    "TEMPLATES",
+    "count_text",
+    "environment",
+    "number_text",
+    "p_text",
+    "percent_text",
+    "span_text",
+]
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -24,7 +32,8 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=count_text, number=number_text, percent=percent_text, points=points, span=span_text
+        count=count_text, number=number_text, percent=percent_text, points=points, span=span_text,
+        p_value=p_text, finite=finite, printable=printable,
     )
     return environment
 
@@ -44,6 +53,21 @@ def number_text(value: object, digits: int = 3) -> str:
     """Return a number as text."""
     number = finite(value)
     return "–" if number is None else f"{number:.{digits}f}"
+
+
+def p_text(value: object) -> str:
+    r"""Return a p-value as text.
+
+    Example:
+        >>> p_text(0.03), p_text(0.2), p_text(1e-9), p_text(None)
+        ('0.030', '0.20', '<\\xa00.001', '–')
+    """
+    number = finite(value)
+    if number is None:
+        return "–"
+    if number < 0.001:
+        return "<\N{NO-BREAK SPACE}0.001"
+    return f"{number:.3f}" if number < 0.1 else f"{number:.2f}"
 
 
 def count_text(value: object) -> str:

@@ -62,8 +62,11 @@ DARK = Theme(
 )
 
 
+PNG_DPI = 144
+
+
 def render(draw: Callable[[Theme], Figure], folder: Path, name: str) -> Figure:
-    """Draw a figure for light and for dark pages, ``<name>-light.svg`` and ``<name>-dark.svg``.
+    """Draw a figure for light and for dark pages: ``<name>-light.svg``, ``-dark.svg``, ``.png``.
 
     Args:
         draw: Makes the figure in the colours of a theme.
@@ -102,6 +105,8 @@ def render(draw: Callable[[Theme], Figure], folder: Path, name: str) -> Figure:
             figure.savefig(
                 folder / f"{name}-{theme.name}.svg", format="svg", metadata={"Date": None}
             )
+            if theme is LIGHT:  # for slides and mails
+                figure.savefig(folder / f"{name}.png", dpi=PNG_DPI, facecolor=theme.paper)
     return figure
 
 

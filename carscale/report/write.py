@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from carscale import runs
 from carscale.report.gather import gather
 from carscale.report.page import build_page
+
+if TYPE_CHECKING:
+    from carscale.analysis.result import Analysis
 
 __all__ = ["write_report"]
 
@@ -21,6 +25,7 @@ def write_report(
     run_dir: Path,
     *,
     data_root: Path | None = None,
+    analyses: Mapping[str, Analysis] | None = None,
     advance: Callable[[str], None] | None = None,
 ) -> Path:
     """Write ``RUN/report/`` and return the path of its ``index.html``.
@@ -29,6 +34,7 @@ def write_report(
         run_dir: The run folder.
         data_root: Folder that the photos' paths start from; ``None`` takes ``data.root`` of the
             run's settings.
+        analyses: What was found on val and test, by split; a split left out gets plain sections.
         advance: Told what comes next, in a few words, for a progress bar.
 
     Raises:
@@ -43,7 +49,9 @@ def write_report(
     _sweep(record.folder, beside)
     beside.mkdir()
     try:
-        build_page(record, build_folder=beside, page_folder=final, advance=tell)
+        build_page(
+            record, build_folder=beside, page_folder=final, analyses=analyses, advance=tell
+        )
         tell("putting it in place")
         runs.publish_folder(beside, final)
     except BaseException:

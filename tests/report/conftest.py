@@ -36,6 +36,7 @@ def quick(monkeypatch):
         folder.mkdir(parents=True, exist_ok=True)
         for theme in ("dark", "light"):
             (folder / f"{name}-{theme}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+        (folder / f"{name}.png").write_bytes(b"")
         figure = Figure()
         figure.subplots()
         return figure

@@ -26,17 +26,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
 
 // Say what lies under the pointer in a figure.
 const tip = document.getElementById("tip");
-const percent = (part, whole) => `${(100 * part / whole).toFixed(0)} %`;
-function readPoints(data) {
-  if (data.points) return data.points.map(([x, y, text]) => ({ x, y, text }));
-  const [left, top, width, height] = data.box;
-  const size = data.names.length;
-  return data.cells.map(([i, j, n]) => ({
-    x: left + width * (j + 0.5) / size,
-    y: top + height * (i + 0.5) / size,
-    text: i === j ? `${n} × ${data.names[i]}, right` : `${n} × ${data.names[i]} taken for ${data.names[j]}`,
-  }));
-}
+const readPoints = (data) => data.points.map(([x, y, text]) => ({ x, y, text }));
 for (const plot of document.querySelectorAll("[data-hover]")) {
   let points = null;
   const image = plot.querySelector("img");
