@@ -39,11 +39,12 @@ def draw_counts(theme: Theme, photos: Sequence[tuple[str, int]]) -> Figure:
     axes.text(
         len(photos) - 0.5, middle, f"median {middle:g}", ha="right", va="bottom", fontsize=9.5
     )
-    tidy(axes, x="" if is_named else "classes", y="train photos")
+    tidy(axes, x="" if is_named else f"{len(photos):,} classes", y="train photos")
     axes.grid(False, axis="x")
     axes.set_xlim(-0.6, len(photos) - 0.4)
     axes.set_ylim(0, max(1.0, 1.06 * counts.max()))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xticks([])
     if is_named:
         names = [shorten(name, 26) for name, _ in photos]
         axes.set_xticks(places, names, rotation=50, ha="right", rotation_mode="anchor", fontsize=8.5)

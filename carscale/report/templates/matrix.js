@@ -67,6 +67,7 @@
 
   function makeMap(root, data) {
     const canvas = root.querySelector("canvas");
+    const frame = canvas.parentElement;
     const readout = root.querySelector("[data-readout]");
     const sceneWords = root.querySelector("[data-scene]");
     const pen = canvas.getContext("2d");
@@ -185,7 +186,7 @@
       asked = requestAnimationFrame(() => { asked = 0; paint(); });
     }
     function measure() {
-      const width = Math.max(240, Math.min(root.clientWidth, 860));
+      const width = Math.max(240, Math.min(frame.clientWidth, 860));
       const left = Math.round(clamp(width * 0.27, 84, 210));
       const side = width - left - 12;
       const bottom = Math.round(clamp(width * 0.25, 84, 190));
@@ -206,8 +207,8 @@
       pen.beginPath();
       pen.rect(box.left, box.top, box.side, box.side);
       pen.clip();
-      paintCells(scale, font);
       paintLines();
+      paintCells(font);
       paintCursor();
       pen.restore();
       pen.strokeStyle = colours.muted;
@@ -216,7 +217,7 @@
       paintLabels(font, true);
       paintLabels(font, false);
     }
-    function paintCells(scale, font) {
+    function paintCells(font) {
       const { w, h } = span();
       const { w: pw, h: ph } = cellPx();
       const least = 1.5; // css px: a lone mistake among 2,000 classes can still be seen
@@ -249,7 +250,7 @@
     function paintLines() {
       const { w: pw, h: ph } = cellPx();
       pen.strokeStyle = colours.muted;
-      pen.globalAlpha = 0.4;
+      pen.globalAlpha = scene.blocks.length > 20 ? 0.22 : 0.4;
       pen.lineWidth = 1;
       pen.beginPath();
       const cuts = scene === whole ? scene.blocks.slice(1).map((block) => block.start) : [];
@@ -341,8 +342,8 @@
     // ---- pointer
 
     function placeOf(event) {
-      const frame = canvas.getBoundingClientRect();
-      const [px, py] = [event.clientX - frame.left - box.left, event.clientY - frame.top - box.top];
+      const at = canvas.getBoundingClientRect();
+      const [px, py] = [event.clientX - at.left - box.left, event.clientY - at.top - box.top];
       const isIn = px >= 0 && py >= 0 && px < box.side && py < box.side;
       return { px, py, u: px / box.side, v: py / box.side, isIn };
     }
@@ -502,7 +503,7 @@
     root.hidden = false;
     readColours();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); draw(); });
-    new ResizeObserver(measure).observe(root); // also when a folded part opens
+    new ResizeObserver(measure).observe(frame); // also when a folded part opens
     measure();
     show(whole);
   }
