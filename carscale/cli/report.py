@@ -1,27 +1,62 @@
-"""``carscale report RUN``: a page to open."""
+"""``carscale report RUN [RUN...]``: pages to open."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from carscale.analysis import Analysis
+
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: Annotated[list[Path], typer.Argument(help="Run folders.")],
     data_root: Annotated[
         Path | None, typer.Option(help="Where the photos lie now; the run's data.root otherwise.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the page of several runs; report/ beside them otherwise."),
+    ] = None,
 ) -> None:
-    """Write the run's page (numbers, curves, short classes, confusions, mistakes); print its path.
+    """Write a run's page (numbers, classes, confusions, causes, labels to check); print its path.
+
+    Several runs get a page each and one that sets them side by side.
 
     Example: carscale report runs/effnet_focal
     """
     from carscale import progress, runs
-    from carscale.report import write_report
+    from carscale.report import check_overview_folder, write_overview, write_report
 
-    folder = runs.find_run(run)
-    with progress.bar("report", None) as advance:
-        page = write_report(folder, data_root=data_root, advance=lambda step: advance(1, step))
-    print(page)
+    folders = list(dict.fromkeys(runs.find_run(each) for each in run))
+    beside = out or _common_parent(folders) / "report"
+    if len(folders) > 1:
+        check_overview_folder(beside)
+    found = []
+    for folder in folders:
+        with progress.bar(f"report {folder.name}", None) as advance:
+            found.append(_analyses(folder, data_root))
+            page = write_report(
+                folder,
+                data_root=data_root,
+                analyses=found[-1],
+                advance=lambda step, advance=advance: advance(1, step),  # type: ignore[misc]
+            )
+        print(page)
+    if len(folders) > 1:
+        print(write_overview(folders, beside, analyses=found))
+
+
+def _analyses(folder: Path, data_root: Path | None) -> dict[str, Analysis]:
+    """Return what was found in a run, by split."""
+    from carscale.cli.analysing import analyses_of
+
+    return analyses_of(folder, data_root)
+
+
+def _common_parent(folders: list[Path]) -> Path:
+    """Return the folder that all runs lie in."""
+    return Path(os.path.commonpath([folder.absolute().parent for folder in folders]))

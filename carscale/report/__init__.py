@@ -2,13 +2,16 @@
 
 In: a run folder (settings, log, metrics, predictions) and, for pictures, the photos. Out:
 ``RUN/report/index.html`` beside its figures (SVG for light and dark), tables (CSV) and thumbnails;
-it opens from disk and asks nothing of the network. Or the verdicts of a study, and out comes a page
+it opens from disk and asks nothing of the network. With an ``Analysis`` of a split its findings
+too: groups of mistakes with their photos, slices, labels to review, actions. Or several runs, and
+out comes a page that sets them side by side. Or the verdicts of a study, and out comes a page
 with ``results.json`` and ``results.csv``. No number is made up here: the headline is that
 of ``metrics.json``, and a stale one raises.
 
-To add a figure: one function in ``plots.py`` that returns a ``Figure``, one table of
-numbers in ``findings.py`` that it draws, one entry in ``page.py``, one ``figure(...)`` line in
-``templates/``.
+To add a figure: one function in ``plots.py`` or ``found_plots.py`` that returns a ``Figure``, one
+table of numbers that it draws, one entry in a ``..._section.py``, one ``figure(...)`` line in
+``templates/``. To add a section: ``build_x`` in such a module, its template, one line in
+``split_section.py`` and in ``page.py``'s list.
 
 Chosen: the error analysis stands open on val and folded on test. Rejected: test first. Why: whoever
 reads mistakes changes the model after them, and test numbers are only worth something while nobody
@@ -19,7 +22,11 @@ is poor in both.
 
 Chosen: static SVG and a hover layer that knows where points lie. Rejected: drawing in the browser.
 Why: the figure prints, can be pasted into a paper, is the same bytes each time, and needs no script
-to be seen.
+to be seen. The matrix alone is drawn on a canvas too: nobody can read 2,000 classes without zoom.
+
+Chosen: data for the scripts in ``data/<split>.js``, which assigns to one global. Rejected: JSON by
+``fetch`` (browsers refuse it to a page opened from disk), all of it in ``index.html`` (that would
+wait for it before it shows anything).
 """
 
 from importlib import import_module
@@ -28,23 +35,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from carscale.report.gather import RunRecord, gather
     from carscale.report.panels import draw_panels
+    from carscale.report.several import check_overview_folder, write_overview
     from carscale.report.study_write import check_study_folder, write_study
     from carscale.report.write import write_report
 
 __all__ = [
     "RunRecord",
+    "check_overview_folder",
     "check_study_folder",
     "draw_panels",
     "gather",
+    "write_overview",
     "write_report",
     "write_study",
 ]
 
 _HOMES = {
     "RunRecord": "gather",
+    "check_overview_folder": "several",
     "check_study_folder": "study_write",
     "draw_panels": "panels",
     "gather": "gather",
+    "write_overview": "several",
     "write_report": "write",
     "write_study": "study_write",
 }

@@ -34,7 +34,7 @@ def build_calibration(split: SplitResult, subject: Subject, folder: Path) -> dic
     sure_N = predictions.prob_prediction_N[np.isfinite(predictions.prob_prediction_N)]
     right = float(np.mean(predictions.prediction_N == predictions.labels_N))
     sure = float(sure_N.mean()) if len(sure_N) else None
-    told = {
+    told: dict[str, Any] = {
         "figure": _reliability(split.name, bins, folder),
         "ece": split.metrics.get("ece"),
         "ece_bins": finite(bins.ece),
@@ -98,7 +98,11 @@ def _coverage(split: str, found: Calibration, folder: Path) -> dict[str, Any]:
     places = plots.points_of(figure, found.coverage_S.tolist(), found.accuracy_S.tolist())
     rows = zip(*(np.asarray(column).tolist() for column in columns), strict=True)
     points = [
-        [u, v, f"answers {100 * c:.1f} % of photos: {100 * a:.1f} % right, asks for {100 * s:.1f} %"]
+        [
+            u,
+            v,
+            f"answers {100 * c:.1f} % of photos: {100 * a:.1f} % right, asks for {100 * s:.1f} %",
+        ]
         for (u, v), (c, a, s) in zip(places, rows, strict=True)
     ]
     entry["hover"] = {"points": points[:: max(1, len(points) // 400)]}

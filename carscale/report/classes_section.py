@@ -70,9 +70,7 @@ def _split_counts(record: RunRecord) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (order.get(item[0], 3), item[0]))
 
 
-def _train_photos(
-    record: RunRecord, analyses: Mapping[str, Analysis]
-) -> list[tuple[str, int]]:
+def _train_photos(record: RunRecord, analyses: Mapping[str, Analysis]) -> list[tuple[str, int]]:
     """Return the classes with their train photos, the most first; empty when not known."""
     for one in analyses.values():
         counts_K = one.evidence.train_counts_K

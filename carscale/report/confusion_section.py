@@ -128,9 +128,7 @@ def _words(num_classes: int, has_makes: bool) -> str:
     return words
 
 
-def _within_make(
-    counts_KK: NDArray[np.int64], blocks: Sequence[tuple[str, int, int]]
-) -> int:
+def _within_make(counts_KK: NDArray[np.int64], blocks: Sequence[tuple[str, int, int]]) -> int:
     """Return how many mistakes stay within a make."""
     total = 0
     for _, start, stop in blocks:

@@ -74,10 +74,9 @@ def as_script(name: str, content: object) -> str:
 
     Example:
         >>> print(as_script("val", {"a": "</script>\u2028"}), end="")
-        window.carscale = Object.assign(window.carscale || {}, {"val": {"a":"\u003c/script>\u2028"}});
+        window.carscale ??= {};
+        window.carscale["val"] = {"a":"\u003c/script>\u2028"};
     """
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     safe = text.replace("<", "\\u003c")
-    return (
-        f"window.carscale = Object.assign(window.carscale || {{}}, {{{json.dumps(name)}: {safe}}});\n"
-    )
+    return f"window.carscale ??= {{}};\nwindow.carscale[{json.dumps(name)}] = {safe};\n"

@@ -47,7 +47,9 @@ def draw_counts(theme: Theme, photos: Sequence[tuple[str, int]]) -> Figure:
     axes.set_xticks([])
     if is_named:
         names = [shorten(name, 26) for name, _ in photos]
-        axes.set_xticks(places, names, rotation=50, ha="right", rotation_mode="anchor", fontsize=8.5)
+        axes.set_xticks(
+            places, names, rotation=50, ha="right", rotation_mode="anchor", fontsize=8.5
+        )
     return figure
 
 

@@ -35,9 +35,7 @@ SLICE = (
 )  # fmt: skip
 
 
-def build_groups(
-    subject: Subject, cards: Sequence[dict[str, Any]], folder: Path
-) -> dict[str, Any]:
+def build_groups(subject: Subject, cards: Sequence[dict[str, Any]], folder: Path) -> dict[str, Any]:
     """Return the groups, the clusters and the first cards; store who is in which group.
 
     Args:
@@ -191,22 +189,14 @@ def _review(review: Review, place: Place) -> dict[str, Any]:
 def write_actions(analysis: Analysis, folder: Path) -> list[dict[str, Any]]:
     """Write ``actions.json`` and return the actions with what the page says of them."""
     actions = [plain(action) for action in analysis.actions]
-    runs.write_json(
-        folder / "actions.json", {"split": analysis.evidence.split, "actions": actions}
-    )
+    runs.write_json(folder / "actions.json", {"split": analysis.evidence.split, "actions": actions})
     return [
         {
             "kind": str(action.get("kind") or ""),
             "title": str(action.get("title") or action.get("kind") or "Action"),
             "why": str(action.get("why") or ""),
             "command": action.get("command"),
-            "numbers": [
-                (key.replace("_", " "), value)
-                for key, value in action.items()
-                if key not in ("kind", "title", "why", "command")
-                and isinstance(value, (int, float, str))
-                and not isinstance(value, bool)
-            ],
+            "num_mistakes": finite(action.get("num_mistakes")),
         }
         for action in actions
     ]

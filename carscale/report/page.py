@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from carscale.analysis.result import Analysis
     from carscale.report.gather import RunRecord
 
-__all__ = ["build_page"]
+__all__ = ["HEADLINE", "build_page", "headline_of"]
 
 SCRIPTS = ("matrix.js", "gallery.js", "review.js")
 HEADLINE = (
@@ -65,7 +65,7 @@ def build_page(
     context = {
         "name": record.name,
         "notes": _notes(record, found),
-        "headlines": [_headline(split) for split in record.splits.values()],
+        "headlines": [headline_of(split) for split in record.splits.values()],
         "about_data": build_data(record, found, build_folder),
         "training": training,
         "parts": parts,
@@ -114,7 +114,7 @@ def _nav(context: dict[str, Any]) -> list[tuple[str, str]]:
     return [(anchor, title) for anchor, title, is_there in sections if is_there]
 
 
-def _headline(split: SplitResult) -> dict[str, Any]:
+def headline_of(split: SplitResult) -> dict[str, Any]:
     """Return a split's numbers with their intervals."""
     metrics = split.metrics
     entries = []

@@ -73,16 +73,16 @@ def make_pictures(
         thumb, trouble = _shrink(read, path, place.build_folder / link, max_px)
         file = root / path
         small = quote(link, safe="/") if thumb else None
-        return Picture(small, link_to(file, place.page_folder) if file.is_file() else small, trouble)
+        return Picture(
+            small, link_to(file, place.page_folder) if file.is_file() else small, trouble
+        )
 
     (place.build_folder / "thumbs").mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         return list(pool.map(make, paths, names))
 
 
-def _shrink(
-    read: Callable[[str], bytes], path: str, file: Path, max_px: int
-) -> tuple[bool, str]:
+def _shrink(read: Callable[[str], bytes], path: str, file: Path, max_px: int) -> tuple[bool, str]:
     """Write a thumbnail; return whether it is there, or why not."""
     try:
         file.write_bytes(images.thumbnail(read(path), max_px))

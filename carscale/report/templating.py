@@ -32,8 +32,14 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=count_text, number=number_text, percent=percent_text, points=points, span=span_text,
-        p_value=p_text, finite=finite, printable=printable,
+        count=count_text,
+        number=number_text,
+        percent=percent_text,
+        points=points,
+        span=span_text,
+        p_value=p_text,
+        finite=finite,
+        printable=printable,
     )
     return environment
 
@@ -60,7 +66,7 @@ def p_text(value: object) -> str:
 
     Example:
         >>> p_text(0.03), p_text(0.2), p_text(1e-9), p_text(None)
-        ('0.030', '0.20', '<\\xa00.001', '–')
+        ('0.030', '0.20', '<\xa00.001', '–')
     """
     number = finite(value)
     if number is None:

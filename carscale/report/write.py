@@ -49,9 +49,7 @@ def write_report(
     _sweep(record.folder, beside)
     beside.mkdir()
     try:
-        build_page(
-            record, build_folder=beside, page_folder=final, analyses=analyses, advance=tell
-        )
+        build_page(record, build_folder=beside, page_folder=final, analyses=analyses, advance=tell)
         tell("putting it in place")
         runs.publish_folder(beside, final)
     except BaseException:

@@ -229,10 +229,11 @@ def _actions(num_wrong, size):
     return (
         {"kind": "review", "title": "Look at 40 train labels",
          "why": "About 13 of them are wrong; a wrong label costs its class twice.",
-         "command": "carscale data relabel data/cars decisions.csv data/cars-v2", "num": size},
+         "command": "carscale data relabel data/cars decisions.csv data/cars-v2",
+         "num": size, "num_mistakes": 31, "ids": np.arange(3)},
         {"kind": "photos", "title": "Add 310 photos of 9 classes",
          "why": "Their error is above the mean and the learning curve still falls.",
-         "command": None, "more": 310},
+         "command": None, "more": 310, "num_mistakes": 1},
         {"kind": "classes", "title": "Tell look-alikes apart at a higher resolution",
          "why": f"Half of {num_wrong} mistakes are between two classes mistaken both ways.",
          "command": "accelerate launch recipes/effnet_focal.py data.image_px=320"},

@@ -1,5 +1,6 @@
 """Read a page back: its text, links, values and scripts."""
 
+import json
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -46,3 +47,10 @@ class Page(HTMLParser):
             elif not (self.folder / unquote(parts.path)).exists():
                 lost.append(link)
         return lost
+
+
+def read_data(folder, split):
+    """What data/<split>.js assigns."""
+    head, _, body = (folder / "data" / f"{split}.js").read_text("ascii").partition("] = ")
+    assert head == f'window.carscale ??= {{}};\nwindow.carscale["{split}"'
+    return json.loads(body.removesuffix(";\n"))
