@@ -20,8 +20,9 @@
       total += cell.n;
       at.set(cell.i * cols.length + cell.j, cell);
     }
-    const most = cells.reduce((best, cell) => Math.max(best, cell.wrong), 0);
-    const mistakes = cells.filter((cell) => cell.wrong > 0).reverse();
+    const isNamed = (cell) => rows[cell.i].number >= 0 || cols[cell.j].number >= 0;
+    const mistakes = cells.filter((cell) => cell.wrong > 0 && isNamed(cell)).reverse();
+    const most = mistakes.length ? mistakes[0].wrong : 0;
     return { rows, cols, cells, blocks, title, rowSums, total, at, most, mistakes };
   }
 
@@ -216,6 +217,11 @@
       pen.strokeRect(box.left - 0.5, box.top - 0.5, box.side + 1, box.side + 1);
       paintLabels(font, true);
       paintLabels(font, false);
+      pen.font = `600 11.5px ${font}`;
+      pen.fillStyle = colours.muted;
+      pen.textAlign = "left";
+      pen.fillText("↑ true class", 0, box.top + box.side + 26);
+      pen.fillText("→ predicted", 0, box.top + box.side + 44);
     }
     function paintCells(font) {
       const { w, h } = span();
