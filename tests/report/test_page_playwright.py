@@ -67,15 +67,20 @@ def draw_photos(root, paths):
         Image.new("RGB", (60 + number % 3 * 20, 45), shade).save(file)
 
 
-def write_page(folder, *, num_classes, num_samples, splits=("val", "test"), num_reviewed=12):
+def write_page(
+    folder, *, num_classes, num_samples, splits=("val", "test"), num_reviewed=12, names=None, **more
+):
     rows = demo_classes(num_classes)
-    rows[1]["name"] = ODD
+    for row, name in zip(rows, names or [rows[0]["name"], ODD], strict=False):
+        row["name"] = name
+        if names:
+            row["make"] = name
     photos = folder / "photos"
     paths = [(i % num_classes, f"val/{i % num_classes}/p {i}#.jpg") for i in range(num_samples)]
     train = [(i % num_classes, f"train/{i}.jpg") for i in range(40)]
     draw_photos(photos, [path for _, path in paths[:150] + train])
     run = folder / "run"
-    made = make_run(run, classes=rows, splits=splits, data_root=photos, paths=paths)
+    made = make_run(run, classes=rows, splits=splits, data_root=photos, paths=paths, **more)
     found = {
         split: fake_analysis(told, rows, split=split, train_paths=train, num_reviewed=num_reviewed)
         for split, told in made.items()
@@ -321,6 +326,7 @@ def test_labels_are_judged_by_key_and_saved(open_page, twelve, tmp_path):
 
 def test_page_of_196_classes_opens_fast(open_page, many):
     page = open_page(many[0])
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     times = page.evaluate(
         "[performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd,"
         " performance.getEntriesByName('first-contentful-paint')[0].startTime]"
@@ -376,3 +382,53 @@ def test_page_of_several_runs(open_page, twelve, tmp_path):
     page = open_page(write_overview([run, other], tmp_path / "out"), width=390)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.locator("#changes tbody tr").count() == 2
+
+
+def test_hostile_and_long_names_do_no_harm(open_page, tmp_path):
+    names = [
+        "<img src=x onerror=alert(1)>",
+        "</script><script>alert(2)</script>",
+        "a\u2028b\u2029c # 100% ?",
+        "very long " * 40,
+        "W" * 300,
+        "__proto__",
+    ]
+    made = write_page(tmp_path, num_classes=6, num_samples=90, names=names, accuracy=0.4)
+    page = open_page(made[0], width=390)
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    focus_map(page)
+    for key in "nnnpb0":
+        page.keyboard.press(key)
+    page.locator("[data-gallery=val] .card a.photo").first.click()
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_no_mistake_at_all(open_page, tmp_path, num_classes):
+    made = write_page(
+        tmp_path, num_classes=num_classes, num_samples=30, splits=("val",), accuracy=1
+    )
+    page = open_page(made[0])
+    focus_map(page)
+    for key in ("n", "ArrowDown", "+", "b", "Enter"):
+        page.keyboard.press(key)
+    assert " × " in readout(page)
+    assert "every photo got its true class" in page.locator("#mistakes-val").text_content()
+
+
+def test_two_fingers_zoom_the_map(open_page, many):
+    page = open_page(many[0], width=390, has_touch=True)
+    canvas = focus_map(page)
+    box = canvas.bounding_box()
+    wire = page.context.new_cdp_session(page)
+    middle = {"x": box["x"] + box["width"] * 0.6, "y": box["y"] + box["height"] * 0.3}
+    for step in range(6):
+        fingers = [{**middle, "x": middle["x"] + side * (15 + 8 * step)} for side in (-1, 1)]
+        kind = "touchStart" if step == 0 else "touchMove"
+        wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    wire.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(100)
+    assert view_of(page)[2] < 150

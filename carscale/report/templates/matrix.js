@@ -154,8 +154,8 @@
     }
     function nextMistake(step) {
       if (!scene.mistakes.length) return;
-      lastMistake = (lastMistake + step + scene.mistakes.length) % scene.mistakes.length;
-      if (lastMistake < 0) lastMistake = 0;
+      const from = lastMistake < 0 && step < 0 ? 0 : lastMistake;
+      lastMistake = (from + step + scene.mistakes.length) % scene.mistakes.length;
       moveTo(scene.mistakes[lastMistake].i, scene.mistakes[lastMistake].j);
     }
     function pick(cell) {

@@ -86,7 +86,7 @@
       const isLeft = made?.decision === "leave out";
       other.value = isLeft ? "leave out" : String(made?.new_label ?? sample.suggested);
       told.replaceChildren(
-        make("p", { class: "fine" }, `${place + 1} of ${samples.length}${sample.suspect ? " · counted as an error by confident learning" : ""}`),
+        make("p", { class: "fine" }, `${place + 1} of ${samples.length}${sample.suspect ? " · suspect" : ""}`),
         make("dl", {},
           make("dt", {}, "label"), make("dd", { class: "is" }, `${names[sample.label]} `, make("span", { class: "prob" }, percent(sample.prob_label))),
           make("dt", {}, "model"), make("dd", { class: "said" }, `${names[sample.suggested]} `, make("span", { class: "prob" }, percent(sample.prob_suggested)))),
