@@ -221,6 +221,35 @@ def test_a_cell_shows_its_photos(open_page, twelve):
     assert page.evaluate("document.activeElement.id") == "photos-val"
 
 
+def test_a_cell_of_other_shows_its_photos(open_page, many):
+    page = open_page(many[0])
+    told = many[1]["val"]
+    root = page.locator("[data-map=val]")
+    root.locator("[data-go=make]").select_option(index=1)
+    focus_map(page)
+    page.keyboard.press("ArrowDown")
+    size = round(view_of(page)[2])
+    for _ in range(size):
+        page.keyboard.press("ArrowDown")  # the row of "other"
+        page.keyboard.press("ArrowLeft")
+    for _ in range(size - 1):
+        num = int(readout(page).split(" ×")[0])
+        if num:
+            break
+        page.keyboard.press("ArrowRight")
+    assert "any other class named as" in readout(page)
+    assert num > 0
+    page.keyboard.press("Enter")
+    gallery = page.locator("[data-gallery=val]")
+    said = int(gallery.locator("[name=said]").input_value())
+    wrong = (told.prediction_N == said) & (told.labels_N != said)
+    assert int(gallery.get_attribute("data-found")) == num <= wrong.sum()
+    assert "true class of another make" in gallery.locator("[data-found]").text_content()
+    gallery.locator("[type=reset]").click()
+    total = (told.prediction_N != told.labels_N).sum()
+    page.wait_for_function(f"document.querySelector('[data-gallery=val]').dataset.found == {total}")
+
+
 def test_a_number_of_the_pair_table_shows_its_photos(open_page, twelve):
     page = open_page(twelve[0])
     link = page.locator("#confusion-val .jump").first
@@ -257,7 +286,7 @@ def test_filters_and_order(open_page, twelve):
     assert num() == sum("p 1" in path for path in told.paths_N[wrong])
     gallery.locator("[name=path]").fill("no such path")
     assert num() == 0
-    assert "no mistake is like that" in gallery.locator("[data-found]").text_content()
+    assert "none is like that" in gallery.locator("[data-found]").text_content()
     button = page.locator("[data-filter=val][data-group='2']")
     button.click()
     assert button.get_attribute("aria-pressed") == "true"

@@ -100,6 +100,7 @@
     const photos = data.photos;
     const field = (name) => form.elements.namedItem(name);
     const gallery = { data, found: photos, shown: 0, focusCard };
+    let outside = { label: new Set(), said: new Set() };
     const orders = {
       loss: () => 0, // as they come; the loss that is no number is first
       sure: (a, b) => (b.prob_said ?? -1) - (a.prob_said ?? -1),
@@ -127,6 +128,7 @@
         (cluster === null || photo.cluster === cluster) &&
         (label === null || photo.label === label) &&
         (said === null || photo.said === said) &&
+        !outside.label.has(photo.label) && !outside.said.has(photo.said) &&
         (low === null || photo.prob_said >= low) &&
         (high === null || (photo.prob_said ?? 2) <= high) &&
         (!text || photo.path.toLowerCase().includes(text)));
@@ -135,7 +137,7 @@
       list.replaceChildren();
       showMore();
       const all = photos.length.toLocaleString("en");
-      found.textContent = gallery.found.length === photos.length ? `All ${all} photos` : `${gallery.found.length.toLocaleString("en")} of ${all} photos${gallery.found.length ? "" : ": no mistake is like that"}`;
+      found.textContent = gallery.found.length === photos.length ? `All ${all} photos` : `${gallery.found.length.toLocaleString("en")} of ${all} photos${gallery.found.length ? "" : ": none is like that"}${outside.label.size ? "; true class of another make" : ""}${outside.said.size ? "; named as another make" : ""}`;
       root.dataset.found = gallery.found.length;
       for (const button of buttons) {
         const [name, value] = button.dataset.group !== undefined ? ["group", button.dataset.group] : ["cluster", button.dataset.cluster];
@@ -155,13 +157,21 @@
       while (gallery.shown <= place && gallery.shown < gallery.found.length) showMore();
       list.children[place]?.querySelector("a.photo, summary")?.focus();
     }
-    // Set some fields, clear the others, and go there.
-    function jump(values) {
-      form.reset();
+    // Set some fields, clear the others, and go there. Classes in "not" are left out.
+    function jump(values, not = {}) {
+      for (const node of form.elements) {
+        if (node.tagName === "SELECT") node.selectedIndex = 0;
+        else if (node.tagName === "INPUT") node.value = "";
+      }
       for (const [name, value] of Object.entries(values)) {
         const node = field(name);
-        if (node && value !== null && value !== undefined) node.value = String(value);
+        if (!node || value === null || value === undefined) continue;
+        node.value = String(value);
+        if (node.value === String(value)) continue;
+        node.append(new Option(`${data.names[value]} (0)`, value)); // beyond the photos shown
+        node.value = String(value);
       }
+      outside = { label: new Set(not.label), said: new Set(not.said) };
       apply();
       const heading = document.getElementById(`photos-${root.dataset.gallery}`);
       heading.scrollIntoView({ block: "start" });
@@ -171,7 +181,7 @@
     form.hidden = false;
     form.addEventListener("input", apply);
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("reset", () => setTimeout(apply));
+    form.addEventListener("reset", () => setTimeout(() => { outside = { label: new Set(), said: new Set() }; apply(); }));
     more.addEventListener("click", () => {
       const first = gallery.shown;
       showMore();
@@ -191,7 +201,8 @@
     const data = window.carscale?.[root.dataset.gallery];
     if (data) makeGallery(root, data);
   }
-  document.addEventListener("carscale:pair", ({ detail }) => galleries.get(detail.split)?.jump({ label: detail.label, said: detail.said }));
+  document.addEventListener("carscale:pair", ({ detail }) => 
+    galleries.get(detail.split)?.jump({ label: detail.label, said: detail.said }, { label: detail.notLabel, said: detail.notSaid }));
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("[data-jump]");
     const gallery = link && galleries.get(link.dataset.jump);

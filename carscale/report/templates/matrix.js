@@ -162,8 +162,15 @@
       const found = scene.at.get(cell.i * scene.cols.length + cell.j);
       const [label, said] = [scene.rows[cell.i].number, scene.cols[cell.j].number];
       if (!found?.wrong) return;
-      const detail = { split: data.split, label: label < 0 ? null : label, said: said < 0 ? null : said };
-      if (detail.label === null && detail.said === null) return;
+      if (label < 0 && said < 0) return; // most mistakes there are: nothing to show
+      const known = (lines, number) => (number < 0 ? lines.map((line) => line.number) : []);
+      const detail = {
+        split: data.split,
+        label: label < 0 ? null : label,
+        said: said < 0 ? null : said,
+        notLabel: known(scene.rows, label), // "other" is every class but these
+        notSaid: known(scene.cols, said),
+      };
       document.dispatchEvent(new CustomEvent("carscale:pair", { detail }));
     }
 
