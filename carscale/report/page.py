@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["HEADLINE", "build_page", "headline_of"]
 
-SCRIPTS = ("matrix.js", "gallery.js", "review.js")
+SCRIPTS = (
+    "matrix_scenes.js",
+    "matrix_paint.js",
+    "matrix.js",
+    "gallery.js",
+    "review.js",
+)  # in this order
 HEADLINE = (
     ("top1", "Top-1", "photos named right"),
     ("top5", "Top-5", "true class among the best five"),
@@ -69,6 +75,7 @@ def build_page(
         "about_data": build_data(record, found, build_folder),
         "training": training,
         "parts": parts,
+        "scripts": SCRIPTS,
         "actions": write_actions(leading, build_folder) if leading else [],
         "looks": [_look(row) for row in record.looks],
         **_provenance(record),
