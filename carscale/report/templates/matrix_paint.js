@@ -153,11 +153,14 @@
         pen.restore();
       }
     }
+    // Cut in the middle: the year at a name's end tells classes apart.
     function fit(text, room) {
-      if (pen.measureText(text).width <= room) return text;
-      const keep = Math.max(3, Math.floor(text.length * room / pen.measureText(text).width) - 1);
-      const tail = Math.floor(keep * 2 / 5);
-      return `${text.slice(0, keep - tail)}…${tail ? text.slice(-tail) : ""}`;
+      let short = text.length > 90 ? `${text.slice(0, 54)}…${text.slice(-35)}` : text;
+      for (let keep = Math.min(90, text.length) - 1; keep > 3 && pen.measureText(short).width > room; keep -= 1) {
+        const tail = Math.floor(keep * 2 / 5);
+        short = `${text.slice(0, keep - tail)}…${text.slice(text.length - tail)}`;
+      }
+      return short;
     }
   }
 
