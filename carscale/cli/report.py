@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,23 +40,25 @@ def report(
     found = []
     for folder in folders:
         with progress.bar(f"report {folder.name}", None) as advance:
-            found.append(_analyses(folder, data_root))
-            page = write_report(
-                folder,
-                data_root=data_root,
-                analyses=found[-1],
-                advance=lambda step, advance=advance: advance(1, step),  # type: ignore[misc]
-            )
+            tell = partial(advance, 1)
+            found.append(_analyses(folder, data_root, tell))
+            page = write_report(folder, data_root=data_root, analyses=found[-1], advance=tell)
         print(page)
     if len(folders) > 1:
         print(write_overview(folders, beside, analyses=found))
 
 
-def _analyses(folder: Path, data_root: Path | None) -> dict[str, Analysis]:
-    """Return what was found in a run, by split."""
-    from carscale.cli.analysing import analyses_of
+def _analyses(
+    folder: Path, data_root: Path | None, advance: Callable[[str], None]
+) -> dict[str, Analysis]:
+    """Return what was found in a run, by split that was predicted."""
+    from carscale.cli.analysing import analyse_run
 
-    return analyses_of(folder, data_root)
+    return {
+        split: analyse_run(folder, split, data_root=data_root, advance=advance)
+        for split in ("val", "test")
+        if (folder / "predictions" / f"{split}.parquet").is_file()
+    }
 
 
 def _common_parent(folders: list[Path]) -> Path:

@@ -3,7 +3,6 @@
 import csv
 import json
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -74,9 +73,9 @@ def test_other_pages_and_runs_are_not_overwritten(three, tmp_path):
 def test_command_writes_a_page_a_run_and_one_of_all(three, monkeypatch, capsys):
     runs, found = three
     by_name = {run.name: one for run, one in zip(runs, found, strict=True)}
-    fake = types.ModuleType("carscale.cli.analysing")
-    fake.analyses_of = lambda folder, data_root: by_name[folder.name]
-    monkeypatch.setitem(sys.modules, "carscale.cli.analysing", fake)
+    monkeypatch.setattr(
+        "carscale.cli.analysing.analyse_run", lambda folder, split, **_: by_name[folder.name][split]
+    )
     monkeypatch.setattr(sys, "argv", ["carscale", "report", *map(str, runs[:2])])
     with pytest.raises(SystemExit) as ended:
         main.run()
