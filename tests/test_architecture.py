@@ -38,6 +38,7 @@ DOORS = {
     "jinja2": {"report"},
     "typer": {"cli"},
     "datasets": {"data"},
+    "faiss": {"data"},
     "nvidia": {"loaders"},
     "captum": {"evaluate"},
     "sklearn": {"analysis"},

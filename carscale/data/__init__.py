@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from carscale.data.freezing import FreezeRule, freeze
     from carscale.data.lock import verify
     from carscale.data.names import parse_car_name, safe_name
+    from carscale.data.near import NearPairs, near_groups, near_pairs
     from carscale.data.packing import PackRule, pack
     from carscale.data.quality import (
         QUALITY_RULES,
@@ -48,11 +49,14 @@ if TYPE_CHECKING:
 __all__ = [
     "QUALITY_RULES",
     "FreezeRule",
+    "NearPairs",
     "PackRule",
     "PhotoAttributes",
     "build_demo",
     "freeze",
     "load",
+    "near_groups",
+    "near_pairs",
     "pack",
     "parse_car_name",
     "photo_attributes",
@@ -66,12 +70,15 @@ __all__ = [
 
 HOMES = {
     "FreezeRule": "freezing",
+    "NearPairs": "near",
     "PackRule": "packing",
     "PhotoAttributes": "quality",
     "QUALITY_RULES": "quality",
     "build_demo": "demo",
     "freeze": "freezing",
     "load": "store",
+    "near_groups": "near",
+    "near_pairs": "near",
     "pack": "packing",
     "parse_car_name": "names",
     "photo_attributes": "quality",

@@ -5,7 +5,7 @@ In: the bytes of a file. Out: its verdict (kept, made plain, refused), or uint8 
 - ``codec``: what a frozen file is, strict decode, encode, smaller copies.
 - ``pixels``: scaled decode and one warp: what backends on the CPU render with.
 - ``effects``: colour and the ops of op lists.
-- ``attributes``: light, sharpness, information, a perceptual hash: what a photo is like.
+- ``attributes``: light, sharpness, information, what a photo is like; ``looks``: perceptual hashes.
 - ``canvas``: a drawing surface for the demo photos.
 
 Chosen for JPEG: simplejpeg (libjpeg-turbo, releases the GIL) at 1/1, 1/2, 1/4 or 1/8. Rejected: 5/8
@@ -43,6 +43,7 @@ from carscale.images.effects import (
     sharpen,
     solarize,
 )
+from carscale.images.looks import hash_looks, zoom_looks
 from carscale.images.pixels import decode, decode_scaled, mirror, warp
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "decode",
     "decode_scaled",
     "encode_png",
+    "hash_looks",
     "is_photo_name",
     "jpeg",
     "measure",
@@ -71,4 +73,5 @@ __all__ = [
     "solarize",
     "thumbnail",
     "warp",
+    "zoom_looks",
 ]

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from carscale.images.looks import hash_looks
 from carscale.images.pixels import JPEG_START, decode_scaled
 
 if TYPE_CHECKING:
@@ -24,11 +25,9 @@ MEASURE_VERSION = 1
 
 SIDE_PX = 128
 SIGNATURE_PX = 32
-HASH_PX = 8
 FINE_SIGMA, MID_SIGMA, COARSE_SIGMA = 1.0, 2.0, 4.0
 MID_FLOOR = 0.5
 """Grey levels: in a photo without structure, rounding is no detail."""
-POWERS_64 = np.uint64(1) << np.arange(64, dtype=np.uint64)
 
 
 class Attributes(NamedTuple):
@@ -108,7 +107,7 @@ def measure(encoded: bytes) -> Attributes:
         blue=blue,
         width=width,
         height=height,
-        hash=_hash(signature),
+        hash=int(hash_looks(signature[None])[0]),
         signature=np.asarray(signature),
     )
 
@@ -143,15 +142,3 @@ def _sharpness(luma_HW: NDArray[Any]) -> float:
     _, detail = cv2.meanStdDev(cv2.subtract(values_HW, fine_HW))
     _, structure = cv2.meanStdDev(cv2.subtract(mid_HW, coarse_HW))
     return float(detail[0, 0] / (structure[0, 0] + MID_FLOOR))
-
-
-def _hash(signature: NDArray[Any]) -> int:
-    """Return the signs of the lowest cosines against their median, as 64 bits.
-
-    Reference:
-        Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", DCT hash.
-    """
-    cosines = cv2.dct(signature.astype(np.float32))[:HASH_PX, :HASH_PX].ravel()
-    middle = np.sort(cosines[1:])[31]  # of 63: the first cosine is the brightness
-    bits_64 = cosines > middle
-    return int(POWERS_64[bits_64].sum(dtype=np.uint64))

@@ -1,0 +1,114 @@
+"""Near duplicates: the demo's truth, all pairs against a naive loop, floods of like photos."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carscale import data, images, tables
+from carscale.data import near
+from carscale.data.demo import build_demo
+from carscale.data.demo.makes import build_classes
+from carscale.data.demo.scene import take_photo
+from carscale.images.canvas import crop_pixels
+
+CARS = build_classes(6, 120)
+
+
+def textures(count, seed=0):
+    """Smooth random pictures, uint8 ``[N, 32, 32]``."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(0, 1, (count, 8, 8)).astype(np.float32)
+    smooth = images.zoom_looks(coarse.repeat(4, axis=1).repeat(4, axis=2), 0.1)
+    return (128 + 40 * smooth).clip(0, 255).astype(np.uint8)
+
+
+def found(signatures_NSS, **options):
+    return data.near_pairs(images.hash_looks(signatures_NSS), signatures_NSS, **options)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_every_near_duplicate_of_the_demo_is_found_and_nothing_else(tmp_path, seed):
+    raw, root = tmp_path / "raw", tmp_path / "frozen"
+    build_demo(raw, num_classes=6, num_images=240, seed=seed)
+    data.freeze(raw, root)
+    truth = json.loads((raw / "truth.json").read_text())
+    sources = tables.read_columns(root / "manifest.parquet", ["source"])["source"]
+    measured = data.photo_attributes(root)
+    pairs = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
+    names = {frozenset(sources[rows]) for rows in pairs.rows_P2}
+    kinds = ("near_duplicates", "near_duplicates_other_label")
+    kinds += ("exact_duplicates", "duplicates_across_classes")
+    assert names == {frozenset(pair) for kind in kinds for pair in truth[kind]}
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), radius=st.integers(0, 8), many=st.booleans())
+def test_pairs_are_those_of_a_naive_loop(seed, radius, many):
+    rng = np.random.default_rng(seed)
+    base = textures(30, seed)
+    copies = base[rng.integers(30, size=60)] + rng.integers(0, 12, (60, 1, 1)).astype(np.uint8)
+    hashes_N = images.hash_looks(copies)
+    flips = rng.integers(0, 64, (60, 6))
+    for column in range(6):  # hashes that differ by a few bits from what they should be
+        hashes_N ^= np.uint64(1) << flips[:, column].astype(np.uint64)
+    wanted = {
+        (a, b)
+        for a in range(60)
+        for b in range(a + 1, 60)
+        if np.bitwise_count(hashes_N[a] ^ hashes_N[b]) <= radius
+        and np.corrcoef(copies[a].ravel(), copies[b].ravel())[0, 1] >= 0.97
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near, "FEW", 0 if many else 10_000)
+        patch.setattr(near, "HASH_ZOOMS", (0.0,))
+        patch.setattr(near, "ZOOMS", ())
+        pairs = data.near_pairs(hashes_N, copies, radius=radius, min_correlation=0.97)
+    assert {tuple(pair) for pair in pairs.rows_P2.tolist()} == wanted
+    assert (pairs.correlations_P >= 0.97).all()
+
+
+@pytest.mark.parametrize("share", [0.005, 0.01, 0.015, 0.02, 0.025, 0.03])
+def test_a_copy_cut_at_its_sides_is_found(share):
+    whole = [take_photo(CARS[n % 6], np.random.default_rng(n)) for n in range(12)]
+    cut = [crop_pixels(pixels, share) for pixels in whole]
+    looks = [images.measure(images.encode_png(pixels)).signature for pixels in whole + cut]
+    pairs = found(np.stack(looks))
+    assert pairs.rows_P2.tolist() == [[n, 12 + n] for n in range(12)]
+
+
+def test_other_light_and_contrast_are_the_same_photo_and_other_photos_are_not():
+    photos = textures(200)
+    pairs = found(np.concatenate([photos, (photos[:5] * 0.6 + 30).astype(np.uint8)]))
+    assert pairs.rows_P2.tolist() == [[n, 200 + n] for n in range(5)]
+
+
+def test_plain_photos_have_no_pairs_and_equal_ones_stay_cheap():
+    rng = np.random.default_rng(0)
+    plain = (128 + rng.integers(0, 3, (20_000, 32, 32))).astype(np.uint8)
+    assert len(found(plain).rows_P2) == 0
+    began = time.monotonic()
+    flood = np.concatenate([textures(10), textures(1, 7).repeat(20_000, axis=0)])
+    pairs = found(flood)
+    assert time.monotonic() - began < 60
+    assert len(pairs.rows_P2) < 40 * 20_000
+    assert [len(group) for group in data.near_groups(pairs)] == [20_000]
+
+
+def test_groups_are_whole_and_ordered():
+    photos = textures(6)[[0, 1, 0, 2, 1, 0, 3, 4]]
+    groups = data.near_groups(found(photos))
+    assert [group.tolist() for group in groups] == [[0, 2, 5], [1, 4]]
+    assert data.near_groups(found(photos[:0])) == []
+    assert data.near_groups(found(photos[:1])) == []
+
+
+def test_wrong_arguments_are_named():
+    photos = textures(3)
+    with pytest.raises(ValueError, match="2 hashes for 3 signatures"):
+        data.near_pairs(images.hash_looks(photos)[:2], photos)
+    with pytest.raises(ValueError, match="radius must be 0 to 8 bits, got 9"):
+        found(photos, radius=9)
