@@ -65,7 +65,7 @@ def gather_evidence(
     if splits is not None:
         evidence["train_counts_K"] = splits.train.counts_K
         evidence["train"] = _train_side(folder, splits.train, checkpoint)
-        evidence |= _photo_evidence(getattr(splits, split), advance)
+        evidence |= _photo_evidence(splits, getattr(splits, split), advance)
     return analysis.Evidence(**evidence), tuple(notes)
 
 
@@ -149,18 +149,37 @@ def _batch_size(folder: Path) -> int:
     return config.from_yaml(folder / "config.yaml").loader.global_batch_size
 
 
-def _photo_evidence(split: Split, advance: Advance) -> dict[str, Any]:
-    """Return attributes and quality flags, measured on the photos."""
+def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str, Any]:
+    """Return attributes, quality flags and conflicting near duplicates, measured on the photos."""
     advance("measuring the photos")
-    measured = data.photo_attributes(split.root)
+    measured = data.photo_attributes(split.root, lambda total: advance(f"measuring {total} photos"))
     flags = data.quality_flags(measured)
     rows = split.ids_N
     values = measured.values
     attributes: dict[str, Any] = {name: values[name][rows] for name in NUMBERS}
     with np.errstate(invalid="ignore"):
         attributes["aspect"] = values["width"][rows] / values["height"][rows]
+    advance("looking for near duplicates")
     return {
         "attributes": attributes,
         "flags": {name: flag_N[rows] for name, flag_N in flags.items()},
         "rules": dict(data.QUALITY_RULES),
+        "near": _conflicts(splits, measured),
     }
+
+
+def _conflicts(splits: Splits, measured: data.PhotoAttributes) -> analysis.NearConflicts:
+    """Return the near duplicates with different labels in all splits."""
+    parts = (splits.train, splits.val, splits.test)
+    labels_N = np.empty(len(measured), dtype=np.int64)
+    names_N = np.empty(len(measured), dtype=object)
+    for part in parts:
+        labels_N[part.ids_N], names_N[part.ids_N] = part.labels_N, part.name
+    pairs_P2 = data.near_pairs(measured.hashes_N, measured.signatures_NSS).rows_P2
+    pairs_P2 = pairs_P2[labels_N[pairs_P2[:, 0]] != labels_N[pairs_P2[:, 1]]]
+    return analysis.NearConflicts(
+        ids_P2=pairs_P2,
+        paths_P2=measured.paths_N[pairs_P2],
+        labels_P2=labels_N[pairs_P2],
+        splits_P2=names_N[pairs_P2],
+    )
