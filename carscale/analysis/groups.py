@@ -116,7 +116,7 @@ def _rules(evidence: Evidence) -> list[_Rule]:
         _Rule(
             name.replace(" ", "-"),
             f"{name[:1].upper()}{name[1:]} photos",
-            evidence.rules.get(name, f"The photo is {name}."),
+            _sentence(evidence.rules.get(name, f"the photo is {name}")),
             "Look whether such photos will come in use. If so, train with `augment.policy=degrade` "
             "or add such photos; if not, leave them out when the data is frozen.",
             lambda known, name=name: known.evidence.flags[name][known.wrong_W],  # type: ignore[misc]
@@ -124,6 +124,11 @@ def _rules(evidence: Evidence) -> list[_Rule]:
         for name in evidence.flags
     ]
     return [*OF_LABELS, *quality, *OF_PHOTOS, *OF_CLASSES]
+
+
+def _sentence(text: str) -> str:
+    """Return text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def _suspected(known: _Known) -> NDArray[np.bool_]:

@@ -142,7 +142,7 @@ def build_reviews(
     """Return the label reviews, train first, and write their pictures.
 
     Returns:
-        Each with ``split``, ``num`` of the whole list, ``num_expected`` errors, ``expected``
+        Each with ``split``, ``num`` of the whole list, ``num_errors`` expected, ``expected``
         among the first 1, 2, ... and ``samples``.
     """
     reviews = subject.analysis.reviews if subject.analysis else ()
@@ -180,7 +180,7 @@ def _review(review: Review, place: Place) -> dict[str, Any]:
         "split": review.split,
         "num": len(review),
         "num_suspect": int(np.sum(review.is_suspect_R)),
-        "num_expected": finite(review.num_expected),
+        "num_errors": finite(review.expected_R[-1]),
         "expected": [rounded(value) for value in np.asarray(review.expected_R)[:num].tolist()],
         "samples": samples,
     }

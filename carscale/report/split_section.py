@@ -8,6 +8,7 @@ from carscale.report.calibration_section import build_calibration, build_hardnes
 from carscale.report.classes_section import build_classes
 from carscale.report.confusion_section import build_confusion
 from carscale.report.data_file import write_data
+from carscale.report.evidence_section import build_conflicts, build_saliency
 from carscale.report.found_sections import build_groups, build_reviews, build_slices
 from carscale.report.photo_cards import build_cards
 from carscale.report.subject import subject_of
@@ -44,6 +45,8 @@ def build_split(
         "short": build_classes(record, split, analysis, folder),
         **dict.fromkeys(("confusion", "mistakes", "slices", "calibration", "hardness", "data")),
         "reviews": [],
+        "conflicts": None,
+        "saliency": [],
         "is_analysed": analysis is not None,
     }
     subject = subject_of(record.name, split, record.classes, analysis)
@@ -59,6 +62,8 @@ def build_split(
     hardness = analysis.hardness if analysis is not None and with_train else None
     if hardness is not None and len(hardness.ids_M):
         parts["hardness"] = build_hardness(hardness, names, folder)
+    parts["conflicts"] = build_conflicts(analysis if with_train else None, place)
+    parts["saliency"] = build_saliency(record.folder, analysis, place)
     parts["reviews"] = build_reviews(subject, place, with_train=with_train)
     parts["data"] = write_data(subject, folder, photos=cards, reviews=parts["reviews"])
     return parts

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from carscale.report.checks import finite, printable
 from carscale.report.study_rows import points
 
 __all__ = [
     "TEMPLATES",
+    "code_html",
     "count_text",
     "environment",
     "number_text",
@@ -38,10 +41,22 @@ def environment() -> jinja2.Environment:
         points=points,
         span=span_text,
         p_value=p_text,
+        codes=code_html,
         finite=finite,
         printable=printable,
     )
     return environment
+
+
+def code_html(text: object) -> Markup:
+    """Return text as HTML, escaped, what stands between backticks as code.
+
+    Example:
+        >>> str(code_html("try `a=1` & <b>"))
+        'try <code>a=1</code> &amp; &lt;b&gt;'
+    """
+    escaped = str(escape(str(text)))
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", escaped))
 
 
 def percent_text(value: object, digits: int = 1) -> str:
