@@ -1,4 +1,4 @@
-"""``carscale data demo|freeze|check|pack|preview``."""
+"""``carscale data demo|freeze|check|relabel|pack|preview``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Make, freeze, check, pack and look at photos.",
+    help="Make, freeze, check, relabel, pack and look at photos.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -140,6 +140,47 @@ def check(
     )
     kind = "shards" if "shards" in splits.card else "photos"
     print(f"the lock matches ({num_hashed} {kind} hashed)")
+
+
+@app.command()
+def relabel(
+    root: Annotated[Path, typer.Argument(help="Frozen folder; it stays as it is.")],
+    decisions: Annotated[
+        Path, typer.Argument(help="CSV with id,path,label,decision,new_label: a review page's.")
+    ],
+    out: Annotated[Path, typer.Argument(help="New version to make.")],
+    any_split: Annotated[
+        bool,
+        typer.Option("--any-split", help="Change val and test too; old results no longer compare."),
+    ] = False,
+    link: Annotated[
+        str, typer.Option(help="copy, or hard to share bytes with the folder.")
+    ] = "copy",
+    force: Annotated[bool, typer.Option("--force", help="Replace a frozen folder at OUT.")] = False,
+) -> None:
+    """Correct labels by a person's review, in a new version that names its parent.
+
+    Example: carscale data relabel data/cars decisions.csv data/cars-2
+    """
+    from carscale import data, progress
+
+    with progress.bar("relabel", None, unit="photos") as advance:
+        made = data.relabel(
+            root,
+            decisions,
+            out,
+            any_split=any_split,
+            link=link,
+            force=force,
+            advance=lambda total: advance(1, total=total),
+        )
+    for line in made.warnings:
+        progress.note(f"note: {line}")
+    progress.note(
+        f"{made.num_relabelled} relabelled, {made.num_left_out} left out, "
+        f"{made.num_unchanged} unchanged"
+    )
+    print(made.root)
 
 
 @app.command()

@@ -12,6 +12,7 @@ room.
 - ``packing``: a copy in a few large files, giant photos shrunk; ``hf_files``: as ``datasets`` opens
   them; ``shards``: read them.
 - ``folds``: hold a part of train out.
+- ``relabelling``: a new version with corrected labels; ``decisions``: the review it takes.
 - ``store``: read a frozen folder or a pack.
 - ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same.
 - ``demo``: car pictures drawn from nothing.
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         photo_attributes,
         quality_flags,
     )
+    from carscale.data.relabelling import Relabelled, relabel
     from carscale.data.store import load, photo_reader, read_card, read_splits
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "NearPairs",
     "PackRule",
     "PhotoAttributes",
+    "Relabelled",
     "build_demo",
     "freeze",
     "load",
@@ -64,6 +67,7 @@ __all__ = [
     "quality_flags",
     "read_card",
     "read_splits",
+    "relabel",
     "safe_name",
     "verify",
 ]
@@ -74,6 +78,7 @@ HOMES = {
     "PackRule": "packing",
     "PhotoAttributes": "quality",
     "QUALITY_RULES": "quality",
+    "Relabelled": "relabelling",
     "build_demo": "demo",
     "freeze": "freezing",
     "load": "store",
@@ -86,6 +91,7 @@ HOMES = {
     "quality_flags": "quality",
     "read_card": "store",
     "read_splits": "store",
+    "relabel": "relabelling",
     "safe_name": "names",
     "verify": "lock",
 }

@@ -26,6 +26,8 @@ __all__ = [
     "as_text",
     "card_hash",
     "class_list_hash",
+    "data_notes",
+    "free_path",
     "json_bytes",
     "lay_out",
     "split_hash",
@@ -96,7 +98,7 @@ def lay_out(
     for name, content in contents.items():
         runs.write_atomic(folder / name, content)
     hashes = {name: split_hash(row for row in rows if row["split"] == name) for name in SPLITS}
-    notes = _notes(rows, found)
+    notes = data_notes(rows, [as_text(name) for name in found.empty_classes])
     card: dict[str, Any] = {
         "format": FORMAT,
         "source": as_text(source_name),
@@ -193,6 +195,18 @@ def _free_name(folder: str, sample: Sample, taken: set[str]) -> str:
     stem, dot, suffix = name.rpartition(".")
     if not dot or f".{suffix.lower()}" not in TRUE_SUFFIXES[sample.photo.suffix]:
         stem, suffix = (stem if dot and stem else name), sample.photo.suffix[1:]
+    return free_path(folder, stem, suffix, taken)
+
+
+def free_path(folder: str, stem: str, suffix: str, taken: set[str]) -> str:
+    """Return a path in a folder that no other file has, and take it.
+
+    Args:
+        folder: Split and class folder.
+        stem: Of the file's name.
+        suffix: Without the dot.
+        taken: What ``names.folded`` makes of the paths there are; grows by this one.
+    """
     path = f"{folder}/{_file_name(stem, suffix)}"
     number = 1
     while folded(path) in taken:
@@ -220,8 +234,13 @@ def _move_photos(samples: list[Sample], rows: list[dict[str, Any]], folder: Path
         samples[row["sample"]].staged.rename(target)
 
 
-def _notes(rows: list[dict[str, Any]], found: Scan) -> dict[str, Any]:
-    """Return what a person should know of the data."""
+def data_notes(rows: list[dict[str, Any]], empty_classes: list[str]) -> dict[str, Any]:
+    """Return what a person should know of the data.
+
+    Args:
+        rows: Of the manifest.
+        empty_classes: Folders of the source that hold no photo.
+    """
     per_class = Counter(row["class"] for row in rows)
     by_hash: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -229,7 +248,7 @@ def _notes(rows: list[dict[str, Any]], found: Scan) -> dict[str, Any]:
     twins = [group for group in by_hash.values() if len(group) > 1]
     torn = [group for group in twins if len({row["class"] for row in group}) > 1]
     return {
-        "empty_classes": [as_text(name) for name in found.empty_classes],
+        "empty_classes": empty_classes,
         "classes_of_one_photo": sorted(name for name, count in per_class.items() if count == 1),
         "num_exact_duplicates": sum(len(group) - 1 for group in twins),
         "identical_photos_in_two_classes": sorted(

@@ -2,11 +2,10 @@
 
 Chosen: candidates from hashes within a few bits, of the photo and of it cut by 2 and 4 %; confirmed
 by the correlation of small grey copies at the best of a few cuts. Rejected: hashes alone (of 8,144
-Stanford photos, 33 million pairs, 168 lie within 8 bits, and some 25 of them are pairs), a wider
-radius instead of cuts (8 bits find what 2 bits find after the cut, in ten times the time).
-Chosen: faiss' binary multi-hash from ``FEW`` photos on: exact within the radius, 1 M photos in
-two minutes of one core. Rejected: all against all (7 minutes of one), an inverted file (misses
-pairs).
+Stanford photos 168 pairs lie within 8 bits, some 25 of them the same photo), a wider radius instead
+of cuts (8 bits find what 2 bits find after the cut, in ten times the time).
+Chosen: faiss' binary multi-hash from ``FEW`` photos on: exact within the radius, 1 M photos in two
+minutes of one core. Rejected: all against all (7 minutes of one), an inverted file (misses pairs).
 Axes: N photos, S side of a signature, P pairs, Q queries.
 """
 

@@ -1,0 +1,271 @@
+"""A new version of frozen data, with the labels that a person's review corrects.
+
+Chosen: a new folder that names its parent, with val and test as they are. Rejected: changing labels
+in place: runs of before would no longer tell what they were trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from carscale import runs, tables
+from carscale.data.decisions import Decision, read_decisions
+from carscale.data.freezing import check_out
+from carscale.data.layout import (
+    FORMAT,
+    LOCKED_FILES,
+    Frozen,
+    as_text,
+    card_hash,
+    data_notes,
+    free_path,
+    json_bytes,
+    split_hash,
+)
+from carscale.data.lock import verify
+from carscale.data.names import folded
+from carscale.data.splits import SPLITS
+from carscale.data.store import read_card, read_splits
+from carscale.errors import ConfigError, DataError
+
+__all__ = ["Relabelled", "relabel"]
+
+
+@dataclass
+class Relabelled(Frozen):
+    """What a relabelling did.
+
+    Attributes:
+        num_relabelled: Photos that moved to another class.
+        num_left_out: Photos that are not in the new version.
+        num_unchanged: Photos with a decision that changes nothing.
+    """
+
+    num_relabelled: int = 0
+    num_left_out: int = 0
+    num_unchanged: int = 0
+
+
+def relabel(
+    root: Path,
+    decisions: Path,
+    out: Path,
+    *,
+    any_split: bool = False,
+    link: str = "copy",
+    force: bool = False,
+    advance: Callable[[int], None] = lambda total: None,
+) -> Relabelled:
+    """Make a new version of a frozen folder from a review of its labels.
+
+    Classes and their numbers, keys and the quarantine list stay; ids are numbered anew. The folder
+    appears whole or not at all; the same folder and review give the same bytes.
+
+    Args:
+        root: A frozen folder that matches its lock.
+        decisions: CSV, as ``read_decisions`` takes it.
+        out: The frozen folder to make.
+        any_split: Take decisions on photos of val and test too, which changes what these are.
+        link: ``copy``, or ``hard`` to share bytes with ``root``.
+        force: Replace a frozen folder at ``out``.
+        advance: Called after each photo with the number of all.
+
+    Returns:
+        The card, lines a person should read, and what was changed.
+
+    Raises:
+        ConfigError: ``link`` is another word.
+        DataError: ``root`` is a pack or does not match its lock, the review is not of it, a photo
+            of val or test is to change, or ``out`` is there already or can't be written.
+
+    Example:
+        >>> relabel(Path("data/cars"), Path("decisions.csv"), Path("data/cars-2"))  # doctest: +SKIP
+    """
+    if link not in ("copy", "hard"):
+        raise ConfigError(f"--link {link}: must be copy or hard")
+    parent = read_card(root)
+    if parent["format"] != FORMAT:
+        raise DataError(
+            f"{root}: is a pack; labels are corrected in a frozen folder",
+            f"relabel the folder it was made of, then: carscale data pack NEW {out}",
+        )
+    check_out(root, out, force)
+    verify(root)
+    rows = _manifest(root)
+    made = read_decisions(decisions, rows, [car.name for car in read_splits(root).classes])
+    changes = {n: one for n, one in made.items() if one.new_class or one.is_left_out}
+    if not any_split:
+        _check_train_only(decisions, rows, changes)
+    place = out.resolve()  # a link at out is kept
+    beside = place.with_name(f".{place.name}.{os.getpid()}.relabelling")
+    try:
+        shutil.rmtree(beside, ignore_errors=True)  # of a killed one with our process number
+        beside.mkdir(parents=True)
+        changed = _changed_rows(root, rows, changes)
+        _place_photos(root, beside, changed, link, advance)
+        card = _write_lists(root, beside, parent, changed, _told(root, decisions, rows, changes))
+        runs.publish_folder(beside, place)
+    except OSError as error:
+        raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    num_left_out = sum(one.is_left_out for one in changes.values())
+    return Relabelled(
+        root=out,
+        card=card,
+        warnings=_warnings(parent, card, rows, changed),
+        num_relabelled=len(changes) - num_left_out,
+        num_left_out=num_left_out,
+        num_unchanged=len(made) - len(changes),
+    )
+
+
+def _manifest(root: Path) -> list[dict[str, Any]]:
+    """Return the manifest's rows; a row's id is its place."""
+    columns = tables.read_columns(root / "manifest.parquet", tables.MANIFEST_SCHEMA.names)
+    lists = {name: values.tolist() for name, values in columns.items()}
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _check_train_only(
+    decisions: Path, rows: list[dict[str, Any]], changes: dict[int, Decision]
+) -> None:
+    """Raise when a photo that results are measured on is to change."""
+    held = [rows[n]["path"] for n in changes if rows[n]["split"] != "train"]
+    if held:
+        raise DataError(
+            f"{decisions}: changes {len(held)} photos of val or test (first: {held[0]}); results "
+            "before and after could not be compared",
+            "take their lines out, or change these splits too, knowingly: --any-split",
+        )
+
+
+def _changed_rows(
+    root: Path, rows: list[dict[str, Any]], changes: dict[int, Decision]
+) -> list[dict[str, Any]]:
+    """Return the new manifest's rows, in the order of frozen folders; ``old_path`` is extra."""
+    folders = {car.name: car.folder for car in read_splits(root).classes}
+    stay = {folded(row["path"]) for n, row in enumerate(rows) if n not in changes}
+    changed = []
+    for n, row in enumerate(rows):
+        decision = changes.get(n)
+        if decision is not None and decision.is_left_out:
+            continue
+        new = row | {"old_path": row["path"]}
+        if decision is not None and decision.new_class:
+            name = PurePosixPath(row["path"]).name
+            stem, _, suffix = name.rpartition(".")
+            folder = f"{row['split']}/{folders[decision.new_class]}"
+            new |= {
+                "class": decision.new_class,
+                "path": free_path(folder, stem, suffix, stay),
+            }
+        changed.append(new)
+    changed.sort(key=lambda row: (SPLITS.index(row["split"]), folders[row["class"]], row["source"]))
+    if not any(row["split"] == "train" for row in changed):
+        raise DataError(f"{root}: no photo would be left for train")
+    return [row | {"id": n} for n, row in enumerate(changed)]
+
+
+def _place_photos(
+    root: Path,
+    folder: Path,
+    rows: list[dict[str, Any]],
+    link: str,
+    advance: Callable[[int], None],
+) -> None:
+    """Copy or link every photo to its path."""
+    for split in SPLITS:
+        (folder / split).mkdir()
+    for row in rows:
+        source, target = (root / row["old_path"]).resolve(), folder / row["path"]
+        target.parent.mkdir(exist_ok=True)
+        if link == "hard":
+            target.hardlink_to(source)
+        else:
+            shutil.copyfile(source, target)
+        advance(len(rows))
+
+
+def _told(
+    root: Path, decisions: Path, rows: list[dict[str, Any]], changes: dict[int, Decision]
+) -> dict[str, Any]:
+    """Return what the new card says of the review."""
+    return {
+        "decisions_sha256": hashlib.sha256(decisions.read_bytes()).hexdigest(),
+        "changes": [
+            {
+                "key": rows[n]["key"],
+                "path": rows[n]["path"],
+                "from": rows[n]["class"],
+                "to": changes[n].new_class,
+            }
+            for n in sorted(changes)
+        ],
+    }
+
+
+def _write_lists(
+    root: Path,
+    folder: Path,
+    parent: dict[str, Any],
+    rows: list[dict[str, Any]],
+    told: dict[str, Any],
+) -> dict[str, Any]:
+    """Write the manifest, the lists that stay, and the card; return the card."""
+    columns = {name: [row[name] for row in rows] for name in tables.MANIFEST_SCHEMA.names}
+    contents = {name: (root / name).read_bytes() for name in LOCKED_FILES}
+    contents["manifest.parquet"] = tables.table_bytes(columns, tables.MANIFEST_SCHEMA)
+    for name, content in contents.items():
+        runs.write_atomic(folder / name, content)
+    hashes = {name: split_hash(row for row in rows if row["split"] == name) for name in SPLITS}
+    counts = {name: sum(row["split"] == name for row in rows) for name in SPLITS}
+    counts["made_plain"] = sum(bool(row["normalised"]) for row in rows)
+    card = parent | {
+        "parent": {
+            "name": as_text(root.resolve().name),
+            "card": parent["lock"]["card.json"],
+            "hashes": parent["hashes"],
+        },
+        "relabelled": told,
+        "counts": parent["counts"] | counts,
+        "hashes": parent["hashes"] | hashes,
+        "lock": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        "notes": data_notes(rows, parent["notes"]["empty_classes"]),
+    }
+    card["lock"]["card.json"] = card_hash(card)
+    runs.write_atomic(folder / "card.json", json_bytes(card))
+    return card
+
+
+def _warnings(
+    parent: dict[str, Any],
+    card: dict[str, Any],
+    rows: list[dict[str, Any]],
+    changed: list[dict[str, Any]],
+) -> list[str]:
+    """Return what a person may not have meant."""
+    lines = [
+        f"{name} is another now (hash {parent['hashes'][name][:12]} -> "
+        f"{card['hashes'][name][:12]}): results on it before and after can't be compared"
+        for name in ("val", "test")
+        if parent["hashes"][name] != card["hashes"][name]
+    ]
+    before, after = (
+        {row["class"] for row in table if row["split"] == "train"} for table in (rows, changed)
+    )
+    if lost := sorted(before - after):
+        lines.append(f"classes without a photo in train now: {'; '.join(lost)}")
+    torn = card["notes"]["identical_photos_in_two_classes"]
+    if len(torn) > len(parent["notes"]["identical_photos_in_two_classes"]):
+        lines.append(
+            "identical photos lie in two classes now, one must be wrong: "
+            + "; ".join(" = ".join(group) for group in torn)
+        )
+    return lines
