@@ -1,5 +1,6 @@
 """Small frozen data that every test may read, and the real photos where they are."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -23,6 +24,21 @@ def tiny(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     raw = draw_classes(folder / "raw", [24, 16, 10, 6])
     return data.freeze(raw, folder / "frozen").root
+
+
+@pytest.fixture(scope="session")
+def drawn_demo(tmp_path_factory):
+    """Small demo sets by seed, each drawn once: the class folders and what was frozen of them."""
+    from carscale import data
+    from carscale.data.demo import build_demo
+
+    @functools.cache
+    def drawn(seed: int) -> tuple[Path, Path]:
+        place = tmp_path_factory.mktemp(f"demo{seed}")
+        build_demo(place / "raw", num_classes=6, num_images=240, seed=seed)
+        return place / "raw", data.freeze(place / "raw", place / "frozen").root
+
+    return drawn
 
 
 @pytest.fixture(scope="session")
