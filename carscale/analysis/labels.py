@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["Suspicion", "confident_thresholds", "expected_errors", "review_labels", "suspect"]
 
 TEMPERATURES = np.geomspace(0.5, 4.0, 25)
+PRIOR_ERRORS, PRIOR_RIGHT = 1.0, 30.0
+"""What is taken as seen before: about 3 % wrong labels, as in ten common test sets.
+
+Northcutt et al. 2021, https://arxiv.org/abs/2103.14749. Without it a temperature explains the
+errors of a small set away.
+"""
 MAX_FIT = 1 << 22
 """Probabilities that temperature and noise are estimated from; more change nothing shown."""
 
@@ -224,13 +230,16 @@ def _posterior(prob_N: NDArray[np.float64], eta: float, num_classes: int) -> NDA
 
 
 def _fit_noise(prob_N: NDArray[np.float64], num_classes: int) -> tuple[float, float]:
-    """Return the mean log-likelihood of the labels and the share of noise that maximises it."""
+    """Return the log-posterior at the share of noise that maximises it, and that share."""
     eta = 0.02
     for _ in range(60):
-        new = float(_posterior(prob_N, eta, num_classes).mean())
+        errors = float(_posterior(prob_N, eta, num_classes).sum())
+        new = (errors + PRIOR_ERRORS) / (len(prob_N) + PRIOR_ERRORS + PRIOR_RIGHT)
         is_near = abs(new - eta) < 1e-6
-        eta = min(max(new, 1e-6), 0.5)
+        eta = min(new, 0.5)
         if is_near:
             break
     mixed_N = (1 - eta) * prob_N + eta * (1 - prob_N) / (num_classes - 1)
-    return float(np.log(np.maximum(mixed_N, np.finfo(np.float64).tiny)).mean()), eta
+    likelihood = float(np.log(np.maximum(mixed_N, np.finfo(np.float64).tiny)).sum())
+    prior = PRIOR_ERRORS * np.log(eta) + PRIOR_RIGHT * np.log1p(-eta)
+    return likelihood + float(prior), eta
