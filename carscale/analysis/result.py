@@ -79,6 +79,9 @@ class Evidence:
             (source), by name.
         flags: Quality rules by name, bool ``[N]``.
         rules: What each flag means, one sentence.
+        quality: Photos that each rule finds, by rule and split, over the whole data set.
+        num_photos: Photos of each split that quality was measured on.
+        refused: Files that could not be frozen and why: the quarantine list.
         near: Pairs of near duplicates with different labels, in the whole data set.
         embeddings_ND: Features before the classifier.
         train: The train split.
@@ -92,6 +95,9 @@ class Evidence:
     attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
     flags: dict[str, NDArray[Any]] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
+    quality: dict[str, dict[str, int]] = field(default_factory=dict)
+    num_photos: dict[str, int] = field(default_factory=dict)
+    refused: tuple[tuple[str, str], ...] = ()
     near: NearConflicts | None = None
     embeddings_ND: NDArray[Any] | None = None
     train: TrainSide | None = None

@@ -25,7 +25,8 @@ MAX_VALUES_TO_CROSS = 8
 """Attributes of more values than this are not combined with others."""
 
 ALPHA = 0.05
-UNITS = {"width": "px", "height": "px", "train photos": "", "size": "px"}
+NOT_SLICED = frozenset(("contrast", "information", "saturation", "red", "green", "blue"))
+"""Attributes that describe clusters; as slices they would only cost power."""
 
 Factor = tuple[str, "NDArray[np.int64]", list[str]]
 """An attribute: its name, each sample's value number (-1 for none), the values' names."""
@@ -118,6 +119,8 @@ def _factors(evidence: Evidence) -> list[Factor]:
         of_class_K = np.array([str(getattr(one, name) or "") for one in classes], dtype=object)
         found.append(_text_factor(name, of_class_K[labels_N]))
     for name, values in evidence.attributes.items():
+        if name in NOT_SLICED:
+            continue
         if values.dtype == object or values.dtype.kind in "US":
             found.append(_text_factor(name, values))
         else:
@@ -142,23 +145,21 @@ def _number_factor(name: str, values_N: NDArray[Any]) -> Factor:
     """Return a number as quarters, or as its values where there are few; NaN is none."""
     numbers_N = values_N.astype(np.float64)
     known = numbers_N[np.isfinite(numbers_N)]
-    unit = UNITS.get(name, "")
     if len(known) == 0:
         return name, np.full(len(numbers_N), -1), []
     values = np.unique(known)
     if len(values) <= NUM_BINS:
         places_N = np.searchsorted(values, np.where(np.isfinite(numbers_N), numbers_N, values[0]))
-        named = [_told(value, unit) for value in values]
+        named = [_told(value) for value in values]
         return name, np.where(np.isfinite(numbers_N), places_N, -1), named
     edges = np.unique(np.quantile(known, np.arange(1, NUM_BINS) / NUM_BINS))
     edges = edges[edges > known.min()]  # else the first quarter is empty
     bins_N = np.where(np.isfinite(numbers_N), np.searchsorted(edges, numbers_N, side="right"), -1)
-    told = [_told(edge, unit) for edge in edges]
+    told = [_told(edge) for edge in edges]
     middle = [f"{low} to {high}" for low, high in pairwise(told)]
     return name, bins_N, [f"below {told[0]}", *middle, f"{told[-1]} or more"]
 
 
-def _told(number: float, unit: str) -> str:
-    """Return a number with three digits and its unit."""
-    text = f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
-    return f"{text} {unit}".strip()
+def _told(number: float) -> str:
+    """Return a number with three digits."""
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"

@@ -15,7 +15,16 @@ from carscale.types import CarClass, Predictions, Split, Splits
 
 __all__ = ["analyse_run", "gather_evidence"]
 
-NUMBERS = ("brightness", "contrast", "sharpness", "information", "saturation", "width")
+NUMBERS = (
+    "brightness",
+    "contrast",
+    "sharpness",
+    "information",
+    "saturation",
+    "red",
+    "green",
+    "blue",
+)
 Advance = Callable[[str], None]
 
 
@@ -157,10 +166,22 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
     rows = split.ids_N
     values = measured.values
     attributes: dict[str, Any] = {name: values[name][rows] for name in NUMBERS}
+    attributes["shorter side, px"] = np.minimum(values["width"], values["height"])[rows]
     with np.errstate(invalid="ignore"):
         attributes["aspect"] = values["width"][rows] / values["height"][rows]
     advance("looking for near duplicates")
+    parts = (splits.train, splits.val, splits.test)
+    refused = runs.read_lines(split.root / "quarantine.jsonl")
     return {
+        "quality": {
+            name: {part.name: int(flag_N[part.ids_N].sum()) for part in parts}
+            for name, flag_N in flags.items()
+        },
+        "num_photos": {part.name: len(part) for part in parts},
+        "refused": (
+            *((str(row["path"]), str(row["reason"])) for row in refused),
+            *measured.unreadable.items(),
+        ),
         "attributes": attributes,
         "flags": {name: flag_N[rows] for name, flag_N in flags.items()},
         "rules": dict(data.QUALITY_RULES),

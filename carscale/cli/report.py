@@ -44,6 +44,7 @@ def report(
             found.append(_analyses(folder, data_root, tell))
             page = write_report(folder, data_root=data_root, analyses=found[-1], advance=tell)
         print(page)
+        _track(folder, page.parent)
     if len(folders) > 1:
         print(write_overview(folders, beside, analyses=found))
 
@@ -59,6 +60,25 @@ def _analyses(
         for split in ("val", "test")
         if (folder / "predictions" / f"{split}.parquet").is_file()
     }
+
+
+def _track(folder: Path, page_folder: Path) -> None:
+    """Hand the page's figures to the run's tracker, where it has one."""
+    from carscale import config
+
+    path = folder / "config.yaml"
+    tracker = config.from_yaml(path).train.tracker if path.is_file() else "none"
+    if tracker == "none":
+        return
+    from carscale import images, progress, runs
+    from carscale.world import track_pictures
+
+    files = sorted((page_folder / "figures").glob("*.png"))
+    pictures = {f"report/{file.stem}": images.decode(file.read_bytes()) for file in files}
+    env = folder / "env.json"
+    project = runs.read_json(env).get("recipe", folder.name) if env.is_file() else folder.name
+    if not track_pictures(tracker, folder, str(project), pictures):
+        progress.note(f"train.tracker={tracker} takes no pictures; they are in {page_folder}")
 
 
 def _common_parent(folders: list[Path]) -> Path:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_classes", "build_data"]
 
+MAX_REFUSED = 100
 LEARNING = ("more", "more_low", "more_high", "error", "target")
 
 
@@ -34,14 +35,15 @@ def build_data(
 
     Returns:
         ``counts``: split names with their photos. ``figure``: train photos by class, or ``None``.
-        ``span``: fewest, median and most of them. ``flags``: a row a rule and split. ``None`` when
-        nothing is known.
+        ``span``: fewest, median and most of them. ``flags``: a row a rule. ``refused``: files that
+        could not be frozen. ``None`` when nothing is known.
     """
     counts = _split_counts(record)
     photos = _train_photos(record, analyses)
-    flags = [row for split, one in analyses.items() for row in _flag_rows(split, one)]
+    flags = _flag_rows(analyses)
     if not (counts or photos or flags):
         return None
+    refused = next((one.evidence.refused for one in analyses.values()), ())
     figure = _distribution(photos, folder) if photos else None
     numbers = [count for _, count in photos]
     span = (min(numbers), float(np.median(numbers)), max(numbers)) if numbers else None
@@ -51,6 +53,10 @@ def build_data(
         "figure": figure,
         "span": span,
         "flags": flags,
+        "flag_splits": list(dict.fromkeys(split for row in flags for split in row["found"])),
+        "wrong_splits": list(analyses),
+        "refused": refused[:MAX_REFUSED],
+        "num_refused": len(refused),
     }
 
 
@@ -111,22 +117,30 @@ def _distribution(photos: Sequence[tuple[str, int]], folder: Path) -> dict[str, 
     return entry
 
 
-def _flag_rows(split: str, analysis: Analysis) -> list[dict[str, Any]]:
-    """Return how many photos each quality rule finds, and how many of those are wrong."""
-    evidence = analysis.evidence
-    told = evidence.predictions
-    wrong_N = told.prediction_N != told.labels_N
-    return [
-        {
-            "name": name,
-            "split": split,
-            "rule": evidence.rules.get(name, ""),
-            "num": int(np.sum(flag_N)),
-            "num_samples": len(wrong_N),
-            "num_wrong": int(np.sum(np.asarray(flag_N, dtype=bool) & wrong_N)),
-        }
-        for name, flag_N in evidence.flags.items()
-    ]
+def _flag_rows(analyses: Mapping[str, Analysis]) -> list[dict[str, Any]]:
+    """Return how many photos each quality rule finds in each split, and how many are wrong."""
+    rows: dict[str, dict[str, Any]] = {}
+    for split, analysis in analyses.items():
+        evidence = analysis.evidence
+        told = evidence.predictions
+        wrong_N = told.prediction_N != told.labels_N
+        for name, flag_N in evidence.flags.items():
+            here = {split: int(np.sum(flag_N))}
+            row = rows.setdefault(
+                name,
+                {
+                    "name": name,
+                    "rule": evidence.rules.get(name, ""),
+                    "found": dict(evidence.quality.get(name, {})),
+                    "sizes": dict(evidence.num_photos),
+                    "wrong": {},
+                },
+            )
+            row["found"] = here | row["found"]
+            row["sizes"] = {split: len(wrong_N)} | row["sizes"]
+            num_wrong = int(np.sum(np.asarray(flag_N, dtype=bool) & wrong_N))
+            row["wrong"][split] = (num_wrong, here[split])
+    return list(rows.values())
 
 
 def build_classes(

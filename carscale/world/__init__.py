@@ -18,6 +18,7 @@ from carscale.world.memory import (
     peak_memory_gib,
     smaller_batches,
 )
+from carscale.world.pictures import track_pictures
 from carscale.world.processes import World, check_launch, open_world
 from carscale.world.run import Run, start_run
 
@@ -31,4 +32,5 @@ __all__ = [
     "peak_memory_gib",
     "smaller_batches",
     "start_run",
+    "track_pictures",
 ]

@@ -131,3 +131,20 @@ def test_zero_errors_are_fine(trained, tmp_path, monkeypatch, capsys):
     assert out.strip() == f"val: 0 mistakes in {len(val)} photos"
     code, out, _ = call(monkeypatch, capsys, "errors", folder, "--csv")
     assert np.char.count(out, "\n") == 1
+
+
+def test_a_report_hands_its_figures_to_the_tracker(tiny, tmp_path, monkeypatch, capsys):
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="tensorboard is missing"
+    )
+    folder = tmp_path / "run"
+    jobs.train(tiny, folder, ("train.max_steps=2", "train.tracker=tensorboard"))
+    code, _, _ = call(monkeypatch, capsys, "report", folder)
+    assert code == 0
+    names = set()
+    for path in folder.rglob("events.out.tfevents.*"):
+        events = accumulator.EventAccumulator(str(path), size_guidance={"images": 0})
+        names |= set(events.Reload().Tags()["images"])
+    drawn = {f"report/{path.stem}" for path in (folder / "report" / "figures").glob("*.png")}
+    assert drawn
+    assert names == drawn

@@ -1,0 +1,39 @@
+"""Hand pictures to a run's tracker, as far as it takes any. H height, W width."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carscale.world.processes import open_world
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["track_pictures"]
+
+
+def track_pictures(
+    tracker: str, run_folder: Path, project: str, pictures: dict[str, NDArray[Any]]
+) -> bool:
+    """Log pictures under a run's name; tell whether the tracker takes pictures.
+
+    TensorBoard, Weights & Biases and their like do; MLflow and trackio log numbers alone.
+
+    Args:
+        tracker: ``train.tracker`` of the run; ``none`` logs nothing.
+        run_folder: Trackers that write files put them here; its name is the run's.
+        project: What the run was logged under: its recipe.
+        pictures: uint8 ``[H, W, 3]`` by name.
+    """
+    if tracker == "none" or not pictures:
+        return False
+    with open_world(tracker=tracker, folder=run_folder) as world:
+        named = {"wandb": {"name": run_folder.name}, "mlflow": {"run_name": run_folder.name}}
+        world.accelerator.init_trackers(project, init_kwargs=named)
+        takers = [one for one in world.accelerator.trackers if hasattr(one, "log_images")]
+        options = {"dataformats": "NHWC"} if tracker == "tensorboard" else {}
+        for taker in takers:
+            for name, pixels_HWC in pictures.items():
+                taker.log_images({name: pixels_HWC[None]}, step=0, **options)
+        return bool(takers)
