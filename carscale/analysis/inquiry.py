@@ -46,7 +46,7 @@ def analyse(
     advance("who is taken for whom")
     confusions = find_confusions(predictions.labels_N, predictions.prediction_N, evidence.classes)
     advance("suspected labels")
-    suspicion = suspect(predictions, num_classes)
+    suspicion = suspect(predictions, num_classes, hard_ids=evidence.hard_ids)
     reviews = _reviews(evidence)
     advance("groups of mistakes")
     groups, primary_W = find_groups(evidence, wrong_W, suspicion, confusions)
@@ -109,7 +109,13 @@ def _reviews(evidence: Evidence) -> tuple[Review, ...]:
         told.append((evidence.predictions, evidence.split))
     conflicting = None if evidence.near is None else evidence.near.ids_P2
     return tuple(
-        review_labels(part, len(evidence.classes), name, conflicting_ids=conflicting)
+        review_labels(
+            part,
+            len(evidence.classes),
+            name,
+            conflicting_ids=conflicting,
+            hard_ids=evidence.hard_ids,
+        )
         for part, name in told
     )
 

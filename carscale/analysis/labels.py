@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["Suspicion", "confident_thresholds", "expected_errors", "review_labels", "suspect"]
 
 TEMPERATURES = np.geomspace(0.5, 4.0, 25)
+USUAL_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 PRIOR_ERRORS, PRIOR_RIGHT = 1.0, 30.0
 """What is taken as seen before: about 3 % wrong labels, as in ten common test sets.
 
 Northcutt et al. 2021, https://arxiv.org/abs/2103.14749. Without it a temperature explains the
 errors of a small set away.
 """
-MAX_FIT = 1 << 22
-"""Probabilities that temperature and noise are estimated from; more change nothing shown."""
+MAX_PROBS, MAX_SAMPLES = 1 << 22, 30_000
+"""Probabilities and samples that the grid is fitted on; more change nothing shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,9 @@ def confident_thresholds(
     return np.where(count_K > 0, sum_K / np.maximum(1, count_K), np.inf)
 
 
-def suspect(predictions: Predictions, num_classes: int) -> Suspicion:
+def suspect(
+    predictions: Predictions, num_classes: int, *, hard_ids: NDArray[np.int64] | None = None
+) -> Suspicion:
     """Count each sample to the class that is confidently its own.
 
     A class is confident where its probability reaches the class's threshold; of several, the most
@@ -80,6 +83,7 @@ def suspect(predictions: Predictions, num_classes: int) -> Suspicion:
     Args:
         predictions: Out of sample: of a model that did not train on them.
         num_classes: K.
+        hard_ids: Samples that are hard to see.
 
     Reference:
         Northcutt et al. 2021, https://arxiv.org/abs/1911.00068, eq. 1 and 3.
@@ -106,7 +110,8 @@ def suspect(predictions: Predictions, num_classes: int) -> Suspicion:
     joint_K = np.bincount(labels_N[is_counted_N], minlength=num_classes)
     off_K = np.bincount(labels_N[is_suspect_N], minlength=num_classes)
     expected = counts_K * off_K / np.maximum(1, joint_K)
-    likely_N = expected_errors(predictions, num_classes)
+    is_hard_N = None if hard_ids is None else np.isin(predictions.ids_N, hard_ids)
+    likely_N = expected_errors(predictions, num_classes, is_hard_N=is_hard_N)
     return Suspicion(
         suggested_N=classes_NT[rows_N, chosen_N].astype(np.int64),
         prob_suggested_N=np.maximum(0, probs_NT[rows_N, chosen_N]),
@@ -117,35 +122,59 @@ def suspect(predictions: Predictions, num_classes: int) -> Suspicion:
     )
 
 
-def expected_errors(predictions: Predictions, num_classes: int) -> NDArray[np.float64]:
+def expected_errors(
+    predictions: Predictions, num_classes: int, *, is_hard_N: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
     """Return each sample's probability of a wrong label.
 
-    Labels are taken as a mixture: with probability ``1 - eta`` drawn from what the model gives the
-    photo (where all probabilities are kept, at the temperature that explains the labels best),
-    and with ``eta`` any other class, all alike. ``eta`` is found by expectation maximisation.
-    Confident learning counts a model's own confusions as label errors where it is weak; this asks
-    that the label be about as unlikely as a class drawn blindly, and so stays a count of real
-    errors when mistakes are many.
+    A label is taken as right with probability ``1 - eta``, else as any other class, all alike. How
+    probable a right label is, the model says (where all probabilities are kept, at the temperature
+    that explains the labels best), mixed with how often a photo that it names so carries that
+    label: look-alikes are mistaken for each other with great confidence, and that is no label
+    error. Of a photo that is hard to see the model knows half as much: the rest is a blind guess.
+    Temperature, mixture and ``eta`` are those of the largest posterior, by expectation
+    maximisation over a grid.
+
+    Confident learning counts a model's own confusions as label errors where it is weak; this
+    stays near the number of real errors.
 
     Args:
         predictions: Out of sample.
         num_classes: K.
+        is_hard_N: Photos that are dark, blurred, tiny, ...
 
     Returns:
         Float64 ``[N]`` in [0, 1].
     """
     if num_classes < 2 or len(predictions) == 0:
         return np.zeros(len(predictions))
-    if predictions.probs_NK is None:
-        prob_N = predictions.prob_label_N.astype(np.float64)
-        return _posterior(prob_N, _fit_noise(prob_N, num_classes)[1], num_classes)
-    some = _every(predictions, max(1, predictions.probs_NK.size // MAX_FIT))
-    fits = [
-        (*_fit_noise(_prob_label(some, temperature), num_classes), temperature)
-        for temperature in TEMPERATURES.tolist()
-    ]
-    _, eta, temperature = max(fits)
-    return _posterior(_prob_label(predictions, temperature), eta, num_classes)
+    usual_N = _usual_share(predictions, num_classes)
+    hard_N = np.zeros(len(predictions), bool) if is_hard_N is None else is_hard_N
+    num = len(predictions)
+    step = max(1, num * num_classes // MAX_PROBS, num // MAX_SAMPLES)
+    some = _every(predictions, step)
+    temperatures = [1.0] if predictions.probs_NK is None else TEMPERATURES.tolist()
+    fits = []
+    for temperature in temperatures:
+        prob_M = _prob_label(some, temperature)
+        for share in USUAL_SHARES:
+            mixed_M = _mixed(prob_M, usual_N[::step], share, hard_N[::step], num_classes)
+            fits.append((*_fit_noise(mixed_M, num_classes), temperature, share))
+    _, eta, temperature, share = max(fits)
+    prob_N = _prob_label(predictions, temperature)
+    return _posterior(_mixed(prob_N, usual_N, share, hard_N, num_classes), eta, num_classes)
+
+
+def _mixed(
+    prob_N: NDArray[np.float64],
+    usual_N: NDArray[np.float64],
+    share: float,
+    is_hard_N: NDArray[np.bool_],
+    num_classes: int,
+) -> NDArray[np.float64]:
+    """Return how probable each label is if it is right."""
+    mixed_N = (1 - share) * prob_N + share * usual_N
+    return np.where(is_hard_N, (mixed_N + 1 / num_classes) / 2, mixed_N)
 
 
 def review_labels(
@@ -154,6 +183,7 @@ def review_labels(
     split: str,
     *,
     conflicting_ids: NDArray[np.int64] | None = None,
+    hard_ids: NDArray[np.int64] | None = None,
 ) -> Review:
     """Return all samples, the most suspicious label first.
 
@@ -169,8 +199,9 @@ def review_labels(
         num_classes: K.
         split: Whose labels, for the page.
         conflicting_ids: Samples with a near duplicate of another label.
+        hard_ids: Samples that are hard to see.
     """
-    found = suspect(predictions, num_classes)
+    found = suspect(predictions, num_classes, hard_ids=hard_ids)
     likely_N = found.likely_N
     conflicts_N = np.zeros(len(likely_N), dtype=bool)
     if conflicting_ids is not None:
@@ -215,12 +246,22 @@ def _every(predictions: Predictions, step: int) -> Predictions:
 
 
 def _prob_label(predictions: Predictions, temperature: float) -> NDArray[np.float64]:
-    """Return the label's probability at another temperature; all probabilities are there."""
-    assert predictions.probs_NK is not None
+    """Return the label's probability, where all are known at another temperature."""
+    if predictions.probs_NK is None:
+        return predictions.prob_label_N.astype(np.float64)
     logs_NK = evaluate.floored_log(predictions.probs_NK) / temperature
     logs_NK -= logs_NK.max(axis=1, keepdims=True)
     label_N = logs_NK[np.arange(len(logs_NK)), predictions.labels_N]
     return np.exp(label_N) / np.exp(logs_NK).sum(axis=1)
+
+
+def _usual_share(predictions: Predictions, num_classes: int) -> NDArray[np.float64]:
+    """Return how often the others that get a sample's prediction carry its label."""
+    codes_N = predictions.labels_N * num_classes + predictions.prediction_N
+    _, place_N, count_C = np.unique(codes_N, return_inverse=True, return_counts=True)
+    named_K = np.bincount(predictions.prediction_N, minlength=num_classes)
+    others_N = named_K[predictions.prediction_N] - 1
+    return (count_C[place_N.reshape(-1)] - 1) / np.maximum(1, others_N)
 
 
 def _posterior(prob_N: NDArray[np.float64], eta: float, num_classes: int) -> NDArray[np.float64]:

@@ -81,6 +81,7 @@ class Evidence:
         rules: What each flag means, one sentence.
         quality: Photos that each rule finds, by rule and split, over the whole data set.
         num_photos: Photos of each split that quality was measured on.
+        hard_ids: Photos of any split that a quality rule finds.
         refused: Files that could not be frozen and why: the quarantine list.
         near: Pairs of near duplicates with different labels, in the whole data set.
         embeddings_ND: Features before the classifier.
@@ -97,6 +98,7 @@ class Evidence:
     rules: dict[str, str] = field(default_factory=dict)
     quality: dict[str, dict[str, int]] = field(default_factory=dict)
     num_photos: dict[str, int] = field(default_factory=dict)
+    hard_ids: NDArray[Any] | None = None
     refused: tuple[tuple[str, str], ...] = ()
     near: NearConflicts | None = None
     embeddings_ND: NDArray[Any] | None = None

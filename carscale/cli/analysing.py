@@ -178,6 +178,7 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
             for name, flag_N in flags.items()
         },
         "num_photos": {part.name: len(part) for part in parts},
+        "hard_ids": np.flatnonzero(np.any(list(flags.values()), axis=0)),
         "refused": (
             *((str(row["path"]), str(row["reason"])) for row in refused),
             *measured.unreadable.items(),
