@@ -144,6 +144,12 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
         )
     if train is None or train.dynamics is None:
         notes.append("No training dynamics: no data map. Train with train.log_dynamics=true")
+    if evidence.predictions.probs_NK is None and len(evidence.predictions):
+        notes.append(
+            "Only the five best probabilities are kept, so a model that is too sure makes more "
+            f"labels look wrong. Keep all with: carscale evaluate RUN --split {evidence.split} "
+            "--probs"
+        )
     if not any(one.make for one in evidence.classes):
         notes.append("Class names tell no make: mistakes are not sorted by make, model, year.")
     return tuple(notes)
