@@ -49,7 +49,8 @@ def cut_slices(right_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slice]
     Returns:
         Slices with Jeffreys intervals; p is Fisher's exact test of "no worse than the rest",
         adjusted (Holm) over all slices, four fifths of the 5 % for single attributes and one fifth
-        for the many combined ones, which are there only where they are worse beyond doubt. Sorted by p, then accuracy.
+        for the many combined ones, which are there only where they are worse beyond doubt. Sorted
+        by p, then accuracy.
 
     Example:
         >>> right = np.array([True] * 80 + [False] * 20)
