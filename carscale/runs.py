@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ __all__ = [
     "publish_folder",
     "read_json",
     "read_lines",
+    "recipe_of",
     "replace_folder",
     "update_json",
     "write_atomic",
@@ -200,6 +202,21 @@ def is_held(folder: Path) -> bool:
         except OSError:
             return True
     return False
+
+
+def recipe_of(env: dict[str, Any]) -> str | None:
+    """Return the recipe that a run was started by, as it was typed.
+
+    Args:
+        env: What ``env.json`` holds.
+
+    Example:
+        >>> recipe_of({"command": ["recipes/effnet_focal.py", "seed=3"]})
+        'recipes/effnet_focal.py'
+    """
+    command = env.get("command") or []
+    words = shlex.split(command) if isinstance(command, str) else map(str, command)
+    return next((word for word in words if word.endswith(".py")), None)
 
 
 def find_run(path: Path) -> Path:

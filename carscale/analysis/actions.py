@@ -53,8 +53,9 @@ def plan_actions(
 ) -> tuple[dict[str, Any], ...]:
     """Return what to do, by the number of mistakes it is about, the most first.
 
-    Each is plain data: ``kind``, ``title``, ``why``, ``command`` (or ``None``), ``num_mistakes`` it
-    is about, and its numbers.
+    Each is plain data: ``kind``, ``title``, ``why``, ``command`` (or ``None``; RUN, NAME, DIR,
+    RECIPE and ROOT stand for what only the caller knows), ``num_mistakes`` it is about, and its
+    numbers.
     """
     found = [
         *_check_labels(evidence, reviews, groups),
@@ -242,7 +243,7 @@ def _augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str
                 "title": f"Try {setting}",
                 "why": f"{len(group.rows_G)} mistakes are in the group “{group.title}”: {words}.",
                 "command": f"accelerate launch RECIPE config=RUN/config.yaml {setting} "
-                f"run.name=NAME, then: carscale compare RUN runs/NAME",
+                f"run.name=NAME-{group.name} && carscale compare RUN DIR/NAME-{group.name}",
                 "num_mistakes": len(group.rows_G),
                 "group": group.name,
                 "setting": setting,

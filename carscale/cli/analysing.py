@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +51,31 @@ def analyse_run(
         RunError: No class list in the run.
     """
     evidence, notes = gather_evidence(folder, split, data_root=data_root, advance=advance)
-    return analysis.analyse(evidence, more_notes=notes, advance=advance)
+    found = analysis.analyse(evidence, more_notes=notes, advance=advance)
+    places = _places(folder, data_root)
+    actions = tuple(
+        action | {"command": action["command"] and _filled(action["command"], places)}
+        for action in found.actions
+    )
+    return replace(
+        found, actions=actions, notes=tuple(_filled(note, places) for note in found.notes)
+    )
+
+
+def _places(folder: Path, data_root: Path | None) -> dict[str, str]:
+    """Return what the capital words of commands stand for."""
+    env = runs.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
+    recipe = runs.recipe_of(env)
+    root = data_root or _data_root(folder) or Path("ROOT")
+    told = {"RUN": folder, "NAME": folder.name, "DIR": folder.parent}
+    return {name: shlex.quote(str(place)) for name, place in (told | {"ROOT": root}).items()} | {
+        "RECIPE": shlex.quote(recipe) if recipe else "RECIPE"
+    }
+
+
+def _filled(text: str, places: dict[str, str]) -> str:
+    """Return text with the capital words replaced; in commands they stand alone or in a path."""
+    return re.sub(r"\b(RUN|NAME|DIR|ROOT|RECIPE)\b", lambda match: places[match[1]], text)
 
 
 def gather_evidence(

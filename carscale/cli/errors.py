@@ -51,7 +51,7 @@ def errors(
     runs.write_json(out / f"actions-{split}.json", list(found.actions))
     progress.note(f"{len(found.wrong_W)} mistakes: {out / f'{split}.parquet'}")
     for line in found.notes:
-        progress.note(f"note: {line}".replace("RUN", str(folder)))
+        progress.note(f"note: {line}")
     if as_csv:
         _print_csv(columns)
     elif as_json:

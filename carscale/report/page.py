@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carscale import runs
 from carscale.report.checks import SplitResult, finite, printable
 from carscale.report.classes_section import build_data
 from carscale.report.found_sections import write_actions
@@ -228,9 +229,7 @@ def _command_text(command: object) -> str | None:
 
 def _again(record: RunRecord) -> list[str]:
     """Return the commands that make this run and this page again."""
-    words = (_command_text(record.env.get("command")) or "").split()
-    scripts = [word for word in words if word.endswith(".py")]
-    recipe = scripts[0] if scripts else "recipes/<recipe>.py"
+    recipe = runs.recipe_of(record.env) or "recipes/<recipe>.py"
     run = shlex.quote(printable(record.folder))
     config = shlex.quote(f"config={printable(record.folder)}/config.yaml")
     name = shlex.quote(f"run.name={record.name}-again")
