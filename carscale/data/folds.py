@@ -45,10 +45,13 @@ def hold_out(splits: Splits, num_folds: int, fold: int) -> Splits:
     fold_N = assign_folds(train.labels_N.tolist(), groups_N, train.keys_N.tolist(), num_folds)
     is_held_N = np.array(fold_N) == fold
     if not is_held_N.any() or is_held_N.all():
+        num_groups = len(set(groups_N))  # photos that must stay together are one
         raise DataError(
-            f"{train.root}: {len(train)} train photos in {len(set(groups_N))} groups give no "
+            f"{train.root}: {len(train)} train photos in {num_groups} groups give no "
             f"{num_folds} folds",
-            "take fewer: data.num_folds=2",
+            f"take {num_groups} at most: data.num_folds={num_groups}"
+            if num_groups > 1
+            else "no part can be held out: freeze without --group-by, or with more photos",
         )
     kept, held = (
         _part(train, mask_N, name, rows)
@@ -63,13 +66,15 @@ def assign_folds(
 ) -> list[int]:
     """Return each sample's fold: stratified by class, groups whole, always the same.
 
-    Where all groups hold one sample, a class's folds differ by one at most, and so do the folds as
-    a whole by one a class. A class of two groups or more is in two folds at least.
+    Where all groups hold one sample, a class's folds differ by one at most. A class of two groups
+    or more is in two folds at least, unless a group of it spans classes. Fold 0 is the last to be
+    empty, and the last fold is empty exactly where there are fewer groups than folds.
 
     Args:
         labels_N: Class numbers.
         groups_N: Group numbers; samples of a group get one fold.
-        names_N: What the order is drawn from: keys, which are the same in every version.
+        names_N: What the order is drawn from, all different: keys, which are the same in every
+            version. The order of the samples does not matter.
         num_folds: At least 2.
 
     Example:
@@ -79,7 +84,7 @@ def assign_folds(
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups_N):
         members[group].append(index)
-    draw = {group: _draw(names_N[rows[0]]) for group, rows in members.items()}
+    draw = {group: min(_draw(names_N[row]) for row in rows) for group, rows in members.items()}
     order = sorted(members, key=lambda group: (-len(members[group]), draw[group]))
     held: dict[int, Counter[int]] = defaultdict(Counter)
     total: Counter[int] = Counter()
