@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from carscale.data.demo import build_demo
+    from carscale.data.folds import hold_out
     from carscale.data.freezing import FreezeRule, freeze
     from carscale.data.lock import verify
     from carscale.data.names import parse_car_name, safe_name
@@ -57,6 +58,7 @@ __all__ = [
     "Relabelled",
     "build_demo",
     "freeze",
+    "hold_out",
     "load",
     "near_groups",
     "near_pairs",
@@ -81,6 +83,7 @@ HOMES = {
     "Relabelled": "relabelling",
     "build_demo": "demo",
     "freeze": "freezing",
+    "hold_out": "folds",
     "load": "store",
     "near_groups": "near",
     "near_pairs": "near",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from collections.abc import Callable
@@ -18,6 +19,9 @@ from carscale.progress import bar
 from carscale.types import Predictions, Splits
 
 __all__ = ["FoldRule", "run_folds"]
+
+FIXED = ("data.num_folds", "data.fold", "run.", "train.select", "train.patience")
+"""Settings of which each fold has its own, or which would choose an epoch by the held-out part."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ def run_folds(folder: Path, rule: FoldRule) -> tuple[Path, Predictions]:
 
     Args:
         folder: The run whose recipe and settings are taken. Each fold is a run of its own in
-            ``RUN/folds``, predicted after its last epoch: choosing one by the held-out part would
-            flatter it.
+            ``RUN/folds``, predicted after its last epoch: choosing one by the held-out part, or
+            ending by it, would flatter it.
         rule: How many folds, and what differs.
 
     Returns:
@@ -53,20 +57,23 @@ def run_folds(folder: Path, rule: FoldRule) -> tuple[Path, Predictions]:
 
     Raises:
         ConfigError: Settings that do not fit, or other ones than the folds began with.
+        DataError: Train is too small for so many folds.
         RunError: The run names no recipe, or another process works on its folds.
         TrainingError: A fold failed; says why.
     """
     cfg = config.from_yaml(folder / "config.yaml")
     if cfg.data.num_folds:
         raise ConfigError(f"{folder}: is itself one fold", "give the run that it was made of")
+    _check_words(rule.words)
     place = folder / "folds"
     words = [_words(folder, rule, fold) for fold in range(rule.num_folds)]
     settings = [config.resolve(config.Recipe(), fold_words) for fold_words in words]
     whole = data.read_splits(Path(settings[0].data.root))
+    data.hold_out(whole, rule.num_folds, rule.num_folds - 1)  # the first that would be empty
     recipe = _recipe(folder)
     place.mkdir(exist_ok=True)
     with runs.hold_lock(place), terminable():
-        _check_plan(place, recipe, rule, whole.train.hash)
+        _check_plan(place, _plan(folder, recipe, rule, whole.train.hash))
         num_train = len(whole.train) * (rule.num_folds - 1) // rule.num_folds
         total = sum(one.num_steps(num_train) for one in settings)
         begun = sum(steps_done(place / _name(fold)) for fold in range(rule.num_folds))
@@ -93,6 +100,7 @@ def _words(folder: Path, rule: FoldRule, fold: int) -> list[str]:
     return [
         f"config={folder / 'config.yaml'}",
         "train.select=last",
+        "train.patience=0",
         "train.log_dynamics=false",
         *rule.words,
         f"data.num_folds={rule.num_folds}",
@@ -117,14 +125,31 @@ def _recipe(folder: Path) -> Path:
     )
 
 
-def _check_plan(place: Path, recipe: Path, rule: FoldRule, train_hash: str) -> None:
-    """Store what the folds are made of; raise when they began with something else."""
-    plan: dict[str, Any] = {
+def _check_words(words: tuple[str, ...]) -> None:
+    """Raise where a setting is to change that makes a fold what it is."""
+    for word in words:
+        key = word.split("=")[0]
+        if key.startswith(FIXED) or key in ("config", "resume"):
+            raise ConfigError(
+                f"command line: {key}: is set for each fold; it can't change here",
+                "parts of train are counted by: --num-folds",
+            )
+
+
+def _plan(folder: Path, recipe: Path, rule: FoldRule, train_hash: str) -> dict[str, Any]:
+    """Return what decides on the folds' predictions."""
+    settings = (folder / "config.yaml").read_bytes()
+    return {
         "num_folds": rule.num_folds,
         "words": list(rule.words),
         "recipe": str(recipe),
         "train_hash": train_hash,
+        "settings_sha256": hashlib.sha256(settings).hexdigest(),
     }
+
+
+def _check_plan(place: Path, plan: dict[str, Any]) -> None:
+    """Store what the folds are made of; raise when they began with something else."""
     path = place / "plan.json"
     stored = runs.read_json(path) if path.exists() else plan
     changed = [name for name, value in plan.items() if stored.get(name) != value]
@@ -136,7 +161,7 @@ def _check_plan(place: Path, recipe: Path, rule: FoldRule, train_hash: str) -> N
         raise ConfigError(
             f"{place}: these folds began with other settings: {', '.join(changed)}",
             *told,
-            f"go on with those, or remove the folder first: {place}",
+            f"go on with those, or begin anew after: rm -r {shlex.quote(str(place))}",
         )
     runs.write_json(path, plan)
 
@@ -161,7 +186,7 @@ def _join(place: Path, num_folds: int, whole: Splits) -> Predictions:
     if not np.array_equal(ids_N[order_N], whole.train.ids_N):
         raise RunError(
             f"{place}: the folds do not hold each train photo once",
-            f"remove the folder and train again: {place}",
+            f"train them again after: rm -r {shlex.quote(str(place))}",
         )
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])[order_N]
