@@ -1,4 +1,4 @@
-"""Train predicted out of sample: joined whole, killed and gone on with, refused where it must be."""
+"""Train predicted out of sample: joined whole, killed and gone on with, or refused."""
 
 import os
 import shutil
