@@ -102,6 +102,7 @@ def _words(folder: Path, rule: FoldRule, fold: int) -> list[str]:
         "train.select=last",
         "train.patience=0",
         "train.log_dynamics=false",
+        "balance.label_smoothing=0",  # smooth labels blur what tells a wrong one
         *rule.words,
         f"data.num_folds={rule.num_folds}",
         f"data.fold={fold}",
@@ -113,15 +114,12 @@ def _words(folder: Path, rule: FoldRule, fold: int) -> list[str]:
 
 def _recipe(folder: Path) -> Path:
     """Return the recipe that a run was started by."""
-    env = runs.read_json(folder / "env.json")
-    command = env.get("command") or []
-    words = shlex.split(command) if isinstance(command, str) else list(command)
-    for word in words:
-        if word.endswith(".py") and Path(word).is_file():
-            return Path(word)
+    named = runs.recipe_of(runs.read_json(folder / "env.json"))
+    if named is not None and Path(named).is_file():
+        return Path(named)
     raise RunError(
-        f"{folder}/env.json: names no recipe that lies here (command: {shlex.join(words)})",
-        f"start this where the run was started, so that {words[0] if words else 'it'} is found",
+        f"{folder}/env.json: names no recipe that lies here (it has {named})",
+        f"start this where the run was started, so that {named or 'its recipe'} is found",
     )
 
 
