@@ -1,4 +1,7 @@
-"""What to do about the mistakes, with what it would change. The content of ``actions.json``."""
+"""What to do about the mistakes, with what it would change.
+
+N samples, M train samples, K classes, P pairs, G samples of a class.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale.analysis.neighbours import normalised
+from carscale.analysis.groups import SETTINGS
+from carscale.analysis.neighbours import normalised, rows_by_class, separation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,19 +31,12 @@ __all__ = ["merge_effect", "plan_actions"]
 MAX_MERGES = 5
 MAX_IDS = 2000
 MIN_PART = 8
+MIN_SEEN = 3
 MIN_GROUP_SHARE = 0.03
 MIN_SPLIT_SAMPLES = 30
 MIN_GAP = 0.3
-AUGMENTATIONS = {
-    "dark": ("augment.policy=photometric", "brightness varies twice as widely"),
-    "bright": ("augment.policy=photometric", "brightness varies twice as widely"),
-    "blurred": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
-    "low-information": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
-    "tiny": ("augment.policy=degrade", "blur, noise and JPEG artefacts, as of enlarged photos"),
-    "odd-aspect": ("data.fit=pad", "the whole photo without squashing it"),
-    "odd-view": ("augment.policy=geometric", "rotation, shift and shear"),
-    "other-year": ("data.image_px={more_px}", "details that tell years apart need pixels"),
-}
+MAX_POINTS = 2000
+"""Train photos of a class that its parts are looked for in, spread evenly."""
 
 
 def plan_actions(
@@ -88,7 +85,8 @@ def _check_labels(
     evidence: Evidence, reviews: Sequence[Review], groups: Sequence[Group]
 ) -> list[dict[str, Any]]:
     """Ask for a look at the labels that are probably wrong."""
-    about = sum(len(group.rows_G) for group in groups if group.name in ("label", "duplicate"))
+    doubted = [group.rows_G for group in groups if group.name in ("label", "duplicate")]
+    about = len(np.unique(np.concatenate(doubted))) if doubted else 0
     actions: list[dict[str, Any]] = []
     for review in reviews:
         num_errors = float(review.expected_R[-1]) if len(review) else 0.0
@@ -103,7 +101,8 @@ def _check_labels(
                 "title": f"Check {shown} labels of {review.split}",
                 "why": f"About {num_errors:.0f} of {len(review)} labels of {review.split} are "
                 f"expected to be wrong, {expected:.0f} of them among the first {shown} of the "
-                f"review list. (Confident learning counts {num_suspects} to another class.)",
+                f"review list. (Confident learning, or a near duplicate, speaks for another class "
+                f"of {num_suspects}.)",
                 "command": "carscale data relabel ROOT decisions.csv OUT",
                 "num_mistakes": about if review.split == evidence.split else shown,
                 "split": review.split,
@@ -181,19 +180,20 @@ def _splits(evidence: Evidence) -> list[dict[str, Any]]:
     train = evidence.train
     if train is None or train.embeddings_MD is None or evidence.embeddings_ND is None:
         return []
-    base_MD = normalised(train.embeddings_MD)
-    queries_ND = normalised(evidence.embeddings_ND)
-    predictions = evidence.predictions
+    predictions, num_classes = evidence.predictions, len(evidence.classes)
+    train_rows_K = rows_by_class(train.labels_M, num_classes)
+    rows_K = rows_by_class(predictions.labels_N, num_classes)
     actions: list[dict[str, Any]] = []
-    for k, one in enumerate(evidence.classes):
-        points_GD = base_MD[train.labels_M == k]
-        rows = np.flatnonzero(predictions.labels_N == k)
-        middles = _two_parts(points_GD, evidence.seed)
-        if middles is None or not len(rows):
-            continue
-        part = (queries_ND[rows] @ middles.T).argmax(axis=1)
+    for k, (one, rows) in enumerate(zip(evidence.classes, rows_K, strict=True)):
         right = predictions.prediction_N[rows] == k
-        if min((part == 0).sum(), (part == 1).sum()) < 3:
+        if right.all():
+            continue
+        some = train_rows_K[k][:: max(1, -(-len(train_rows_K[k]) // MAX_POINTS))]
+        middles = _two_parts(normalised(train.embeddings_MD[some]), evidence.seed)
+        if middles is None:
+            continue
+        part = (normalised(evidence.embeddings_ND[rows]) @ middles.T).argmax(axis=1)
+        if min((part == 0).sum(), (part == 1).sum()) < MIN_SEEN:
             continue
         recalls = [float(right[part == side].mean()) for side in (0, 1)]
         actions.append(
@@ -214,29 +214,25 @@ def _splits(evidence: Evidence) -> list[dict[str, Any]]:
 
 def _two_parts(points_GD: NDArray[np.float32], seed: int) -> NDArray[np.float32] | None:
     """Return the middles of two clear parts; ``None`` where there are none."""
-    if len(points_GD) < MIN_SPLIT_SAMPLES:
+    if len(points_GD) < MIN_SPLIT_SAMPLES or (points_GD == points_GD[0]).all():
         return None
     from sklearn.cluster import KMeans
-    from sklearn.metrics import silhouette_score
 
     fit = KMeans(2, n_init=4, random_state=seed).fit(points_GD)
     counts = np.bincount(fit.labels_, minlength=2)
-    if counts.min() < MIN_PART or silhouette_score(points_GD, fit.labels_) < MIN_GAP:
+    if counts.min() < MIN_PART or separation(points_GD, fit.labels_) < MIN_GAP:
         return None
     return normalised(fit.cluster_centers_)
 
 
 def _augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str, Any]]:
     """Name the setting that shows train photos what a group's photos suffer from."""
-    seen_px = (evidence.predictions.about.get("view") or {}).get("image_px", 224)
-    more_px = -(-int(seen_px) * 3 // 2 // 32) * 32
     num_wrong = int((evidence.predictions.labels_N != evidence.predictions.prediction_N).sum())
     actions: list[dict[str, Any]] = []
     for group in groups:
-        setting, words = AUGMENTATIONS.get(group.name, (None, ""))
+        setting, words = _setting(group.name, evidence.settings)
         if setting is None or len(group.rows_G) < max(2, MIN_GROUP_SHARE * num_wrong):
             continue
-        setting = setting.format(more_px=more_px)
         actions.append(
             {
                 "kind": "augment",
@@ -250,6 +246,18 @@ def _augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str
             }
         )
     return actions
+
+
+def _setting(group: str, settings: dict[str, str]) -> tuple[str | None, str]:
+    """Return the setting to try for a group, and what it does; none that the run already has."""
+    if group == "other-year":
+        if "data.image_px" not in settings:
+            return None, ""
+        more_px = -(-int(settings["data.image_px"]) * 3 // 2 // 32) * 32
+        return f"data.image_px={more_px}", "details that tell years apart need pixels"
+    setting, words = SETTINGS.get(group, ("", ""))
+    key, _, value = setting.partition("=")
+    return (None, "") if not setting or settings.get(key) == value else (setting, words)
 
 
 def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[dict[str, Any]]:
@@ -278,19 +286,24 @@ def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[di
     hopeless = sum(row["more"] is None for row in rows)
     why = f"To reach the mean error of {learning[0].target:.1%}: {', '.join(told)}."
     if not told:
-        why = f"None of the {len(rows)} worse classes reaches the mean error by photos alone."
+        why = "None of the worse classes reaches the mean error by ten times its photos: look why."
     elif hopeless:
-        why += f" {hopeless} classes would need more than ten times their photos: look why."
+        why += f" {_counted(hopeless)} would need more than ten times their photos: look why."
     return [
         {
             "kind": "more-photos",
-            "title": f"Add photos to {len(rows)} classes",
+            "title": f"Add photos to {_counted(len(rows))}",
             "why": why,
             "command": None,
             "num_mistakes": int(wrong_K[[row.number for row in learning]].sum()),
             "classes": rows,
         }
     ]
+
+
+def _counted(num: int) -> str:
+    """Return a number of classes in words."""
+    return f"{num} class" if num == 1 else f"{num} classes"
 
 
 def _fine_tuning(
@@ -306,7 +319,7 @@ def _fine_tuning(
         folds = train.folds
         is_wrong_M = folds.prediction_N != folds.labels_N
         is_near_M = is_wrong_M & (folds.prob_label_N >= 0.05)  # else rather a wrong label
-        chosen.append(folds.ids_N[is_near_M][np.argsort(folds.margin_N[is_near_M])])
+        chosen.append(folds.ids_N[is_near_M][np.argsort(folds.margin_N[is_near_M], kind="stable")])
         why.append("wrong out of sample, with a label that is still probable")
     if hardness is not None:
         ambiguous = hardness.region_M == "ambiguous"

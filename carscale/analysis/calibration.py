@@ -19,6 +19,8 @@ __all__ = ["adaptive_error", "calibrate", "coverage_curve"]
 
 NUM_BINS = 15
 MAX_STEPS = 200
+MAX_LOGS = 1 << 25
+"""Probabilities that the temperature is fitted to: 256 MiB of logarithms."""
 
 
 def calibrate(predictions: Predictions) -> Calibration:
@@ -28,8 +30,9 @@ def calibrate(predictions: Predictions) -> Calibration:
     coverage_S, accuracy_S, confidence_S = coverage_curve(confidence_N, is_right_N)
     temperature = None
     if predictions.probs_NK is not None and len(predictions):
-        logs_NK = evaluate.floored_log(predictions.probs_NK)
-        temperature = evaluate.fit_temperature(logs_NK, predictions.labels_N)
+        step = -(-predictions.probs_NK.size // MAX_LOGS)
+        logs_NK = evaluate.floored_log(predictions.probs_NK[::step])
+        temperature = evaluate.fit_temperature(logs_NK, predictions.labels_N[::step])
     return Calibration(
         ece=evaluate.calibration_error(confidence_N, is_right_N),
         adaptive_ece=adaptive_error(confidence_N, is_right_N),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale import stats
-from carscale.analysis.neighbours import normalised
+from carscale.analysis.neighbours import normalised, separation
 from carscale.analysis.result import Cluster, Trait
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def find_clusters(evidence: Evidence, wrong_W: NDArray[np.int64]) -> tuple[Clust
         return ()
     rows_W = wrong_W[:MAX_WRONG]
     points_WC = _reduced(normalised(evidence.embeddings_ND[rows_W]))
+    if not points_WC.std(axis=0).max() > 1e-6:  # all alike: a layer that died
+        return ()
     number_W, far_W = _k_means(points_WC, evidence.seed)
     tests: list[Test] = []
     for c in range(number_W.max() + 1):
@@ -88,15 +90,13 @@ def _k_means(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return each point's cluster and its distance to the cluster's middle."""
     from sklearn.cluster import KMeans
-    from sklearn.metrics import silhouette_score
 
-    most = min(MAX_CLUSTERS, len(points_WC) // MIN_CLUSTER)
+    num_distinct = len(np.unique(points_WC.round(6), axis=0))
+    most = min(MAX_CLUSTERS, len(points_WC) // MIN_CLUSTER, max(2, num_distinct - 1))
     fits = []
     for num in range(2, most + 1):
         fit = KMeans(num, n_init=4, random_state=seed).fit(points_WC)
-        sample = min(len(points_WC), 2000)
-        score = silhouette_score(points_WC, fit.labels_, sample_size=sample, random_state=seed)
-        fits.append((score, -num, fit))
+        fits.append((separation(points_WC, fit.labels_), -num, fit))
     best = max(fits, key=lambda one: one[:2])[2]
     numbers_W = best.labels_.astype(np.int64)
     far_W = np.linalg.norm(points_WC - best.cluster_centers_[numbers_W], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["find_confusions", "order_classes"]
 
+HALF = 0.5
+"""Photos that each class is given beside its own."""
+
 MIN_TO_TELL = 6
 """Mistakes of a pair below which even all of them one way could be chance (2 / 2**5 > 0.05)."""
 
@@ -35,20 +39,21 @@ def find_confusions(
 
     Returns:
         Cells, order, and every pair with a mistake, the most frequent first. A pair's chance count
-        takes a wrong photo to pick any other class as often as that class has photos; its p is the
-        Poisson tail, adjusted for all pairs of classes.
+        takes a wrong photo to pick any other class as often as that class has photos and half a
+        photo more: without that half, one mistake for a class that the split lacks would stand out.
+        Its p is the Poisson tail, adjusted (Holm) for all pairs of classes.
     """
     num_classes = len(classes)
     codes_C, count_C = np.unique(labels_N * num_classes + prediction_N, return_counts=True)
     true_C, predicted_C = np.divmod(codes_C.astype(np.int64), max(1, num_classes))
     support_K = np.bincount(labels_N, minlength=num_classes)
     pairs = _find_pairs(true_C, predicted_C, count_C, support_K)
-    order_K, blocks = order_classes(classes, support_K, pairs)
+    order_K, blocks = order_classes(classes, pairs)
     return Confusions(order_K, blocks, true_C, predicted_C, count_C.astype(np.int64), pairs)
 
 
 def order_classes(
-    classes: Sequence[CarClass], support_K: NDArray[np.int64], pairs: Sequence[ConfusedPair]
+    classes: Sequence[CarClass], pairs: Sequence[ConfusedPair]
 ) -> tuple[NDArray[np.int64], tuple[tuple[str, int, int], ...]]:
     """Return class numbers by make, then by similarity of their rows; and the makes' blocks.
 
@@ -63,17 +68,20 @@ def order_classes(
     numbers = sorted(
         range(len(classes)), key=lambda k: (make_of(k).casefold(), make_of(k), classes[k].name)
     )
+    pairs_of: dict[str, list[ConfusedPair]] = defaultdict(list)
+    for pair in pairs:
+        if make_of(pair.first) == make_of(pair.second):
+            pairs_of[make_of(pair.first)].append(pair)
     order: list[int] = []
     blocks: list[tuple[str, int, int]] = []
     for make, group in groupby(numbers, key=make_of):
         members = list(group)
         place = {number: index for index, number in enumerate(members)}
         similarity = np.zeros((len(members), len(members)))
-        for pair in pairs:
-            if pair.first in place and pair.second in place:
-                i, j = place[pair.first], place[pair.second]
-                share = pair.total / max(1, support_K[pair.first] + support_K[pair.second])
-                similarity[i, j] = similarity[j, i] = share
+        for pair in pairs_of[make]:
+            i, j = place[pair.first], place[pair.second]
+            share = pair.total / max(1, pair.first_support + pair.second_support)
+            similarity[i, j] = similarity[j, i] = share
         start = len(order)
         order += [members[index] for index in stats.order_by_similarity(similarity).tolist()]
         blocks.append((make, start, len(order)))
@@ -97,8 +105,9 @@ def _find_pairs(
     goes_up_C = true_C == low_C
     up_P = np.bincount(pair_C, count_C * goes_up_C, len(codes_P)).astype(np.int64)
     down_P = np.bincount(pair_C, count_C * ~goes_up_C, len(codes_P)).astype(np.int64)
+    picked_K = support_K + HALF
     chance_P = sum(
-        missed_K[one] * support_K[other] / np.maximum(1, support_K.sum() - support_K[one])
+        missed_K[one] * picked_K[other] / (picked_K.sum() - picked_K[one])
         for one, other in ((low_P, high_P), (high_P, low_P))
     )
     total_P = up_P + down_P

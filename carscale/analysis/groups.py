@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carscale.analysis.neighbours import class_means, nearest, normalised
+from carscale.analysis.neighbours import class_sums, nearest, normalised, rows_by_class
 from carscale.analysis.result import Group
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from carscale.analysis.labels import Suspicion
     from carscale.analysis.result import Confusions, Evidence
 
-__all__ = ["PRIMARY_RULE", "find_groups"]
+__all__ = ["PRIMARY_RULE", "SETTINGS", "find_groups"]
 
 PRIMARY_RULE = (
     "A mistake's primary cause is the first group it is in, in the order of the list: faults of "
@@ -25,7 +25,27 @@ PRIMARY_RULE = (
 )
 FAR_QUANTILE = 0.99
 NUM_NEIGHBOURS = 5
+NUM_USUAL = 5000
+"""Train photos whose own neighbours tell what is usual."""
+
+MAX_BASE = 200_000
+"""Of more train photos, so many, spread evenly, are searched for neighbours."""
+
+MIN_OWN = 20
+"""A class of fewer train photos is held to what is usual for all of train."""
+
 RARE_SHARE = 0.25
+SETTINGS = {
+    "dark": ("augment.policy=photometric", "colours vary twice as widely as by `standard`"),
+    "bright": ("augment.policy=photometric", "colours vary twice as widely as by `standard`"),
+    "blurred": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
+    "low-information": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
+    "tiny": ("augment.policy=degrade", "blur, noise and JPEG artefacts, as of enlarged photos"),
+    "odd-aspect": ("data.fit=pad", "the whole photo without squashing it"),
+    "odd-view": ("augment.policy=geometric", "shear beside rotation and shift"),
+}
+"""What shows train photos what a group's photos suffer from, and what that is."""
+
 OVERLAP = 0.05
 """Least share of two classes' train photos that lie nearer to the other's mean."""
 
@@ -51,7 +71,8 @@ class _Distances:
     Attributes:
         far_W: Mean distance to the nearest train photos, over the distance that 99 % of train
             photos keep among themselves.
-        odd_W: Distance to the mean of the own class, over that of 99 % of its train photos.
+        odd_W: Distance to the mean of the own class, over what 99 % of its train photos keep from
+            the mean of the others.
         overlap: Share of two classes' train photos that is nearer to the other's mean.
     """
 
@@ -117,13 +138,19 @@ def _rules(evidence: Evidence) -> list[_Rule]:
             name.replace(" ", "-"),
             f"{name[:1].upper()}{name[1:]} photos",
             _sentence(evidence.rules.get(name, f"the photo is {name}")),
-            "Look whether such photos will come in use. If so, train with `augment.policy=degrade` "
-            "or add such photos; if not, leave them out when the data is frozen.",
+            "Look whether such photos will come in use. If so, add some, or train with "
+            f"`{_setting(name)}` where the run does not yet; if not, leave them out when the data "
+            "is frozen.",
             lambda known, name=name: known.evidence.flags[name][known.wrong_W],  # type: ignore[misc]
         )
         for name in evidence.flags
     ]
     return [*OF_LABELS, *quality, *OF_PHOTOS, *OF_CLASSES]
+
+
+def _setting(flag: str) -> str:
+    """Return the setting that helps with photos of a quality flag."""
+    return SETTINGS.get(flag.replace(" ", "-"), SETTINGS["blurred"])[0]
 
 
 def _sentence(text: str) -> str:
@@ -237,7 +264,7 @@ OF_PHOTOS = (
         "far",
         "Far from the training data",
         "The five nearest train photos, by the model's own features, are further away than 99 % of "
-        "train photos are from theirs.",
+        f"train photos are from theirs (looked for among {MAX_BASE:,} where there are more).",
         "Nothing like it was trained on. If such photos matter, add some: other angles, "
         "backgrounds, or another source.",
         _far,
@@ -246,7 +273,8 @@ OF_PHOTOS = (
         "odd-view",
         "Odd view or part of a car",
         "The photo lies further from the mean of its class, by the model's features, than 99 % of "
-        "the class's train photos.",
+        "the class's train photos do from the mean of the others (99 % of all train photos where "
+        f"the class has fewer than {MIN_OWN}).",
         "Often an interior, a detail, or a rare angle. Stronger cropping "
         "(`augment.crop_scale_min`) helps with parts; more photos help with angles.",
         _odd,
@@ -301,29 +329,62 @@ def _measure(evidence: Evidence, wrong_W: NDArray[np.int64]) -> _Distances | Non
     train = evidence.train
     if evidence.embeddings_ND is None or train is None or train.embeddings_MD is None:
         return None
-    if len(train.ids_M) <= NUM_NEIGHBOURS:
+    if len(train.ids_M) <= NUM_NEIGHBOURS or not len(wrong_W):
         return None
-    base_MD, labels_M = normalised(train.embeddings_MD), train.labels_M
+    base_MD = normalised(train.embeddings_MD)
     wrong_WD = normalised(evidence.embeddings_ND[wrong_W])
-    some = np.linspace(0, len(base_MD) - 1, min(len(base_MD), 5000)).astype(np.int64)
-    usual_S = nearest(base_MD[some], base_MD, NUM_NEIGHBOURS, skip_M=some)[1].mean(axis=1)
-    far_W = nearest(wrong_WD, base_MD, NUM_NEIGHBOURS)[1].mean(axis=1)
-    means_KD = class_means(base_MD, labels_M, len(evidence.classes))
-    own_M = 1 - (base_MD * means_KD[labels_M]).sum(axis=1)
-    limit_K = np.array(
-        [
-            np.quantile(own_M[labels_M == k], FAR_QUANTILE) if (labels_M == k).any() else np.inf
-            for k in range(len(evidence.classes))
-        ]
-    )
+    rows_of_K = rows_by_class(train.labels_M, len(evidence.classes))
+    sums_KD = class_sums(base_MD, rows_of_K)
+    means_KD = normalised(sums_KD)
     true_W = evidence.predictions.labels_N[wrong_W]
-    odd_W = (1 - (wrong_WD * means_KD[true_W]).sum(axis=1)) / np.maximum(limit_K[true_W], 1e-6)
+    limit_K = _usual_from_mean(base_MD, rows_of_K, sums_KD)
+    from_mean_W = 1 - np.einsum("wd,wd->w", wrong_WD, means_KD[true_W])
 
     def overlap(one: int, other: int) -> float:
-        is_one_M, is_other_M = labels_M == one, labels_M == other
-        lean_M = base_MD[is_one_M | is_other_M] @ (means_KD[other] - means_KD[one])
-        crosses = (lean_M > 0) == is_one_M[is_one_M | is_other_M]
-        return float(crosses.mean()) if len(crosses) else 0.0
+        between_D = means_KD[other] - means_KD[one]
+        crossed = (base_MD[rows_of_K[one]] @ between_D > 0).sum()
+        crossed += (base_MD[rows_of_K[other]] @ between_D <= 0).sum()
+        return float(crossed / max(1, len(rows_of_K[one]) + len(rows_of_K[other])))
 
-    far = float(np.quantile(usual_S, FAR_QUANTILE))
-    return _Distances(far_W / max(far, 1e-6), odd_W, overlap)
+    return _Distances(
+        far_W=_distance_to_train(wrong_WD, base_MD),
+        odd_W=from_mean_W / np.maximum(limit_K[true_W], 1e-6),
+        overlap=overlap,
+    )
+
+
+def _distance_to_train(
+    wrong_WD: NDArray[np.float32], base_MD: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return the mean distance to the nearest train photos, over what 99 % of those keep."""
+    if len(base_MD) > MAX_BASE:
+        base_MD = base_MD[np.linspace(0, len(base_MD) - 1, MAX_BASE).astype(np.int64)]
+    some = np.linspace(0, len(base_MD) - 1, min(len(base_MD), NUM_USUAL)).astype(np.int64)
+    usual_S = nearest(base_MD[some], base_MD, NUM_NEIGHBOURS, skip_M=some)[1].mean(axis=1)
+    far_W = nearest(wrong_WD, base_MD, NUM_NEIGHBOURS)[1].mean(axis=1)
+    return far_W / max(float(np.quantile(usual_S, FAR_QUANTILE)), 1e-6)
+
+
+def _usual_from_mean(
+    base_MD: NDArray[np.float32],
+    rows_of_K: list[NDArray[np.int64]],
+    sums_KD: NDArray[np.float32],
+) -> NDArray[np.float64]:
+    """Return, by class, the distance that 99 % of its photos keep from the mean of the others.
+
+    A photo's own share in the mean would make it look nearer than a new photo is. Infinite for a
+    class without photos.
+    """
+    found = []
+    for rows, sum_D in zip(rows_of_K, sums_KD, strict=True):
+        own_GD = base_MD[rows] if len(rows) > 1 else base_MD[:0]
+        found.append(1 - np.einsum("gd,gd->g", own_GD, normalised(sum_D - own_GD)))
+    pooled = np.concatenate(found)
+    of_all = float(np.quantile(pooled, FAR_QUANTILE)) if len(pooled) else np.inf
+    limit_K = np.full(len(found), of_all)
+    for k, own in enumerate(found):
+        if len(own) >= MIN_OWN:
+            limit_K[k] = np.quantile(own, FAR_QUANTILE)
+        elif not len(rows_of_K[k]):
+            limit_K[k] = np.inf
+    return limit_K

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,9 +22,9 @@ SHARE = 1 / 3
 def map_hardness(train: TrainSide) -> Hardness | None:
     """Return confidence and variability of each train sample over the epochs that showed it.
 
-    The third with the most variable probability is ambiguous; of the others those whose mean
-    probability is below one half are hard, the rest easy. Samples that were never shown are
-    left out.
+    The third with the most variable probability is ambiguous, as far as it varies at all; of the
+    others those whose mean probability is below one half are hard, the rest easy. Samples that were
+    never shown are left out.
 
     Args:
         train: With ``dynamics``; without, there is nothing to return.
@@ -38,14 +37,13 @@ def map_hardness(train: TrainSide) -> Hardness | None:
     prob_EM, is_right_EM = train.dynamics
     seen_M = np.isfinite(prob_EM).any(axis=0)
     prob_EM, is_right_EM = prob_EM[:, seen_M].astype(np.float64), is_right_EM[:, seen_M]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        confidence_M, variability_M = np.nanmean(prob_EM, axis=0), np.nanstd(prob_EM, axis=0)
+    confidence_M, variability_M = np.nanmean(prob_EM, axis=0), np.nanstd(prob_EM, axis=0)
     was_shown_EM = np.isfinite(prob_EM)
     num_right_M = (is_right_EM & was_shown_EM).sum(axis=0)
     region_M = np.where(confidence_M < 0.5, "hard", "easy").astype(object)
     num_ambiguous = round(len(region_M) * SHARE)
-    region_M[np.argsort(-variability_M, kind="stable")[:num_ambiguous]] = "ambiguous"
+    most = np.argsort(-variability_M, kind="stable")[:num_ambiguous]
+    region_M[most[variability_M[most] > 0]] = "ambiguous"
     return Hardness(
         ids_M=train.ids_M[seen_M],
         labels_M=train.labels_M[seen_M],

@@ -21,6 +21,9 @@ from carscale.analysis.slices import find_slices
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from carscale.analysis.labels import Suspicion
+    from carscale.types import Predictions
+
 __all__ = ["analyse", "wrong_rows"]
 
 
@@ -38,16 +41,16 @@ def analyse(
         advance: Told what comes next, in a few words, for a progress bar.
 
     Raises:
-        ValueError: A column has not one entry a sample.
+        ValueError: A column has not one entry a sample, or a probability is not finite.
     """
-    _check_lengths(evidence)
+    _check(evidence)
     predictions, num_classes = evidence.predictions, len(evidence.classes)
     wrong_W = wrong_rows(evidence)
     advance("who is taken for whom")
     confusions = find_confusions(predictions.labels_N, predictions.prediction_N, evidence.classes)
     advance("suspected labels")
     suspicion = suspect(predictions, num_classes, hard_ids=evidence.hard_ids)
-    reviews = _reviews(evidence)
+    reviews = _reviews(evidence, suspicion)
     advance("groups of mistakes")
     groups, primary_W = find_groups(evidence, wrong_W, suspicion, confusions)
     advance("shared looks")
@@ -85,12 +88,11 @@ def wrong_rows(evidence: Evidence) -> NDArray[np.int64]:
     """Return the rows that are wrong, highest loss first; of equal ones the lower id."""
     predictions = evidence.predictions
     rows = np.flatnonzero(predictions.prediction_N != predictions.labels_N)
-    loss_W = np.nan_to_num(predictions.loss_N[rows], nan=-np.inf)
-    return rows[np.lexsort((predictions.ids_N[rows], -loss_W))]
+    return rows[np.lexsort((predictions.ids_N[rows], -predictions.loss_N[rows]))]
 
 
-def _check_lengths(evidence: Evidence) -> None:
-    """Raise where a column has not one entry a sample."""
+def _check(evidence: Evidence) -> None:
+    """Raise where a column has not one entry a sample, or a probability is not finite."""
     num = len(evidence.predictions)
     columns = {**evidence.attributes, **evidence.flags}
     if evidence.embeddings_ND is not None:
@@ -98,25 +100,29 @@ def _check_lengths(evidence: Evidence) -> None:
     wrong = [f"{name} {len(values)}" for name, values in columns.items() if len(values) != num]
     if wrong:
         raise ValueError(f"columns must have {num} entries, got {', '.join(wrong)}")
+    num_bad = int((~np.isfinite(evidence.predictions.prob_label_N)).sum())
+    if num_bad:
+        raise ValueError(f"probabilities must be finite, {num_bad} of {num} samples have others")
 
 
-def _reviews(evidence: Evidence) -> tuple[Review, ...]:
+def _reviews(evidence: Evidence, suspicion: Suspicion) -> tuple[Review, ...]:
     """Return label reviews: of train when there are folds, and of the split."""
-    told = []
+    told: list[tuple[Predictions, str, Suspicion | None]] = []
     if evidence.train is not None and evidence.train.folds is not None:
-        told.append((evidence.train.folds, "train"))
+        told.append((evidence.train.folds, "train", None))
     if len(evidence.predictions):
-        told.append((evidence.predictions, evidence.split))
+        told.append((evidence.predictions, evidence.split, suspicion))
     conflicting = None if evidence.near is None else evidence.near.ids_P2
+    num_classes = len(evidence.classes)
     return tuple(
         review_labels(
             part,
-            len(evidence.classes),
+            num_classes,
             name,
+            found=found or suspect(part, num_classes, hard_ids=evidence.hard_ids),
             conflicting_ids=conflicting,
-            hard_ids=evidence.hard_ids,
         )
-        for part, name in told
+        for part, name, found in told
     )
 
 
@@ -135,8 +141,10 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     """Return what could not be looked at, and what to type to get it."""
     train, notes = evidence.train, []
     again = f"carscale evaluate RUN --split {evidence.split} --embeddings"
-    if evidence.embeddings_ND is None or train is None or train.embeddings_MD is None:
+    if evidence.embeddings_ND is None:
         notes.append(f"No embeddings: no odd views, no shared looks. Make them with: {again}")
+    elif train is not None and train.embeddings_MD is None:
+        notes.append(f"No embeddings of train: no odd views. Make them with: {again}")
     if train is None or train.folds is None:
         notes.append(
             "No out-of-sample predictions of train, so its labels are not reviewed. "

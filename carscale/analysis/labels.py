@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
     from carscale.types import Predictions
 
-__all__ = ["Suspicion", "confident_thresholds", "expected_errors", "review_labels", "suspect"]
+__all__ = [
+    "Suspicion",
+    "confident_thresholds",
+    "expected_errors",
+    "review_labels",
+    "suspect",
+]
 
 TEMPERATURES = np.geomspace(0.5, 4.0, 25)
 USUAL_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -30,7 +36,7 @@ Northcutt et al. 2021, https://arxiv.org/abs/2103.14749. Without it a temperatur
 errors of a small set away.
 """
 MAX_PROBS, MAX_SAMPLES = 1 << 22, 30_000
-"""Probabilities and samples that the grid is fitted on; more change nothing shown."""
+"""Probabilities and samples that the grid is fitted on; so many probabilities are held at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,37 +95,63 @@ def suspect(
         Northcutt et al. 2021, https://arxiv.org/abs/1911.00068, eq. 1 and 3.
     """
     labels_N = predictions.labels_N
-    rows_N = np.arange(len(labels_N))
-    if predictions.probs_NK is not None:
-        probs_NT = predictions.probs_NK.astype(np.float64)
-        classes_NT = np.broadcast_to(np.arange(num_classes), probs_NT.shape)
-    else:
-        classes_NT = np.column_stack([predictions.top5_NT, labels_N])
-        probs_NT = np.column_stack([predictions.top5_prob_NT, predictions.prob_label_N])
-        probs_NT = probs_NT.astype(np.float64)
     thresholds_K = confident_thresholds(labels_N, predictions.prob_label_N, num_classes)
-    confident_NT = probs_NT >= thresholds_K[classes_NT] - 1e-6
-    best_N = np.where(confident_NT, probs_NT, -1.0).argmax(axis=1)
-    is_counted_N = confident_NT[rows_N, best_N]
-    counted_N = classes_NT[rows_N, best_N]
-    others_NT = np.where(classes_NT == labels_N[:, None], -1.0, probs_NT)
-    other_N = others_NT.argmax(axis=1)
-    is_suspect_N = is_counted_N & (counted_N != labels_N)
-    chosen_N = np.where(is_suspect_N, best_N, other_N)
-    counts_K = np.bincount(labels_N, minlength=num_classes)
-    joint_K = np.bincount(labels_N[is_counted_N], minlength=num_classes)
-    off_K = np.bincount(labels_N[is_suspect_N], minlength=num_classes)
-    expected = counts_K * off_K / np.maximum(1, joint_K)
+    counted_N, suggested_N = np.full(len(labels_N), -1), np.empty(len(labels_N), dtype=np.int64)
+    prob_suggested_N = np.empty(len(labels_N))
+    for part in _parts(predictions):
+        labels_B = labels_N[part]
+        classes_BT, probs_BT = _known(predictions, part)
+        rows_B = np.arange(len(labels_B))
+        is_confident_BT = probs_BT >= thresholds_K[classes_BT] - 1e-6
+        best_B = np.where(is_confident_BT, probs_BT, -1.0).argmax(axis=1)
+        is_counted_B = is_confident_BT[rows_B, best_B]
+        counted_N[part] = np.where(is_counted_B, classes_BT[rows_B, best_B], -1)
+        other_B = np.where(classes_BT == labels_B[:, None], -1.0, probs_BT).argmax(axis=1)
+        is_suspect_B = is_counted_B & (classes_BT[rows_B, best_B] != labels_B)
+        chosen_B = np.where(is_suspect_B, best_B, other_B)
+        suggested_N[part] = classes_BT[rows_B, chosen_B]
+        prob_suggested_N[part] = probs_BT[rows_B, chosen_B]
+    is_suspect_N = (counted_N >= 0) & (counted_N != labels_N)
     is_hard_N = None if hard_ids is None else np.isin(predictions.ids_N, hard_ids)
     likely_N = expected_errors(predictions, num_classes, is_hard_N=is_hard_N)
     return Suspicion(
-        suggested_N=classes_NT[rows_N, chosen_N].astype(np.int64),
-        prob_suggested_N=np.maximum(0, probs_NT[rows_N, chosen_N]),
+        suggested_N=suggested_N,
+        prob_suggested_N=prob_suggested_N,
         is_suspect_N=is_suspect_N,
         likely_N=likely_N,
         is_likely_N=_first_suspects(likely_N, is_suspect_N),
-        num_expected=float(expected.sum()),
+        num_expected=_calibrated(labels_N, counted_N >= 0, is_suspect_N, num_classes),
     )
+
+
+def _parts(predictions: Predictions) -> list[slice]:
+    """Return blocks of rows whose probabilities fit in memory many times."""
+    width = 1 if predictions.probs_NK is None else predictions.probs_NK.shape[1]
+    step = max(1, MAX_PROBS // width)
+    return [slice(start, start + step) for start in range(0, len(predictions), step)]
+
+
+def _known(predictions: Predictions, part: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the classes with a known probability, and these."""
+    if predictions.probs_NK is not None:
+        probs_BT = predictions.probs_NK[part].astype(np.float64)
+        return np.broadcast_to(np.arange(probs_BT.shape[1]), probs_BT.shape), probs_BT
+    labels_B, prob_label_B = predictions.labels_N[part], predictions.prob_label_N[part]
+    probs_BT = np.column_stack([predictions.top5_prob_NT[part], prob_label_B])
+    return np.column_stack([predictions.top5_NT[part], labels_B]), probs_BT.astype(np.float64)
+
+
+def _calibrated(
+    labels_N: NDArray[np.int64],
+    is_counted_N: NDArray[np.bool_],
+    is_suspect_N: NDArray[np.bool_],
+    num_classes: int,
+) -> float:
+    """Return the label errors in the joint of labels and classes, scaled to all labels (eq. 3)."""
+    counts_K = np.bincount(labels_N, minlength=num_classes)
+    joint_K = np.bincount(labels_N[is_counted_N], minlength=num_classes)
+    off_K = np.bincount(labels_N[is_suspect_N], minlength=num_classes)
+    return float((counts_K * off_K / np.maximum(1, joint_K)).sum())
 
 
 def expected_errors(
@@ -182,8 +214,8 @@ def review_labels(
     num_classes: int,
     split: str,
     *,
+    found: Suspicion | None = None,
     conflicting_ids: NDArray[np.int64] | None = None,
-    hard_ids: NDArray[np.int64] | None = None,
 ) -> Review:
     """Return all samples, the most suspicious label first.
 
@@ -198,10 +230,10 @@ def review_labels(
         predictions: Out of sample.
         num_classes: K.
         split: Whose labels, for the page.
+        found: Of the same predictions by ``suspect``, where it is known already.
         conflicting_ids: Samples with a near duplicate of another label.
-        hard_ids: Samples that are hard to see.
     """
-    found = suspect(predictions, num_classes, hard_ids=hard_ids)
+    found = suspect(predictions, num_classes) if found is None else found
     likely_N = found.likely_N
     conflicts_N = np.zeros(len(likely_N), dtype=bool)
     if conflicting_ids is not None:
@@ -236,7 +268,7 @@ def _first_suspects(
 
 
 def _every(predictions: Predictions, step: int) -> Predictions:
-    """Return each so-manieth sample."""
+    """Return one of so many samples, evenly."""
     arrays: dict[str, Any] = {
         name: value[::step]
         for name, value in vars(predictions).items()
@@ -249,10 +281,13 @@ def _prob_label(predictions: Predictions, temperature: float) -> NDArray[np.floa
     """Return the label's probability, where all are known at another temperature."""
     if predictions.probs_NK is None:
         return predictions.prob_label_N.astype(np.float64)
-    logs_NK = evaluate.floored_log(predictions.probs_NK) / temperature
-    logs_NK -= logs_NK.max(axis=1, keepdims=True)
-    label_N = logs_NK[np.arange(len(logs_NK)), predictions.labels_N]
-    return np.exp(label_N) / np.exp(logs_NK).sum(axis=1)
+    prob_N = np.empty(len(predictions))
+    for part in _parts(predictions):
+        logs_BK = evaluate.floored_log(predictions.probs_NK[part]) / temperature
+        logs_BK -= logs_BK.max(axis=1, keepdims=True)
+        label_B = logs_BK[np.arange(len(logs_BK)), predictions.labels_N[part]]
+        prob_N[part] = np.exp(label_B) / np.exp(logs_BK).sum(axis=1)
+    return prob_N
 
 
 def _usual_share(predictions: Predictions, num_classes: int) -> NDArray[np.float64]:

@@ -86,7 +86,9 @@ class Evidence:
         near: Pairs of near duplicates with different labels, in the whole data set.
         embeddings_ND: Features before the classifier.
         train: The train split.
-        seed: Of bootstraps and clusterings.
+        settings: What the run was trained with, by key, as text: ``augment.policy``, ``data.fit``,
+            ``data.image_px``; what is not in it is not known.
+        seed: Of clusterings.
     """
 
     split: str
@@ -103,6 +105,7 @@ class Evidence:
     near: NearConflicts | None = None
     embeddings_ND: NDArray[Any] | None = None
     train: TrainSide | None = None
+    settings: dict[str, str] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -115,9 +118,10 @@ class ConfusedPair:
         first_as_second, second_as_first: Mistakes each way.
         first_support, second_support: Photos of each class.
         chance: Mistakes between them if wrong photos picked other classes as often as those have
-            photos.
+            photos (and half a photo more, so that one without any has a chance).
         p: That chance alone gives so many, adjusted (Holm) for all pairs seen.
-        kind: Whether mistakes go both ways, mostly one way, or are too few to tell.
+        kind: Whether mistakes go both ways as often as both classes have photos, more one way than
+            that, or are too few to tell.
     """
 
     first: int
@@ -208,7 +212,7 @@ class Trait:
 
     Attributes:
         attribute: Name of the attribute.
-        words: In words: ``darker: median 61, elsewhere 118``.
+        words: In words: ``lower brightness: median 61, else 118``.
         inside, outside: Median, or share, in the cluster and among the other wrong photos.
         p: Adjusted (Holm) over all clusters and attributes.
     """
@@ -241,7 +245,8 @@ class Calibration:
 
     Attributes:
         ece, adaptive_ece: Calibration error in bins of equal width, and of equal count.
-        temperature: What suits these predictions; ``None`` without all probabilities.
+        temperature: What suits these predictions (of a large split, of an even part of it);
+            ``None`` without all probabilities.
         coverage_S, accuracy_S, confidence_S: When the model may abstain: share of photos it
             answers, accuracy on those, and the confidence it then asks for; descending coverage.
     """
@@ -263,7 +268,7 @@ class Review:
         ids_R, paths_R: Of the samples.
         labels_R, suggested_R: Class numbers: as labelled, as the model would.
         prob_label_R, prob_suggested_R: What the model gives both, out of sample.
-        is_suspect_R: Whether confident learning counts it as an error, or a near duplicate has
+        is_suspect_R: Whether confident learning counts it to another class, or a near duplicate has
             another label.
         num_expected: How many label errors confident learning estimates among all samples.
         expected_R: Estimated real errors among the first 1, 2, ... samples of the list.
@@ -294,7 +299,8 @@ class Hardness:
             probability.
         correctness_M: Share of epochs with a right prediction.
         forgotten_M: How often a right prediction became wrong; -1 when it was never right.
-        region_M: ``easy``, ``ambiguous`` or ``hard``.
+        region_M: ``easy``, ``ambiguous`` or ``hard``; none is ambiguous whose probability never
+            changed.
         num_epochs: That were seen.
     """
 
@@ -347,7 +353,8 @@ class Analysis:
         hardness: ``None`` without dynamics.
         learning: One row for each class that is worse than the mean; empty without a curve.
         actions: What to do, most useful first; each a mapping with ``kind``, ``title``, ``why``,
-            ``command`` (or ``None``) and its numbers. The content of ``actions.json``.
+            ``command`` (or ``None``) and its numbers. What ``carscale errors`` writes to
+            ``errors/actions-SPLIT.json``.
         notes: What could not be looked at, and what to type to get it.
     """
 

@@ -10,6 +10,8 @@ import numpy as np
 from carscale.analysis.groups import PRIMARY_RULE
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from carscale.analysis.result import Analysis, Review
 
 __all__ = ["as_dict", "mistake_columns"]
@@ -30,7 +32,6 @@ def mistake_columns(analysis: Analysis) -> dict[str, Any]:
     predictions, wrong_W = analysis.evidence.predictions, analysis.wrong_W
     names_K = np.array([one.name for one in analysis.evidence.classes], dtype=object)
     group_names = [group.name for group in analysis.groups]
-    member_of = [set(group.rows_G.tolist()) for group in analysis.groups]
     columns: dict[str, Any] = {
         "id": predictions.ids_N[wrong_W],
         "path": predictions.paths_N[wrong_W],
@@ -41,19 +42,29 @@ def mistake_columns(analysis: Analysis) -> dict[str, Any]:
         "margin": predictions.margin_N[wrong_W],
         "loss": predictions.loss_N[wrong_W],
         "primary": np.array([*group_names, NO_GROUP], dtype=object)[analysis.primary_W],
-        "groups": np.array(
-            [
-                ";".join(n for n, rows in zip(group_names, member_of, strict=True) if row in rows)
-                for row in wrong_W.tolist()
-            ],
-            dtype=object,
-        ),
+        "groups": _group_names(analysis),
         "top5": names_K[predictions.top5_NT[wrong_W]],
         "top5_prob": predictions.top5_prob_NT[wrong_W],
     }
     if analysis.evidence.embeddings_ND is not None:
         columns["embedding"] = analysis.evidence.embeddings_ND[wrong_W]
     return columns
+
+
+def _group_names(analysis: Analysis) -> NDArray[Any]:
+    """Return the names of each mistake's groups, ``;`` between, worked out once a combination."""
+    wrong_W, groups = analysis.wrong_W, analysis.groups
+    is_in_WG = np.zeros((len(wrong_W), len(groups)), dtype=bool)
+    for column, group in enumerate(groups):
+        is_in_WG[:, column] = np.isin(wrong_W, group.rows_G)
+    codes_W = is_in_WG @ (1 << np.arange(len(groups)))
+    codes, first, place_W = np.unique(codes_W, return_index=True, return_inverse=True)
+    told = np.empty(len(codes), dtype=object)
+    told[:] = [
+        ";".join(group.name for group, is_in in zip(groups, is_in_WG[row], strict=True) if is_in)
+        for row in first.tolist()
+    ]
+    return told[place_W.reshape(-1)]
 
 
 def as_dict(analysis: Analysis) -> dict[str, Any]:
@@ -63,6 +74,8 @@ def as_dict(analysis: Analysis) -> dict[str, Any]:
     calibration = asdict(analysis.calibration)
     for name in ("coverage_S", "accuracy_S", "confidence_S"):
         calibration[name] = calibration[name].tolist()
+    for name in ("ece", "adaptive_ece"):  # of no samples NaN, which JSON does not know
+        calibration[name] = calibration[name] if len(predictions) else None
     return {
         "split": evidence.split,
         "num_samples": len(predictions),

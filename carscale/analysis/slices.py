@@ -47,10 +47,10 @@ def cut_slices(right_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slice]
         factors: Attributes.
 
     Returns:
-        Slices with Jeffreys intervals; p is Fisher's exact test of "no worse than the rest",
-        adjusted (Holm) over all slices, four fifths of the 5 % for single attributes and one fifth
-        for the many combined ones, which are there only where they are worse beyond doubt. Sorted
-        by p, then accuracy.
+        Slices with Jeffreys intervals; p is Fisher's exact test, one-sided, of "no worse than the
+        rest", adjusted (Holm) over all slices, four fifths of the 5 % for single attributes and
+        one fifth for the many combined ones, which are there only where they are worse beyond
+        doubt. Sorted by p, then accuracy.
 
     Example:
         >>> right = np.array([True] * 80 + [False] * 20)
@@ -121,7 +121,8 @@ def _factors(evidence: Evidence) -> list[Factor]:
     found: list[Factor] = []
     for name in ("make", "body", "year"):
         of_class_K = np.array([str(getattr(one, name) or "") for one in classes], dtype=object)
-        found.append(_text_factor(name, of_class_K[labels_N]))
+        _, number_K, names = _text_factor(name, of_class_K)
+        found.append((name, number_K[labels_N], names))
     for name, values in evidence.attributes.items():
         if name in NOT_SLICED:
             continue

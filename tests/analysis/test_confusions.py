@@ -53,9 +53,22 @@ def test_chance_shares_out_all_mistakes_by_how_common_classes_are():
     support = np.bincount(labels)
     missed = np.bincount(labels[labels != guess])
     pair = next(pair for pair in found.pairs if {pair.first, pair.second} == {0, 3})
-    wanted = missed[0] * support[3] / (900 - support[0])
-    wanted += missed[3] * support[0] / (900 - support[3])
+    wanted = missed[0] * (support[3] + 0.5) / (900 - support[0] + 2.5)  # half a photo each
+    wanted += missed[3] * (support[0] + 0.5) / (900 - support[3] + 2.5)
     assert pair.chance == pytest.approx(wanted)
+
+
+def test_a_mistake_for_a_class_that_the_split_lacks_is_no_wonder():
+    labels = np.repeat([0, 1, 2], 40)
+    guess = labels.copy()
+    guess[:3] = 3, 3, 1
+    pairs = find_confusions(labels, guess, plain_classes(4)).pairs
+    (rare,) = [pair for pair in pairs if {pair.first, pair.second} == {0, 3}]
+    assert rare.chance > 0
+    assert rare.p > 0.001
+    alone = find_confusions(np.zeros(9, int), np.ones(9, int), plain_classes(2)).pairs
+    assert alone[0].chance == pytest.approx(9)
+    assert alone[0].p > 0.5
 
 
 def test_blind_mistakes_are_no_look_alikes():

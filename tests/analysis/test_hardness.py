@@ -39,7 +39,7 @@ def test_forgetting_is_what_a_loop_over_epochs_counts(shown):
 
 
 def test_regions_are_easy_ambiguous_and_hard():
-    prob_EM = [[0.9, 0.1, 0.05, 0.95, 0.9, 0.5], [0.9, 0.9, 0.05, 0.95, 0.9, 0.5]]
+    prob_EM = [[0.9, 0.1, 0.05, 0.95, 0.9, 0.4], [0.9, 0.9, 0.05, 0.95, 0.9, 0.45]]
     found = map_hardness(side(prob_EM, np.array(prob_EM) > 0.5))
     assert found.region_M.tolist()[1] == "ambiguous"
     assert found.region_M.tolist()[2] == "hard"
@@ -47,7 +47,13 @@ def test_regions_are_easy_ambiguous_and_hard():
     assert (found.region_M == "ambiguous").sum() == 2
     assert found.confidence_M[:3].round(3).tolist() == [0.9, 0.5, 0.05]
     assert found.correctness_M.tolist() == [1, 0.5, 0, 1, 1, 0]
+    assert found.variability_M.round(3).tolist() == [0, 0.4, 0, 0, 0, 0.025]
     assert found.num_epochs == 2
+
+
+def test_what_never_changed_is_not_ambiguous():
+    found = map_hardness(side([[0.9, 0.2, 0.7]], [[True, False, True]]))  # a single epoch
+    assert found.region_M.tolist() == ["easy", "hard", "easy"]
 
 
 def test_samples_that_were_never_shown_are_left_out():
