@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from carscale import analysis, data, runs, tables, train
+from carscale import analysis, config, data, runs, tables, train
 from carscale.cli.scoring import read_embeddings
 from carscale.errors import DataError, RunError
 from carscale.types import CarClass, Predictions, Split, Splits
@@ -47,7 +47,7 @@ def analyse_run(
         advance: Told what comes next.
 
     Raises:
-        DataError: No predictions, or of another class list.
+        DataError: No predictions, of another class list, or not finite.
         RunError: No class list in the run.
     """
     evidence, notes = gather_evidence(folder, split, data_root=data_root, advance=advance)
@@ -85,8 +85,9 @@ def gather_evidence(
     advance(f"reading the predictions of {split}")
     predictions = tables.read_predictions(folder / "predictions" / f"{split}.parquet")
     classes = _read_classes(folder)
-    _check_classes(predictions, classes, folder, split)
-    splits, notes = _read_data(folder, predictions, split, data_root)
+    _check_predictions(predictions, classes, folder, split)
+    cfg = _settings(folder)
+    splits, notes = _read_data(cfg, predictions, split, data_root)
     checkpoint = str(predictions.about.get("checkpoint", ""))
     split_hash = str(predictions.about.get("split_hash", ""))
     env = runs.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
@@ -97,10 +98,11 @@ def gather_evidence(
         "classes": classes,
         "train_counts_K": np.array(counts) if counts and len(counts) == len(classes) else None,
         "embeddings_ND": read_embeddings(folder, split, split_hash, checkpoint),
+        "settings": {} if cfg is None else _told(cfg),
     }
     if splits is not None:
         evidence["train_counts_K"] = splits.train.counts_K
-        evidence["train"] = _train_side(folder, splits.train, checkpoint)
+        evidence["train"] = _train_side(folder, cfg, splits.train, checkpoint)
         evidence |= _photo_evidence(splits, getattr(splits, split), advance)
     return analysis.Evidence(**evidence), tuple(notes)
 
@@ -115,50 +117,71 @@ def _read_classes(folder: Path) -> tuple[CarClass, ...]:
     return tuple(CarClass(**entry) for entry in runs.read_json(path)["classes"])
 
 
-def _check_classes(
+def _settings(folder: Path) -> config.Recipe | None:
+    """Return the run's settings; ``None`` where they are not stored."""
+    path = folder / "config.yaml"
+    return config.from_yaml(path) if path.is_file() else None
+
+
+def _told(cfg: config.Recipe) -> dict[str, str]:
+    """Return the settings that an action may change."""
+    return {
+        "augment.policy": cfg.augment.policy,
+        "data.fit": cfg.data.fit,
+        "data.image_px": str(cfg.data.image_px),
+    }
+
+
+def _check_predictions(
     predictions: Predictions, classes: tuple[CarClass, ...], folder: Path, split: str
 ) -> None:
-    """Raise when predictions name classes that the run does not have."""
+    """Raise when predictions name classes that the run does not have, or are not numbers."""
+    where = f"{folder}/predictions/{split}.parquet"
     most = max(int(predictions.labels_N.max(initial=-1)), int(predictions.top5_NT.max(initial=-1)))
-    if most < len(classes):
-        return
-    raise DataError(
-        f"{folder}/predictions/{split}.parquet: names class {most}, the run has {len(classes)}: "
-        "it was made with another class list",
-        f"predict again with: carscale evaluate {folder} --split {split}",
-    )
+    if most >= len(classes):
+        raise DataError(
+            f"{where}: names class {most}, the run has {len(classes)}: "
+            "it was made with another class list",
+            f"predict again with: carscale evaluate {folder} --split {split}",
+        )
+    num_bad = int((~np.isfinite(predictions.prob_label_N)).sum())
+    if num_bad:
+        raise DataError(
+            f"{where}: {num_bad} of {len(predictions)} photos have no finite probability: the "
+            "model's weights are not finite",
+            "train again with a smaller optim.lr, or with train.precision=fp32",
+        )
 
 
 def _read_data(
-    folder: Path, predictions: Predictions, split: str, data_root: Path | None
+    cfg: config.Recipe | None, predictions: Predictions, split: str, data_root: Path | None
 ) -> tuple[Splits | None, list[str]]:
     """Return the frozen data when it is at hand and holds the predicted photos; else say why."""
-    root = data_root or _data_root(folder)
-    if root is None or not (root / "card.json").is_file():
+    unsaid = "nothing is said of photos, train labels and neighbours"
+    if data_root is None and cfg is None:
+        return None, [f"No settings (config.yaml) in RUN: {unsaid}. Try: --data-root FOLDER"]
+    root = data_root or Path(cfg.data.root if cfg else "")
+    if not (root / "card.json").is_file():
         return None, [
-            f"No frozen photos at {root}: nothing is said of photos, train labels and neighbours. "
-            "Tell where they lie with: --data-root FOLDER"
+            f"No frozen photos at {root}: {unsaid}. Tell where they lie with: --data-root FOLDER"
         ]
     splits = data.read_splits(root)
-    wanted, found = predictions.about.get("split_hash"), getattr(splits, split).hash
-    if wanted not in (None, found):
+    found: Split = getattr(splits, split)
+    wanted = predictions.about.get("split_hash")
+    if wanted is None and np.array_equal(predictions.ids_N, found.ids_N):
+        return splits, []
+    if wanted != found.hash:
         return None, [
-            f"{root} holds another {split} split ({found[:12]}) than was predicted "
-            f"({str(wanted)[:12]}): nothing is said of photos, train labels and neighbours"
+            f"{root} holds another {split} split ({found.hash[:12]}) than was predicted "
+            f"({str(wanted)[:12]}): {unsaid}. Predict this one with: carscale evaluate RUN --split "
+            f"{split} data.root={root}"
         ]
     return splits, []
 
 
-def _data_root(folder: Path) -> Path | None:
-    """Return where the run's photos lay."""
-    from carscale import config
-
-    if not (folder / "config.yaml").is_file():
-        return None
-    return Path(config.from_yaml(folder / "config.yaml").data.root)
-
-
-def _train_side(folder: Path, split: Split, checkpoint: str) -> analysis.TrainSide:
+def _train_side(
+    folder: Path, cfg: config.Recipe | None, split: Split, checkpoint: str
+) -> analysis.TrainSide:
     """Return what is known of train."""
     path = folder / "predictions" / "folds.parquet"
     folds = tables.read_predictions(path) if path.exists() else None
@@ -170,19 +193,14 @@ def _train_side(folder: Path, split: Split, checkpoint: str) -> analysis.TrainSi
         labels_M=split.labels_N,
         embeddings_MD=read_embeddings(folder, "train", split.hash, checkpoint),
         folds=folds,
-        dynamics=train.read_dynamics(
+        dynamics=None
+        if cfg is None
+        else train.read_dynamics(
             folder / "dynamics.bin",
             split.ids_N,
-            global_batch_size=_batch_size(folder),
+            global_batch_size=cfg.loader.global_batch_size,
         ),
     )
-
-
-def _batch_size(folder: Path) -> int:
-    """Return the run's samples per step."""
-    from carscale import config
-
-    return config.from_yaml(folder / "config.yaml").loader.global_batch_size
 
 
 def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def errors(
     elif as_json:
         print(json.dumps(analysis.as_dict(found), indent=1, ensure_ascii=False))
     else:
-        _print_tables(found)
+        _print_tables(found, folder)
 
 
 def _print_csv(columns: dict[str, Any]) -> None:
@@ -72,15 +72,13 @@ def _print_csv(columns: dict[str, Any]) -> None:
         writer.writerow([*row, pairs])
 
 
-def _print_tables(found: Analysis) -> None:
+def _print_tables(found: Analysis, folder: Path) -> None:
     """Print causes, pairs, bad slices and actions for people."""
     from rich.console import Console
 
     console = Console()
     num, wrong = len(found.evidence.predictions), len(found.wrong_W)
     console.print(f"{found.evidence.split}: {wrong} mistakes in {num} photos", highlight=False)
-    if wrong == 0:
-        return
     for table in (_group_table(found), _pair_table(found), _slice_table(found)):
         if table.row_count:
             console.print()
@@ -90,6 +88,9 @@ def _print_tables(found: Analysis) -> None:
     for action in found.actions:
         console.print(f"- {action['title']}", markup=False, highlight=False)
         console.print(f"  {action['why']}", style="dim", markup=False, highlight=False)
+        if action["command"]:
+            command = action["command"].replace("RUN", str(folder))
+            console.print(f"  {command}", style="dim", markup=False, highlight=False)
 
 
 def _table(*headings: str) -> Any:  # noqa: ANN401 - rich's

@@ -21,7 +21,7 @@ def evaluate(
     ] = "val",
     probs: Annotated[
         bool | None,
-        typer.Option(help="Keep all probabilities of each photo; 10 million if absent."),
+        typer.Option(help="Keep all probabilities of each photo; up to 10 million if absent."),
     ] = None,
     embeddings: Annotated[
         bool,
@@ -69,6 +69,11 @@ def evaluate(
         chosen.append(f"evaluate.temperature={'val' if temperature else 'none'}")
     cfg = config.resolve(config.from_yaml(folder / "config.yaml"), [*(overrides or []), *chosen])
 
+    if saliency is not None and (embeddings or as_json or probs is not None):
+        raise ConfigError(
+            "command line: --saliency only draws; it predicts and prints nothing",
+            f"draw after: carscale evaluate {folder} --split {split} --embeddings",
+        )
     if saliency is not None:
         from carscale.cli.explaining import explain
 
@@ -111,10 +116,10 @@ def _ids(text: str) -> list[int]:
     """Return the numbers of a list with commas."""
     from carscale.errors import ConfigError
 
-    try:
-        return list(dict.fromkeys(int(part) for part in text.split(",") if part.strip()))
-    except ValueError:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() for part in parts):
         raise ConfigError(
             f"--saliency {text}: wanted ids of photos with commas between",
             "they are listed by: carscale errors RUN --csv",
-        ) from None
+        )
+    return list(dict.fromkeys(map(int, parts)))

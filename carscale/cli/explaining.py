@@ -5,6 +5,7 @@ N samples, M train samples, B mistakes.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,6 @@ def explain(folder: Path, cfg: config.Recipe, split_name: str, ids: list[int]) -
         DataError: The split is not predicted, or other photos were.
         LaunchError: Several processes were started.
     """
-    import os
-
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise LaunchError(
             "--saliency works on one process", "start it without a launcher: carscale evaluate ..."
@@ -98,15 +97,13 @@ def explain(folder: Path, cfg: config.Recipe, split_name: str, ids: list[int]) -
 
 def _rows(split: Split, ids: list[int]) -> list[int]:
     """Return the rows of some ids."""
-    rows = np.searchsorted(split.ids_N, ids)
-    found = split.ids_N[np.minimum(rows, len(split) - 1)] == np.array(ids)
-    if not found.all():
-        missing = [str(one) for one, is_there in zip(ids, found, strict=True) if not is_there]
+    missing = np.setdiff1d(ids, split.ids_N)
+    if len(missing):
         raise ConfigError(
             f"--saliency {missing[0]}: {split.name} of {split.root} holds no photo of that id",
             "ids of mistakes are listed by: carscale errors RUN --csv",
         )
-    return [int(row) for row in rows]
+    return [int(row) for row in np.searchsorted(split.ids_N, ids)]
 
 
 def _neighbours(folder: Path, split: Split, train: Split, checkpoint: str) -> _Neighbours | None:

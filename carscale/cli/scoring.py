@@ -72,7 +72,7 @@ def evaluate_run(
         if keep_embeddings:
             to_embed = {split: predictions}
             if split != "train" and not has_embeddings(folder, splits.train, where.name):
-                to_embed["train"] = predicted("train", keep_embeddings=True)
+                to_embed["train"] = predicted("train", keep_probs=False, keep_embeddings=True)
             if world.is_main:
                 for name, embedded in to_embed.items():
                     _write_embeddings(folder, name, embedded)
@@ -138,9 +138,9 @@ def load_result(
 
 
 def held_out(folder: Path, splits: Splits, checkpoint: str) -> list[dict[str, Any]]:
-    """Return rows a class over val and test together, as far as they are predicted.
+    """Return a row a class over val and test together, as far as they are predicted.
 
-    What the model never trained on.
+    Together they are all that the model never trained on.
     """
     hashes = set(splits.card["hashes"].values())
     paths = [folder / "predictions" / f"{name}.parquet" for name in ("val", "test")]

@@ -107,7 +107,8 @@ def predict(
     Raises:
         LoaderError: An id is missing or came twice.
         OutOfMemoryError: A batch does not fit; says what to type.
-        ModelError: Embeddings are asked for, and the network has no single classifier layer.
+        ModelError: Embeddings are asked for, and the network has no single classifier layer, or
+            gives it numbers that half precision can't hold.
     """
     split = loader.split
     if keep_probs is None:
@@ -127,7 +128,7 @@ def predict(
             smaller_batches(at_once),
         ),
         bar(f"predict {split.name}", num_mine, show=world.is_main, unit="photos") as advance,
-        seen_by_classifier(model, wanted=keep_embeddings) as seen,
+        _seen_by_classifier(model, wanted=keep_embeddings) as seen,
     ):
         for batch in loader:
             with world.accelerator.autocast():
@@ -156,7 +157,7 @@ def predict(
 
 
 @contextmanager
-def seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[list[Tensor]]:
+def _seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[list[Tensor]]:
     """Collect what a model's classifier layer is given, float16 ``[B, D]``, call by call.
 
     Logits stay what they are without it.
@@ -174,7 +175,10 @@ def seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[list[Tenso
         return
     head = model.net.get_classifier()  # type: ignore[operator,union-attr]
     if not isinstance(head, nn.Module):
-        raise ModelError(f"{type(model.net).__name__}: has no single classifier layer to look into")
+        raise ModelError(
+            f"{type(model.net).__name__}: has no single classifier layer to look into",
+            "leave --embeddings out, or take another model.name",
+        )
 
     def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
         seen.append(given[0].detach().flatten(1).to(torch.float16))
@@ -191,15 +195,23 @@ def _gathered(rows_D: list[Tensor], world: World) -> np.ndarray:
     size = torch.tensor(rows_D[0].shape[1] if rows_D else 0, device=world.device)
     sizes = world.gather_rows(size[None]).max()
     empty = torch.empty((0, int(sizes)), dtype=torch.float16, device=world.device)
-    return world.gather_rows(torch.cat([*rows_D, empty])).cpu().numpy()
+    whole_ND = world.gather_rows(torch.cat([*rows_D, empty]))
+    num_bad = int((~torch.isfinite(whole_ND)).any(dim=1).sum())
+    if num_bad:
+        raise ModelError(
+            f"embeddings of {num_bad} of {len(whole_ND)} photos hold numbers above 65504 or NaN, "
+            "which half precision can't keep",
+            "leave --embeddings out, or train with a smaller optim.lr",
+        )
+    return whole_ND.cpu().numpy()
 
 
 def _rows(
     log_probs_BK: Tensor, labels_B: Tensor, ids_B: Tensor, *, keep_probs: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return a batch's integers (id, label, top classes) and floats (loss, p(label), margin.
+    """Return a batch's integers and floats.
 
-    Top p, all p).
+    Integers: id, label, top classes. Floats: loss, p(label), margin, top p, and all p where kept.
     """
     probs_BK = log_probs_BK.exp()
     top_prob_BT, top_BT = probs_BK.topk(min(NUM_TOP, probs_BK.shape[1]), dim=-1)

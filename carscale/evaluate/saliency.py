@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from carscale.errors import ModelError
 
@@ -51,7 +50,7 @@ def grad_cam(model: nn.Module, images_BCHW: Tensor, classes_B: Tensor) -> NDArra
         )
     heat_BHW = heat_B1HW.detach().squeeze(1).float()
     most_B11 = heat_BHW.amax(dim=(1, 2), keepdim=True)
-    found: NDArray[Any] = F.relu(heat_BHW / most_B11.clamp_min(1e-12)).cpu().numpy()
+    found: NDArray[Any] = (heat_BHW / most_B11.clamp_min(1e-12)).cpu().numpy()
     return found
 
 

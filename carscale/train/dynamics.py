@@ -1,11 +1,12 @@
 """Training dynamics: what the model said of each photo each time it was shown.
 
-Axes: B samples, S records, E epochs, M train samples.
+Axes: B samples, K classes, S records, E epochs, M train samples.
 """
 
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -81,7 +82,7 @@ class DynamicsLog:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Flush and close."""
+        """Close the file; what was not flushed yet is not in it."""
         if self._file is not None:
             self._file.close()
 
@@ -103,17 +104,24 @@ def read_dynamics(
     if not path.exists():
         return None
     whole = path.stat().st_size // RECORD.itemsize
-    records_S = np.fromfile(path, dtype=RECORD, count=whole)
-    place_S = np.searchsorted(ids_M, records_S["id"])
-    is_known_S = ids_M[np.minimum(place_S, len(ids_M) - 1)] == records_S["id"]
-    records_S, place_S = records_S[is_known_S], place_S[is_known_S]
-    if not len(records_S):
+    num_train = len(ids_M)
+    if whole == 0:
         return None
-    epoch_S = records_S["step"].astype(np.int64) * global_batch_size // len(ids_M)
-    num_epochs = int(epoch_S.max()) + 1
-    cells_S, size = epoch_S * len(ids_M) + place_S, num_epochs * len(ids_M)
-    shown = np.bincount(cells_S, minlength=size)
-    with np.errstate(invalid="ignore"):
-        prob = np.bincount(cells_S, records_S["prob"], size) / shown
-        right = 2 * np.bincount(cells_S, records_S["is_right"], size) > shown
-    return prob.reshape(num_epochs, -1).astype(np.float32), right.reshape(num_epochs, -1)
+    records_S = np.memmap(path, dtype=RECORD, mode="r", shape=(whole,))  # a long run has gigabytes
+    step_S = np.array(records_S["step"])  # ascending: written step by step
+    num_epochs = int(step_S[-1]) * global_batch_size // num_train + 1
+    first_steps = -(-np.arange(num_epochs + 1) * num_train // global_batch_size)
+    edges = np.searchsorted(step_S, first_steps)
+    prob_EM = np.full((num_epochs, num_train), np.nan, dtype=np.float32)
+    right_EM = np.zeros((num_epochs, num_train), dtype=bool)
+    for epoch, (start, stop) in enumerate(pairwise(edges.tolist())):
+        shown_S = np.array(records_S[start:stop])
+        place_S = np.searchsorted(ids_M, shown_S["id"])
+        is_known_S = ids_M[np.minimum(place_S, num_train - 1)] == shown_S["id"]
+        shown_S, place_S = shown_S[is_known_S], place_S[is_known_S]
+        times_M = np.bincount(place_S, minlength=num_train)
+        was_shown_M = times_M > 0
+        sums_M = np.bincount(place_S, shown_S["prob"], num_train)
+        prob_EM[epoch, was_shown_M] = (sums_M / np.maximum(1, times_M))[was_shown_M]
+        right_EM[epoch] = 2 * np.bincount(place_S, shown_S["is_right"], num_train) > times_M
+    return (prob_EM, right_EM) if np.isfinite(prob_EM).any() else None
