@@ -66,7 +66,8 @@ def _places(folder: Path, data_root: Path | None) -> dict[str, str]:
     """Return what the capital words of commands stand for."""
     env = runs.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
     recipe = runs.recipe_of(env)
-    root = data_root or _data_root(folder) or Path("ROOT")
+    cfg = _settings(folder)
+    root = data_root or (Path("ROOT") if cfg is None else Path(cfg.data.root))
     told = {"RUN": folder, "NAME": folder.name, "DIR": folder.parent}
     return {name: shlex.quote(str(place)) for name, place in (told | {"ROOT": root}).items()} | {
         "RECIPE": shlex.quote(recipe) if recipe else "RECIPE"
