@@ -53,7 +53,11 @@ def build_data(
         "figure": figure,
         "span": span,
         "flags": flags,
-        "flag_splits": list(dict.fromkeys(split for row in flags for split in row["found"])),
+        "flag_splits": [
+            split
+            for split in ("train", "val", "test")
+            if any(split in row["found"] for row in flags)
+        ],
         "wrong_splits": list(analyses),
         "refused": refused[:MAX_REFUSED],
         "num_refused": len(refused),
