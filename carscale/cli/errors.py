@@ -57,7 +57,7 @@ def errors(
     elif as_json:
         print(json.dumps(analysis.as_dict(found), indent=1, ensure_ascii=False))
     else:
-        _print_tables(found, folder)
+        _print_tables(found)
 
 
 def _print_csv(columns: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ def _print_csv(columns: dict[str, Any]) -> None:
         writer.writerow([*row, pairs])
 
 
-def _print_tables(found: Analysis, folder: Path) -> None:
+def _print_tables(found: Analysis) -> None:
     """Print causes, pairs, bad slices and actions for people."""
     from rich.console import Console
 
@@ -89,8 +89,7 @@ def _print_tables(found: Analysis, folder: Path) -> None:
         console.print(f"- {action['title']}", markup=False, highlight=False)
         console.print(f"  {action['why']}", style="dim", markup=False, highlight=False)
         if action["command"]:
-            command = action["command"].replace("RUN", str(folder))
-            console.print(f"  {command}", style="dim", markup=False, highlight=False)
+            console.print(f"  {action['command']}", style="dim", markup=False, highlight=False)
 
 
 def _table(*headings: str) -> Any:  # noqa: ANN401 - rich's

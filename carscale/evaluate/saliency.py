@@ -31,7 +31,7 @@ def grad_cam(model: nn.Module, images_BCHW: Tensor, classes_B: Tensor) -> NDArra
         nothing speaks for the class.
 
     Raises:
-        ModelError: The network has no feature maps (a transformer of tokens).
+        ModelError: The network has no feature maps at its end (a transformer of tokens).
 
     Reference:
         Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391, eq. 1 and 2; by captum.
@@ -55,11 +55,13 @@ def grad_cam(model: nn.Module, images_BCHW: Tensor, classes_B: Tensor) -> NDArra
 
 
 def _last_maps(model: nn.Module, image_1CHW: Tensor) -> nn.Module:
-    """Return the module whose output is the last with height and width."""
+    """Return the module whose output is the last with height and width, before no tokens."""
     seen: list[nn.Module] = []
 
     def keep(module: nn.Module, given: Any, made: Any) -> None:  # noqa: ANN401 - any module's
-        if isinstance(made, Tensor) and made.ndim == 4 and min(made.shape[2:]) > 1:
+        if isinstance(made, Tensor) and made.ndim == 3:
+            seen.clear()  # tokens: what was a map before says nothing of the class
+        elif isinstance(made, Tensor) and made.ndim == 4 and min(made.shape[2:]) > 1:
             seen.append(module)
 
     handles = [module.register_forward_hook(keep) for module in model.net.modules()]  # type: ignore[operator,union-attr]
@@ -69,7 +71,7 @@ def _last_maps(model: nn.Module, image_1CHW: Tensor) -> nn.Module:
     finally:
         for handle in handles:
             handle.remove()
-    if not seen:
+    if not seen or getattr(model.net, "output_fmt", "NCHW") != "NCHW":  # Swin: channels last
         raise ModelError(
             f"{type(model.net).__name__}: has no feature maps, so Grad-CAM shows nothing of it",
             "take a convolutional network, or leave --saliency out",

@@ -45,3 +45,14 @@ def test_clusters_that_nothing_sets_apart_have_no_traits():
 
 def test_few_mistakes_are_not_clustered():
     assert find_clusters(evidence(30), np.arange(30)) == ()
+
+
+def test_embeddings_that_are_all_alike_or_few_make_no_fuss():
+    from dataclasses import replace
+
+    alike = evidence()
+    assert find_clusters(replace(alike, embeddings_ND=np.ones((120, 16))), np.arange(120)) == ()
+    points_ND = np.ones((120, 16))
+    points_ND[:40] = np.eye(16)[0]
+    one, other = find_clusters(replace(alike, embeddings_ND=points_ND), np.arange(120))
+    assert {len(one.rows_G), len(other.rows_G)} == {40, 80}

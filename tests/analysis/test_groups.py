@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -154,3 +156,81 @@ def test_what_is_missing_is_said_with_what_to_type():
     assert any("carscale folds RUN" in note for note in notes)
     assert any("--embeddings" in note for note in notes)
     assert any("train.log_dynamics=true" in note for note in notes)
+
+
+def test_a_class_of_one_train_photo_does_not_make_every_mistake_an_odd_view():
+    from dataclasses import replace
+
+    evidence = embedded()
+    labels_M = evidence.train.labels_M.copy()
+    labels_M[labels_M == 4] = 3
+    labels_M[-1] = 4  # one photo, at the middle of its old class
+    guess = evidence.predictions.prediction_N.copy()
+    guess[160:200] = 3  # every photo of 4 is wrong
+    labels = evidence.predictions.labels_N
+    evidence = replace(
+        evidence,
+        predictions=predictions_of(labels, guess, sure=0.4),
+        train=replace(evidence.train, labels_M=labels_M),
+    )
+    odd = ids_in(analyse(evidence), "odd-view")
+    assert len([one for one in odd if one >= 160]) < 20
+
+
+def test_odd_is_measured_against_the_mean_of_the_others():
+    from carscale.analysis.groups import _usual_from_mean
+    from carscale.analysis.neighbours import class_sums, normalised, rows_by_class
+
+    rng = np.random.default_rng(4)
+    labels_M = np.array([0] * 30 + [1] * 3 + [2])
+    base_MD = normalised(rng.normal(size=(34, 6)) + 1)
+    rows_of_K = rows_by_class(labels_M, 4)
+    assert [rows.tolist() for rows in rows_of_K[1:]] == [[30, 31, 32], [33], []]
+    alone = [
+        1 - base_MD[row] @ normalised(base_MD[rows][rows != row].sum(axis=0)[None])[0]
+        for rows in rows_of_K[:2]
+        for row in rows
+    ]
+    limit_K = _usual_from_mean(base_MD, rows_of_K, class_sums(base_MD, rows_of_K))
+    assert limit_K[0] == pytest.approx(np.quantile(alone[:30], 0.99), abs=1e-5)
+    assert limit_K[1] == limit_K[2] == pytest.approx(np.quantile(alone, 0.99), abs=1e-5)
+    assert limit_K[3] == np.inf
+
+
+def test_group_names_are_those_that_a_loop_finds():
+    found = analyse(embedded())
+    told = mistake_columns(found)["groups"].tolist()
+    wanted = [
+        ";".join(group.name for group in found.groups if row in group.rows_G)
+        for row in found.wrong_W.tolist()
+    ]
+    assert told == wanted
+    assert len(set(told)) > 2
+
+
+def test_probabilities_that_are_no_numbers_are_refused():
+    evidence = mistakes([(0, 1)])
+    evidence.predictions.prob_label_N[3] = np.nan
+    with pytest.raises(ValueError, match="probabilities must be finite, 1 of 201 samples"):
+        analyse(evidence)
+
+
+def test_what_the_analysis_of_nothing_tells_is_json():
+    none = np.empty(0, dtype=np.int64)
+    told = as_dict(analyse(evidence_of(predictions_of(none, none), plain_classes(3))))
+    assert json.dumps(told, allow_nan=False)
+    assert told["calibration"]["ece"] is None
+
+
+def test_nothing_that_the_run_does_already_is_advised():
+    flags = {"odd aspect": np.ones(4, dtype=bool)}
+    pairs = [(0, 4), (2, 4), (0, 1), (0, 1)]
+
+    def tried(settings):
+        actions = analyse(mistakes(pairs, flags=flags, settings=settings)).actions
+        return {one["setting"] for one in actions if one["kind"] == "augment"}
+
+    assert tried({"data.fit": "crop", "data.image_px": "224"}) == {
+        "data.fit=pad", "data.image_px=352",
+    }  # fmt: skip
+    assert tried({"data.fit": "pad"}) == set()  # and no guess at more pixels

@@ -100,3 +100,28 @@ def test_photos_with_a_conflicting_duplicate_come_first():
     review = review_labels(predictions, 4, "val", conflicting_ids=np.array([sure]))
     assert review.ids_R[0] == sure
     assert review.is_suspect_R[0]
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch):
+    from carscale.analysis import labels
+
+    predictions, probs_NK, _ = noisy_predictions(500, 7, seed=9)
+    full = replace(predictions, probs_NK=probs_NK.astype(np.float32))
+    for one in (predictions, full):
+        whole = suspect(one, 7)
+        likely = labels._prob_label(one, 1.7)
+        with monkeypatch.context() as patch:
+            patch.setattr(labels, "MAX_PROBS", 70)
+            assert len(labels._parts(one)) > 7
+            parted = suspect(one, 7)
+            assert np.array_equal(labels._prob_label(one, 1.7), likely)
+        assert np.array_equal(parted.suggested_N, whole.suggested_N)
+        assert np.array_equal(parted.is_suspect_N, whole.is_suspect_N)
+        assert parted.num_expected == whole.num_expected
+
+
+def test_the_calibrated_joint_is_cleanlabs():
+    predictions, probs_NK, _ = noisy_predictions(2000, 4, seed=11)
+    joint_KK = cleanlab().count.estimate_joint(predictions.labels_N, probs_NK)
+    wanted = 2000 * (1 - np.trace(joint_KK))
+    assert suspect(predictions, 4).num_expected == pytest.approx(wanted, rel=0.01)

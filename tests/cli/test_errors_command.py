@@ -150,3 +150,32 @@ def test_a_report_hands_its_figures_to_the_tracker(tiny, tmp_path, monkeypatch, 
     drawn = {f"report/{path.stem}" for path in (folder / "report" / "figures").glob("*.png")}
     assert drawn
     assert names == drawn
+
+
+@pytest.mark.parametrize("words", [(",",), ("1,-2",)])
+def test_saliency_of_no_photo_is_refused(trained, monkeypatch, capsys, words):
+    code, _, err = call(monkeypatch, capsys, "evaluate", trained, "--saliency", *words)
+    assert code == 2
+    assert "wanted ids of photos" in err
+
+
+def test_saliency_goes_with_nothing_that_predicts(trained, monkeypatch, capsys):
+    words = ("evaluate", trained, "--saliency", "1", "--embeddings")
+    code, _, err = call(monkeypatch, capsys, *words)
+    assert code == 2
+    assert "--saliency only draws" in err
+
+
+def test_a_model_that_broke_is_told(trained, tmp_path, monkeypatch, capsys):
+    from dataclasses import replace
+
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    path = folder / "predictions" / "val.parquet"
+    val = tables.read_predictions(path)
+    broken = replace(val, prob_label_N=np.full(len(val), np.nan, np.float32))
+    path.write_bytes(tables.predictions_bytes(broken))
+    code, _, err = call(monkeypatch, capsys, "errors", folder)
+    assert code == 2
+    assert f"{len(val)} of {len(val)} photos have no finite probability" in err
+    assert "optim.lr" in err

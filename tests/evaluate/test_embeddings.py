@@ -100,12 +100,29 @@ def test_grad_cam_lights_up_what_decides(tiny):
     assert heat_BHW[0, 12, 12] == 0
 
 
-def test_grad_cam_of_a_convolutional_network_is_in_range_and_of_tokens_is_refused(tiny):
+def test_embeddings_beyond_half_precision_are_refused(tiny):
+    model, view = classifier("test_efficientnet", tiny)
+    head = model.net.get_classifier()
+    head.register_forward_pre_hook(lambda _, given: (given[0] * 0 + 1e6,))
+    with open_world(num_cpu_threads=1) as world:
+        loader = val_loader(tiny, view, world)
+        with pytest.raises(ModelError, match="half precision can't keep"):
+            evaluate.predict(model, loader, world, keep_embeddings=True)
+
+
+def test_grad_cam_of_a_convolutional_network_is_in_range(tiny):
     images = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
     model, _ = classifier("test_efficientnet", tiny)
     heat_BHW = evaluate.grad_cam(model, images, torch.tensor([0, 1]))
     assert heat_BHW.min() >= 0
-    assert heat_BHW.max() <= 1
+    assert ((heat_BHW.max(axis=(1, 2)) == 1) | (heat_BHW.max(axis=(1, 2)) == 0)).all()
+
+
+def test_grad_cam_of_tokens_is_refused(tiny):
+    model, _ = classifier("test_vit", tiny)
+    images = torch.zeros((1, 3, 32, 32), dtype=torch.uint8)
+    with pytest.raises(ModelError, match="has no feature maps"):
+        evaluate.grad_cam(model, images, torch.tensor([0]))
 
 
 def test_a_network_without_maps_says_so(tiny):
