@@ -135,20 +135,20 @@ def test_folds_keep_manifest_ids_twins_and_groups_together(linked):
     assert linked_pairs >= 4  # twins are there, so that keeping them together is asked
 
 
-def test_twins_stay_together_where_nothing_is_grouped(tmp_path):
+def test_a_twin_outside_of_a_photos_group_stays_with_it(tmp_path):
     raw = draw_classes(tmp_path / "raw", [12])
     for photo in sorted((raw / "Make0 Model").glob("*.jpg")):
         shutil.copy(photo, photo.with_name(f"twin{photo.name}"))
-    rule = data.FreezeRule(fractions=(1.0, 0.0, 0.0))
+        photo.rename(photo.with_name(f"session{photo.name}"))
+    rule = data.FreezeRule(group_by=r"session\d+", fractions=(1.0, 0.0, 0.0))
     whole = data.read_splits(data.freeze(raw, tmp_path / "twins", rule).root)
     rows = rows_of(whole.train.root)
-    assert len(rows) == 24
+    assert len({row[2] for row in rows.values()}) == len(rows) == 24  # groups do not link them
     for fold in range(3):
         part = hold_out(whole, 3, fold)
         kept, out = ({rows[n][0] for n in one.ids_N.tolist()} for one in (part.train, part.val))
         assert not kept & out
-        assert len(out) == 4
-        assert len(part.val) == 8
+        assert (len(out), len(part.val)) == (4, 8)
 
 
 def test_hashes_tell_folds_apart_from_each_other_and_from_the_whole(linked):
