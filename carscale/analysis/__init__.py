@@ -14,6 +14,9 @@ blind labels. Rejected: the off-diagonal of the confident joint. Why: that count
 confusions as label errors.
 Chosen: p-values are adjusted (Holm) over everything looked at together. Rejected: the worst
 few of many slices, as they are. Why: among 500 slices some are bad by chance.
+
+Next, in this room: ``attributes["source"]`` for slices and clusters, once a merged data set says
+where each photo came from.
 """
 
 from importlib import import_module
