@@ -190,7 +190,7 @@ class Slice:
         num_samples, num_right: Counts.
         accuracy, low, high: With its 95 % interval (Jeffreys).
         rest: Accuracy on all other samples.
-        p: That the slice is no worse than the rest, adjusted (Holm) over all slices.
+        p: That the slice is no worse than the rest, adjusted for all slices as ``cut_slices`` says.
         is_worst: Whether it is worse beyond doubt: ``p < 0.05``.
     """
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,8 @@ def analyse_run(
         action | {"command": action["command"] and _filled(action["command"], places)}
         for action in found.actions
     )
-    return replace(
-        found, actions=actions, notes=tuple(_filled(note, places) for note in found.notes)
-    )
+    own = tuple(_filled(note, places) for note in found.notes[len(notes) :])  # ours name paths
+    return replace(found, actions=actions, notes=(*notes, *own))
 
 
 def _places(folder: Path, data_root: Path | None) -> dict[str, str]:
@@ -88,7 +88,7 @@ def gather_evidence(
     classes = _read_classes(folder)
     _check_predictions(predictions, classes, folder, split)
     cfg = _settings(folder)
-    splits, notes = _read_data(cfg, predictions, split, data_root)
+    splits, notes = _read_data(folder, cfg, predictions, split, data_root)
     checkpoint = str(predictions.about.get("checkpoint", ""))
     split_hash = str(predictions.about.get("split_hash", ""))
     env = runs.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
@@ -155,12 +155,16 @@ def _check_predictions(
 
 
 def _read_data(
-    cfg: config.Recipe | None, predictions: Predictions, split: str, data_root: Path | None
+    folder: Path,
+    cfg: config.Recipe | None,
+    predictions: Predictions,
+    split: str,
+    data_root: Path | None,
 ) -> tuple[Splits | None, list[str]]:
     """Return the frozen data when it is at hand and holds the predicted photos; else say why."""
     unsaid = "nothing is said of photos, train labels and neighbours"
     if data_root is None and cfg is None:
-        return None, [f"No settings (config.yaml) in RUN: {unsaid}. Try: --data-root FOLDER"]
+        return None, [f"No settings (config.yaml) in {folder}: {unsaid}. Try: --data-root FOLDER"]
     root = data_root or Path(cfg.data.root if cfg else "")
     if not (root / "card.json").is_file():
         return None, [
@@ -174,8 +178,8 @@ def _read_data(
     if wanted != found.hash:
         return None, [
             f"{root} holds another {split} split ({found.hash[:12]}) than was predicted "
-            f"({str(wanted)[:12]}): {unsaid}. Predict this one with: carscale evaluate RUN --split "
-            f"{split} data.root={root}"
+            f"({str(wanted)[:12]}): {unsaid}. Predict this one with: carscale evaluate "
+            f"{shlex.quote(str(folder))} --split {split} {shlex.quote(f'data.root={root}')}"
         ]
     return splits, []
 
@@ -232,12 +236,21 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
         "attributes": attributes,
         "flags": {name: flag_N[rows] for name, flag_N in flags.items()},
         "rules": dict(data.QUALITY_RULES),
-        "near": _conflicts(splits, measured),
+        "near": _conflicts(split.root, splits.card["lock"]["manifest.parquet"]),
     }
 
 
-def _conflicts(splits: Splits, measured: data.PhotoAttributes) -> analysis.NearConflicts:
-    """Return the near duplicates with different labels in all splits."""
+@lru_cache(maxsize=1)
+def _conflicts(root: Path, manifest_sha256: str) -> analysis.NearConflicts:
+    """Return the near duplicates with different labels in all splits.
+
+    The search is the same for val and test of a run, and takes two minutes of a million photos.
+
+    Args:
+        root: Of the data.
+        manifest_sha256: Another manifest, another answer.
+    """
+    splits, measured = data.read_splits(root), data.photo_attributes(root)
     parts = (splits.train, splits.val, splits.test)
     labels_N = np.empty(len(measured), dtype=np.int64)
     names_N = np.empty(len(measured), dtype=object)

@@ -179,3 +179,10 @@ def test_a_model_that_broke_is_told(trained, tmp_path, monkeypatch, capsys):
     assert code == 2
     assert f"{len(val)} of {len(val)} photos have no finite probability" in err
     assert "optim.lr" in err
+
+
+def test_a_path_that_holds_a_capital_word_stays_as_it_is(trained, tmp_path, monkeypatch, capsys):
+    root = tmp_path / "RUN" / "NAME"
+    code, _, err = call(monkeypatch, capsys, "errors", trained, "--data-root", root)
+    assert code == 0
+    assert f"No frozen photos at {root}:" in err
