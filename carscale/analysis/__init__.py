@@ -16,8 +16,8 @@ Chosen: p-values are adjusted (Holm) over everything looked at together. Rejecte
 few of many slices, as they are. Why: among 500 slices some are bad by chance.
 
 Next, in this room: 90 % of the demo's swapped labels among the first 2n of the review list, also
-with the near duplicates that lead it counted (82 % now: benchmarks/errors_cpu2_2026-11.md); and ``attributes["source"]`` for slices and clusters, once a merged data set says
-where each photo came from.
+with the near duplicates that lead it counted (82 % now: benchmarks/errors_cpu2_2026-11.md);
+``attributes["source"]``, once a merged data set says where each photo came from.
 """
 
 from importlib import import_module
