@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "predictions_bytes",
     "read_columns",
     "read_embeddings",
+    "read_manifest",
     "read_predictions",
     "table_bytes",
 ]
@@ -49,12 +51,18 @@ MANIFEST_SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("group", pa.string()),
+        ("origin", pa.string()),
+        ("original_class", pa.string()),
+        ("licence", pa.string()),
     ]
 )
-"""One row a photo; ``normalised`` says why the frozen bytes are not the original's.
+"""One row a photo.
 
-Empty when they are.
+``normalised`` says why the frozen bytes are not the original's (empty when they are), ``origin``
+which source the photo came from, ``source`` its path there, ``original_class`` its class there.
 """
+ADDED_COLUMNS = ("origin", "original_class", "licence")
+"""What manifests of before do not have."""
 PACK_SCHEMA = MANIFEST_SCHEMA.append(pa.field("shard", pa.int32())).append(
     pa.field("offset", pa.int64())
 )
@@ -86,6 +94,34 @@ def read_columns(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
     if missing:
         raise DataError(f"{path}: lacks the columns {missing}; it has {table.column_names}")
     return {name: table.column(name).to_numpy() for name in names}
+
+
+def read_manifest(path: Path, names: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+    """Read columns of a manifest; those that older manifests lack are empty text.
+
+    Args:
+        path: The file.
+        names: Of the columns; all by default.
+
+    Raises:
+        DataError: The file is missing, broken, or lacks another column.
+    """
+    wanted = list(names or MANIFEST_SCHEMA.names)
+    missing = [name for name in wanted if name in ADDED_COLUMNS]
+    if missing and path.is_file():
+        missing = sorted(set(missing) - set(_names_of(path)))
+    columns = read_columns(path, [name for name in wanted if name not in missing])
+    num_rows = len(next(iter(columns.values()), ()))
+    columns |= {name: np.full(num_rows, "", dtype=object) for name in missing}
+    return {name: columns[name] for name in wanted}
+
+
+def _names_of(path: Path) -> list[str]:
+    """Return the columns of a file; none of one that can't be read."""
+    try:
+        return list(pq.read_schema(path).names)
+    except (OSError, pa.ArrowException):
+        return []
 
 
 def byte_spans(path: Path, column: str, part: str) -> tuple[NDArray[Any], NDArray[Any]]:

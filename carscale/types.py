@@ -93,11 +93,13 @@ class Split:
         ids_N: Row numbers in the manifest, int64, ascending.
         keys_N: Content hash + occurrence, the same in every version of a data set.
         paths_N: Relative paths, ``/`` between the parts.
-        labels_N: Class numbers, int64 in ``[0, K)``.
+        labels_N: Class numbers, int64 in ``[0, K)``; a photo of which only the make is known has
+            ``K + m``, its classes being ``class_sets[m]``.
         sizes_N2: Width and height in pixels, int64.
         classes: The class list, all splits alike.
         hash: What the split holds, as the card has it.
         store: What holds the photos; ``None`` when they are the files at ``root / paths_N``.
+        class_sets: The class numbers that each partial label leaves open.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Split:
     classes: tuple[CarClass, ...]
     hash: str
     store: PhotoStore | None = None
+    class_sets: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids_N)
@@ -139,19 +142,38 @@ class Split:
 
     @cached_property
     def counts_K(self) -> NDArray[np.int64]:  # noqa: N802 - K classes
-        """Return how many samples each class has."""
-        return np.bincount(self.labels_N, minlength=len(self.classes))
+        """Return how many samples each class has; partial labels count for none."""
+        num_classes = len(self.classes)
+        return np.bincount(self.labels_N, minlength=num_classes)[:num_classes]
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """A frozen data set: three splits, one class list, the card."""
+    """A frozen data set: three splits, one class list, the card.
+
+    Attributes:
+        train, val, test: As frozen.
+        classes: The class list.
+        card: What ``card.json`` holds.
+        extra: Tests of other origin, and ``partial`` (photos of which only the make is known), by
+            name.
+    """
 
     train: Split
     val: Split
     test: Split
     classes: tuple[CarClass, ...]
     card: dict[str, Any]
+    extra: dict[str, Split] = field(default_factory=dict)
+
+    @property
+    def every(self) -> tuple[Split, ...]:
+        """All splits: together they hold every manifest row once."""
+        return (self.train, self.val, self.test, *self.extra.values())
+
+    def named(self, name: str) -> Split | None:
+        """Return the split of a name; ``None`` where there is none."""
+        return next((split for split in self.every if split.name == name), None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,6 +87,7 @@ MANIFEST_ROW = {
     "id": 0, "key": "k-0", "path": "train/a/1.jpg", "class": "a", "split": "train", "source": "a/1",
     "sha256": "0" * 64, "num_bytes": 5, "original_sha256": "1" * 64, "original_mode": "RGB",
     "original_orientation": 1, "normalised": "", "width": 10, "height": 20, "group": "",
+    "origin": "cars", "original_class": "a", "licence": "",
 }  # fmt: skip
 TEXT = st.text(st.characters(codec="utf-8"), max_size=10)
 
@@ -109,6 +110,19 @@ def test_a_manifest_survives_a_file(tmp_path_factory, drawn):
     assert {name: values.tolist() for name, values in found.items()} == columns
     some = tables.read_columns(path, ["width", "id"])
     assert list(some) == ["width", "id"]
+
+
+def test_a_manifest_of_before_has_empty_columns(tmp_path):
+    old = {name: [v] for name, v in MANIFEST_ROW.items() if name not in tables.ADDED_COLUMNS}
+    (tmp_path / "m.parquet").write_bytes(tables.table_bytes(old))
+    found = tables.read_manifest(tmp_path / "m.parquet")
+    assert list(found) == tables.MANIFEST_SCHEMA.names
+    assert [found[name].tolist() for name in tables.ADDED_COLUMNS] == [[""]] * 3
+    assert found["class"].tolist() == ["a"]
+    some = tables.read_manifest(tmp_path / "m.parquet", ["id", "licence"])
+    assert {name: values.tolist() for name, values in some.items()} == {"id": [0], "licence": [""]}
+    with pytest.raises(DataError, match="no such file"):
+        tables.read_manifest(tmp_path / "none.parquet")
 
 
 def test_a_manifest_with_a_column_too_few_is_no_manifest():

@@ -216,11 +216,14 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
     rows = split.ids_N
     values = measured.values
     attributes: dict[str, Any] = {name: values[name][rows] for name in NUMBERS}
+    origins_N = tables.read_manifest(split.root / "manifest.parquet", ["id", "origin"])["origin"]
+    if len(set(origins_N)) > 1:
+        attributes["source"] = origins_N[rows]
     attributes["shorter side, px"] = np.minimum(values["width"], values["height"])[rows]
     with np.errstate(invalid="ignore"):
         attributes["aspect"] = values["width"][rows] / values["height"][rows]
     advance("looking for near duplicates")
-    parts = (splits.train, splits.val, splits.test)
+    parts = splits.every
     refused = runs.read_lines(split.root / "quarantine.jsonl")
     return {
         "quality": {
@@ -251,13 +254,15 @@ def _conflicts(root: Path, manifest_sha256: str) -> analysis.NearConflicts:
         manifest_sha256: Another manifest, another answer.
     """
     splits, measured = data.read_splits(root), data.photo_attributes(root)
-    parts = (splits.train, splits.val, splits.test)
+    num_classes = len(splits.classes)
     labels_N = np.empty(len(measured), dtype=np.int64)
     names_N = np.empty(len(measured), dtype=object)
-    for part in parts:
+    for part in splits.every:
         labels_N[part.ids_N], names_N[part.ids_N] = part.labels_N, part.name
     pairs_P2 = data.near_pairs(measured.hashes_N, measured.signatures_NSS).rows_P2
-    pairs_P2 = pairs_P2[labels_N[pairs_P2[:, 0]] != labels_N[pairs_P2[:, 1]]]
+    labels_P2 = labels_N[pairs_P2]
+    is_known_P = (labels_P2 < num_classes).all(axis=1)  # of the others only the make is known
+    pairs_P2 = pairs_P2[is_known_P & (labels_P2[:, 0] != labels_P2[:, 1])]
     return analysis.NearConflicts(
         ids_P2=pairs_P2,
         paths_P2=measured.paths_N[pairs_P2],

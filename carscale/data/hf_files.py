@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,7 +12,6 @@ from datasets import ClassLabel, Features, Image, Value
 from datasets.arrow_writer import ArrowWriter
 
 from carscale.data.layout import json_bytes
-from carscale.data.splits import SPLITS
 from carscale.types import CarClass, Split
 
 __all__ = ["PackedPhoto", "hf_features", "hf_lists", "write_shards"]
@@ -65,17 +64,20 @@ def write_shards(
         number += 1
 
 
-def hf_lists(shards: list[str], features: Features, fingerprint: str) -> dict[str, bytes]:
+def hf_lists(
+    shards: list[str], features: Features, fingerprint: str, splits: Sequence[str]
+) -> dict[str, bytes]:
     """Return the files that tell ``datasets`` what lies where.
 
     Args:
         shards: Paths of all shards, ``<split>/<file>``.
         features: The columns.
         fingerprint: What the content hashes to; ``datasets`` caches results under it.
+        splits: Their names.
     """
     files = [PurePosixPath(shard) for shard in shards]
-    contents = {"dataset_dict.json": json_bytes({"splits": list(SPLITS)})}
-    for name in SPLITS:
+    contents = {"dataset_dict.json": json_bytes({"splits": list(splits)})}
+    for name in splits:
         state: dict[str, Any] = {
             "_data_files": [{"filename": file.name} for file in files if file.parts[0] == name],
             "_fingerprint": hashlib.sha256(f"{fingerprint} {name}".encode()).hexdigest()[:16],
@@ -109,5 +111,11 @@ def _rows(split: Split, batch: list[PackedPhoto]) -> dict[str, list[Any]]:
     return {
         "id": [int(split.ids_N[photo.row]) for photo in batch],
         "image": [{"bytes": photo.content, "path": split.paths_N[photo.row]} for photo in batch],
-        "label": [int(split.labels_N[photo.row]) for photo in batch],
+        "label": [_label(split, photo.row) for photo in batch],
     }
+
+
+def _label(split: Split, row: int) -> int:
+    """Return a photo's class number; -1, as ``datasets`` has it, where only the make is known."""
+    label = int(split.labels_N[row])
+    return label if label < len(split.classes) else -1

@@ -84,7 +84,7 @@ def lay_out(
         (parse_car_name(as_text(name), path) for name, path in class_folders.items()),
         key=lambda car_class: car_class.folder,
     )
-    rows = _rows(samples, splits_N, class_folders)
+    rows = _rows(samples, splits_N, class_folders, source_name)
     _move_photos(samples, rows, folder)
     columns = {name: [row[name] for row in rows] for name in tables.MANIFEST_SCHEMA.names}
     contents = {
@@ -143,7 +143,7 @@ def card_hash(card: dict[str, Any]) -> str:
 
 
 def _rows(
-    samples: list[Sample], splits_N: list[int], class_folders: dict[str, str]
+    samples: list[Sample], splits_N: list[int], class_folders: dict[str, str], source_name: str
 ) -> list[dict[str, Any]]:
     """Return the manifest's rows, ordered by split, class and name; ids are their numbers."""
     order = sorted(
@@ -179,6 +179,9 @@ def _rows(
                 "width": photo.width,
                 "height": photo.height,
                 "group": as_text(sample.group_name) or twin,
+                "origin": as_text(source_name),
+                "original_class": as_text(sample.file.class_name),
+                "licence": "",
                 "sample": n,
             }
         )

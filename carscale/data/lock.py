@@ -17,7 +17,7 @@ import numpy as np
 
 from carscale import runs, tables
 from carscale.data.layout import LOCKED_FILES, PACK_FORMAT, card_hash
-from carscale.data.splits import SPLITS
+from carscale.data.splits import split_names
 from carscale.errors import DataError
 from carscale.progress import bar
 
@@ -110,7 +110,8 @@ def _read_lists(
         return Listed("shards", paths, hashes, sizes_N, "pack"), there
     columns = tables.read_columns(root / "manifest.parquet", ["path", "sha256", "num_bytes"])
     paths, hashes = columns["path"].tolist(), columns["sha256"].tolist()
-    return Listed("photos", paths, hashes, columns["num_bytes"], "freeze"), _stat_files(root)
+    found = _stat_files(root, split_names(card))
+    return Listed("photos", paths, hashes, columns["num_bytes"], "freeze"), found
 
 
 def _mismatch(
@@ -134,10 +135,10 @@ def _some(paths: list[str]) -> str:
     return ", ".join(paths[:NUM_NAMED]) + more
 
 
-def _stat_files(root: Path) -> dict[str, tuple[int, int, int, int]]:
+def _stat_files(root: Path, splits: Iterable[str]) -> dict[str, tuple[int, int, int, int]]:
     """Return size, times and inode of every file in the split folders."""
     found: dict[str, tuple[int, int, int, int]] = {}
-    folders = [root / split for split in SPLITS]
+    folders = [root / split for split in splits]
     while folders:
         folder = folders.pop()
         try:

@@ -25,7 +25,6 @@ from carscale.data.layout import (
     split_hash,
 )
 from carscale.data.lock import verify
-from carscale.data.splits import SPLITS
 from carscale.data.store import read_splits
 from carscale.errors import ConfigError, DataError
 from carscale.types import Split
@@ -131,7 +130,7 @@ def _write_pack(
 ) -> dict[str, Any]:
     """Write a pack's files; return its card."""
     parent = read_splits(root)
-    found = tables.read_columns(root / "manifest.parquet", tables.MANIFEST_SCHEMA.names)
+    found = tables.read_manifest(root / "manifest.parquet")
     columns = {name: values.tolist() for name, values in found.items()}
     columns |= {name: [0] * len(columns["id"]) for name in ("shard", "offset")}
     parent_bytes = sum(columns["num_bytes"])
@@ -140,7 +139,7 @@ def _write_pack(
     shards: list[dict[str, Any]] = []
     num_shrunk = 0
     with images.quiet_decoders(), ThreadPoolExecutor(runs.num_cores(), "carscale-pack") as pool:
-        for split in (parent.train, parent.val, parent.test):
+        for split in parent.every:
             (folder / split.name).mkdir()
             photos = _in_order(pool, split, tuple(columns["sha256"]), rule)
             photos = _counted(photos, lambda: advance(len(columns["id"])))
@@ -148,7 +147,8 @@ def _write_pack(
                 _record(columns, split, written, shard=len(shards), path=path)
                 shards.append(_entry(path, folder))
                 num_shrunk += sum(bool(photo.reason) for photo in written)
-    lock = _write_lists(root, folder, columns, shards, features)
+    names = [split.name for split in parent.every]
+    lock = _write_lists(root, folder, columns, shards, (features, names))
     settings = {
         "max_px": rule.max_px,
         "quality": rule.quality,
@@ -163,7 +163,7 @@ def _write_pack(
         },
         "pack": settings,
         "counts": parent.card["counts"] | {"shrunk": num_shrunk},
-        "hashes": parent.card["hashes"] | _split_hashes(columns),
+        "hashes": parent.card["hashes"] | _split_hashes(columns, names),
         "shards": shards,
         "lock": lock,
     }
@@ -172,7 +172,7 @@ def _write_pack(
     return card
 
 
-def _split_hashes(columns: dict[str, list[Any]]) -> dict[str, str]:
+def _split_hashes(columns: dict[str, list[Any]], names: list[str]) -> dict[str, str]:
     """Return each split's hash, by the rule of frozen folders."""
     named = [columns[name] for name in ("split", "sha256", "class")]
     return {
@@ -181,7 +181,7 @@ def _split_hashes(columns: dict[str, list[Any]]) -> dict[str, str]:
             for split, sha256, class_name in zip(*named, strict=True)
             if split == name
         )
-        for name in SPLITS
+        for name in names
     }
 
 
@@ -270,7 +270,7 @@ def _write_lists(
     folder: Path,
     columns: dict[str, list[Any]],
     shards: list[dict[str, Any]],
-    features: Features,
+    kind: tuple[Features, list[str]],
 ) -> dict[str, str]:
     """Write all files but shards and card; return their hashes."""
     manifest = tables.table_bytes(columns, tables.PACK_SCHEMA)
@@ -278,7 +278,7 @@ def _write_lists(
     for name in set(LOCKED_FILES) - contents.keys():
         contents[name] = (root / name).read_bytes()
     fingerprint = hashlib.sha256(manifest).hexdigest()
-    contents |= hf_lists([shard["path"] for shard in shards], features, fingerprint)
+    contents |= hf_lists([shard["path"] for shard in shards], kind[0], fingerprint, kind[1])
     for name, content in contents.items():
         runs.write_atomic(folder / name, content)
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

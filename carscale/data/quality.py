@@ -27,7 +27,7 @@ from carscale.data.store import read_splits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from carscale.types import Splits
+    from carscale.types import Split, Splits
 
 __all__ = ["QUALITY_RULES", "PhotoAttributes", "photo_attributes", "quality_flags"]
 
@@ -114,7 +114,7 @@ def photo_attributes(
     found = _read_cache(cache, version, ids_N, paths_N) or _empty(ids_N, paths_N)
     todo = np.flatnonzero(np.isnan(found.values["brightness"])).tolist()
     if todo:
-        _measure(splits, rows, todo, found, advance)
+        _measure(rows, todo, found, advance)
     if len(found.unreadable) < len(todo):
         _write_cache(cache, version, found)
     return found
@@ -173,12 +173,12 @@ def _middle(values_N: NDArray[np.float32]) -> tuple[float, float]:
     return middle, MAD_TO_DEVIATION * float(np.median(np.abs(held - middle)))
 
 
-def _photos(splits: Splits) -> tuple[NDArray[np.int64], NDArray[Any], list[tuple[str, int]]]:
+def _photos(splits: Splits) -> tuple[NDArray[np.int64], NDArray[Any], list[tuple[Split, int]]]:
     """Return ids, paths, and each photo's split and row in it, by id."""
-    every = (splits.train, splits.val, splits.test)
+    every = splits.every
     ids_N = np.concatenate([split.ids_N for split in every])
     paths_N = np.concatenate([split.paths_N for split in every])
-    rows = [(split.name, row) for split in every for row in range(len(split))]
+    rows = [(split, row) for split in every for row in range(len(split))]
     order_N = np.argsort(ids_N)
     return ids_N[order_N], paths_N[order_N], [rows[n] for n in order_N.tolist()]
 
@@ -192,8 +192,7 @@ def _empty(ids_N: NDArray[np.int64], paths_N: NDArray[Any]) -> PhotoAttributes:
 
 
 def _measure(
-    splits: Splits,
-    rows: list[tuple[str, int]],
+    rows: list[tuple[Split, int]],
     todo: list[int],
     found: PhotoAttributes,
     advance: Callable[[int], None],
@@ -201,9 +200,9 @@ def _measure(
     """Measure photos into their columns."""
 
     def read(index: int) -> images.Attributes | str:
-        name, row = rows[index]
+        split, row = rows[index]
         try:
-            return images.measure(getattr(splits, name).read_bytes(row))
+            return images.measure(split.read_bytes(row))
         except (OSError, ValueError) as error:
             return " ".join(str(error).split()) or type(error).__name__
 

@@ -128,7 +128,7 @@ def relabel(
 
 def _manifest(root: Path) -> list[dict[str, Any]]:
     """Return the manifest's rows; a row's id is its place."""
-    columns = tables.read_columns(root / "manifest.parquet", tables.MANIFEST_SCHEMA.names)
+    columns = tables.read_manifest(root / "manifest.parquet")
     lists = {name: values.tolist() for name, values in columns.items()}
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 

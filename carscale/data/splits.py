@@ -7,14 +7,36 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-__all__ = ["SPLITS", "assign", "components", "cut_long_tail", "long_tail_sizes", "targets"]
+__all__ = [
+    "PARTIAL",
+    "SPLITS",
+    "assign",
+    "components",
+    "cut_long_tail",
+    "long_tail_sizes",
+    "split_names",
+    "targets",
+]
 
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = range(3)
+PARTIAL = "partial"
+"""The split of photos of which only the make is known."""
+
+
+def split_names(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a data set's splits: train, val, test, then what merges added.
+
+    Example:
+        >>> split_names({"extra_splits": ["test_external"]})
+        ('train', 'val', 'test', 'test_external')
+    """
+    return (*SPLITS, *card.get("extra_splits", ()))
 
 
 def components(links: Sequence[Sequence[str]]) -> list[int]:

@@ -14,7 +14,7 @@ from carscale.data.folds import hold_out
 from carscale.data.layout import FORMAT, PACK_FORMAT
 from carscale.data.lock import verify
 from carscale.data.shards import Shards
-from carscale.data.splits import SPLITS
+from carscale.data.splits import PARTIAL, SPLITS, split_names
 from carscale.errors import DataError, RunError
 from carscale.types import CarClass, Split, Splits
 
@@ -57,15 +57,24 @@ def read_splits(root: Path) -> Splits:
     except (RunError, KeyError, TypeError) as error:
         raise DataError(f"{root}/classes.json: can't be used: {error}") from error
     columns = tables.read_columns(root / "manifest.parquet", COLUMNS)
-    number = {car_class.folder: k for k, car_class in enumerate(classes)}
+    makes = card.get("makes", [])
+    numbers = {car_class.folder: k for k, car_class in enumerate(classes)}
+    partial = {make["folder"]: len(classes) + m for m, make in enumerate(makes)}
     try:
-        labels_N = np.array([number[p.split("/")[1]] for p in columns["path"]], dtype=np.int64)
+        class_sets = tuple(tuple(numbers[folder] for folder in make["classes"]) for make in makes)
+        labels_N = np.array(
+            [
+                (partial if split == PARTIAL else numbers)[path.split("/")[1]]
+                for path, split in zip(columns["path"], columns["split"], strict=True)
+            ],
+            dtype=np.int64,
+        )
     except KeyError as error:
         raise DataError(f"{root}/classes.json: lacks the class of folder {error}") from error
     sizes_N2 = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64)
     store = _open_shards(root, card)
     made = {}
-    for name in SPLITS:
+    for name in split_names(card):
         rows = np.flatnonzero(columns["split"] == name)
         made[name] = Split(
             name=name,
@@ -78,8 +87,10 @@ def read_splits(root: Path) -> Splits:
             classes=classes,
             hash=card["hashes"][name],
             store=store,
+            class_sets=class_sets if name == PARTIAL else (),
         )
-    return Splits(made["train"], made["val"], made["test"], classes, card)
+    train, val, test = (made.pop(name) for name in SPLITS)
+    return Splits(train, val, test, classes, card, extra=made)
 
 
 def photo_reader(root: Path) -> Callable[[str], bytes]:
@@ -91,9 +102,7 @@ def photo_reader(root: Path) -> Callable[[str], bytes]:
         return lambda path: (root / path).read_bytes()
     splits = read_splits(root)
     places = {
-        path: (split, row)
-        for split in (splits.train, splits.val, splits.test)
-        for row, path in enumerate(split.paths_N)
+        path: (split, row) for split in splits.every for row, path in enumerate(split.paths_N)
     }
 
     def read(path: str) -> bytes:
