@@ -14,24 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from carscale import runs, tables
+from carscale import runs
 from carscale.data.decisions import Decision, read_decisions
 from carscale.data.freezing import check_out
-from carscale.data.layout import (
-    FORMAT,
-    LOCKED_FILES,
-    Frozen,
-    as_text,
-    card_hash,
-    data_notes,
-    free_path,
-    json_bytes,
-    split_hash,
-)
+from carscale.data.layout import Frozen, free_path
 from carscale.data.lock import verify
 from carscale.data.names import folded
-from carscale.data.splits import SPLITS
-from carscale.data.store import read_card, read_splits
+from carscale.data.splits import SPLITS, split_names
+from carscale.data.store import read_splits
+from carscale.data.versions import (
+    Version,
+    manifest_rows,
+    ordered,
+    place_rows,
+    read_parent,
+    write_version,
+)
 from carscale.errors import ConfigError, DataError
 
 __all__ = ["Relabelled", "relabel"]
@@ -89,15 +87,14 @@ def relabel(
     """
     if link not in ("copy", "hard"):
         raise ConfigError(f"--link {link}: must be copy or hard")
-    parent = read_card(root)
-    if parent["format"] != FORMAT:
-        raise DataError(
-            f"{root}: is a pack; labels are corrected in a frozen folder",
-            f"relabel the folder it was made of, then: carscale data pack NEW {out}",
-        )
+    parent = read_parent(
+        root,
+        "labels are corrected",
+        f"relabel the folder it was made of, then: carscale data pack NEW {out}",
+    )
     check_out(root, out, force)
     verify(root)
-    rows = _manifest(root)
+    rows = manifest_rows(root)
     made = read_decisions(decisions, rows, [car.name for car in read_splits(root).classes])
     changes = {n: one for n, one in made.items() if one.new_class or one.is_left_out}
     if not any_split:
@@ -106,10 +103,16 @@ def relabel(
     beside = place.with_name(f".{place.name}.{os.getpid()}.relabelling")
     try:
         shutil.rmtree(beside, ignore_errors=True)  # of a killed one with our process number
-        beside.mkdir(parents=True)
-        changed = _changed_rows(root, rows, changes)
-        _place_photos(root, beside, changed, link, advance)
-        card = _write_lists(root, beside, parent, changed, _told(root, decisions, rows, changes))
+        names = split_names(parent)
+        changed = ordered(_changed_rows(root, rows, changes), names)
+        for name in names:
+            (beside / name).mkdir(parents=True)
+        place_rows(
+            changed, beside, find=lambda row: root / row["old_path"], link=link, advance=advance
+        )
+        told = {"relabelled": _told(root, decisions, rows, changes)}
+        version = Version(changed, told, extra_splits=names[len(SPLITS) :])
+        card = write_version(root, beside, parent, version)
         runs.publish_folder(beside, place)
     except OSError as error:
         raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
@@ -124,13 +127,6 @@ def relabel(
         num_left_out=num_left_out,
         num_unchanged=len(made) - len(changes),
     )
-
-
-def _manifest(root: Path) -> list[dict[str, Any]]:
-    """Return the manifest's rows; a row's id is its place."""
-    columns = tables.read_manifest(root / "manifest.parquet")
-    lists = {name: values.tolist() for name, values in columns.items()}
-    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
 def _check_train_only(
@@ -149,7 +145,7 @@ def _check_train_only(
 def _changed_rows(
     root: Path, rows: list[dict[str, Any]], changes: dict[int, Decision]
 ) -> list[dict[str, Any]]:
-    """Return the new manifest's rows, in the order of frozen folders; ``old_path`` is extra."""
+    """Return the new manifest's rows; ``old_path`` is extra."""
     folders = {car.name: car.folder for car in read_splits(root).classes}
     stay = {folded(row["path"]) for n, row in enumerate(rows) if n not in changes}
     changed = []
@@ -167,30 +163,7 @@ def _changed_rows(
                 "path": free_path(folder, stem, suffix, stay),
             }
         changed.append(new)
-    changed.sort(key=lambda row: (SPLITS.index(row["split"]), folders[row["class"]], row["source"]))
-    if not any(row["split"] == "train" for row in changed):
-        raise DataError(f"{root}: no photo would be left for train")
-    return [row | {"id": n} for n, row in enumerate(changed)]
-
-
-def _place_photos(
-    root: Path,
-    folder: Path,
-    rows: list[dict[str, Any]],
-    link: str,
-    advance: Callable[[int], None],
-) -> None:
-    """Copy or link every photo to its path."""
-    for split in SPLITS:
-        (folder / split).mkdir()
-    for row in rows:
-        source, target = (root / row["old_path"]).resolve(), folder / row["path"]
-        target.parent.mkdir(exist_ok=True)
-        if link == "hard":
-            target.hardlink_to(source)
-        else:
-            shutil.copyfile(source, target)
-        advance(len(rows))
+    return changed
 
 
 def _told(
@@ -209,39 +182,6 @@ def _told(
             for n in sorted(changes)
         ],
     }
-
-
-def _write_lists(
-    root: Path,
-    folder: Path,
-    parent: dict[str, Any],
-    rows: list[dict[str, Any]],
-    told: dict[str, Any],
-) -> dict[str, Any]:
-    """Write the manifest, the lists that stay, and the card; return the card."""
-    columns = {name: [row[name] for row in rows] for name in tables.MANIFEST_SCHEMA.names}
-    contents = {name: (root / name).read_bytes() for name in LOCKED_FILES}
-    contents["manifest.parquet"] = tables.table_bytes(columns, tables.MANIFEST_SCHEMA)
-    for name, content in contents.items():
-        runs.write_atomic(folder / name, content)
-    hashes = {name: split_hash(row for row in rows if row["split"] == name) for name in SPLITS}
-    counts = {name: sum(row["split"] == name for row in rows) for name in SPLITS}
-    counts["made_plain"] = sum(bool(row["normalised"]) for row in rows)
-    card = parent | {
-        "parent": {
-            "name": as_text(root.resolve().name),
-            "card": parent["lock"]["card.json"],
-            "hashes": parent["hashes"],
-        },
-        "relabelled": told,
-        "counts": parent["counts"] | counts,
-        "hashes": parent["hashes"] | hashes,
-        "lock": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
-        "notes": data_notes(rows, parent["notes"]["empty_classes"]),
-    }
-    card["lock"]["card.json"] = card_hash(card)
-    runs.write_atomic(folder / "card.json", json_bytes(card))
-    return card
 
 
 def _warnings(
