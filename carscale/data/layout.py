@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,9 +27,12 @@ __all__ = [
     "card_hash",
     "class_list_hash",
     "data_notes",
+    "free_name",
     "free_path",
     "json_bytes",
     "lay_out",
+    "manifest_row",
+    "quarantine_lines",
     "split_hash",
 ]
 
@@ -90,10 +93,7 @@ def lay_out(
     contents = {
         "manifest.parquet": tables.table_bytes(columns, tables.MANIFEST_SCHEMA),
         "classes.json": json_bytes({"classes": [asdict(car_class) for car_class in classes]}),
-        "quarantine.jsonl": "".join(
-            json.dumps({"path": as_text(path), "reason": reason}, ensure_ascii=False) + "\n"
-            for path, reason in found.refused
-        ).encode(),
+        "quarantine.jsonl": quarantine_lines(found.refused),
     }
     for name, content in contents.items():
         runs.write_atomic(folder / name, content)
@@ -120,6 +120,14 @@ def lay_out(
     if not card["counts"]["train"]:
         raise DataError(f"{source_name}: no photo is left for train")
     return Frozen(folder, card, _warnings(notes, found, rows))
+
+
+def quarantine_lines(refused: Sequence[tuple[str, str]]) -> bytes:
+    """Return paths and reasons as lines of ``quarantine.jsonl``."""
+    return "".join(
+        json.dumps({"path": as_text(path), "reason": reason}, ensure_ascii=False) + "\n"
+        for path, reason in refused
+    ).encode()
 
 
 def split_hash(rows: Iterable[dict[str, Any]]) -> str:
@@ -159,28 +167,18 @@ def _rows(
     shared = Counter(sample.sha256 for sample in samples)
     rows = []
     for row_id, n in enumerate(order):
-        sample, photo = samples[n], samples[n].photo
+        sample = samples[n]
         folder = f"{SPLITS[splits_N[n]]}/{class_folders[sample.file.class_name]}"
         twin = f"sha256:{sample.sha256[:16]}" if shared[sample.sha256] > 1 else ""
         rows.append(
-            {
+            manifest_row(sample, key=f"{sample.sha256[:32]}-{seen[sample.sha256]}")
+            | {
                 "id": row_id,
-                "key": f"{sample.sha256[:32]}-{seen[sample.sha256]}",
-                "path": _free_name(folder, sample, taken),
+                "path": free_name(folder, sample, taken),
                 "class": as_text(sample.file.class_name),
                 "split": SPLITS[splits_N[n]],
-                "source": as_text(sample.file.relative),
-                "sha256": sample.sha256,
-                "num_bytes": sample.num_bytes,
-                "original_sha256": sample.original_sha256,
-                "original_mode": photo.original_mode,
-                "original_orientation": photo.original_orientation,
-                "normalised": photo.normalised,
-                "width": photo.width,
-                "height": photo.height,
                 "group": as_text(sample.group_name) or twin,
                 "origin": as_text(source_name),
-                "original_class": as_text(sample.file.class_name),
                 "licence": "",
                 "sample": n,
             }
@@ -189,10 +187,38 @@ def _rows(
     return rows
 
 
-def _free_name(folder: str, sample: Sample, taken: set[str]) -> str:
+def manifest_row(sample: Sample, *, key: str) -> dict[str, Any]:
+    """Return what a manifest says of a photo wherever it lies.
+
+    Args:
+        sample: The photo.
+        key: Content hash and occurrence.
+    """
+    photo = sample.photo
+    return {
+        "key": key,
+        "source": as_text(sample.file.relative),
+        "sha256": sample.sha256,
+        "num_bytes": sample.num_bytes,
+        "original_sha256": sample.original_sha256,
+        "original_mode": photo.original_mode,
+        "original_orientation": photo.original_orientation,
+        "normalised": photo.normalised,
+        "width": photo.width,
+        "height": photo.height,
+        "original_class": as_text(sample.file.class_name),
+    }
+
+
+def free_name(folder: str, sample: Sample, taken: set[str]) -> str:
     """Return a path for a photo: its own name with the suffix of what it is.
 
     Numbered where two would meet.
+
+    Args:
+        folder: Split and class folder.
+        sample: The photo.
+        taken: As ``free_path`` has it; grows by this one.
     """
     name = PurePosixPath(sample.file.relative).name
     stem, dot, suffix = name.rpartition(".")

@@ -1,0 +1,190 @@
+"""A new version of a frozen folder with more photos: what ``carscale data merge`` writes.
+
+Chosen: photos of which only the make is known lie in ``partial/<make>``, a split of its own, where
+no reader of train takes a make for a class. Rejected: a class for each make (a head that learns
+makes beside models).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from carscale.data.layout import (
+    Sample,
+    as_text,
+    class_list_hash,
+    free_name,
+    json_bytes,
+    manifest_row,
+)
+from carscale.data.names import folded, parse_car_name, safe_name, shortened, unique_folders
+from carscale.data.splits import PARTIAL, SPLITS
+from carscale.data.store import read_splits
+from carscale.data.versions import Version, manifest_rows, ordered, place_rows, write_version
+from carscale.types import CarClass
+
+__all__ = ["Arrival", "add_photos", "classes_with"]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A photo that joins a data set.
+
+    Attributes:
+        sample: The decoded photo; its bytes lie at ``sample.staged``.
+        split: ``train``, a test's name, or ``partial``.
+        class_name: Its class, for ``partial`` its make.
+        origin: The source's name.
+        licence: What is known of the photos' licence.
+        group: Name that photos share which must not be parted.
+    """
+
+    sample: Sample
+    split: str
+    class_name: str
+    origin: str
+    licence: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What a data set's class list becomes: classes in order, and folders by name."""
+
+    classes: tuple[CarClass, ...]
+    folders: dict[str, str]
+
+
+def classes_with(classes: Sequence[CarClass], names: Sequence[str]) -> Joined:
+    """Return a class list with more classes, ordered by folder as in every frozen folder.
+
+    Args:
+        classes: Of the data set; they keep their folders.
+        names: Classes that may be new.
+
+    Example:
+        >>> audi = parse_car_name("Audi A4 Sedan 2012", "Audi A4 Sedan 2012")
+        >>> joined = classes_with([audi], ["Audi A4 Sedan 2012", "audi/a3"])
+        >>> [car.folder for car in joined.classes]
+        ['Audi A4 Sedan 2012', 'audi%2Fa3']
+    """
+    folders = {car.name: car.folder for car in classes}
+    taken = {folded(folder) for folder in folders.values()}
+    new = sorted({as_text(name) for name in names} - folders.keys())
+    for name, wanted in unique_folders(new).items():
+        folder, number = wanted, 1
+        while folded(folder) in taken:
+            number += 1
+            folder = shortened(safe_name(f"{name}~{number}"))
+        taken.add(folded(folder))
+        folders[name] = folder
+    added = [parse_car_name(name, folders[name]) for name in new]
+    return Joined(tuple(sorted([*classes, *added], key=lambda car: car.folder)), folders)
+
+
+def add_photos(
+    root: Path,
+    folder: Path,
+    parent: dict[str, Any],
+    arrivals: Sequence[Arrival],
+    *,
+    told: dict[str, Any],
+    lists: dict[str, bytes],
+    link: str,
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
+    """Write a frozen folder's photos and more into a new folder.
+
+    Val, test and all photos of the parent keep bytes, paths and keys; ids are numbered anew. A new
+    class moves the numbers of those behind it.
+
+    Args:
+        root: The parent.
+        folder: Where the version is made; no reader looks there yet.
+        parent: The parent's card.
+        arrivals: What joins.
+        told: The card's entries on it.
+        lists: Files beside the manifest, by name.
+        link: ``copy`` or ``hard``, for the parent's photos; arrivals are moved.
+        advance: Called after each photo with the number of all.
+
+    Returns:
+        The card.
+    """
+    old = manifest_rows(root)
+    new_names = [one.class_name for one in arrivals if one.split != PARTIAL]
+    joined = classes_with(read_splits(root).classes, new_names)
+    makes = _makes(old, arrivals, joined.classes)
+    folders = {make["name"]: make["folder"] for make in makes}
+    rows = [*old, *_new_rows(old, arrivals, joined.folders, folders)]
+    extra = [name for name in parent.get("extra_splits", ()) if name != PARTIAL]
+    extra += sorted({one.split for one in arrivals} - {*SPLITS, *extra, PARTIAL})
+    names = (*SPLITS, *extra, *((PARTIAL,) if makes else ()))
+    rows = ordered(rows, names)
+    for name in names:
+        (folder / name).mkdir()
+    place_rows(rows, folder, find=lambda row: _lies_at(root, row), link=link, advance=advance)
+    told = told | {"makes": makes, "counts": {"classes": len(joined.classes)}}
+    told["hashes"] = {"classes": class_list_hash(joined.classes)}
+    lists = lists | {
+        "classes.json": json_bytes({"classes": [asdict(car) for car in joined.classes]})
+    }
+    version = Version(rows, told, lists, extra_splits=names[len(SPLITS) :])
+    return write_version(root, folder, parent, version)
+
+
+def _lies_at(root: Path, row: dict[str, Any]) -> Path:
+    """Return where a row's photo lies now."""
+    staged = row.get("staged")
+    return root / row["path"] if staged is None else Path(staged)
+
+
+def _new_rows(
+    old: list[dict[str, Any]],
+    arrivals: Sequence[Arrival],
+    folders: dict[str, str],
+    make_folders: dict[str, str],
+) -> list[dict[str, Any]]:
+    """Return the manifest's rows of what joins."""
+    taken = {folded(row["path"]) for row in old}
+    seen: Counter[str] = Counter(row["sha256"] for row in old)
+    rows = []
+    for one in arrivals:
+        within = make_folders if one.split == PARTIAL else folders
+        folder = f"{one.split}/{within[as_text(one.class_name)]}"
+        sample = one.sample
+        row = manifest_row(sample, key=f"{sample.sha256[:32]}-{seen[sample.sha256]}")
+        row |= {
+            "path": free_name(folder, sample, taken),
+            "class": as_text(one.class_name),
+            "split": one.split,
+            "group": as_text(one.group),
+            "origin": as_text(one.origin),
+            "licence": as_text(one.licence),
+            "staged": str(sample.staged),
+        }
+        seen[sample.sha256] += 1
+        rows.append(row)
+    return rows
+
+
+def _makes(
+    old: list[dict[str, Any]], arrivals: Sequence[Arrival], classes: Sequence[CarClass]
+) -> list[dict[str, Any]]:
+    """Return the makes of photos with no more than that: name, folder, the classes left open."""
+    names = {row["class"] for row in old if row["split"] == PARTIAL}
+    names |= {as_text(one.class_name) for one in arrivals if one.split == PARTIAL}
+    return [
+        {
+            "name": name,
+            "folder": folder,
+            "classes": [
+                car.folder for car in classes if (car.make or "").casefold() == name.casefold()
+            ],
+        }
+        for name, folder in unique_folders(names).items()
+    ]
