@@ -6,19 +6,19 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from carscale import images, runs
 from carscale.data import splits as rules
 from carscale.data.layout import Frozen, Sample, lay_out
+from carscale.data.pooled import in_order
 from carscale.data.scan import IGNORED, Scan, SourceFile, scan, walk
 from carscale.errors import ConfigError, DataError
 
-__all__ = ["FreezeRule", "check_out", "freeze"]
+__all__ = ["FreezeRule", "check_out", "decode_file", "freeze"]
 
 AHEAD = 256
 """Files in flight; bounds memory."""
@@ -205,13 +205,13 @@ def _decode_all(
         (staged / str(part)).mkdir(parents=True)
 
     def decode(index: int) -> Sample | str:
-        return _decode(files[index], staged / str(index // 1000 * 1000) / str(index), link)
+        return decode_file(files[index], staged / str(index // 1000 * 1000) / str(index), link)
 
     with (
         images.quiet_decoders(),
         ThreadPoolExecutor(runs.num_cores(), "carscale-freeze") as pool,
     ):
-        for index, result in enumerate(_in_order(pool, decode, len(files))):
+        for index, result in enumerate(in_order(pool, decode, range(len(files)), ahead=AHEAD)):
             if isinstance(result, str):
                 refused.append((files[index].relative, result))
             else:
@@ -220,22 +220,14 @@ def _decode_all(
     return samples, refused
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, job: Callable[[int], Sample | str], count: int
-) -> Iterator[Sample | str]:
-    """Yield ``job(0), job(1), ...`` with a bounded number in flight."""
-    indices = iter(range(count))
-    waiting: list[Future[Sample | str]] = [pool.submit(job, i) for i in islice(indices, AHEAD)]
-    waiting.reverse()
-    while waiting:
-        done = waiting.pop()
-        yield done.result()
-        for index in islice(indices, 1):
-            waiting.insert(0, pool.submit(job, index))
+def decode_file(file: SourceFile, place: Path, link: str) -> Sample | str:
+    """Return a sample whose frozen bytes lie at a place, or why there is none.
 
-
-def _decode(file: SourceFile, place: Path, link: str) -> Sample | str:
-    """Return a sample whose frozen bytes lie at ``place``, or why there is none."""
+    Args:
+        file: Of a source.
+        place: Where its frozen bytes are put.
+        link: ``copy``, or ``hard`` to share bytes with the source where they are kept.
+    """
     try:
         data = file.path.read_bytes()
     except OSError as error:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from carscale.data.layout import (
     split_hash,
 )
 from carscale.data.lock import verify
+from carscale.data.pooled import in_order
 from carscale.data.store import read_splits
 from carscale.errors import ConfigError, DataError
 from carscale.types import Split
@@ -141,7 +142,8 @@ def _write_pack(
     with images.quiet_decoders(), ThreadPoolExecutor(runs.num_cores(), "carscale-pack") as pool:
         for split in parent.every:
             (folder / split.name).mkdir()
-            photos = _in_order(pool, split, tuple(columns["sha256"]), rule)
+            job = partial(_pack_photo, split, tuple(columns["sha256"]), rule)
+            photos = in_order(pool, job, range(len(split)), ahead=AHEAD)
             photos = _counted(photos, lambda: advance(len(columns["id"])))
             for path, written in write_shards(split, photos, folder, features, max_bytes):
                 _record(columns, split, written, shard=len(shards), path=path)
@@ -185,21 +187,9 @@ def _split_hashes(columns: dict[str, list[Any]], names: list[str]) -> dict[str, 
     }
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, split: Split, hashes: tuple[str, ...], rule: PackRule
-) -> Iterator[PackedPhoto]:
-    """Yield a split's photos as they are packed, a bounded number of them in flight."""
-    waiting: deque[Future[PackedPhoto]] = deque()
-    for row in range(len(split)):
-        waiting.append(pool.submit(_pack_photo, split, row, hashes[split.ids_N[row]], rule))
-        if len(waiting) > AHEAD:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _pack_photo(split: Split, row: int, sha256: str, rule: PackRule) -> PackedPhoto:
-    """Read a photo; shrink it when it is too large."""
+def _pack_photo(split: Split, hashes: tuple[str, ...], rule: PackRule, row: int) -> PackedPhoto:
+    """Read a photo; shrink it when it is too large. ``hashes`` are those of all splits, by id."""
+    sha256 = hashes[split.ids_N[row]]
     try:
         content = split.read_bytes(row)
     except OSError as error:
