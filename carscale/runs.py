@@ -175,8 +175,18 @@ class JsonLines:
 
 
 @contextmanager
-def hold_lock(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run folder until this one ends, however it ends.
+def hold_lock(
+    folder: Path,
+    *,
+    doing: str = "training in this folder",
+    next_step: str = "wait for it, end it, or start another run with: run.name=NAME",
+) -> Iterator[None]:
+    """Keep other processes out of a folder until this one ends, however it ends.
+
+    Args:
+        folder: A run's, or another one that is written.
+        doing: What the other process would be doing, for the message.
+        next_step: What a person may do then.
 
     Raises:
         RunError: Another live process holds the folder.
@@ -186,8 +196,8 @@ def hold_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RunError(
-                f"{folder}: another process is training in this folder",
-                "wait for it, end it, or start another run with: run.name=NAME",
+                f"{folder}: another process is {doing}",
+                next_step,
             ) from error
         yield
 

@@ -1,17 +1,19 @@
-"""Photos that are nearly the same: stored anew, resized, cut a little at the sides.
+"""Photos that are nearly the same: stored anew, resized, cut at their sides.
 
-Chosen: candidates from hashes within a few bits, of the photo and of it cut by 2 and 4 %; confirmed
-by the correlation of small grey copies at the best of a few cuts. Rejected: hashes alone (of 8,144
-Stanford photos 168 pairs lie within 8 bits, some 25 of them the same photo), a wider radius instead
-of cuts (8 bits find what 2 bits find after the cut, in ten times the time).
-Chosen: faiss' binary multi-hash from ``FEW`` photos on: exact within the radius, 1 M photos in two
-minutes of one core. Rejected: all against all (7 minutes of one), an inverted file (misses pairs).
+Chosen: candidates from hashes within a few bits, of the photo and of its crops; confirmed by the
+correlation of small grey copies at the best crop. Rejected: hashes alone (of 8,144 Stanford photos
+168 pairs lie within 8 bits, some 25 of them the same photo).
+Chosen: of up to ``FEW`` photos, 36 crops each (a tenth off height and width, anywhere: 99 % of such
+copies are found), and all against all. Of more, crops of 2 and 4 % at each side, and faiss' binary
+multi-hash: exact within the radius, 1 M photos in two minutes of one core; all against all takes 7
+minutes for each crop, an inverted file misses pairs.
 Axes: N photos, S side of a signature, P pairs, Q queries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,12 +26,22 @@ if TYPE_CHECKING:
 
 __all__ = ["NearPairs", "near_groups", "near_pairs"]
 
-RADIUS = 5
+RADIUS, CROP_RADIUS = 5, 8
 MIN_CORRELATION = 0.965
 ALMOST = 0.8
-"""From here on a correlation is worth trying cuts for."""
-HASH_ZOOMS = (0.0, 0.02, 0.04)
-ZOOMS = (0.01, 0.02, 0.03, 0.04, 0.05)
+"""From here on a correlation is worth a search for the best crop."""
+Crop = tuple[tuple[float, float], tuple[float, float]]
+"""Where it starts and ends: down, across."""
+PARTS = ((0, 1), (0, 0.95), (0.05, 1), (0, 0.9), (0.05, 0.95), (0.1, 1))
+CROPS: tuple[Crop, ...] = tuple((down, across) for down in PARTS for across in PARTS)
+TRIMS: tuple[Crop, ...] = tuple(((part, 1 - part), (part, 1 - part)) for part in (0, 0.02, 0.04))
+FINE_TRIMS: tuple[Crop, ...] = tuple(
+    ((part, 1 - part), (part, 1 - part)) for part in (0.01, 0.02, 0.03, 0.04, 0.05)
+)
+STEPS = (0.025, 0.0125, 0.00625)
+"""By which the edges of a crop are moved to find the best, as shares of the side."""
+MOST_CUT = 0.15
+"""At an edge."""
 MIN_CONTRAST = 4.0
 """Grey levels; a plainer photo shows nothing that could be the same."""
 
@@ -62,7 +74,7 @@ def near_pairs(
     hashes_N: NDArray[np.uint64],
     signatures_NSS: NDArray[np.uint8],
     *,
-    radius: int = RADIUS,
+    radius: int | None = None,
     min_correlation: float = MIN_CORRELATION,
 ) -> NearPairs:
     """Find the pairs of photos that are nearly the same.
@@ -75,7 +87,8 @@ def near_pairs(
     Args:
         hashes_N: Perceptual hashes, as ``images.hash_looks`` makes them.
         signatures_NSS: Small grey copies, square.
-        radius: Bits in which hashes may differ, 0 to 8; above 5 a million photos take minutes.
+        radius: Bits in which hashes may differ, 0 to 8; unless given, 8 of few photos, else 5: of
+            more bits, a million photos take hours.
         min_correlation: Of grey copies; other photos of like cars reach 0.95.
 
     Returns:
@@ -93,24 +106,30 @@ def near_pairs(
     """
     if len(hashes_N) != len(signatures_NSS):
         raise ValueError(f"{len(hashes_N)} hashes for {len(signatures_NSS)} signatures")
+    rows = _not_plain(signatures_NSS)
+    is_few = len(rows) <= FEW
+    if radius is None:
+        radius = CROP_RADIUS if is_few else RADIUS
     if not 0 <= radius <= MAX_RADIUS:
         raise ValueError(f"radius must be 0 to {MAX_RADIUS} bits, got {radius}")
-    rows = _not_plain(signatures_NSS)
     if len(rows) < 2:
         return NearPairs(np.empty((0, 2), np.int64), np.empty(0, np.float32))
     book = _Book(hashes_N, rows)
     search = _searcher(book.codes_C, radius)
     found = [book.pair_equal()]
-    for zoom in HASH_ZOOMS:
+    for down, across in CROPS if is_few else TRIMS:
+        is_whole = down == across == (0, 1)
         for part in np.array_split(book.asked_Q, -(-len(book.asked_Q) // CHUNK)):
-            is_cut = zoom > 0
             hashes_Q = (
-                images.hash_looks(signatures_NSS[part], zoom=zoom) if is_cut else hashes_N[part]
+                hashes_N[part]
+                if is_whole
+                else images.hash_looks(signatures_NSS[part], down=down, across=across)
             )
             asked, codes = search(hashes_Q)
             found.append(book.pair_with(part[asked], codes))
     pairs_P2 = _distinct(found, len(hashes_N))
-    return _confirmed(pairs_P2, signatures_NSS, min_correlation)
+    best = _best_crop if is_few else _best_trim
+    return _confirmed(pairs_P2, signatures_NSS, min_correlation, best)
 
 
 def near_groups(pairs: NearPairs) -> list[NDArray[np.int64]]:
@@ -219,28 +238,65 @@ def _distinct(found: list[NDArray[np.int64]], count: int) -> NDArray[np.int64]:
 
 
 def _confirmed(
-    pairs_P2: NDArray[np.int64], signatures_NSS: NDArray[np.uint8], least: float
+    pairs_P2: NDArray[np.int64],
+    signatures_NSS: NDArray[np.uint8],
+    least: float,
+    best_of: Callable[[NDArray[Any], NDArray[Any], float], NDArray[np.float32]],
 ) -> NearPairs:
     """Return the pairs whose grey copies agree, as they are or one of them cut at its sides."""
     correlations_P = np.empty(len(pairs_P2), np.float32)
     for start in range(0, len(pairs_P2), CHUNK):
         part = slice(start, start + CHUNK)
-        one, other = (signatures_NSS[rows] for rows in pairs_P2[part].T)
-        best = _correlations(one, other)
-        near = np.flatnonzero((best >= ALMOST) & (best < least))
-        for zoom in ZOOMS if len(near) else ():
-            for left, right in ((one[near], other[near]), (other[near], one[near])):
-                best[near] = np.maximum(
-                    best[near], _correlations(images.zoom_looks(left, zoom), right)
-                )
+        one_PSS, other_PSS = (signatures_NSS[rows] for rows in pairs_P2[part].T)
+        best = _correlations(one_PSS, other_PSS)
+        for left, right in ((one_PSS, other_PSS), (other_PSS, one_PSS)):
+            rest = np.flatnonzero(best < least)
+            if len(rest):
+                best[rest] = np.maximum(best[rest], best_of(left[rest], right[rest], least))
         correlations_P[part] = best
     kept = correlations_P >= least
     return NearPairs(pairs_P2[kept], correlations_P[kept])
 
 
+def _best_trim(one_PSS: NDArray[Any], other_PSS: NDArray[Any], least: float) -> NDArray[np.float32]:
+    """Return the correlation of the best trim of one with the other, where it is worth a search."""
+    best = _correlations(one_PSS, other_PSS)
+    near = np.flatnonzero(best >= ALMOST)
+    for down, across in FINE_TRIMS if len(near) else ():
+        cut_PSS = images.cut_looks(one_PSS[near], down=down, across=across)
+        best[near] = np.maximum(best[near], _correlations(cut_PSS, other_PSS[near]))
+    return best
+
+
+def _best_crop(one_PSS: NDArray[Any], other_PSS: NDArray[Any], least: float) -> NDArray[np.float32]:
+    """Return the correlation of the best crop of one with the other.
+
+    Where the best of ``CROPS`` comes near enough, its edges are moved as long as that helps.
+    """
+    best = np.full(len(one_PSS), -1.0, np.float32)
+    edges_P4 = np.tile((0.0, 1.0, 0.0, 1.0), (len(one_PSS), 1))
+    for down, across in CROPS:
+        found = _correlations(images.cut_looks(one_PSS, down=down, across=across), other_PSS)
+        is_better = found > best
+        best[is_better], edges_P4[is_better] = found[is_better], (*down, *across)
+    for step in STEPS:
+        for edge, sign in product(range(4), (-1, 1)):
+            rows = np.flatnonzero((best >= ALMOST) & (best < least))
+            moved_P4 = edges_P4[rows]
+            moved_P4[:, edge] += sign * step
+            moved_P4 = moved_P4.clip((0, 1 - MOST_CUT) * 2, (MOST_CUT, 1) * 2)
+            cut_PSS = images.cut_each(one_PSS[rows], moved_P4)
+            found = _correlations(cut_PSS, other_PSS[rows])
+            is_better = found > best[rows]
+            best[rows[is_better]] = found[is_better]
+            edges_P4[rows[is_better]] = moved_P4[is_better]
+    return best
+
+
 def _correlations(one_PSS: NDArray[Any], other_PSS: NDArray[Any]) -> NDArray[np.float32]:
     """Return the correlation of the grey levels of each pair; 0 where one is plain."""
-    flat = [part.reshape(len(part), -1).astype(np.float32) for part in (one_PSS, other_PSS)]
+    size = one_PSS.shape[1] * one_PSS.shape[2]
+    flat = [part.reshape(-1, size).astype(np.float32) for part in (one_PSS, other_PSS)]
     one, other = (part - part.mean(axis=1, keepdims=True) for part in flat)
     norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     return np.einsum("ps,ps->p", one, other) / np.maximum(norms, 1e-6)

@@ -43,7 +43,7 @@ from carscale.images.effects import (
     sharpen,
     solarize,
 )
-from carscale.images.looks import hash_looks, zoom_looks
+from carscale.images.looks import cut_each, cut_looks, hash_looks
 from carscale.images.pixels import decode, decode_scaled, mirror, warp
 
 __all__ = [
@@ -56,6 +56,8 @@ __all__ = [
     "blur",
     "change_colour",
     "colour_matrix",
+    "cut_each",
+    "cut_looks",
     "decode",
     "decode_scaled",
     "encode_png",
@@ -73,5 +75,4 @@ __all__ = [
     "solarize",
     "thumbnail",
     "warp",
-    "zoom_looks",
 ]

@@ -21,7 +21,9 @@ def textures(count, seed=0):
     """Smooth random pictures, uint8 ``[N, 32, 32]``."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal(0, 1, (count, 8, 8)).astype(np.float32)
-    smooth = images.zoom_looks(coarse.repeat(4, axis=1).repeat(4, axis=2), 0.1)
+    smooth = images.cut_looks(
+        coarse.repeat(4, axis=1).repeat(4, axis=2), down=(0.1, 0.9), across=(0.1, 0.9)
+    )
     return (128 + 40 * smooth).clip(0, 255).astype(np.uint8)
 
 
@@ -61,8 +63,9 @@ def test_pairs_are_those_of_a_naive_loop(seed, radius, many):
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "FEW", 0 if many else 10_000)
-        patch.setattr(near, "HASH_ZOOMS", (0.0,))
-        patch.setattr(near, "ZOOMS", ())
+        whole = (((0, 1), (0, 1)),)
+        for name, value in (("CROPS", whole), ("TRIMS", whole), ("FINE_TRIMS", ()), ("STEPS", ())):
+            patch.setattr(near, name, value)
         pairs = data.near_pairs(hashes_N, copies, radius=radius, min_correlation=0.97)
     assert {tuple(pair) for pair in pairs.rows_P2.tolist()} == wanted
     assert (pairs.correlations_P >= 0.97).all()
@@ -75,6 +78,24 @@ def test_a_copy_cut_at_its_sides_is_found(share):
     looks = [images.measure(images.encode_png(pixels)).signature for pixels in whole + cut]
     pairs = found(np.stack(looks))
     assert pairs.rows_P2.tolist() == [[n, 12 + n] for n in range(12)]
+
+
+def test_a_copy_with_a_tenth_cut_off_anywhere_is_found():
+    rng = np.random.default_rng(3)
+    whole = [take_photo(CARS[n % 6], np.random.default_rng(n)) for n in range(60)]
+    cut = []
+    for pixels in whole:
+        height, width = (round(0.9 * side) for side in pixels.shape[:2])
+        top, left = (
+            rng.integers(0, full - part + 1)
+            for full, part in zip(pixels.shape[:2], (height, width), strict=True)
+        )
+        cut.append(pixels[top : top + height, left : left + width])
+    looks = [images.measure(images.encode_png(pixels)).signature for pixels in whole + cut]
+    pairs = {tuple(pair) for pair in found(np.stack(looks)).rows_P2.tolist()}
+    wanted = {(n, 60 + n) for n in range(60)}
+    assert len(pairs & wanted) >= 0.9 * 60
+    assert pairs <= wanted
 
 
 def test_other_light_and_contrast_are_the_same_photo_and_other_photos_are_not():
