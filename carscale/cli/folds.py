@@ -17,6 +17,9 @@ def folds(
     num_folds: Annotated[
         int, typer.Option(min=2, help="Parts of train; each is left out once.")
     ] = 5,
+    num_repeats: Annotated[
+        int, typer.Option(min=1, help="Trainings of each part; their predictions are averaged.")
+    ] = 1,
     launch: Annotated[
         str, typer.Option(help="Words for accelerate launch: '--config_file gpu8.yaml'.")
     ] = "",
@@ -36,7 +39,7 @@ def folds(
 
     folder = runs.find_run(run)
     how = Launch(tuple(shlex.split(launch)))
-    rule = FoldRule(num_folds, tuple(overrides or ()), how, keep_weights)
+    rule = FoldRule(num_folds, num_repeats, tuple(overrides or ()), how, keep_weights)
     path, found = run_folds(folder, rule)
     top1 = float((found.prediction_N == found.labels_N).mean())
     progress.note(

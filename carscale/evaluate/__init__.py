@@ -7,7 +7,7 @@ with intervals.
   exactly once.
 - ``metrics``: pure functions of integer counts and arrays; numpy only.
 - ``saliency``: where in a photo a class is seen; the door to captum.
-- ``temperature``: confidence scaled by one number that val decides.
+- ``temperature``: confidence scaled by one number that val decides; several models averaged.
 
 Chosen: the batch a sample is predicted in depends on ``loader.eval_batch_size`` alone, so 1, 2 and
 3 processes write the same bytes. Rejected: padding to equal lengths (counts photos twice), metrics
@@ -29,7 +29,12 @@ from carscale.evaluate.metrics import (
     scores,
     summary,
 )
-from carscale.evaluate.temperature import fit_temperature, floored_log, with_temperature
+from carscale.evaluate.temperature import (
+    averaged,
+    fit_temperature,
+    floored_log,
+    with_temperature,
+)
 
 if TYPE_CHECKING:
     from carscale.evaluate.prediction import Scorer, are_few, log_probs, predict
@@ -39,6 +44,7 @@ __all__ = [
     "SHORT_RULE",
     "Scorer",
     "are_few",
+    "averaged",
     "calibration_error",
     "confusion_matrix",
     "fit_temperature",

@@ -5,6 +5,7 @@ N samples, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ from carscale.types import Predictions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["fit_temperature", "floored_log", "with_temperature"]
+__all__ = ["averaged", "fit_temperature", "floored_log", "with_temperature"]
 
 COLDEST, HOTTEST = 0.05, 20.0
 """Bounds of a temperature: without them one without mistakes would be 0."""
 
+SURE_ENOUGH = 1e-7
 MAX_STEPS = 100
 TOLERANCE = 1e-7  # of the temperature, relative
 ROWS_AT_ONCE = 1 << 22
@@ -86,23 +88,69 @@ def with_temperature(predictions: Predictions, temperature: float) -> Prediction
     if not temperature > 0:
         raise ValueError(f"temperature must be > 0, got {temperature}")
     scaled_NK = floored_log(predictions.probs_NK) / temperature
-    scaled_NK -= scaled_NK.max(axis=1, keepdims=True)
-    log_probs_NK = scaled_NK - np.log(np.exp(scaled_NK).sum(axis=1, keepdims=True))
+    changed = _with_scores(predictions, scaled_NK, predictions.top5_NT)
+    return replace(changed, about=predictions.about | {"temperature": temperature})
+
+
+def averaged(parts: Sequence[Predictions]) -> Predictions:
+    """Return the geometric mean of what several models said of the same samples.
+
+    A probability below 1e-7 counts as that much: no model's certainty decides alone.
+
+    Args:
+        parts: Of the same samples, with all probabilities.
+
+    Returns:
+        The first one with other probabilities, classes, loss and margin.
+
+    Raises:
+        ValueError: Probabilities are missing, or the samples are not the same.
+
+    Reference:
+        Hinton 2002, https://doi.org/10.1162/089976602760128018: a product of experts.
+    """
+    first = parts[0]
+    logs_NK: NDArray[np.float64] | None = None
+    for part in parts:
+        if part.probs_NK is None:
+            raise ValueError("predictions must hold probs_NK to be averaged")
+        if not np.array_equal(part.ids_N, first.ids_N):
+            raise ValueError("predictions must be of the same samples to be averaged")
+        own_NK = np.log(np.maximum(part.probs_NK.astype(np.float64), SURE_ENOUGH)) / len(parts)
+        logs_NK = own_NK if logs_NK is None else logs_NK + own_NK
+    assert logs_NK is not None
+    order_NK = np.argsort(-logs_NK, axis=1, kind="stable")
+    return _with_scores(first, logs_NK, order_NK[:, : first.top5_NT.shape[1]])
+
+
+def _with_scores(
+    predictions: Predictions, scores_NK: NDArray[np.float64], top5_NT: NDArray[np.int64]
+) -> Predictions:
+    """Return predictions with the softmax of other scores.
+
+    Args:
+        predictions: Of the samples.
+        scores_NK: Logits, or log-probabilities that need not sum to one.
+        top5_NT: The best classes by them, best first.
+    """
+    scores_NK = scores_NK - scores_NK.max(axis=1, keepdims=True)
+    log_probs_NK = scores_NK - np.log(np.exp(scores_NK).sum(axis=1, keepdims=True))
     probs_NK = np.exp(log_probs_NK)
     rows_N = np.arange(len(predictions))
     prob_label_N = probs_NK[rows_N, predictions.labels_N]
     others_NK = probs_NK.copy()
     others_NK[rows_N, predictions.labels_N] = 0.0
-    top5_prob_NT = np.take_along_axis(probs_NK, predictions.top5_NT, axis=1).astype(np.float32)
+    top5_prob_NT = np.take_along_axis(probs_NK, top5_NT, axis=1).astype(np.float32)
     return replace(
         predictions,
+        prediction_N=top5_NT[:, 0],
+        top5_NT=top5_NT,
         top5_prob_NT=top5_prob_NT,
         prob_prediction_N=top5_prob_NT[:, 0],
         prob_label_N=prob_label_N.astype(np.float32),
         loss_N=-log_probs_NK[rows_N, predictions.labels_N].astype(np.float32),
         margin_N=(prob_label_N - others_NK.max(axis=1)).astype(np.float32),
         probs_NK=probs_NK.astype(np.float32),
-        about=predictions.about | {"temperature": temperature},
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from carscale import config, data, runs, tables
+from carscale import config, data, evaluate, runs, tables
 from carscale.errors import ConfigError, RunError, TrainingError
 from carscale.experiment.study_run import Launch, steps_done, terminable, tidy, train_to_end
 from carscale.progress import bar
@@ -30,12 +30,14 @@ class FoldRule:
 
     Attributes:
         num_folds: Parts of train; 2 or more.
+        num_repeats: Trainings of each fold, with another seed each; their predictions are averaged.
         words: Settings to change for all folds.
         launch: How recipes are started.
         keep_weights: Whether the folds' weights stay.
     """
 
     num_folds: int = 5
+    num_repeats: int = 1
     words: tuple[str, ...] = ()
     launch: Launch = field(default_factory=Launch)
     keep_weights: bool = False
@@ -66,36 +68,49 @@ def run_folds(folder: Path, rule: FoldRule) -> tuple[Path, Predictions]:
         raise ConfigError(f"{folder}: is itself one fold", "give the run that it was made of")
     _check_words(rule.words)
     place = folder / "folds"
-    words = [_words(folder, rule, fold) for fold in range(rule.num_folds)]
+    trainings = [(r, fold) for r in range(rule.num_repeats) for fold in range(rule.num_folds)]
+    names = [_name(fold, r) for r, fold in trainings]
+    words = [_words(folder, rule, fold, r) for r, fold in trainings]
     settings = [config.resolve(config.Recipe(), fold_words) for fold_words in words]
     whole = data.read_splits(Path(settings[0].data.root))
     data.hold_out(whole, rule.num_folds, rule.num_folds - 1)  # the first that would be empty
+    _check_repeats(rule, whole)
     recipe = _recipe(folder)
     place.mkdir(exist_ok=True)
     with runs.hold_lock(place), terminable():
         _check_plan(place, _plan(folder, recipe, rule, whole.train.hash))
         num_train = len(whole.train) * (rule.num_folds - 1) // rule.num_folds
         total = sum(one.num_steps(num_train) for one in settings)
-        begun = sum(steps_done(place / _name(fold)) for fold in range(rule.num_folds))
+        begun = sum(steps_done(place / name) for name in names)
         with bar("folds", total, start=begun, unit="steps") as advance:
-            for fold, fold_words in enumerate(words):
-                advance(0, f"fold {fold + 1}/{rule.num_folds}")
-                command = rule.launch.command(recipe, fold_words)
-                _train_fold(place, fold, command, advance)
-                tidy(place / _name(fold), keep_weights=rule.keep_weights)
-    joined = _join(place, rule.num_folds, whole)
+            for number, (name, fold_words) in enumerate(zip(names, words, strict=True), 1):
+                advance(0, f"training {number}/{len(names)}")
+                _train_fold(place, name, rule.launch.command(recipe, fold_words), advance)
+                tidy(place / name, keep_weights=rule.keep_weights)
+    repeats = [_join(place, rule.num_folds, whole, r) for r in range(rule.num_repeats)]
+    joined = repeats[0] if len(repeats) == 1 else evaluate.averaged(repeats)
     out = folder / "predictions" / "folds.parquet"
     out.parent.mkdir(exist_ok=True)
     runs.write_atomic(out, tables.predictions_bytes(joined))
     return out, joined
 
 
-def _name(fold: int) -> str:
+def _name(fold: int, repeat: int) -> str:
     """Return a fold's run name."""
-    return f"fold_{fold}"
+    return f"fold_{fold}" if repeat == 0 else f"fold_{fold}_repeat_{repeat}"
 
 
-def _words(folder: Path, rule: FoldRule, fold: int) -> list[str]:
+def _check_repeats(rule: FoldRule, whole: Splits) -> None:
+    """Raise where the probabilities that repeats are averaged by would not be kept."""
+    if rule.num_repeats > 1 and not evaluate.are_few(len(whole.train), len(whole.classes)):
+        raise ConfigError(
+            f"--num-repeats {rule.num_repeats}: {len(whole.train)} photos times "
+            f"{len(whole.classes)} classes are too many probabilities to keep and average",
+            "leave it out: with so many photos one training a fold is steady",
+        )
+
+
+def _words(folder: Path, rule: FoldRule, fold: int, repeat: int) -> list[str]:
     """Return the settings of one fold."""
     return [
         f"config={folder / 'config.yaml'}",
@@ -107,9 +122,15 @@ def _words(folder: Path, rule: FoldRule, fold: int) -> list[str]:
         f"data.num_folds={rule.num_folds}",
         f"data.fold={fold}",
         f"run.dir={folder / 'folds'}",
-        f"run.name={_name(fold)}",
+        f"run.name={_name(fold, repeat)}",
         "resume=auto",
+        *([f"seed={_seed(folder, rule) + repeat}"] if repeat else []),
     ]
+
+
+def _seed(folder: Path, rule: FoldRule) -> int:
+    """Return the seed of the first training of each fold."""
+    return config.resolve(config.from_yaml(folder / "config.yaml"), list(rule.words)).seed
 
 
 def _recipe(folder: Path) -> Path:
@@ -135,7 +156,7 @@ def _check_words(words: tuple[str, ...]) -> None:
 
 
 def _plan(folder: Path, recipe: Path, rule: FoldRule, train_hash: str) -> dict[str, Any]:
-    """Return what decides on the folds' predictions."""
+    """Return what decides on each training; more repeats only add some."""
     settings = (folder / "config.yaml").read_bytes()
     return {
         "num_folds": rule.num_folds,
@@ -164,18 +185,18 @@ def _check_plan(place: Path, plan: dict[str, Any]) -> None:
     runs.write_json(path, plan)
 
 
-def _train_fold(place: Path, fold: int, command: list[str], advance: Callable[..., None]) -> None:
+def _train_fold(place: Path, name: str, command: list[str], advance: Callable[..., None]) -> None:
     """Train one fold to its end."""
-    folder = place / _name(fold)
-    why = train_to_end(folder, command, place / "logs" / f"{_name(fold)}.txt", advance)
+    folder = place / name
+    why = train_to_end(folder, command, place / "logs" / f"{name}.txt", advance)
     if why is not None:
         raise TrainingError(f"{folder}: failed: {why}", "the same command goes on from here")
 
 
-def _join(place: Path, num_folds: int, whole: Splits) -> Predictions:
+def _join(place: Path, num_folds: int, whole: Splits, repeat: int) -> Predictions:
     """Return the folds' predictions as one table over the whole train split."""
     parts = [
-        tables.read_predictions(place / _name(fold) / "predictions" / "val.parquet")
+        tables.read_predictions(place / _name(fold, repeat) / "predictions" / "val.parquet")
         for fold in range(num_folds)
     ]
     keeps_probs = all(part.probs_NK is not None for part in parts)

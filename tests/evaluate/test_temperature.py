@@ -1,5 +1,7 @@
 """Temperature: scipy's minimum, and columns that are what the scaled logits say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,9 +122,41 @@ def test_a_probability_of_zero_is_finite_and_wrong_words_are_refused():
     log_probs = np.array([[0.0, -np.inf]])
     p = evaluate.with_temperature(predicted(log_probs, np.array([1])), 2.0)
     assert p.loss_N[0] == pytest.approx(-np.log(np.finfo(np.float32).tiny) / 2, rel=1e-5)
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match="must hold probs_NK"):
         evaluate.with_temperature(replace(p, probs_NK=None), 2.0)
     with pytest.raises(ValueError, match="> 0, got 0"):
         evaluate.with_temperature(p, 0.0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), num_models=st.integers(1, 4), num_classes=st.integers(2, 8))
+def test_an_average_is_the_normalised_product_of_experts(seed, num_models, num_classes):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, num_classes, 30)
+    logs = [log_softmax(rng.normal(0, 1, (30, num_classes)), axis=1) for _ in range(num_models)]
+    found = evaluate.averaged([predicted(one, labels) for one in logs])
+    product = np.prod([np.exp(one) for one in logs], axis=0) ** (1 / num_models)
+    probs = product / product.sum(axis=1, keepdims=True)
+    rows = np.arange(30)
+    assert found.probs_NK == pytest.approx(probs, rel=1e-4, abs=1e-6)
+    assert np.array_equal(found.prediction_N, found.probs_NK.argmax(axis=1))
+    assert found.prob_label_N == pytest.approx(probs[rows, labels], rel=1e-4, abs=1e-6)
+    assert found.loss_N == pytest.approx(-np.log(probs[rows, labels]), rel=1e-4, abs=1e-5)
+    best = -np.sort(-probs, axis=1)[:, : found.top5_NT.shape[1]]
+    assert found.top5_prob_NT == pytest.approx(best, rel=1e-4, abs=1e-6)
+
+
+def test_no_model_decides_an_average_alone():
+    labels = np.zeros(1, dtype=int)
+    sure = predicted(np.log(np.array([[1e-30, 1.0]])), labels)
+    others = predicted(np.log(np.array([[0.999, 0.001]])), labels)
+    found = evaluate.averaged([sure, others, others, others, others])
+    assert found.prediction_N.tolist() == [0]
+
+
+def test_predictions_of_other_samples_are_not_averaged():
+    one = predicted(np.log(np.array([[0.5, 0.5]])), np.zeros(1, dtype=int))
+    with pytest.raises(ValueError, match="same samples"):
+        evaluate.averaged([one, replace(one, ids_N=one.ids_N + 1)])
+    with pytest.raises(ValueError, match="probs_NK"):
+        evaluate.averaged([replace(one, probs_NK=None)])

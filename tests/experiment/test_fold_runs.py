@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jobs
@@ -20,7 +21,7 @@ from carscale.experiment.folds import FoldRule, run_folds
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "recipes" / "effnet_focal.py"
 WORDS = ("train.num_epochs=2", "optim.warmup_epochs=0", "train.checkpoint_every_steps=2")
-RULE = FoldRule(2, ("train.num_epochs=3",))
+RULE = FoldRule(2, words=("train.num_epochs=3",))
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,32 @@ def test_every_train_photo_is_predicted_by_the_model_that_did_not_see_it(joined,
 
 
 @pytest.mark.launch
+def test_repeats_add_trainings_with_other_seeds_and_are_averaged(joined):
+    once = tables.read_predictions(joined / "predictions" / "folds.parquet")
+    out, found = run_folds(joined, replace(RULE, num_repeats=2))
+    again = [
+        tables.read_predictions(joined / "folds" / name / "predictions" / "val.parquet")
+        for name in ("fold_0_repeat_1", "fold_1_repeat_1")
+    ]
+    seeds = [
+        config.from_yaml(joined / "folds" / name / "config.yaml").seed
+        for name in ("fold_0", "fold_0_repeat_1")
+    ]
+    assert seeds[1] == seeds[0] + 1
+    rows = [np.searchsorted(once.ids_N, part.ids_N) for part in again]
+    other_NK = np.empty_like(once.probs_NK)
+    for part, where in zip(again, rows, strict=True):
+        other_NK[where] = part.probs_NK
+    assert not np.allclose(other_NK, once.probs_NK)
+    wanted_NK = np.sqrt(once.probs_NK.astype(float) * other_NK)
+    wanted_NK /= wanted_NK.sum(axis=1, keepdims=True)
+    assert found.probs_NK == pytest.approx(wanted_NK, abs=1e-6)
+    assert np.array_equal(tables.read_predictions(out).probs_NK, found.probs_NK)
+    run_folds(joined, RULE)  # without repeats again, nothing is trained, nothing averaged
+    assert np.array_equal(tables.read_predictions(out).probs_NK, once.probs_NK)
+
+
+@pytest.mark.launch
 def test_errors_reviews_the_labels_of_train_with_folds(joined):
     found = analyse_run(joined, "val")
     assert isinstance(found, analysis.Analysis)
@@ -115,7 +142,7 @@ def test_killed_in_the_middle_it_ends_with_the_same_bytes(joined, trained, tmp_p
 @pytest.mark.launch
 def test_folds_that_began_otherwise_are_not_mixed(joined, monkeypatch):
     with pytest.raises(ConfigError) as error:
-        run_folds(joined, FoldRule(3, RULE.words))
+        run_folds(joined, FoldRule(3, words=RULE.words))
     assert "began with other settings: num_folds" in str(error.value)
     assert "num_folds: 2 -> 3" in str(error.value)
     assert f"rm -r {joined / 'folds'}" in str(error.value)
@@ -146,7 +173,7 @@ def test_what_can_not_have_folds_says_why_and_trains_nothing(joined, trained, tm
         run_folds(folder, FoldRule(1))
     for word in ("train.select=best", "data.fold=1", "run.name=x", "resume=never"):
         with pytest.raises(ConfigError, match="is set for each fold") as error:
-            run_folds(folder, FoldRule(2, (word,)))
+            run_folds(folder, FoldRule(2, words=(word,)))
         assert word.split("=")[0] in str(error.value)
     env = runs.read_json(folder / "env.json")
     runs.write_json(folder / "env.json", env | {"command": ["gone/recipe.py", "seed=1"]})
