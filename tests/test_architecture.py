@@ -26,6 +26,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
 DOORS = {
     "pydantic": {"config"},
+    "yaml": {"config", "report"},  # report: an old run's settings, whatever they hold
     "pyarrow": {"tables"},
     "PIL": {"images"},
     "cv2": {"images"},
@@ -44,7 +45,7 @@ DOORS = {
     "sklearn": {"analysis"},
 }
 NO_TORCH = {"errors", "config", "runs", "tables", "images", "stats", "progress", "data", "augment"}
-NO_TORCH |= {"report", "analysis"}
+NO_TORCH |= {"report", "analysis", "curate"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted({p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in FILES} - {"__init__"})
@@ -135,7 +136,7 @@ def test_all_resolves(room):  # ruff keeps it sorted (RUF022)
 
 def test_unknown_names_of_rooms_raise_attribute_errors():
     missing = "no_such_name"
-    for room in ("data", "loaders", "models", "train", "evaluate", "balance"):
+    for room in ("data", "loaders", "models", "train", "evaluate", "balance", "curate"):
         with pytest.raises(AttributeError, match=missing):
             getattr(importlib.import_module(f"carscale.{room}"), missing)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
 
+from carscale.config.plain_yaml import UniqueKeys
 from carscale.errors import ConfigError
 
 __all__ = ["Arm", "Budget", "Study", "read_study"]
@@ -118,18 +119,8 @@ def read_study(path: Path) -> Study:
     return study
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(UniqueKeys, yaml.SafeLoader):
     """A safe loader that refuses a key that stands twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping, each key once."""
-        names = [self.construct_object(key) for key, _ in node.value]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{twice!r} stands twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
 
 
 def _read(path: Path) -> dict[str, Any]:
