@@ -1,0 +1,78 @@
+"""Growing a data set by other people's: which of their classes are ours?
+
+In: class names of a base and a source and, with a run, what it sees in the source's photos. Out: a
+proposal a source class, a map file that people edit, a checked ``ClassMap`` for the merge. No torch
+here: predictions come in as counts.
+
+- ``car_names``: make, model, body, years of a name; ``car_words`` and ``year_words``: how people
+  write them.
+- ``name_index``: find a base's names by parts; ``mapping``: the rules; ``naming_style``: a new
+  class's name.
+- ``evidence``: what a run sees, beside that.
+- ``map_file``: the YAML; ``source_photos``: a source's classes and photos.
+
+To add a make's or a body's other name: one word in ``car_words``. To add a rule: a function in
+``mapping``, at its place in ``_propose``'s order.
+
+Chosen: rules on parsed names, which say why; a match must be right, all else is for a person to
+choose. Rejected: a similarity score over whole names. Why: ``Audi S4 2007`` and ``Audi S4 2012``
+are nearer to each other than ``VW Golf`` to ``Volkswagen Golf``.
+Chosen: one letter off is a question, found by words without one letter. Rejected: difflib over all
+pairs. Why: 2,000 by 2,000 classes take minutes.
+Chosen: a run may choose between classes that the name leaves open. Rejected: letting it make
+another year or model the same class. Why: it knows no other cars, so the nearest look-alike
+always wins.
+Chosen: all YAML scalars are text. Rejected: YAML's own types. Why: classes are called ``500``,
+``2008`` and ``no``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from carscale.curate.car_names import CarName, parse_name
+    from carscale.curate.evidence import EVIDENCE_RULE, with_predictions
+    from carscale.curate.map_file import ClassMap, map_text, read_map
+    from carscale.curate.mapping import OUTCOMES, Proposal, propose_map
+    from carscale.curate.source_photos import SourcePhoto, evenly, source_classes
+
+__all__ = [
+    "EVIDENCE_RULE",
+    "OUTCOMES",
+    "CarName",
+    "ClassMap",
+    "Proposal",
+    "SourcePhoto",
+    "evenly",
+    "map_text",
+    "parse_name",
+    "propose_map",
+    "read_map",
+    "source_classes",
+    "with_predictions",
+]
+
+_HOMES = {
+    "EVIDENCE_RULE": "evidence",
+    "OUTCOMES": "mapping",
+    "CarName": "car_names",
+    "ClassMap": "map_file",
+    "Proposal": "mapping",
+    "SourcePhoto": "source_photos",
+    "evenly": "source_photos",
+    "map_text": "map_file",
+    "parse_name": "car_names",
+    "propose_map": "mapping",
+    "read_map": "map_file",
+    "source_classes": "source_photos",
+    "with_predictions": "evidence",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name's module when the name is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
