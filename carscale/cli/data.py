@@ -1,4 +1,4 @@
-"""``carscale data demo|freeze|check|relabel|pack|preview``."""
+"""``carscale data demo|freeze|check|relabel|pack|preview|map``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from carscale.cli.data_map import map_classes
+
 app = typer.Typer(
-    help="Make, freeze, check, relabel, pack and look at photos.",
+    help="Make, freeze, check, relabel, pack, look at and grow photos.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("map")(map_classes)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from carscale.loaders import render
 from carscale.types import View
 from carscale.world import name_out_of_memory, open_world, smaller_batches
 
-__all__ = ["name_photos"]
+__all__ = ["name_photos", "name_readable"]
 
 
 def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[dict[str, Any]]:
@@ -30,6 +31,19 @@ def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[di
         OutOfMemoryError: One photo does not fit.
     """
     paths = _photo_paths(photos)
+    return name_readable(folder, cfg, [(str(path), path.read_bytes) for path in paths])
+
+
+def name_readable(
+    folder: Path, cfg: config.Recipe, photos: Sequence[tuple[str, Callable[[], bytes]]]
+) -> list[dict[str, Any]]:
+    """Return what ``name_photos`` returns, of photos wherever they lie.
+
+    Args:
+        folder: Of the run.
+        cfg: Its settings.
+        photos: A name for each photo, and what returns its bytes or raises ``OSError``.
+    """
     model, view, card, where = load_result(folder, cfg.model)
     temperature = stored_temperature(folder, cfg.evaluate, where.name)
     if temperature is not None:
@@ -40,17 +54,17 @@ def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[di
     rows: list[dict[str, Any]] = []
     with (
         open_world(precision="fp32") as world,
-        progress.bar("predict", len(paths), unit="photos") as advance,
+        progress.bar("predict", len(photos), unit="photos") as advance,
         name_out_of_memory(world, "one photo", smaller_batches(1)),
         images.quiet_decoders(),
         torch.inference_mode(),
     ):
         model.to(world.device).eval()
-        for path in paths:
-            pixels = _view_of(path, view)
+        for path, read in photos:
+            pixels = _view_of(read, view)
             advance()
             if isinstance(pixels, str):
-                rows.append({"path": str(path), "top5": [], "error": pixels})
+                rows.append({"path": path, "top5": [], "error": pixels})
                 continue
             image_1CHW = torch.from_numpy(pixels).to(world.device).permute(2, 0, 1)[None]
             log_probs_1K = evaluate.log_probs(model, image_1CHW, flip=cfg.evaluate.flip)
@@ -60,7 +74,7 @@ def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[di
                 {"class": names[k], "prob": round(p, 6)}
                 for k, p in zip(top_T.tolist(), prob_T.tolist(), strict=True)
             ]
-            rows.append({"path": str(path), "top5": best, "error": None})
+            rows.append({"path": path, "top5": best, "error": None})
     return rows
 
 
@@ -86,10 +100,10 @@ def _photo_paths(photos: list[Path]) -> list[Path]:
     return paths
 
 
-def _view_of(path: Path, view: View) -> np.ndarray | str:
+def _view_of(read: Callable[[], bytes], view: View) -> np.ndarray | str:
     """Return the plain view of any photo, or why there is none."""
     try:
-        photo = images.read_photo(path.read_bytes())
+        photo = images.read_photo(read())
     except (OSError, images.BadPhotoError) as error:
         return str(error)
     params = augment.plain(np.array([[photo.width, photo.height]]), view)
