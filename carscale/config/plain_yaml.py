@@ -45,6 +45,15 @@ _ShortListDumper.add_representer(
     ),
 )
 
+_ShortListDumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str",
+        text,
+        style=None if text.isprintable() else '"',  # a line break in single quotes may be lost
+    ),
+)
+
 
 def read_plain_yaml(path: Path) -> Any:  # noqa: ANN401 - lists, mappings, text
     """Read a YAML file; scalars stay text, so that no class called ``no`` becomes false.
@@ -70,5 +79,5 @@ def to_plain_yaml(tree: dict[str, Any]) -> str:
           of: [1, '2']
     """
     return yaml.dump(
-        tree, Dumper=_ShortListDumper, sort_keys=False, allow_unicode=True, width=10_000
+        tree, Dumper=_ShortListDumper, sort_keys=False, allow_unicode=True, width=float("inf")
     )

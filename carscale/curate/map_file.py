@@ -172,12 +172,14 @@ class _Reader:
         given = entry if isinstance(entry, dict) else {}
         answers = [key for key in ANSWERS if key in given]
         where = _quoted(source)
-        for key in given:
-            if key not in (*ANSWERS, *TOLD):
-                self.mistakes.append(f"{where}: unknown key {key!r}{_meant(str(key), ANSWERS)}")
+        unknown = [str(key) for key in given if key not in (*ANSWERS, *TOLD)]
+        for key in unknown:
+            self.mistakes.append(f"{where}: unknown key {key!r}{_meant(key, ANSWERS)}")
         if len(answers) != 1:
             came = " and ".join(answers) or "none of them"
-            self.mistakes.append(f"{where}: wanted one of {', '.join(ANSWERS)}; came {came}")
+            if answers or not unknown:
+                told = f"wanted one of {', '.join(ANSWERS)}; came {came}"
+                self.mistakes.append(f"{where}: {told}")
             return
         key, value = answers[0], given[answers[0]]
         if key == "ambiguous":

@@ -16,7 +16,7 @@ SAME = [
         "honda crv",
         "HONDA_CR_V",
         "honda/cr-v",
-        "cars/honda/honda cr v",
+        "cars/honda/honda crv",
         "Honda  C.R.V",
     ],
     ["Ford F-150 Regular Cab 2012", "ford/f150_reg_cab_'12", "2012-ford-f-150-regular-cab"],
