@@ -40,6 +40,8 @@ def map_classes(
         raise ConfigError(
             f"--out {out}: is there already, perhaps edited", "replace it: --force; or name another"
         )
+    if out is not None and not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: can't be written: no folder {out.parent}")
     names = [car.name for car in data.read_splits(base).classes]
     classes = curate.source_classes(source)
     proposals = curate.propose_map(names, list(classes))

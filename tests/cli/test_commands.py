@@ -55,7 +55,9 @@ def commands() -> list[tuple[str, str]]:
     found = [(c.name, c.callback.__doc__) for c in app.registered_commands]
     for group in app.registered_groups:
         inner = group.typer_instance.registered_commands
-        found += [(f"{group.name} {c.callback.__name__}", c.callback.__doc__) for c in inner]
+        found += [
+            (f"{group.name} {c.name or c.callback.__name__}", c.callback.__doc__) for c in inner
+        ]
     return found
 
 
