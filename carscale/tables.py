@@ -25,10 +25,12 @@ __all__ = [
     "MANIFEST_SCHEMA",
     "PACK_SCHEMA",
     "byte_spans",
+    "column_types",
     "embeddings_bytes",
     "predictions_bytes",
     "read_columns",
     "read_embeddings",
+    "read_lists",
     "read_manifest",
     "read_predictions",
     "table_bytes",
@@ -108,20 +110,40 @@ def read_manifest(path: Path, names: Sequence[str] = ()) -> dict[str, NDArray[An
     """
     wanted = list(names or MANIFEST_SCHEMA.names)
     missing = [name for name in wanted if name in ADDED_COLUMNS]
-    if missing and path.is_file():
-        missing = sorted(set(missing) - set(_names_of(path)))
+    if missing:
+        missing = sorted(set(missing) - column_types(path).keys())
     columns = read_columns(path, [name for name in wanted if name not in missing])
     num_rows = len(next(iter(columns.values()), ()))
     columns |= {name: np.full(num_rows, "", dtype=object) for name in missing}
     return {name: columns[name] for name in wanted}
 
 
-def _names_of(path: Path) -> list[str]:
-    """Return the columns of a file; none of one that can't be read."""
+def column_types(path: Path) -> dict[str, str]:
+    """Return the columns of a Parquet file and what Arrow calls their types.
+
+    Raises:
+        DataError: The file is missing or no Parquet.
+    """
     try:
-        return list(pq.read_schema(path).names)
-    except (OSError, pa.ArrowException):
-        return []
+        schema = pq.read_schema(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: can't be read: {error}") from error
+    return {field.name: str(field.type) for field in schema}
+
+
+def read_lists(path: Path, names: list[str]) -> dict[str, list[Any]]:
+    """Read columns of a Parquet file as lists; ``None`` where a row has no value.
+
+    Raises:
+        DataError: The file can't be read.
+    """
+    try:
+        table = pq.read_table(path, columns=names, partitioning=None)
+        return {name: table.column(name).to_pylist() for name in names}
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: can't be read: {error}") from error
 
 
 def byte_spans(path: Path, column: str, part: str) -> tuple[NDArray[Any], NDArray[Any]]:

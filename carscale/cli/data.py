@@ -39,7 +39,14 @@ def demo(
 
 @app.command()
 def freeze(
-    source: Annotated[Path, typer.Argument(help="Class folders; a class is any path below.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Class folders (a class is any path below), a zip or tar of them; CSV, TSV or "
+            "Parquet of path,label; WebDataset shards: 'cars-{000..009}.tar'; "
+            "hf://owner/name[:split] or hf://FOLDER, a folder of save_to_disk."
+        ),
+    ],
     out: Annotated[Path, typer.Argument(help="Frozen folder to make.")],
     fractions: Annotated[str, typer.Option(help="Of train, val, test.")] = "0.7,0.15,0.15",
     seed: Annotated[int, typer.Option(help="Another seed, another draw.")] = 0,
@@ -51,14 +58,24 @@ def freeze(
         str | None, typer.Option(help="MOST:LEAST train photos of a class.")
     ] = None,
     keep_splits: Annotated[
-        bool, typer.Option("--keep-splits", help="The source holds train, val, test already.")
+        bool,
+        typer.Option(
+            "--keep-splits",
+            help="The source has train, val, test: as top folders, column split, or its own.",
+        ),
     ] = False,
+    image_column: Annotated[
+        str | None, typer.Option(help="Column of paths or photos, if of another name.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Column of classes, if not label or class.")
+    ] = None,
     link: Annotated[
         str, typer.Option(help="copy, or hard to share bytes with the source.")
     ] = "copy",
     force: Annotated[bool, typer.Option("--force", help="Replace a frozen folder at OUT.")] = False,
 ) -> None:
-    """Freeze class folders into train, val and test, for good.
+    """Freeze a source of labelled photos into train, val and test, for good.
 
     Example: carscale data freeze data/demo-raw data/demo
     """
@@ -74,7 +91,13 @@ def freeze(
     )
     with progress.bar("decode photos", None, unit="photos") as advance:
         frozen = data.freeze(
-            source, out, rule, force=force, advance=lambda total: advance(1, total=total)
+            source,
+            out,
+            rule,
+            image_column=image_column,
+            label_column=label_column,
+            force=force,
+            advance=lambda total: advance(1, total=total),
         )
     for line in frozen.warnings:
         progress.note(f"note: {line}")

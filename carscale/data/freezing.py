@@ -1,4 +1,4 @@
-"""From class folders to frozen splits: decode, make plain, assign, write beside, rename."""
+"""From a source to frozen splits: decode, make plain, assign, write beside, rename."""
 
 from __future__ import annotations
 
@@ -15,19 +15,14 @@ from carscale import images, runs
 from carscale.data import splits as rules
 from carscale.data.layout import Frozen, Sample, lay_out
 from carscale.data.pooled import in_order
-from carscale.data.scan import IGNORED, Scan, SourceFile, scan, walk
+from carscale.data.scan import Scan, SourceFile
+from carscale.data.sources import local_paths, open_source
 from carscale.errors import ConfigError, DataError
 
 __all__ = ["FreezeRule", "check_out", "decode_file", "freeze"]
 
 AHEAD = 256
 """Files in flight; bounds memory."""
-
-GIVEN_SPLITS = {
-    **dict.fromkeys(("train", "training"), rules.TRAIN),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), rules.VAL),
-    **dict.fromkeys(("test", "testing"), rules.TEST),
-}
 
 
 @dataclass(frozen=True)
@@ -40,8 +35,9 @@ class FreezeRule:
         group_by: A regular expression searched in a photo's relative path; photos with the same
             match (its first group if it has one) stay in one split.
         long_tail: Most and least train photos of a class; train is cut to that.
-        keep_splits: Take train, val and test from the source's top folders.
-        link: ``copy``, or ``hard`` to share bytes with the source where they are kept.
+        keep_splits: Take train, val and test from the source: top folders, a column ``split``, the
+            splits of a set, words in names of shards.
+        link: ``copy``, or ``hard`` to share bytes with the source's files where they are kept.
     """
 
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
@@ -75,23 +71,28 @@ class FreezeRule:
 
 
 def freeze(
-    source: Path,
+    source: Path | str,
     out: Path,
     rule: FreezeRule | None = None,
     *,
+    image_column: str | None = None,
+    label_column: str | None = None,
     force: bool = False,
     advance: Callable[[int], None] = lambda total: None,
 ) -> Frozen:
-    """Freeze class folders into train, val and test.
+    """Freeze a source's photos into train, val and test.
 
     Every file is decoded once, fully. Odd ones are made plain, broken ones go to
     ``quarantine.jsonl``. The folder appears whole or not at all; the same input and rule give the
     same bytes.
 
     Args:
-        source: Class folders; a class is any path below it.
+        source: Class folders, a table, an archive, shards or a set of ``datasets``, as
+            ``sources.open_source`` takes it; a class is a label or any path below the root.
         out: The frozen folder to make.
         rule: How to split.
+        image_column: Where the source has columns: of paths or photos.
+        label_column: Where the source has columns: of classes.
         force: Replace a frozen folder at ``out``.
         advance: Called after each file with the number of all files.
 
@@ -105,52 +106,41 @@ def freeze(
     rule = rule or FreezeRule()
     rule.check()
     check_out(source, out, force)
-    found = _scan_given(source) if rule.keep_splits else scan(source)
     place = out.resolve()  # a link at out is kept
     beside = place.with_name(f".{place.name}.{os.getpid()}.freezing")
-    try:
-        shutil.rmtree(beside, ignore_errors=True)  # of a killed freeze with our process number
-        beside.mkdir(parents=True)
-        samples, quarantine = _decode_all(found.files, beside / "staged", rule.link, advance)
-        if not samples:
+    with open_source(
+        source,
+        image_column=image_column,
+        label_column=label_column,
+        keep_splits=rule.keep_splits,
+        scratch=next(folder for folder in place.parents if folder.is_dir()),
+    ) as found:
+        _check_kept(found.files, place, out)
+        try:
+            shutil.rmtree(beside, ignore_errors=True)  # of a killed freeze with our process number
+            beside.mkdir(parents=True)
+            frozen = _freeze_beside(found, beside, rule, source, advance)
+            runs.replace_folder(beside, place)
+        except OSError as error:
             raise DataError(
-                f"{source}: none of {len(quarantine)} files is a photo; "
-                f"the first: {quarantine[0][0]}: {quarantine[0][1]}"
-            )
-        found.refused = sorted(found.refused + quarantine)
-        samples = _grouped(samples, rule, source)
-        splits_N = _assigned(samples, rule)
-        settings = {
-            "fractions": list(rule.fractions),
-            "group_by": rule.group_by,
-            "long_tail": rule.long_tail and list(rule.long_tail),
-            "keep_splits": rule.keep_splits,
-        }
-        frozen = lay_out(
-            samples,
-            splits_N,
-            found,
-            beside,
-            source_name=source.resolve().name,
-            seed=rule.seed,
-            rule=settings,
-        )
-        shutil.rmtree(beside / "staged")
-        runs.replace_folder(beside, place)
-    except OSError as error:
-        raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+                f"{out}: can't be written: {error}", "nothing was changed there"
+            ) from error
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
     frozen.root = out
     return frozen
 
 
-def check_out(source: Path, out: Path, force: bool) -> None:
+def check_out(source: Path | str, out: Path, force: bool) -> None:
     """Raise when the result may not be written where it is to go."""
-    if out.resolve().is_relative_to(source.resolve()):
-        raise DataError(f"{out}: lies inside the source {source}", "choose a folder beside it")
-    if source.resolve().is_relative_to(out.resolve()):
-        raise DataError(f"{out}: the source {source} lies inside it", "choose a folder beside it")
+    place = out.resolve()
+    for path in local_paths(source):
+        if place.is_relative_to(path.resolve()):
+            raise DataError(f"{out}: lies inside the source {source}", "choose a folder beside it")
+        if path.resolve().is_relative_to(place):
+            raise DataError(
+                f"{out}: the source {source} lies inside it", "choose a folder beside it"
+            )
     if not out.exists():
         return
     is_frozen = (out / "card.json").exists()
@@ -165,31 +155,47 @@ def check_out(source: Path, out: Path, force: bool) -> None:
         raise DataError(f"{out}: is a file", "give another folder")
 
 
-def _scan_given(source: Path) -> Scan:
-    """Scan a source whose top folders are splits."""
-    if not source.is_dir():
-        raise DataError(f"{source}: no such folder")
-    whole = Scan()
-    for top in sorted(source.iterdir()):
-        if top.name.startswith(".") or top.name in IGNORED:
-            continue
-        if top.name.lower() not in GIVEN_SPLITS or not top.is_dir():
-            whole.refused.append((top.name, "lies in no split folder"))
-            continue
-        part = walk(top)
-        whole.files += [
-            SourceFile(file.path, f"{top.name}/{file.relative}", file.class_name)
-            for file in part.files
-        ]
-        whole.refused += [(f"{top.name}/{path}", reason) for path, reason in part.refused]
-        whole.empty_classes += [f"{top.name}/{path}" for path in part.empty_classes]
-    tops = {file.relative.split("/")[0].lower() for file in whole.files}
-    if not any(GIVEN_SPLITS[top] == rules.TRAIN for top in tops):
+def _check_kept(files: list[SourceFile], place: Path, out: Path) -> None:
+    """Raise when a table lists photos of the folder that is to be replaced."""
+    if not place.exists():
+        return
+    for file in files:
+        if file.path and file.path.absolute().is_relative_to(place):
+            raise DataError(
+                f"{out}: the source takes {file.relative} from it", "give another folder"
+            )
+
+
+def _freeze_beside(
+    found: Scan,
+    beside: Path,
+    rule: FreezeRule,
+    source: Path | str,
+    advance: Callable[[int], None],
+) -> Frozen:
+    """Write the frozen folder of a source beside its place."""
+    samples, quarantine = _decode_all(found.files, beside / "staged", rule.link, advance)
+    if not samples:
         raise DataError(
-            f"{source}: --keep-splits wants a folder train that holds photos in class folders",
-            "without it: carscale data freeze draws the splits",
+            f"{source}: none of {len(quarantine)} files is a photo; "
+            f"the first: {quarantine[0][0]}: {quarantine[0][1]}"
         )
-    return whole
+    found.refused = sorted(found.refused + quarantine)
+    if rule.link == "hard" and any(sample.file.path is None for sample in samples):
+        found.notes.append("--link hard: photos that are no files of their own were copied")
+    samples = _grouped(samples, rule, source)
+    splits_N = _assigned(samples, rule)
+    settings = {
+        "fractions": list(rule.fractions),
+        "group_by": rule.group_by,
+        "long_tail": rule.long_tail and list(rule.long_tail),
+        "keep_splits": rule.keep_splits,
+    }
+    frozen = lay_out(
+        samples, splits_N, found, beside, source_name=found.name, seed=rule.seed, rule=settings
+    )
+    shutil.rmtree(beside / "staged")
+    return frozen
 
 
 def _decode_all(
@@ -229,9 +235,9 @@ def decode_file(file: SourceFile, place: Path, link: str) -> Sample | str:
         link: ``copy``, or ``hard`` to share bytes with the source where they are kept.
     """
     try:
-        data = file.path.read_bytes()
+        data = file.read_bytes()
     except OSError as error:
-        return f"can't be read: {error.strerror}"
+        return f"can't be read: {error.strerror or error}"
     try:
         photo = images.read_photo(data)
     except images.BadPhotoError as error:
@@ -239,7 +245,7 @@ def decode_file(file: SourceFile, place: Path, link: str) -> Sample | str:
     content = photo.content
     original = hashlib.sha256(data).hexdigest()
     frozen = hashlib.sha256(content).hexdigest() if photo.normalised else original
-    if link == "hard" and not photo.normalised:
+    if link == "hard" and file.path and not photo.normalised:
         place.hardlink_to(file.path.resolve())
     else:
         place.write_bytes(content)
@@ -247,7 +253,7 @@ def decode_file(file: SourceFile, place: Path, link: str) -> Sample | str:
     return Sample(file, place, lean, frozen, original, len(content))
 
 
-def _grouped(samples: list[Sample], rule: FreezeRule, source: Path) -> list[Sample]:
+def _grouped(samples: list[Sample], rule: FreezeRule, source: Path | str) -> list[Sample]:
     """Return samples with the group that the rule's expression finds in their paths."""
     if not rule.group_by:
         return samples
@@ -277,7 +283,7 @@ def _assigned(samples: list[Sample], rule: FreezeRule) -> list[int]:
     ]
     groups_N = rules.components(links)
     if rule.keep_splits:
-        given = [GIVEN_SPLITS[name.split("/")[0].lower()] for name in names_N]
+        given = [rules.SPLITS.index(sample.file.split) for sample in samples]
         best = dict.fromkeys(groups_N, 0)
         for group, split in zip(
             groups_N, given, strict=True

@@ -288,7 +288,7 @@ def data_notes(rows: list[dict[str, Any]], empty_classes: list[str]) -> dict[str
 
 def _warnings(notes: dict[str, Any], found: Scan, rows: list[dict[str, Any]]) -> list[str]:
     """Return the notes in words, and which classes can't be learned."""
-    lines = []
+    lines = list(found.notes)
     learned = {row["class"] for row in rows if row["split"] == "train"}
     unlearned = sorted({row["class"] for row in rows} - learned)
     if found.refused:

@@ -1,43 +1,89 @@
-"""What lies in a source folder: files with their classes, and what can't be used."""
+"""What lies in a source: samples with their classes, and what can't be used; class folders."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from carscale.errors import DataError
 
-__all__ = ["IGNORED", "Scan", "SourceFile", "scan", "walk"]
+__all__ = [
+    "GIVEN_SPLITS",
+    "IGNORED",
+    "Scan",
+    "SourceFile",
+    "check_classes",
+    "check_train",
+    "scan",
+    "scan_splits",
+    "walk",
+]
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "truth.json"})
-SPLIT_NAMES = frozenset(
-    {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
-)
+GIVEN_SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What sources call their splits, and what they are called here."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that may be a photo: where it lies and the class its folder names."""
+    """What may be a photo.
 
-    path: Path
+    Attributes:
+        path: The file it is; ``None`` where it lies inside another, as in an archive.
+        relative: Its name in the source, ``/``-separated; no other has it.
+        class_name: What its folder or label says.
+        split: ``train``, ``val`` or ``test`` where the source says and its splits are kept.
+        read: Reads what has no file; must be thread-safe.
+    """
+
+    path: Path | None
     relative: str
     class_name: str
+    split: str = ""
+    read: Callable[[], bytes] | None = None
+
+    def read_bytes(self) -> bytes:
+        """Read the bytes; safe in many threads.
+
+        Raises:
+            OSError: They can't be read.
+        """
+        if self.path is not None:
+            return self.path.read_bytes()
+        if self.read is None:
+            raise ValueError(f"{self.relative} must have a path or a reader")
+        return self.read()
 
 
 @dataclass
 class Scan:
-    """A source folder's files in order of their names.
+    """A source's samples in order of their names.
 
     Attributes:
         files: What may be photos.
-        refused: Relative path and reason of what can't be.
-        empty_classes: Folders without any file below.
+        refused: Name and reason of what can't be.
+        empty_classes: Classes without any photo.
+        name: The source's short name: of the folder or file, or ``owner/name``.
+        notes: What a person should know of how the source was read.
     """
 
     files: list[SourceFile] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     empty_classes: list[str] = field(default_factory=list)
+    name: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def put_in_order(self) -> None:
+        """Sort all lists, so that the same source gives the same scan."""
+        self.files.sort(key=lambda file: os.fsencode(file.relative))
+        self.refused.sort()
+        self.empty_classes.sort()
 
 
 def scan(root: Path) -> Scan:
@@ -52,28 +98,73 @@ def scan(root: Path) -> Scan:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
     found = walk(root)
+    check_classes(found, root)
+    return found
+
+
+def scan_splits(root: Path) -> Scan:
+    """Find the files of a folder whose top folders are splits, with classes below.
+
+    Raises:
+        DataError: No such folder, or no train with files in it.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder")
+    whole = Scan()
+    for top in sorted(root.iterdir()):
+        if top.name.startswith(".") or top.name in IGNORED:
+            continue
+        if top.name.lower() not in GIVEN_SPLITS or not top.is_dir():
+            whole.refused.append((top.name, "lies in no split folder"))
+            continue
+        part, split = walk(top), GIVEN_SPLITS[top.name.lower()]
+        whole.files += [
+            SourceFile(file.path, f"{top.name}/{file.relative}", file.class_name, split)
+            for file in part.files
+        ]
+        whole.refused += [(f"{top.name}/{path}", reason) for path, reason in part.refused]
+        whole.empty_classes += [f"{top.name}/{path}" for path in part.empty_classes]
+    check_train(whole, root, "a folder train that holds photos in class folders")
+    return whole
+
+
+def check_classes(found: Scan, where: Path | str) -> None:
+    """Raise when class folders hold no file, or are splits."""
     if not found.files:
+        refused = f"; {_first_refused(found)}" if found.refused else ""
         raise DataError(
-            f"{root}: holds no photos in class folders",
+            f"{where}: holds no photos in class folders{refused}",
             "put each class's photos in a folder of its name",
             "or try: carscale data demo data/demo-raw",
         )
     tops = {file.relative.split("/")[0].lower() for file in found.files}
-    if len(tops) > 1 and tops <= SPLIT_NAMES:
+    if len(tops) > 1 and tops <= GIVEN_SPLITS.keys():
         raise DataError(
-            f"{root}: is split already ({', '.join(sorted(tops))}); these would become classes",
+            f"{where}: is split already ({', '.join(sorted(tops))}); these would become classes",
             "keep these splits: --keep-splits; or give one of its folders",
         )
-    return found
+
+
+def check_train(found: Scan, where: Path | str, wanted: str) -> None:
+    """Raise when splits are to be kept and nothing is in train."""
+    if not any(file.split == "train" for file in found.files):
+        raise DataError(
+            f"{where}: --keep-splits wants {wanted}",
+            "without it: carscale data freeze draws the splits",
+        )
+
+
+def _first_refused(found: Scan) -> str:
+    """Say how many were refused, and the first with its reason."""
+    name, reason = min(found.refused)
+    return f"{len(found.refused)} refused, the first: {name}: {reason}"
 
 
 def walk(root: Path) -> Scan:
     """Find what ``scan`` finds, without asking whether it makes sense."""
     found = Scan()
     _walk(root, "", found, above=frozenset())
-    found.files.sort(key=lambda file: os.fsencode(file.relative))
-    found.refused.sort()
-    found.empty_classes.sort()
+    found.put_in_order()
     return found
 
 
