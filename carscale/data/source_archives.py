@@ -80,8 +80,8 @@ def _lone_top(kept: dict[str, Member], keep_splits: bool) -> str:
     if len(tops) != 1:
         return ""
     top = tops.pop()
-    if keep_splits and top.lower() in GIVEN_SPLITS:
-        return ""
+    if keep_splits:  # classes lie below splits, never at the top
+        return "" if top.lower() in GIVEN_SPLITS else top
     files = [PurePosixPath(name) for name, member in kept.items() if member.kind == "file"]
     depths = {len(path.parts) for path in files if images.is_photo_name(path.name)}
     return top if depths and min(depths) > 2 else ""

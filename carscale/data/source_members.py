@@ -271,8 +271,8 @@ def _tar_members(path: Path, spool: Spool) -> list[Member]:
                 if suffix != ".tar" and kind == "file":
                     read = spool.add(file, info.size)
                 members.append(Member(info.name, kind, read))
-        if careful.last_header.strip(b"\0"):
-            raise ValueError(f"no header follows member {len(members)}")
+        if not careful.last_header or careful.last_header.strip(b"\0"):
+            raise ValueError(f"neither a header nor the end mark follows member {len(members)}")
     spool.flush()
     return members
 
@@ -322,5 +322,7 @@ def _check_total(path: Path, num_bytes: int) -> None:
 
 def _broken(path: Path, error: Exception) -> DataError:
     """Say that an archive can't be read."""
-    reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return DataError(f"{path}: can't be read: {error.strerror}")
+    reason = str(error) or type(error).__name__
     return DataError(f"{path}: is damaged, cut short or no such archive: {reason}")

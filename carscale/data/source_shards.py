@@ -81,6 +81,8 @@ def expanded(pattern: str) -> list[Path]:
     for path in paths:
         if not path.name.lower().endswith(TAR_SUFFIXES):
             raise DataError(f"{path}: is no tar", f"the pattern was: {pattern}")
+    if not paths:
+        raise DataError(f"{pattern}: names no file", "braces count upwards: {000..009}")
     return list(dict.fromkeys(paths))
 
 

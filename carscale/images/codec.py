@@ -252,6 +252,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         raise BadPhotoError("float pixels without a stated range")
     has_alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
     if not has_alpha:
-        return image.convert("RGB")
+        plain = image.convert("RGB")
+        if image.mode == "LAB":
+            plain.info.pop("icc_profile", None)  # made on the spot, with the time in it
+        return plain
     over = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")

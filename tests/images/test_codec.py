@@ -126,6 +126,14 @@ def test_half_alpha_lies_on_white():
     assert images.decode(photo.content)[0, 0].tolist() == [127, 127, 127]
 
 
+def test_lab_colours_become_the_same_bytes_at_any_time():
+    photo = images.read_photo(as_bytes(RGB.convert("RGB").convert("LAB"), "TIFF"))
+    assert photo.original_mode == "LAB"
+    with Image.open(io.BytesIO(photo.content)) as image:
+        assert image.mode == "RGB"
+        assert "icc_profile" not in image.info  # one made while converting holds the second
+
+
 def test_the_first_frame_is_taken():
     frames = [Image.new("RGB", (9, 9), colour) for colour in ("red", "green", "blue")]
     for kind in ("GIF", "PNG", "WEBP", "TIFF"):

@@ -1,0 +1,225 @@
+"""Tables of path and label: columns, rows that can't be used, files listed twice."""
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from frozen_trees import refused_of, rows_of
+from photos import draw_classes
+
+from carscale import data
+from carscale.data.sources import open_source
+from carscale.errors import DataError
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    return draw_classes(tmp_path / "photos", [4, 3])
+
+
+def write(path: Path, rows: list[tuple], header: tuple = ("path", "label")) -> Path:
+    if path.suffix == ".parquet":
+        columns = zip(*rows, strict=True)
+        pq.write_table(pa.table(dict(zip(header, map(list, columns), strict=True))), path)
+        return path
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",").writerows(
+            [header, *rows]
+        )
+    return path
+
+
+def samples_of(source: Path, **columns: str) -> list[tuple[str, str]]:
+    with open_source(source, **columns) as found:
+        return [(file.relative, file.class_name) for file in found.files]
+
+
+A, B = "Make0 Model/000.jpg", "Make1 Model/000.jpg"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        (("path", "label"), {}),
+        (("file_name", "class"), {}),
+        (("Image", "CLASS"), {}),
+        (("filename", "Label"), {}),
+        (("photo", "car"), {"image_column": "photo", "label_column": "car"}),
+        (("path", "path2"), {"label_column": "path2"}),
+        (("label", "path"), {"image_column": "label", "label_column": "path"}),
+    ],
+)
+def test_columns_are_found_or_chosen(photos, suffix, header, columns):
+    table = write(photos / f"cars{suffix}", [(A, "Audi A4"), (B, "BMW")], header)
+    assert samples_of(table, **columns) == [(A, "Audi A4"), (B, "BMW")]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("header", "columns", "says"),
+    [
+        (
+            ("path", "car"),
+            {},
+            r"no column for the label: none is called label or class\n.*path, car\n.*--label",
+        ),
+        (
+            ("photo", "label"),
+            {},
+            r"no column for the image: .*\n  there are: photo, label\n.*--image-column NAME",
+        ),
+        (
+            ("path", "label"),
+            {"label_column": "car"},
+            r"--label-column car: no such column\n  there are: path, label",
+        ),
+        (("path", "label"), {"image_column": "Path"}, "--image-column Path: no such column"),
+        (
+            ("label", "class"),
+            {"image_column": "label"},
+            "label and class may both be the label column",
+        ),
+        (
+            ("path", "filename"),
+            {"label_column": "path"},
+            r"may both be the image column\n.*--image-column path",
+        ),
+    ],
+)
+def test_a_column_that_is_not_there_is_named_with_those_that_are(
+    photos, suffix, header, columns, says
+):
+    table = write(photos / f"cars{suffix}", [(A, "Audi"), (B, "BMW")], header)
+    with pytest.raises(DataError, match=says):
+        samples_of(table, **columns)
+    with pytest.raises(DataError, match=says):
+        data.freeze(table, photos.parent / "out", **columns)
+
+
+def test_rows_that_can_not_be_used_are_counted_with_a_reason(photos):
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "locked.jpg").symlink_to("locked.jpg")
+    (photos / "text.jpg").write_text("no image")
+    rows = [(f"Make0 Model/{n:03d}.jpg", "Audi A4") for n in range(4)]
+    rows += [(f"./Make1 Model/../Make1 Model/{n:03d}.jpg", "BMW/X5") for n in range(3)]
+    bad = {
+        "gone.jpg": "no such file",
+        "Make0 Model": "no regular file",
+        "pipe.jpg": "no regular file",
+        "locked.jpg": "can't be read: Too many levels of symbolic links",
+        "../../etc/passwd": "leads out of its folder",
+        "Make0 Model\\000.jpg": "backslash in its path: write / between folders",
+        "C:/cars/1.jpg": "names a drive",
+        "http://host/1.jpg": "an address, no file",
+    }
+    rows += [(path, "BMW") for path in bad]
+    rows += [("", "BMW"), ("Make1 Model/000.jpg", ""), ("Make0 Model/001.jpg", "-1")]
+    rows += [("Make0 Model/000.jpg", "Audi A4"), ("text.jpg", "BMW")]
+    with write(photos / "cars.csv", rows).open("a") as file:
+        file.write("lonely.jpg\n\n , \n")
+    frozen = data.freeze(photos / "cars.csv", photos.parent / "out")
+    refused = refused_of(frozen.root)
+    numbered = {path: f"row {9 + n}: {reason}" for n, (path, reason) in enumerate(bad.items())}
+    assert {path: refused[path] for path in bad} == numbered
+    assert refused["row 17"] == "row 17: no path"
+    assert refused["Make1 Model/000.jpg"] == "row 18: no label"
+    assert refused["Make0 Model/001.jpg"] == "row 19: label -1 stands for no class"
+    assert refused["Make0 Model/000.jpg"] == "row 20: the same file and class as row 2"
+    assert refused["text.jpg"] == "no image"
+    assert refused["row 22"] == "row 22: has fewer columns than the first line"
+    assert len(refused) == frozen.card["counts"]["quarantined"] == 14
+    kept = rows_of(frozen.root)
+    assert len(kept) + len(refused) == len(rows) + 1
+    assert {row["class"] for row in kept} == {"Audi A4", "BMW/X5"}
+
+
+def test_a_file_of_two_classes_is_two_samples_and_said(photos):
+    rows = [(f"Make0 Model/{n:03d}.jpg", "Audi") for n in range(4)] + [(A, "BMW"), (B, "BMW")]
+    frozen = data.freeze(write(photos / "cars.csv", rows), photos.parent / "out")
+    assert frozen.card["notes"]["identical_photos_in_two_classes"] == [
+        ["Make0 Model/000.jpg", "Make0 Model/000~2.jpg"]
+    ]
+    assert "1 photos lie in two classes" in "\n".join(frozen.warnings)
+    twins = [row for row in rows_of(frozen.root) if row["source"].startswith("Make0 Model/000")]
+    assert {row["class"] for row in twins} == {"Audi", "BMW"}
+    assert len({row["split"] for row in twins}) == 1
+
+
+def test_absolute_paths_may_lead_anywhere(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "else")
+    inside = os.fspath((tmp_path / "else" / A).resolve())
+    table = write(tmp_path / "else" / "t.csv", [(inside, "Audi"), (os.fspath(photos / B), "BMW")])
+    assert samples_of(table) == sorted([(A, "Audi"), (os.fspath(photos / B)[1:], "BMW")])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"", r"is empty\n.*path,label"),
+        (b"\n\n", "is empty"),
+        (b"path,label\n", "holds no rows"),
+        (
+            b"path,label\nCitro\xebn.jpg,Citro\xebn\n",
+            r"is no UTF-8 after line \d.*\n  save it as UTF-8",
+        ),
+        (b'path,label\n"a.jpg,Audi\n', "can't be read: unexpected end of data"),
+        (b"a/1.jpg,Audi\na/2.jpg,Audi\n", r"no column for the image.*\n  there are: a/1.jpg, Audi"),
+        (
+            b"path,label\nx.jpg,Audi\n",
+            "none of 1 rows can be used; the first: x.jpg: row 2: no such file",
+        ),
+    ],
+)
+def test_a_table_that_is_none_is_one_clear_error(tmp_path, text, says):
+    (tmp_path / "cars.csv").write_bytes(text)
+    with pytest.raises(DataError, match=rf"cars.csv: (line \d+ )?{says}"):
+        data.freeze(tmp_path / "cars.csv", tmp_path / "out")
+    assert os.listdir(tmp_path) == ["cars.csv"]  # noqa: PTH208
+
+
+def test_a_broken_parquet_is_one_clear_error(tmp_path):
+    (tmp_path / "cars.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(DataError, match=r"cars.parquet: can't be read: "):
+        data.freeze(tmp_path / "cars.parquet", tmp_path / "out")
+
+
+def test_spreadsheets_habits_are_read(photos):
+    table = photos / "cars.csv"
+    table.write_bytes(f"\ufeffpath;label;note\r\n{A};Audi;x\r\n\r\n{B};BMW, the;y\r\n".encode())
+    assert samples_of(table) == [(A, "Audi"), (B, "BMW, the")]
+
+
+def test_numbers_in_parquet_become_names(photos):
+    path = photos / "cars.parquet"
+    pq.write_table(pa.table({"path": [A, B, "x"], "label": pa.array([3.0, 12.0, None])}), path)
+    with open_source(path) as found:
+        assert [file.class_name for file in found.files] == ["3", "12"]
+        assert found.refused == [("x", "row 3: no label")]
+    words = pa.array(["Audi", "BMW", "Audi"]).dictionary_encode()
+    pq.write_table(pa.table({"path": [A, B, A], "label": words}), path)
+    assert samples_of(path) == [(A, "Audi"), (B, "BMW")]
+
+
+def test_odd_class_names_survive(photos):
+    names = [
+        "audi/a4",
+        "ford_test",
+        "..",
+        "/",
+        "C:\\x",
+        "日本 車",
+        "a%2Fb",
+        "x" * 200,
+        "CON",
+        "🚗\t",
+    ]
+    rows = [(f"Make0 Model/{n % 4:03d}.jpg", name) for n, name in enumerate(names)]
+    frozen = data.freeze(write(photos / "cars.csv", rows), photos.parent / "out")
+    assert {car.name for car in data.read_splits(frozen.root).classes} == {n.strip() for n in names}
+    inside = {path.parent.parent.parent for path in frozen.root.rglob("*.jpg")}
+    assert inside == {frozen.root}
