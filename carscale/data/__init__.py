@@ -1,11 +1,13 @@
-"""Photos on disk: from class folders to frozen splits, and from those to ``Split``s.
+"""Photos on disk: from a source to frozen splits, and from those to ``Split``s.
 
-In: a folder of class folders. Out: ``train/ val/ test/`` with one flat level of class folders, a
-manifest, a class list, a card with the lock, or a pack of that; then ``Splits`` for every other
-room.
+In: class folders, a table, an archive, shards or a set of ``datasets``. Out: ``train/ val/ test/``
+with one flat level of class folders, a manifest, a class list, a card with the lock, or a pack of
+that; then ``Splits`` for every other room.
 
 - ``names``: class and file names that no reader trips over, and what a class name tells.
-- ``scan``: a source folder's files and classes.
+- ``sources``: one way into every kind of source; ``scan``: class folders, and what a scan is;
+  ``source_tables``, ``source_archives`` and ``source_members``, ``source_shards``, ``source_hub``:
+  the other kinds; ``source_rows``: what a row says.
 - ``splits``: who goes where.
 - ``freezing``: decode, make plain, assign, write beside, rename.
 - ``lock``: has a byte changed since?
@@ -17,6 +19,8 @@ room.
 - ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same.
 - ``demo``: car pictures drawn from nothing.
 
+To add a kind of source: a module that makes a ``Scan``, and a line in ``sources``.
+
 Chosen: class numbers are the order of folder names, so that HF ``imagefolder`` and torchvision give
 the same labels.
 Rejected: ids from whichever classes a split happens to hold.
@@ -25,6 +29,11 @@ in the lock (a copy would break it), hashing all at each start (a million photos
 Chosen: a pack is a frozen folder of another format, and ``Split.read_bytes`` hides which. Rejected:
 a loader of its own (each backend, report and preview would have to know it), smaller photos as
 files (a million small files are what a slow disk is worst at).
+Chosen: samples of a source are named as their file or member is, or ``<class>/<file>`` where a set
+of ``datasets`` has rows; the draw of splits goes by names, so the same photos get the same splits
+whatever they came in. Rejected: row numbers (other splits for each container).
+Chosen: archives are read, never unpacked to names of theirs. Rejected: unpacking with a filter
+(twice the room and a million files for what is decoded once).
 """
 
 from __future__ import annotations
@@ -47,6 +56,7 @@ if TYPE_CHECKING:
         quality_flags,
     )
     from carscale.data.relabelling import Relabelled, relabel
+    from carscale.data.sources import open_source
     from carscale.data.store import load, photo_reader, read_card, read_splits
 
 __all__ = [
@@ -62,6 +72,7 @@ __all__ = [
     "load",
     "near_groups",
     "near_pairs",
+    "open_source",
     "pack",
     "parse_car_name",
     "photo_attributes",
@@ -87,6 +98,7 @@ HOMES = {
     "load": "store",
     "near_groups": "near",
     "near_pairs": "near",
+    "open_source": "sources",
     "pack": "packing",
     "parse_car_name": "names",
     "photo_attributes": "quality",

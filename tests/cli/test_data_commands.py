@@ -122,6 +122,28 @@ def test_freeze_exits_2_when_the_folders_are_wrong(carscale, raw, tmp_path):
     assert "replace it with: --force" in stderr
 
 
+def test_freeze_takes_sources_of_other_kinds(carscale, raw, tmp_path):
+    table = tmp_path / "cars.tsv"
+    rows = [f"{path}\t{path.parent.name}\n" for path in sorted(raw.rglob("*.jpg"))]
+    table.write_text("photo\tcar\n" + "".join(rows) + "gone.jpg\tx\n")
+    code, stdout, stderr = carscale("data", "freeze", table, tmp_path / "out")
+    assert (code, stdout) == (2, "")
+    assert stderr.endswith(
+        f"\nDataError: {table}: no column for the image: none is called path or file_name or image "
+        "or filename\n  there are: photo, car\n  choose with: --image-column NAME\n"
+    )
+    words = ["--image-column", "photo", "--label-column", "car"]
+    code, stdout, stderr = carscale("data", "freeze", table, tmp_path / "out", *words)
+    assert (code, stdout) == (0, f"{tmp_path}/out\n")
+    assert "note: 1 file in quarantine.jsonl: gone.jpg (row 21: no such file)" in stderr
+    assert "3 classes: 13 train, 3 val, 3 test" in stderr
+    code, _, stderr = carscale("data", "freeze", "hf://no/such/set/here", tmp_path / "hub")
+    assert (code, stderr.count("DataError: hf://no/such/set/here: no such path")) == (2, 1)
+    code, _, stderr = carscale("data", "freeze", raw, tmp_path / "columns", *words)
+    assert code == 2
+    assert f"ConfigError: --image-column photo: {raw} has class folders, no columns" in stderr
+
+
 def test_check_shows_classes_and_the_lock(carscale, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path))
     code, stdout, _ = carscale("data", "check", tiny)
