@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def map_classes(
     base: Annotated[Path, typer.Argument(help="Frozen folder or pack to grow.")],
-    source: Annotated[Path, typer.Argument(help="Class folders, or another frozen folder.")],
+    source: Annotated[
+        str, typer.Argument(help="What carscale data freeze takes, or another frozen folder.")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="YAML to write and edit.")] = None,
     run: Annotated[
         Path | None, typer.Option(help="Run folder: also ask what its model sees in the photos.")
@@ -26,6 +28,12 @@ def map_classes(
     num_photos: Annotated[
         int, typer.Option(min=1, help="Most photos of a source class that the run looks at.")
     ] = 40,
+    image_column: Annotated[
+        str | None, typer.Option(help="Column of paths or photos, where its name is unusual.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Column of classes, where its name is unusual.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file at --out.")] = False,
 ) -> None:
@@ -43,12 +51,13 @@ def map_classes(
     if out is not None and not out.parent.is_dir():
         raise ConfigError(f"--out {out}: can't be written: no folder {out.parent}")
     names = [car.name for car in data.read_splits(base).classes]
-    classes = curate.source_classes(source)
-    proposals = curate.propose_map(names, list(classes))
-    if run is not None:
-        seen = _seen_by(runs.find_run(run), names, classes, num_photos)
-        proposals = curate.with_predictions(proposals, seen)
-    counts = {name: len(photos) for name, photos in classes.items()}
+    columns = {"image_column": image_column, "label_column": label_column}
+    with curate.source_classes(source, **columns) as classes:
+        proposals = curate.propose_map(names, list(classes))
+        if run is not None:
+            seen = _seen_by(runs.find_run(run), names, classes, num_photos)
+            proposals = curate.with_predictions(proposals, seen)
+        counts = {name: len(photos) for name, photos in classes.items()}
     if out is not None:
         text = curate.map_text(proposals, names, counts, base=str(base), source=str(source))
         try:

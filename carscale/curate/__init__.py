@@ -10,6 +10,7 @@ here: predictions come in as counts.
   class's name.
 - ``evidence``: what a run sees, beside that.
 - ``map_file``: the YAML; ``source_photos``: a source's classes and photos.
+- ``choosing``: which photos join, and why the others do not; ``merging``: the new version.
 
 To add a make's or a body's other name: one word in ``car_words``. To add a rule: a function in
 ``mapping``, at its place in ``_propose``'s order.
@@ -33,20 +34,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from carscale.curate.car_names import CarName, parse_name
+    from carscale.curate.choosing import Choice, Goal, Incoming, MergeRule, Present, choose
     from carscale.curate.evidence import EVIDENCE_RULE, with_predictions
     from carscale.curate.map_file import ClassMap, map_text, read_map
     from carscale.curate.mapping import OUTCOMES, Proposal, propose_map
+    from carscale.curate.merging import MERGE_LIST, Merged, Origin, merge
     from carscale.curate.source_photos import SourcePhoto, evenly, source_classes
 
 __all__ = [
     "EVIDENCE_RULE",
+    "MERGE_LIST",
     "OUTCOMES",
     "CarName",
+    "Choice",
     "ClassMap",
+    "Goal",
+    "Incoming",
+    "MergeRule",
+    "Merged",
+    "Origin",
+    "Present",
     "Proposal",
     "SourcePhoto",
+    "choose",
     "evenly",
     "map_text",
+    "merge",
     "parse_name",
     "propose_map",
     "read_map",
@@ -56,13 +69,23 @@ __all__ = [
 
 _HOMES = {
     "EVIDENCE_RULE": "evidence",
+    "MERGE_LIST": "merging",
     "OUTCOMES": "mapping",
     "CarName": "car_names",
+    "Choice": "choosing",
     "ClassMap": "map_file",
+    "Goal": "choosing",
+    "Incoming": "choosing",
+    "MergeRule": "choosing",
+    "Merged": "merging",
+    "Origin": "merging",
+    "Present": "choosing",
     "Proposal": "mapping",
     "SourcePhoto": "source_photos",
+    "choose": "choosing",
     "evenly": "source_photos",
     "map_text": "map_file",
+    "merge": "merging",
     "parse_name": "car_names",
     "propose_map": "mapping",
     "read_map": "map_file",

@@ -11,6 +11,7 @@ from typing import Any
 
 from carscale import config
 from carscale.curate.car_names import parse_name
+from carscale.curate.choosing import Goal
 from carscale.curate.mapping import OUTCOMES, Proposal
 from carscale.curate.name_index import NameIndex
 from carscale.data.layout import class_list_hash
@@ -20,6 +21,7 @@ from carscale.types import CarClass
 __all__ = ["ClassMap", "map_text", "read_map"]
 
 ANSWERS = ("to", "new", "make", "ambiguous", "skip")
+MAX = "max"
 TOLD = ("score", "photos", "reason", "note", "candidates")
 MAX_MISTAKES = 40
 
@@ -34,6 +36,7 @@ HEADER = """\
 #   ambiguous: [NAME, ...]    undecided: replace this line by one of the others, merge waits for it
 #   skip: true                leave its photos out
 #
+# max: NUMBER beside it takes no more photos than that of the class.
 # score, photos, reason, note and candidates are for you; nothing reads them back. Names with
 # odd characters are quoted.
 
@@ -57,6 +60,7 @@ class ClassMap:
         make_classes: The base's classes by each such make.
         skipped: Source classes to leave out.
         ambiguous: Candidates by source class that is undecided; empty unless allowed.
+        max_photos: Most photos to take of a source class, where the map says.
         notes: What is fine and worth knowing, in sentences.
     """
 
@@ -66,7 +70,17 @@ class ClassMap:
     make_classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     ambiguous: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    max_photos: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def goals(self) -> dict[str, Goal]:
+        """Return where each source class goes; undecided ones are not in it."""
+        found = {name: Goal("skip") for name in self.skipped}
+        for kind, answers in (("match", self.to), ("new", self.new), ("make", self.make)):
+            found |= {
+                name: Goal(kind, to, self.max_photos.get(name)) for name, to in answers.items()
+            }
+        return found
 
 
 def map_text(
@@ -149,6 +163,7 @@ class _Reader:
         self.sources: frozenset[str] = frozenset()
         self.mistakes: list[str] = []
         self.found: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.max_photos: dict[str, int] = {}
 
     def check_top(self, tree: dict[str, Any], source_names: Sequence[str]) -> None:
         """Compare the map with the base and the source it is used for."""
@@ -172,7 +187,7 @@ class _Reader:
         given = entry if isinstance(entry, dict) else {}
         answers = [key for key in ANSWERS if key in given]
         where = _quoted(source)
-        unknown = [str(key) for key in given if key not in (*ANSWERS, *TOLD)]
+        unknown = [str(key) for key in given if key not in (*ANSWERS, *TOLD, MAX)]
         for key in unknown:
             self.mistakes.append(f"{where}: unknown key {key!r}{_meant(key, ANSWERS)}")
         if len(answers) != 1:
@@ -181,6 +196,7 @@ class _Reader:
                 told = f"wanted one of {', '.join(ANSWERS)}; came {came}"
                 self.mistakes.append(f"{where}: {told}")
             return
+        self._take_max(source, given)
         key, value = answers[0], given[answers[0]]
         if key == "ambiguous":
             self._take_ambiguous(source, value)
@@ -201,8 +217,19 @@ class _Reader:
             make_classes=dict(makes.values()),
             skipped=tuple(self.found["skip"]),
             ambiguous=self.found["ambiguous"],
+            max_photos=self.max_photos,
             notes=tuple(self._notes()),
         )
+
+    def _take_max(self, source: str, given: dict[str, Any]) -> None:
+        """Keep how many photos to take at most."""
+        if MAX not in given:
+            return
+        value = str(given[MAX])
+        if value.isdecimal() and int(value) > 0:
+            self.max_photos[source] = int(value)
+        else:
+            self.mistakes.append(f"{_quoted(source)}: max: wanted a number above 0, came {value}")
 
     def _take_ambiguous(self, source: str, value: object) -> None:
         """Keep an undecided class, or name it."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from carscale import data, runs, tables
 from carscale.curate.choosing import Choice, Goal, Incoming, MergeRule, Present, choose
+from carscale.curate.source_photos import open_photos
 from carscale.errors import ConfigError, DataError
 
 __all__ = ["MERGE_LIST", "Merged", "Origin", "merge"]
@@ -145,8 +146,8 @@ def _merge(job: _Job, goals_of: Callable[[Sequence[str]], Mapping[str, Goal]]) -
     """Decode, choose, and write the version into the staging folder."""
     origin, advance = job.origin, job.advance
     columns = {"image_column": origin.image_column, "label_column": origin.label_column}
-    with data.open_source(origin.spec, **columns, scratch=job.staging) as found:
-        goals = goals_of(sorted({file.class_name for file in found.files}))
+    with open_photos(origin.spec, **columns, scratch=job.staging) as found:
+        goals = goals_of(sorted({data.as_text(file.class_name) for file in found.files}))
         plan = json.dumps([job.parent["lock"]["card.json"], asdict(origin)])
         intake = data.take_in(
             found.files, job.staging / "intake", plan=plan, advance=lambda n: advance("decode", n)
@@ -217,7 +218,7 @@ def _incoming(intake: data.Intake) -> Incoming:
     samples = intake.samples
     return Incoming(
         paths_M=[sample.file.relative for sample in samples],
-        classes_M=[sample.file.class_name for sample in samples],
+        classes_M=[data.as_text(sample.file.class_name) for sample in samples],
         content_M=[sample.sha256 for sample in samples],
         originals_M=[sample.original_sha256 for sample in samples],
         hashes_M=intake.hashes_N,
@@ -227,7 +228,7 @@ def _incoming(intake: data.Intake) -> Incoming:
 
 def _goals_told(goals: Mapping[str, Goal]) -> dict[str, Any]:
     """Return what the card says of the map."""
-    entries = {data.as_text(key): asdict(goal) for key, goal in sorted(goals.items())}
+    entries = {key: asdict(goal) for key, goal in sorted(goals.items())}
     lines = json.dumps(entries, sort_keys=True).encode()
     return {"classes": entries, "map_sha256": hashlib.sha256(lines).hexdigest()}
 

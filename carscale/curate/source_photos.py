@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from carscale.data.layout import as_text
-from carscale.data.scan import scan
-from carscale.data.store import read_splits
+from carscale import data
 
-__all__ = ["SourcePhoto", "evenly", "source_classes"]
+__all__ = ["SourcePhoto", "evenly", "open_photos", "source_classes"]
 
 
 @dataclass(frozen=True)
@@ -27,28 +25,54 @@ class SourcePhoto:
     read: Callable[[], bytes]
 
 
-def source_classes(source: Path) -> dict[str, list[SourcePhoto]]:
-    """Return the photos of each class of a source, in the order of names.
+@contextmanager
+def open_photos(
+    spec: str | Path,
+    *,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    scratch: Path | None = None,
+) -> Iterator[data.Scan]:
+    """Open a source, or a frozen folder or pack as one.
 
     Args:
-        source: Class folders, a frozen folder or a pack.
+        spec: As ``data.open_source`` takes it, or a frozen folder.
+        image_column: Column of paths or photos.
+        label_column: Column of classes.
+        scratch: A folder with room for what a compressed tar holds.
 
     Raises:
-        DataError: No such folder, or it holds no classes.
+        DataError: There is no such source, or it holds no classes.
     """
-    found: dict[str, list[SourcePhoto]] = {}
-    if not (source / "card.json").is_file():
-        for file in scan(source).files:
-            photo = SourcePhoto(str(file.path), file.path.read_bytes)
-            found.setdefault(as_text(file.class_name), []).append(photo)
-        return found
-    splits = read_splits(source)
-    found = {car.name: [] for car in splits.classes}
-    for split in (splits.train, splits.val, splits.test):
-        for row, label in enumerate(split.labels_N.tolist()):
-            photo = SourcePhoto(split.where(row), partial(split.read_bytes, row))
-            found[splits.classes[label].name].append(photo)
-    return found
+    if (Path(spec) / "card.json").is_file():
+        yield data.scan_frozen(Path(spec))
+        return
+    with data.open_source(
+        spec, image_column=image_column, label_column=label_column, scratch=scratch
+    ) as source:
+        yield source
+
+
+@contextmanager
+def source_classes(
+    spec: str | Path, *, image_column: str | None = None, label_column: str | None = None
+) -> Iterator[dict[str, list[SourcePhoto]]]:
+    """Open a source; its photos, by class in the order of names, can be read inside the block.
+
+    Args:
+        spec: As ``open_photos`` takes it.
+        image_column: Column of paths or photos.
+        label_column: Column of classes.
+
+    Raises:
+        DataError: There is no such source, or it holds no classes.
+    """
+    with open_photos(spec, image_column=image_column, label_column=label_column) as source:
+        found: dict[str, list[SourcePhoto]] = {}
+        for file in source.files:
+            photo = SourcePhoto(str(file.path or file.relative), file.read_bytes)
+            found.setdefault(data.as_text(file.class_name), []).append(photo)
+        yield dict(sorted(found.items()))
 
 
 def evenly(photos: Sequence[SourcePhoto], most: int) -> list[SourcePhoto]:

@@ -14,6 +14,8 @@ that; then ``Splits`` for every other room.
 - ``packing``: a copy in a few large files, giant photos shrunk; ``hf_files``: as ``datasets`` opens
   them; ``shards``: read them.
 - ``folds``: hold a part of train out.
+- ``intake``: decode a source, and go on after a kill; ``adding``: a version with more photos;
+  ``versions``: what a new version is made of; ``pooled``: threads, results in order.
 - ``relabelling``: a new version with corrected labels; ``decisions``: the review it takes.
 - ``store``: read a frozen folder or a pack.
 - ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same.
@@ -42,9 +44,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from carscale.data.adding import Arrival, add_photos
     from carscale.data.demo import build_demo
     from carscale.data.folds import hold_out
-    from carscale.data.freezing import FreezeRule, freeze
+    from carscale.data.freezing import FreezeRule, check_out, freeze
+    from carscale.data.intake import Intake, take_in
+    from carscale.data.layout import as_text, quarantine_lines
     from carscale.data.lock import verify
     from carscale.data.names import parse_car_name, safe_name
     from carscale.data.near import NearPairs, near_groups, near_pairs
@@ -56,20 +61,30 @@ if TYPE_CHECKING:
         quality_flags,
     )
     from carscale.data.relabelling import Relabelled, relabel
-    from carscale.data.sources import open_source
+    from carscale.data.scan import Scan
+    from carscale.data.source_frozen import scan_frozen
+    from carscale.data.sources import local_paths, open_source
     from carscale.data.store import load, photo_reader, read_card, read_splits
+    from carscale.data.versions import read_parent
 
 __all__ = [
     "QUALITY_RULES",
+    "Arrival",
     "FreezeRule",
+    "Intake",
     "NearPairs",
     "PackRule",
     "PhotoAttributes",
     "Relabelled",
+    "Scan",
+    "add_photos",
+    "as_text",
     "build_demo",
+    "check_out",
     "freeze",
     "hold_out",
     "load",
+    "local_paths",
     "near_groups",
     "near_pairs",
     "open_source",
@@ -78,24 +93,35 @@ __all__ = [
     "photo_attributes",
     "photo_reader",
     "quality_flags",
+    "quarantine_lines",
     "read_card",
+    "read_parent",
     "read_splits",
     "relabel",
     "safe_name",
+    "scan_frozen",
+    "take_in",
     "verify",
 ]
 
 HOMES = {
+    "QUALITY_RULES": "quality",
+    "Arrival": "adding",
     "FreezeRule": "freezing",
+    "Intake": "intake",
     "NearPairs": "near",
     "PackRule": "packing",
     "PhotoAttributes": "quality",
-    "QUALITY_RULES": "quality",
     "Relabelled": "relabelling",
+    "Scan": "scan",
+    "add_photos": "adding",
+    "as_text": "layout",
     "build_demo": "demo",
+    "check_out": "freezing",
     "freeze": "freezing",
     "hold_out": "folds",
     "load": "store",
+    "local_paths": "sources",
     "near_groups": "near",
     "near_pairs": "near",
     "open_source": "sources",
@@ -104,10 +130,14 @@ HOMES = {
     "photo_attributes": "quality",
     "photo_reader": "store",
     "quality_flags": "quality",
+    "quarantine_lines": "layout",
     "read_card": "store",
+    "read_parent": "versions",
     "read_splits": "store",
     "relabel": "relabelling",
     "safe_name": "names",
+    "scan_frozen": "source_frozen",
+    "take_in": "intake",
     "verify": "lock",
 }
 

@@ -94,12 +94,14 @@ def test_all_probabilities_and_the_best_five_agree_where_there_are_five():
     assert np.array_equal(suspect(full, 5).is_suspect_N, suspect(predictions, 5).is_suspect_N)
 
 
-def test_photos_with_a_conflicting_duplicate_come_first():
+def test_photos_with_a_conflicting_duplicate_are_suspects_where_they_stand():
     predictions, _, _ = noisy_predictions(100, 4, noise=0.0, strength=12.0)
     sure = int(predictions.ids_N[predictions.prob_label_N.argmax()])
+    plain = review_labels(predictions, 4, "val")
     review = review_labels(predictions, 4, "val", conflicting_ids=np.array([sure]))
-    assert review.ids_R[0] == sure
-    assert review.is_suspect_R[0]
+    assert np.array_equal(review.ids_R, plain.ids_R)
+    assert review.is_suspect_R[review.ids_R == sure].all()
+    assert not plain.is_suspect_R[plain.ids_R == sure].any()
 
 
 def test_blocks_of_rows_change_nothing(monkeypatch):
