@@ -133,7 +133,7 @@ def is_near(one: str, other: str) -> bool:
     if len(short) != len(long):
         return short in shortened_words(long)
     odd = [place for place in range(len(one)) if one[place] != other[place]]
-    if any(one[place].isdigit() or other[place].isdigit() for place in odd) or len(odd) > 2:
+    if any(one[place].isdigit() or other[place].isdigit() for place in odd):
         return False
     first, last = odd[0], odd[-1]
     is_swapped = last == first + 1 and one[first : last + 1] == other[last] + other[first]

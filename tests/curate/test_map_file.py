@@ -16,6 +16,7 @@ from carscale.errors import ConfigError
 
 BASE = ["Audi A5 Coupe 2012", "Audi S4 Sedan 2007", "Audi S4 Sedan 2012", "FIAT 500 Abarth 2012"]
 SOURCE = ["audi_a5_coupe", "AUDI S4 SEDAN", "Audi", "Tata Nano", "fiat/500_abarth"]
+SURE = "FIAT 500 ABARTH 2012"
 ODD = ["no", "1e3", "500", "2008", "~", "<<", "=", " ", "a: b", "a #b", "'", '"', "- x", "? y"]
 ODD += ["{a}", "[b]", "&a", "*a", "!t", "%", "@", "`", "two\nlines", "\n", "tab\t", "\x07", "\x85"]
 ODD += ["é", "吉利", "🚗", "\u2028", "\ufeff", "\ufffe", os.fsdecode(b"caf\xe9"), "x" * 300, "true"]
@@ -53,11 +54,12 @@ def test_a_written_map_is_read_back(written):
     )
 
 
-def test_the_file_explains_itself_and_asks_first(written):
-    text = written.read_text()
+def test_the_file_explains_itself_and_asks_first(tmp_path):
+    text = write(tmp_path / "map.yaml", propose_map(BASE, [SURE, *SOURCE])).read_text()
     for word in ("to:", "new:", "make:", "ambiguous:", "skip: true"):
         assert f"#   {word}" in text
-    assert text.index("# 1 to choose") < text.index("# 2 matched") < text.index("# 1 of which only")
+    assert text.index("# 1 to choose") < text.index("# 3 matched") < text.index("# 1 of which only")
+    assert text.index("  fiat/500_abarth:") < text.index(f"  {SURE}:")  # 0.85, 0.98
     assert "    ambiguous: [Audi S4 Sedan 2007, Audi S4 Sedan 2012]\n" in text
     tree = yaml.safe_load(text)  # any YAML reader takes it
     assert tree["classes"]["Audi"] == {
