@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-__all__ = ["bar", "note"]
+__all__ = ["bar", "note", "stages"]
 
 FIRST_LINE_S = 2.0
 LONGER_BY_S = 10.0
@@ -66,6 +66,29 @@ def bar(
         yield lines.advance
     finally:
         lines.end()
+
+
+@contextmanager
+def stages(*, unit: str = "photos") -> Iterator[Callable[[str, int], None]]:
+    """Show one bar after the other while the block runs, each for a stage of the work.
+
+    Args:
+        unit: What is counted.
+
+    Yields:
+        ``advance(title, total)``: adds one to the bar of that title; another title ends the bar
+        before.
+    """
+    with ExitStack() as stack:
+        shown: list[tuple[str, Callable[..., None]]] = []
+
+        def advance(title: str, total: int) -> None:
+            if not shown or shown[-1][0] != title:
+                stack.close()
+                shown.append((title, stack.enter_context(bar(title, total, unit=unit))))
+            shown[-1][1](total=total)
+
+        yield advance
 
 
 @contextmanager

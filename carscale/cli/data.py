@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.data_map import map_classes
+from carscale.cli.data_merge import merge_source
 
 app = typer.Typer(
     help="Make, freeze, check, relabel, pack, look at and grow photos.",
@@ -16,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("map")(map_classes)
+app.command("merge")(merge_source)
 
 
 @app.command()

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "Goal", "Incoming", "MergeRule", "Present", "choose"]
 
 
+Kind = Literal["match", "new", "make", "skip"]
+
+
 @dataclass(frozen=True)
 class MergeRule:
     """What may join.
@@ -44,10 +47,10 @@ class MergeRule:
     """
 
     as_split: str = "train"
-    make_only: Literal["drop", "keep"] = "drop"
+    make_only: str = "drop"
     max_per_class: int | None = None
     max_ratio: float | None = None
-    near_train: Literal["drop", "keep"] = "drop"
+    near_train: str = "drop"
     seed: int = 0
 
     def check(self) -> None:
@@ -77,7 +80,7 @@ class Goal:
         max_photos: Of this source class at most; ``None`` for all.
     """
 
-    kind: Literal["match", "new", "make", "skip"]
+    kind: Kind
     name: str = ""
     max_photos: int | None = None
 

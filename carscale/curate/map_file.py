@@ -11,7 +11,7 @@ from typing import Any
 
 from carscale import config
 from carscale.curate.car_names import parse_name
-from carscale.curate.choosing import Goal
+from carscale.curate.choosing import Goal, Kind
 from carscale.curate.mapping import OUTCOMES, Proposal
 from carscale.curate.name_index import NameIndex
 from carscale.data.layout import class_list_hash
@@ -76,7 +76,8 @@ class ClassMap:
     def goals(self) -> dict[str, Goal]:
         """Return where each source class goes; undecided ones are not in it."""
         found = {name: Goal("skip") for name in self.skipped}
-        for kind, answers in (("match", self.to), ("new", self.new), ("make", self.make)):
+        answered: dict[Kind, dict[str, str]] = {"match": self.to, "new": self.new}
+        for kind, answers in (answered | {"make": self.make}).items():
             found |= {
                 name: Goal(kind, to, self.max_photos.get(name)) for name, to in answers.items()
             }

@@ -116,7 +116,11 @@ def merge(
         with runs.hold_lock(
             staging, doing="merging in this folder", next_step="wait for it or end it"
         ):
-            made = _merge(_Job(base, parent, origin, staging, rule, link, advance), goals_of)
+            try:
+                made = _merge(_Job(base, parent, origin, staging, rule, link, advance), goals_of)
+            finally:
+                if not (staging / "intake").exists():  # nothing to go on with
+                    shutil.rmtree(staging, ignore_errors=True)
             runs.publish_folder(staging / "version", place)
             shutil.rmtree(staging)
     except OSError as error:
@@ -210,7 +214,15 @@ def _present(base: Path, advance: Advance) -> Present:
     measured = data.photo_attributes(base, lambda total: advance("measure the base", total))
     names = ["path", "split", "class", "sha256", "original_sha256"]
     columns = tables.read_manifest(base / "manifest.parquet", names)
-    return Present(*(columns[name] for name in names), measured.hashes_N, measured.signatures_NSS)
+    return Present(
+        paths_N=columns["path"],
+        splits_N=columns["split"],
+        classes_N=columns["class"],
+        content_N=columns["sha256"],
+        originals_N=columns["original_sha256"],
+        hashes_N=measured.hashes_N,
+        signatures_NSS=measured.signatures_NSS,
+    )
 
 
 def _incoming(intake: data.Intake) -> Incoming:

@@ -101,11 +101,14 @@ def place_rows(
         link: ``copy`` or ``hard``.
         advance: Called after each photo with the number of all.
     """
+    made: set[Path] = set()
     for row in rows:
         source, target = find(row), folder / row["path"]
-        target.parent.mkdir(exist_ok=True)
+        if target.parent not in made:
+            target.parent.mkdir(exist_ok=True)
+            made.add(target.parent)
         if link == "hard":
-            target.hardlink_to(source.resolve())
+            target.hardlink_to(source.resolve() if source.is_symlink() else source)
         else:
             shutil.copyfile(source, target)
         advance(len(rows))
