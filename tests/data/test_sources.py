@@ -10,6 +10,8 @@ from pathlib import Path
 import datasets
 import pytest
 from frozen_trees import refused_of, rows_of, tree_of
+from hypothesis import given
+from hypothesis import strategies as st
 from photos import draw_classes, draw_photo
 
 from carscale import data
@@ -388,7 +390,7 @@ def test_paths_are_found_from_their_folder(tmp_path):
 
 def test_free_names_never_meet():
     names = FreeNames()
-    given = [
+    wanted = [
         "a/1.jpg",
         "a/1~2.jpg",
         "a/1.jpg",
@@ -399,7 +401,16 @@ def test_free_names_never_meet():
         "d.x/.h",
         "d.x/.h",
     ]
-    taken = [names.take(name) for name in given]
+    taken = [names.take(name) for name in wanted]
     assert taken[:5] == ["a/1.jpg", "a/1~2.jpg", "a/1~3.jpg", "a/1~2~2.jpg", "a/1~4.jpg"]
     assert taken[5:] == ["x", "x~2", "d.x/.h", "d.x/.h~2"]
     assert len({names.take("many.jpg") for _ in range(20000)}) == 20000
+
+
+@given(st.lists(st.sampled_from(["a", "a~2", "a~2~2", "a~3", "x.y", "x~2.y"])))
+def test_free_names_differ_whatever_comes(given_names):
+    names = FreeNames()
+    taken = [names.take(name) for name in given_names]
+    assert len(set(taken)) == len(taken)
+    for name, free in zip(given_names, taken, strict=True):
+        assert free == name or name in taken[: taken.index(free)]
