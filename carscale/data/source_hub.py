@@ -71,7 +71,13 @@ def scan_hub(name: str, split: str, how: Reading) -> Scan:
     where = f"hf://{name}:{split}" if split else f"hf://{name}"
     if path.exists():
         folder = path if path.is_dir() else path.parent
-        found = _scan(_parts(_load_local(path, split), split, where), where, folder, how)
+        parts = _parts(_load_local(path, split), split, where)
+        if all(part.column_names == ["image"] for part in parts.values()):
+            raise DataError(
+                f"{where}: datasets gives photos no labels: class folders of several depths, or one",
+                f"read them as class folders, without hf://: {path}",
+            )
+        found = _scan(parts, where, folder, how)
         found.name = path.resolve().name
         return found
     found = _scan(_parts(_load_remote(name, split), split, where), where, None, how)

@@ -149,6 +149,15 @@ def test_an_imagefolder_is_read_as_files(tmp_path):
         assert (frozen.root / row["path"]).samefile(root / row["source"])
 
 
+def test_folders_that_datasets_gives_no_labels_are_sent_elsewhere(tmp_path):
+    root = draw_classes(tmp_path / "photos", [3, 2])
+    (root / "Nested").mkdir()
+    (root / "Make0 Model").rename(root / "Nested" / "Make0 Model")
+    with pytest.raises(DataError, match=r"gives photos no labels: .*\n.*without hf://: .*photos$"):
+        data.freeze(f"hf://{root}", tmp_path / "out")
+    assert data.freeze(root, tmp_path / "out").card["counts"]["classes"] == 2
+
+
 def test_a_split_of_an_imagefolder_can_be_chosen(tmp_path):
     draw_classes(tmp_path / "photos" / "train", [3, 2])
     draw_classes(tmp_path / "photos" / "test", [1, 2])
