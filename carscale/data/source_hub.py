@@ -74,7 +74,7 @@ def scan_hub(name: str, split: str, how: Reading) -> Scan:
         parts = _parts(_load_local(path, split), split, where)
         if all(part.column_names == ["image"] for part in parts.values()):
             raise DataError(
-                f"{where}: datasets gives photos no labels: class folders of several depths, or one",
+                f"{where}: datasets gives photos no labels: folders of several depths, or one",
                 f"read them as class folders, without hf://: {path}",
             )
         found = _scan(parts, where, folder, how)

@@ -193,14 +193,14 @@ def open_members(path: Path, spool: Spool) -> Iterator[list[Member]]:
             photos do.
     """
     if path.name.lower().endswith(".zip"):
-        with _opened_zip(path) as archive:
-            yield archive
+        with _opened_zip(path) as members:
+            yield members
         return
     try:
-        yield_members = _tar_members(path, spool)
+        members = _tar_members(path, spool)
     except BROKEN as error:
         raise _broken(path, error) from error
-    yield yield_members
+    yield members
 
 
 @contextmanager

@@ -124,11 +124,7 @@ def _scan_file(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Scan
         )
     members = stack.enter_context(open_members(path, spool))
     if name.endswith(TAR_SUFFIXES) and source_shards.is_shard(members):
-        return source_shards.scan_shards(
-            [(path, members)],
-            str(path),
-            how,
-        )
+        return source_shards.scan_shards([(path, members)], path, how)
     how.refuse_columns(path)
     return source_archives.scan_members(members, path, keep_splits=how.keep_splits)
 
@@ -138,11 +134,7 @@ def _scan_shards(
 ) -> Scan:
     """Scan several shards."""
     shards = [(path, stack.enter_context(open_members(path, spool))) for path in paths]
-    return source_shards.scan_shards(
-        shards,
-        where,
-        how,
-    )
+    return source_shards.scan_shards(shards, where, how)
 
 
 def _hub_address(text: str) -> tuple[str, str] | None:
