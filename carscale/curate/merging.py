@@ -15,7 +15,7 @@ from typing import Any
 from carscale import data, runs, tables
 from carscale.curate.choosing import Choice, Goal, Incoming, MergeRule, Present, choose
 from carscale.curate.source_photos import open_photos
-from carscale.errors import ConfigError, DataError
+from carscale.errors import CarscaleError, ConfigError, DataError
 
 __all__ = ["MERGE_LIST", "Merged", "Origin", "merge"]
 
@@ -118,9 +118,9 @@ def merge(
         ):
             try:
                 made = _merge(_Job(base, parent, origin, staging, rule, link, advance), goals_of)
-            finally:
-                if not (staging / "intake").exists():  # nothing to go on with
-                    shutil.rmtree(staging, ignore_errors=True)
+            except CarscaleError:  # the same command would fail again
+                shutil.rmtree(staging, ignore_errors=True)
+                raise
             runs.publish_folder(staging / "version", place)
             shutil.rmtree(staging)
     except OSError as error:
