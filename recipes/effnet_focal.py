@@ -39,7 +39,7 @@ def main(cfg: config.Recipe) -> None:
 
         # model and loss
         model = models.build(cfg.model, view, splits.classes)  # normalises uint8 itself
-        loss_fn = balance.loss(cfg.balance, splits.train.counts_K)
+        loss_fn = balance.loss(cfg.balance, splits.train.counts_K, splits.train.class_sets)
 
         # train; val is scored after each epoch
         learner = train.Learner(model, loss_fn, cfg.optim)

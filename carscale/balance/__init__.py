@@ -5,7 +5,7 @@ weighs, a loss.
 
 - ``orders``: over- and undersampling, weighted samplers: explicit lists of rows.
 - ``weights``: class weights of the loss.
-- ``losses``: one term and one weight a sample.
+- ``losses``: one term and one weight a sample; ``partial_labels``: of which only the make is known.
 
 To add a loss: one function in ``losses.py``, one line in ``LOSSES``, one word in
 ``config.Balance.loss``; a sampling or a class weight likewise.

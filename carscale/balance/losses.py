@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from carscale.balance.partial_labels import mean_weight, partial_terms
 from carscale.balance.weights import class_weights, double_compensation
 from carscale.progress import note
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from carscale.config import Balance
@@ -226,12 +227,23 @@ def poly_terms(
     return terms_B + epsilon * (1 - p_B)
 
 
-def _adjusted(cfg: Balance, counts_K: Tensor, tau: float) -> Terms:
-    """Return logit-adjusted terms for train counts; a class without photos counts as one."""
+def _log_shares(counts_K: Tensor) -> Tensor:
+    """Return the logarithms of train shares; a class without photos counts as one."""
     counts = counts_K.clamp_min(1).double()
+    return (counts / counts.sum()).log().float()
+
+
+def _prior(cfg: Balance, counts_K: NDArray[np.int64]) -> Tensor:
+    """Return what the loss adds to the logits of each class."""
+    taus = {"logit-adjusted": cfg.tau, "balanced-softmax": 1.0}
+    return taus.get(cfg.loss, 0.0) * _log_shares(torch.from_numpy(counts_K))
+
+
+def _adjusted(cfg: Balance, counts_K: Tensor, tau: float) -> Terms:
+    """Return logit-adjusted terms for train counts."""
     return partial(
         logit_adjusted_terms,
-        log_shares_K=(counts / counts.sum()).log().float(),
+        log_shares_K=_log_shares(counts_K),
         tau=tau,
         label_smoothing=cfg.label_smoothing,
     )
@@ -261,23 +273,46 @@ class Loss(torch.nn.Module):
 
     Terms and weights a sample, to be summed over a window by the loop.
 
+    A label ``K + m`` leaves the classes of ``class_sets[m]`` open: its term is minus the logarithm
+    of the sum of their probabilities, its weight the mean of theirs over train samples. Settings
+    that shape a term (smoothing, focus, margins) leave these terms alone; a prior does not.
+
     Args:
         cfg: Names the loss and its settings.
         counts_K: Train samples of each class.
+        class_sets: What each partial label leaves open.
+
+    Reference:
+        Cour et al. 2011, https://jmlr.org/papers/v12/cour11a.html; Jin and Ghahramani 2002
+        (partial labels: the likelihood of the set).
     """
 
-    weights_K: Tensor
+    weights_L: Tensor
+    is_open_MK: Tensor
+    prior_K: Tensor
 
-    def __init__(self, cfg: Balance, counts_K: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        cfg: Balance,
+        counts_K: NDArray[np.int64],
+        class_sets: Sequence[Sequence[int]] = (),
+    ) -> None:
         super().__init__()
         is_effective = cfg.loss == "class-balanced-focal"
         method = "effective" if is_effective else cfg.class_weights
         weights_K = class_weights(counts_K, method, beta=cfg.effective_beta)
+        weights_M = [mean_weight(weights_K, counts_K, list(one)) for one in class_sets]
+        weights_L = np.concatenate([weights_K, np.array(weights_M, dtype=weights_K.dtype)])
+        is_open_MK = torch.zeros(len(class_sets), len(counts_K), dtype=torch.bool)
+        for m, one in enumerate(class_sets):
+            is_open_MK[m, list(one)] = True
         self.terms = LOSSES[cfg.loss](cfg, torch.from_numpy(counts_K))
         self.defer_weights = cfg.defer_weights
-        self.register_buffer("weights_K", torch.from_numpy(weights_K), persistent=False)
+        self.register_buffer("weights_L", torch.from_numpy(weights_L), persistent=False)
+        self.register_buffer("is_open_MK", is_open_MK, persistent=False)
+        self.register_buffer("prior_K", _prior(cfg, counts_K), persistent=False)
         # on the CPU: a window's weight waits for no GPU
-        self._window_weights_K = weights_K.astype("float64")
+        self._window_weights_L = weights_L.astype("float64")
         self._is_deferred = cfg.defer_weights > 0
 
     def set_done(self, done: float) -> None:
@@ -289,8 +324,16 @@ class Loss(torch.nn.Module):
 
         The loss is ``sum(terms * weights) / sum(weights)``.
         """
-        terms_B = self.terms(logits_BK, labels_B)
-        weights_B = self.weights_K[labels_B]
+        num_classes = logits_BK.shape[1]
+        if not len(self.is_open_MK):
+            terms_B = self.terms(logits_BK, labels_B)
+        else:
+            is_partial_B = labels_B >= num_classes
+            whole_B = labels_B.masked_fill(is_partial_B, 0)
+            open_BK = self.is_open_MK[(labels_B - num_classes).clamp_min(0)]
+            partial_B = partial_terms(logits_BK + self.prior_K, open_BK)
+            terms_B = torch.where(is_partial_B, partial_B, self.terms(logits_BK, whole_B))
+        weights_B = self.weights_L[labels_B]
         return terms_B, torch.ones_like(weights_B) if self._is_deferred else weights_B
 
     def batch_sum(self, logits_BK: Tensor, batch: Batch) -> Tensor:
@@ -309,18 +352,25 @@ class Loss(torch.nn.Module):
         """
         if self._is_deferred:
             return float(len(labels_G))
-        return float(self._window_weights_K[labels_G].sum())
+        return float(self._window_weights_L[labels_G].sum())
 
 
-def loss(cfg: Balance, counts_K: NDArray[np.int64]) -> Loss:
+def loss(
+    cfg: Balance, counts_K: NDArray[np.int64], class_sets: Sequence[Sequence[int]] = ()
+) -> Loss:
     """Return the loss that the settings name, weighted for these train counts.
 
     Rank 0 says so when the settings favour rare classes more than once.
+
+    Args:
+        cfg: Names the loss and its settings.
+        counts_K: Train samples of each class.
+        class_sets: What each partial label leaves open, as ``Split.class_sets`` has it.
     """
     warning = double_compensation(cfg)
     if warning and os.environ.get("RANK", "0") == "0":
         note(f"note: {warning}")
-    return Loss(cfg, counts_K)
+    return Loss(cfg, counts_K, class_sets)
 
 
 def _wide(logits_BK: Tensor) -> Tensor:

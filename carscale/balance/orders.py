@@ -91,21 +91,24 @@ def listed(labels_N: NDArray[np.int64], draws_K: NDArray[np.int64]) -> Order:
     return Order(int(draws_K.sum()), draw)
 
 
-def progressive(labels_N: NDArray[np.int64], num_draws: int) -> Order:
+def progressive(weights_N: NDArray[np.float64], num_draws: int) -> Order:
     """Return draws that go from each sample alike to each class alike over ``num_draws``.
+
+    Args:
+        weights_N: Of each sample when all classes count alike, in any scale.
+        num_draws: Of the whole run.
 
     Reference:
         Kang et al. 2020, https://arxiv.org/abs/1910.09217, eq. 3.
     """
-    counts_K = np.bincount(labels_N)
-    cumulative_N = np.cumsum(1 / counts_K[labels_N])
+    cumulative_N = np.cumsum(weights_N)
     cumulative_N /= cumulative_N[-1]
 
     def draw(rng: np.random.Generator, number: int) -> NDArray[np.int64]:
         done_L = (number * BLOCK + np.arange(BLOCK)) / num_draws
         is_balanced_L, at_L = rng.random(BLOCK) < done_L, rng.random(BLOCK)
         by_class_L = np.searchsorted(cumulative_N, at_L, side="right")
-        return np.where(is_balanced_L, by_class_L, (at_L * len(labels_N)).astype(np.int64))
+        return np.where(is_balanced_L, by_class_L, (at_L * len(weights_N)).astype(np.int64))
 
     return Order(BLOCK, draw)
 
@@ -174,13 +177,38 @@ def order(cfg: Recipe, split: Split) -> Order:
         cfg: ``cfg.balance.sampling`` and its settings; the length of the run, for ``progressive``.
         split: The train split.
     """
-    sampling, counts_K, labels_N = cfg.balance.sampling, split.counts_K, split.labels_N
+    sampling, labels_N = cfg.balance.sampling, split.labels_N
     if sampling == "natural":
         return natural(len(labels_N))
     if sampling == "progressive":
-        return progressive(labels_N, cfg.num_steps(len(labels_N)) * cfg.loader.global_batch_size)
+        rates_L = label_rates(np.ones(len(split.classes)), split)
+        return progressive(
+            rates_L[labels_N], cfg.num_steps(len(labels_N)) * cfg.loader.global_batch_size
+        )
+    counts = split.counts_K.astype(np.float64)
     if sampling in LISTED:
-        draws_K = SAMPLINGS[sampling](counts_K.astype(np.float64), cfg.balance)
-        return listed(labels_N, draws_K.astype(np.int64))
-    draws_K = draws_per_epoch(cfg.balance, counts_K)
-    return weighted((draws_K / np.maximum(counts_K, 1))[labels_N])
+        draws_K = SAMPLINGS[sampling](counts, cfg.balance)
+        partial_M = np.bincount(labels_N, minlength=len(counts) + len(split.class_sets))[
+            len(counts) :
+        ]
+        rates_M = label_rates(draws_K, split)[len(counts) :]
+        draws_L = np.concatenate([draws_K, np.rint(partial_M * rates_M)])
+        return listed(labels_N, draws_L.astype(np.int64))
+    return weighted(label_rates(draws_per_epoch(cfg.balance, split.counts_K), split)[labels_N])
+
+
+def label_rates(draws_K: NDArray[np.float64], split: Split) -> NDArray[np.float64]:
+    """Return how often a photo of each label is drawn.
+
+    A partial label, that leaves several classes open, is drawn as their photos are on average.
+
+    Args:
+        draws_K: How often each class is.
+        split: The train split.
+
+    Returns:
+        float64 ``[K + M]`` for K classes and M partial labels; 0 for a class without photos.
+    """
+    counts_K = split.counts_K
+    sets = [[k] for k in range(len(counts_K))] + [list(one) for one in split.class_sets]
+    return np.array([draws_K[one].sum() / max(1, counts_K[one].sum()) for one in sets])

@@ -39,7 +39,7 @@ def evaluate_run(
         DataError: The photos do not match their lock.
         ModelError: The run has no result yet, or one of another class list.
     """
-    splits = data.load(cfg.data)
+    splits = data.load(cfg.data.model_copy(update={"partial": "leave"}))
     model, view, card, where = load_result(folder, cfg.model)
     _check_classes(card, splits, where)
     with open_world(

@@ -49,6 +49,11 @@ class Data(Section):
     """
     fold: NonNegativeInt = 0
     """The part that is not trained on, from 0."""
+    partial: Literal["leave", "use"] = "leave"
+    """Photos of which only the make is known (``data merge --make-only keep``): train on them too?
+
+    Their loss is that of the make: minus the logarithm of the sum of its classes' probabilities.
+    """
 
 
 class Loader(Section):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,11 @@ from carscale.errors import DataError, RunError
 from carscale.types import CarClass, Split, Splits
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from carscale import config
 
-__all__ = ["load", "photo_reader", "read_card", "read_splits"]
+__all__ = ["load", "photo_reader", "read_card", "read_splits", "with_partial"]
 
 COLUMNS = ["id", "key", "path", "split", "width", "height"]
 PACK_COLUMNS = ["shard", "offset", "num_bytes"]
@@ -32,16 +36,53 @@ def load(cfg: config.Data) -> Splits:
 
     Args:
         cfg: ``root`` of a frozen folder or pack; ``verify`` is ``fast`` or ``full``; with
-            ``num_folds``, train is cut as ``folds.hold_out`` does.
+            ``num_folds``, train is cut as ``folds.hold_out`` does; with ``partial="use"``, train
+            holds the photos of which only the make is known too.
 
     Raises:
-        DataError: No frozen folder, or photos were added, removed or changed; names them.
+        DataError: No frozen folder, or photos were added, removed or changed; names them. Or there
+            are no photos of which only the make is known.
     """
     root = Path(cfg.root)
     if os.environ.get("LOCAL_RANK", "0") == "0":
         verify(root, mode=cfg.verify)
     splits = read_splits(root)
-    return hold_out(splits, cfg.num_folds, cfg.fold) if cfg.num_folds else splits
+    splits = hold_out(splits, cfg.num_folds, cfg.fold) if cfg.num_folds else splits
+    return with_partial(splits) if cfg.partial == "use" else splits
+
+
+def with_partial(splits: Splits) -> Splits:
+    """Return splits whose train holds the photos of which only the make is known too.
+
+    Their labels are ``K + m``; see ``Split.class_sets``. Train's hash becomes another, so that
+    comparisons name it.
+
+    Raises:
+        DataError: There are none.
+    """
+    train, partial = splits.train, splits.extra.get(PARTIAL)
+    if partial is None:
+        raise DataError(
+            f"{train.root}: has no photos of which only the make is known (data.partial=use)",
+            "leave that out, or keep some: carscale data merge ... --make-only keep",
+        )
+
+    def joined(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(train, name), getattr(partial, name)])
+
+    digest = hashlib.sha256(f"{train.hash} {partial.hash}".encode()).hexdigest()
+    whole = replace(
+        train,
+        ids_N=joined("ids_N"),
+        keys_N=joined("keys_N"),
+        paths_N=joined("paths_N"),
+        labels_N=joined("labels_N"),
+        sizes_N2=joined("sizes_N2"),
+        hash=digest,
+        class_sets=partial.class_sets,
+    )
+    card = splits.card | {"hashes": splits.card["hashes"] | {"train": digest}}
+    return replace(splits, train=whole, card=card)
 
 
 def read_splits(root: Path) -> Splits:

@@ -52,6 +52,7 @@ def fit(
     """
     _check_cuts(cfg, run, loader)
     _check_sides(run, learner, loader)
+    _check_dynamics(cfg, loader)
     hashes = {"train": loader.split.hash, "val": getattr(score, "hash", "")}
     state, optimizer_tensors = checkpoint.load_checkpoint(run, learner)
     _check_same(run, state, hashes)
@@ -74,6 +75,15 @@ def fit(
         return
     learner.settle_sums(run.world, run.cfg.data.image_px)
     _Fit(cfg, run, learner, loader, score, state, ends).train()
+
+
+def _check_dynamics(cfg: config.Train, loader: TrainLoader) -> None:
+    """Raise where there is no label to log what was said of it."""
+    if cfg.log_dynamics and loader.split.class_sets:
+        raise ConfigError(
+            "train.log_dynamics=true: data.partial=use trains on photos without a class to log",
+            "take one of both back",
+        )
 
 
 @dataclass

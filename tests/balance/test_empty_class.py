@@ -39,8 +39,8 @@ def test_every_loss_with_every_class_weight_is_finite(train, name, method):
         total.backward()
         assert torch.isfinite(terms).all()
         assert torch.isfinite(scores.grad).all()
-        assert loss.weights_K.isfinite().all()
-        assert (loss.weights_K[[0, 2]] > 0).all()
+        assert loss.weights_L.isfinite().all()
+        assert (loss.weights_L[[0, 2]] > 0).all()
         assert loss.window_weight(train.labels_N) == pytest.approx(len(train), rel=1e-5)
 
 

@@ -28,7 +28,7 @@ def test_cross_entropy_is_torchs(smoothing, method):
     terms, weights = loss(logits(), LABELS)
     mine = (terms * weights).sum() / weights.sum()
     if smoothing == 0:
-        expected = F.cross_entropy(logits(), LABELS, weight=loss.weights_K)
+        expected = F.cross_entropy(logits(), LABELS, weight=loss.weights_L)
         torch.testing.assert_close(mine, expected)
     torch.testing.assert_close(
         terms, F.cross_entropy(logits(), LABELS, reduction="none", label_smoothing=smoothing)
@@ -136,7 +136,7 @@ def test_deferred_weights_come_in_when_their_time_has_come():
     for done, is_on in ((0.0, False), (0.79, False), (0.8, True), (1.0, True)):
         loss.set_done(done)
         _, weights = loss(logits(), LABELS)
-        expected = loss.weights_K[LABELS] if is_on else torch.ones(6)
+        expected = loss.weights_L[LABELS] if is_on else torch.ones(6)
         torch.testing.assert_close(weights, expected)
         assert loss.window_weight(labels) == pytest.approx(float(expected.sum()))
 

@@ -17,7 +17,9 @@ COUNTS = st.lists(st.integers(0, 60), min_size=1, max_size=12).filter(lambda c: 
 
 def split_of(counts):
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
-    return SimpleNamespace(counts_K=np.array(counts), labels_N=labels)
+    return SimpleNamespace(
+        counts_K=np.array(counts), labels_N=labels, classes=(None,) * len(counts), class_sets=()
+    )
 
 
 def drawn(counts, num_passes=1, **settings):
