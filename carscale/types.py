@@ -171,10 +171,6 @@ class Splits:
         """All splits: together they hold every manifest row once."""
         return (self.train, self.val, self.test, *self.extra.values())
 
-    def named(self, name: str) -> Split | None:
-        """Return the split of a name; ``None`` where there is none."""
-        return next((split for split in self.every if split.name == name), None)
-
 
 @dataclass(frozen=True, eq=False)
 class Batch:

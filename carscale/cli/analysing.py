@@ -104,7 +104,7 @@ def gather_evidence(
     if splits is not None:
         evidence["train_counts_K"] = splits.train.counts_K
         evidence["train"] = _train_side(folder, cfg, splits.train, checkpoint)
-        evidence |= _photo_evidence(splits, getattr(splits, split), advance)
+        evidence |= _photo_evidence(splits, data.named_split(splits, split), advance)
     return analysis.Evidence(**evidence), tuple(notes)
 
 
@@ -171,7 +171,7 @@ def _read_data(
             f"No frozen photos at {root}: {unsaid}. Tell where they lie with: --data-root FOLDER"
         ]
     splits = data.read_splits(root)
-    found: Split = getattr(splits, split)
+    found: Split = data.named_split(splits, split)
     wanted = predictions.about.get("split_hash")
     if wanted is None and np.array_equal(predictions.ids_N, found.ids_N):
         return splits, []

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from carscale.cli.splits import check_split
+
 __all__ = ["compare", "print_study"]
 
 
@@ -61,8 +63,7 @@ def _check(split: str, metric: str, margin: float, *, both: bool) -> None:
     """Raise where an option can't be used."""
     from carscale.errors import ConfigError
 
-    if split not in ("val", "test", "train"):
-        raise ConfigError(f"--split {split}: must be val, test or train")
+    check_split(split, ("val", "test", "train"))
     if metric not in ("top1", "balanced_accuracy"):
         raise ConfigError(f"--metric {metric}: must be top1 or balanced_accuracy")
     if not 0 < margin < 100:

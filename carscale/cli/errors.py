@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from carscale.cli.splits import check_split
+
 if TYPE_CHECKING:
     from carscale.analysis import Analysis
 
@@ -18,7 +20,7 @@ MAX_ROWS = 10
 
 def errors(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    split: Annotated[str, typer.Option(help="val or test.")] = "val",
+    split: Annotated[str, typer.Option(help="val, test or a test_... of the data.")] = "val",
     data_root: Annotated[
         Path | None, typer.Option(help="Where the photos lie now; the run's data.root otherwise.")
     ] = None,
@@ -34,8 +36,7 @@ def errors(
 
     if as_json and as_csv:
         raise ConfigError("command line: --json and --csv exclude each other")
-    if split not in ("val", "test"):
-        raise ConfigError(f"--split {split}: must be val or test")
+    check_split(split, ("val", "test"))
     folder = runs.find_run(run)
 
     from carscale.cli.analysing import analyse_run

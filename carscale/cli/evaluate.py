@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from carscale.cli.splits import check_split
+
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
@@ -17,7 +19,10 @@ def evaluate(
         typer.Argument(help="Settings to change here: data.root=..., loader....=..."),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="val, test or train; looks at test are written down.")
+        str,
+        typer.Option(
+            help="val, test, train or a test_... of the data; looks at tests are written down."
+        ),
     ] = "val",
     probs: Annotated[
         bool | None,
@@ -48,8 +53,7 @@ def evaluate(
     from carscale import config, runs
     from carscale.errors import ConfigError
 
-    if split not in ("train", "val", "test"):
-        raise ConfigError(f"--split {split}: must be train, val or test")
+    check_split(split, ("train", "val", "test"))
     folder = runs.find_run(run)
     allowed = (
         "data.root=",

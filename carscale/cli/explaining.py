@@ -57,7 +57,7 @@ def explain(folder: Path, cfg: config.Recipe, split_name: str, ids: list[int]) -
             "--saliency works on one process", "start it without a launcher: carscale evaluate ..."
         )
     splits = data.load(cfg.data.model_copy(update={"partial": "leave"}))
-    split: Split = getattr(splits, split_name)
+    split = data.named_split(splits, split_name)
     predictions = tables.read_predictions(folder / "predictions" / f"{split_name}.parquet")
     if predictions.about.get("split_hash") not in (None, split.hash):
         raise DataError(

@@ -54,11 +54,11 @@ def _analyses(
 ) -> dict[str, Analysis]:
     """Return what was found in a run, by split that was predicted."""
     from carscale.cli.analysing import analyse_run
+    from carscale.report import predicted_splits
 
     return {
         split: analyse_run(folder, split, data_root=data_root, advance=advance)
-        for split in ("val", "test")
-        if (folder / "predictions" / f"{split}.parquet").is_file()
+        for split in predicted_splits(folder)
     }
 
 

@@ -57,7 +57,7 @@ def evaluate_run(
         ) -> Predictions:
             return evaluate.predict(
                 model,
-                loaders.plain(cfg.loader, getattr(splits, name), view, world),
+                loaders.plain(cfg.loader, data.named_split(splits, name), view, world),
                 world,
                 keep_probs=keep_probs,
                 about=about,
@@ -196,10 +196,11 @@ def _write(
         folder / "metrics.json",
         lambda whole: whole | {split: metrics, "held_out": _pooled(folder, splits, checkpoint)},
     )
-    if split == "test":
+    if split.startswith("test"):
         look = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": " ".join(["carscale", *command]),
+            "split": split,
             "checkpoint": predictions.about.get("checkpoint"),
             "split_hash": predictions.about.get("split_hash"),
             "top1": metrics["top1"]["value"],

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from carscale.data.scan import Scan
     from carscale.data.source_frozen import scan_frozen
     from carscale.data.sources import local_paths, open_source
-    from carscale.data.store import load, photo_reader, read_card, read_splits
+    from carscale.data.store import load, named_split, photo_reader, read_card, read_splits
     from carscale.data.versions import read_parent
 
 __all__ = [
@@ -85,6 +85,7 @@ __all__ = [
     "hold_out",
     "load",
     "local_paths",
+    "named_split",
     "near_groups",
     "near_pairs",
     "open_source",
@@ -122,6 +123,7 @@ HOMES = {
     "hold_out": "folds",
     "load": "store",
     "local_paths": "sources",
+    "named_split": "store",
     "near_groups": "near",
     "near_pairs": "near",
     "open_source": "sources",

@@ -17,7 +17,7 @@ from carscale.data.layout import FORMAT, PACK_FORMAT
 from carscale.data.lock import verify
 from carscale.data.shards import Shards
 from carscale.data.splits import PARTIAL, SPLITS, split_names
-from carscale.errors import DataError, RunError
+from carscale.errors import ConfigError, DataError, RunError
 from carscale.types import CarClass, Split, Splits
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from carscale import config
 
-__all__ = ["load", "photo_reader", "read_card", "read_splits", "with_partial"]
+__all__ = ["load", "named_split", "photo_reader", "read_card", "read_splits", "with_partial"]
 
 COLUMNS = ["id", "key", "path", "split", "width", "height"]
 PACK_COLUMNS = ["shard", "offset", "num_bytes"]
@@ -132,6 +132,19 @@ def read_splits(root: Path) -> Splits:
         )
     train, val, test = (made.pop(name) for name in SPLITS)
     return Splits(train, val, test, classes, card, extra=made)
+
+
+def named_split(splits: Splits, name: str) -> Split:
+    """Return the split of a name.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    for split in splits.every:
+        if split.name == name:
+            return split
+    names = ", ".join(split.name for split in splits.every)
+    raise ConfigError(f"--split {name}: {splits.train.root} has no such split; it has {names}")
 
 
 def photo_reader(root: Path) -> Callable[[str], bytes]:

@@ -33,7 +33,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from carscale.report.gather import RunRecord, gather
+    from carscale.report.gather import RunRecord, gather, predicted_splits
     from carscale.report.panels import draw_panels
     from carscale.report.several import check_overview_folder, write_overview
     from carscale.report.study_write import check_study_folder, write_study
@@ -45,6 +45,7 @@ __all__ = [
     "check_study_folder",
     "draw_panels",
     "gather",
+    "predicted_splits",
     "write_overview",
     "write_report",
     "write_study",
@@ -56,6 +57,7 @@ _HOMES = {
     "check_study_folder": "study_write",
     "draw_panels": "panels",
     "gather": "gather",
+    "predicted_splits": "gather",
     "write_overview": "several",
     "write_report": "write",
     "write_study": "study_write",

@@ -14,7 +14,7 @@ from carscale.errors import DataError, RunError
 from carscale.report.checks import SplitResult, check, finite, printable
 from carscale.types import CarClass
 
-__all__ = ["SPLITS", "RunRecord", "gather"]
+__all__ = ["SPLITS", "RunRecord", "gather", "predicted_splits"]
 
 SPLITS = ("test", "val")  # the order of the headline
 
@@ -165,10 +165,22 @@ def _find_root(data_root: Path | None, config: dict[str, Any], notes: list[str])
     return None
 
 
+def predicted_splits(folder: Path) -> tuple[str, ...]:
+    """Return the splits that a run has predictions of: val, test, then tests that merges added."""
+    names = [*reversed(SPLITS), *_tests(folder)]
+    return tuple(name for name in names if (folder / "predictions" / f"{name}.parquet").is_file())
+
+
+def _tests(folder: Path) -> list[str]:
+    """Return the tests of other origin that were predicted."""
+    found = (folder / "predictions").glob("test_*.parquet")
+    return sorted(path.stem for path in found if not path.stem.endswith(".embeddings"))
+
+
 def _read_splits(folder: Path, metrics: dict[str, Any], notes: list[str]) -> dict[str, SplitResult]:
     """Return every split that has predictions or metrics."""
     splits = {}
-    for name in SPLITS:
+    for name in (*SPLITS, *_tests(folder)):
         path = folder / "predictions" / f"{name}.parquet"
         predictions = tables.read_predictions(path) if path.is_file() else None
         numbers = metrics.get(name) or {}

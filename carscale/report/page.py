@@ -61,11 +61,10 @@ def build_page(
     training = build_training(record, build_folder)
     place = place_of(record.data_root, build_folder, page_folder)
     parts: list[dict[str, Any]] = []
-    for name in ("val", "test"):  # val is for looking, test only for the number
-        if name in record.splits:
-            advance(f"looking at {name}")
-            split, analysis = record.splits[name], found.get(name)
-            parts.append(build_split(record, split, analysis, place, with_train=not parts))
+    for name in sorted(record.splits, key=_for_looking):
+        advance(f"looking at {name}")
+        split, analysis = record.splits[name], found.get(name)
+        parts.append(build_split(record, split, analysis, place, with_train=not parts))
     advance("writing the page")
     _write_scripts(build_folder)
     leading = found.get(parts[0]["name"]) if parts else None
@@ -83,6 +82,11 @@ def build_page(
     }
     text = environment().get_template("index.html.j2").render(context, nav=_nav(context))
     (build_folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
+
+
+def _for_looking(name: str) -> tuple[int, str]:
+    """Return a split's place: val is for looking, test only for the number; then other tests."""
+    return ("val", "test").index(name) if name in ("val", "test") else 2, name
 
 
 def _write_scripts(folder: Path) -> None:

@@ -1,0 +1,83 @@
+"""Merge from the command line, then train on it, and look at a test of another origin."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jobs
+import pytest
+from frozen_trees import rows_of, tree_of
+from photos import draw_photo
+
+from carscale import data, runs
+
+
+def carscale(*words: object, code: int = 0) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "carscale", *map(str, words)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == code, answer.stderr
+    return answer
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, tiny) -> Path:
+    """A source with other names, and its map."""
+    place = tmp_path_factory.mktemp("merge")
+    for name, label in (("make0_model", 0), ("MAKE1 MODEL", 1), ("Other Car", 3)):
+        for n in range(8):
+            draw_photo(place / "web" / name / f"{n}.jpg", label, 100 + n, (90 + n, 50))
+    carscale("data", "map", tiny, place / "web", "--out", place / "map.yaml")
+    return place
+
+
+def test_a_source_is_mapped_and_merged(tiny, place, tmp_path):
+    before = tree_of(tiny)
+    words = ("data", "merge", tiny, place / "web", tmp_path / "more", "--map", place / "map.yaml")
+    made = carscale(*words, "--near-train", "keep", "--licence", "CC BY 4.0", "--name", "web-2026")
+    assert made.stdout.strip() == str(tmp_path / "more")
+    assert "joined: " in made.stderr
+    assert f"next: carscale data diff {tiny} {tmp_path / 'more'}" in made.stderr
+    assert tree_of(tiny) == before
+    card = data.read_card(tmp_path / "more")
+    assert card["merged"]["source"] == "web-2026"
+    assert card["counts"]["train"] > data.read_card(tiny)["counts"]["train"]
+    assert {row["class"] for row in rows_of(tmp_path / "more")} >= {"Make0 Model", "Other Car"}
+    checked = json.loads(carscale("data", "check", tmp_path / "more", "--json").stdout)
+    assert len(checked["classes"]) == 5
+    again = carscale(*words, code=2)
+    assert "--force" in again.stderr
+
+
+def test_an_undecided_map_and_wrong_words_are_refused(tiny, place, tmp_path):
+    text = (place / "map.yaml").read_text().replace("to: Make0 Model", "ambiguous: [Make0 Model]")
+    (tmp_path / "map.yaml").write_text(text)
+    words = ("data", "merge", tiny, place / "web", tmp_path / "more", "--map")
+    answer = carscale(*words, tmp_path / "map.yaml", code=2)
+    assert "is ambiguous; choose" in answer.stderr
+    answer = carscale(*words, place / "map.yaml", "--as", "val", code=2)
+    assert "--as val: must be train, or a test of its own" in answer.stderr
+    assert not list(tmp_path.glob(".*.merging"))
+    assert not (tmp_path / "more").exists()
+
+
+@pytest.mark.launch
+def test_a_test_of_another_origin_is_evaluated_sorted_and_shown(tiny, place, tmp_path):
+    words = ("data", "merge", tiny, place / "web", tmp_path / "more", "--map", place / "map.yaml")
+    carscale(*words, "--as", "test_web")
+    jobs.train(tmp_path / "more", tmp_path / "run", ("train.num_epochs=1",))
+    num_web = data.read_card(tmp_path / "more")["counts"]["test_web"]
+    told = carscale("evaluate", tmp_path / "run", "--split", "test_web", "--json")
+    assert json.loads(told.stdout)["num_samples"] == num_web > 0
+    look = runs.read_lines(tmp_path / "run" / "test_looks.jsonl")[-1]
+    assert look["split"] == "test_web"
+    errors = json.loads(
+        carscale("errors", tmp_path / "run", "--split", "test_web", "--json").stdout
+    )
+    assert errors["split"] == "test_web"
+    page = Path(carscale("report", tmp_path / "run").stdout.strip())
+    assert "test_web" in page.read_text()
+    answer = carscale("evaluate", tmp_path / "run", "--split", "test_x", code=2)
+    assert "has no such split; it has train, val, test, test_web" in answer.stderr
+    answer = carscale("evaluate", tmp_path / "run", "--split", "partial", code=2)
+    assert "--split partial: must be train, val or test" in answer.stderr
