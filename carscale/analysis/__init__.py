@@ -14,10 +14,8 @@ blind labels. Rejected: the off-diagonal of the confident joint. Why: that count
 confusions as label errors.
 Chosen: p-values are adjusted (Holm) over everything looked at together. Rejected: the worst
 few of many slices, as they are. Why: among 500 slices some are bad by chance.
-
-Next, in this room: 90 % of the demo's swapped labels among the first 2n of the review list, also
-with the near duplicates that lead it counted (82 % now: benchmarks/errors_cpu2_2026-11.md);
-``attributes["source"]``, once a merged data set says where each photo came from.
+Chosen: near duplicates with another label have a list of their own, as pairs. Rejected: leading the
+label review with them: they push out swapped labels, and one of each pair is right.
 """
 
 from importlib import import_module

@@ -185,7 +185,14 @@ def _write(
     """Write the version; return its card."""
     licence = job.origin.licence
     arrivals = [
-        data.Arrival(sample, choice.split, choice.class_name, name, licence, choice.group)
+        data.Arrival(
+            sample,
+            choice.split,
+            choice.class_name,
+            sample.file.origin or name,
+            licence,
+            choice.group,
+        )
         for sample, choice in zip(intake.samples, choices, strict=True)
         if choice.split
     ]

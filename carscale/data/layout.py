@@ -178,7 +178,7 @@ def _rows(
                 "class": as_text(sample.file.class_name),
                 "split": SPLITS[splits_N[n]],
                 "group": as_text(sample.group_name) or twin,
-                "origin": as_text(source_name),
+                "origin": as_text(sample.file.origin or source_name),
                 "licence": "",
                 "sample": n,
             }

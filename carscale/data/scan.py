@@ -40,6 +40,7 @@ class SourceFile:
         class_name: What its folder or label says.
         split: ``train``, ``val`` or ``test`` where the source says and its splits are kept.
         read: Reads what has no file; must be thread-safe.
+        origin: The source it came from, where this one was put together of several.
     """
 
     path: Path | None
@@ -47,6 +48,7 @@ class SourceFile:
     class_name: str
     split: str = ""
     read: Callable[[], bytes] | None = None
+    origin: str = ""
 
     def read_bytes(self) -> bytes:
         """Read the bytes; safe in many threads.

@@ -29,8 +29,8 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 PICTURES = ("binary", "large_binary", "struct<")
 """Types of Parquet columns that hold photos, not paths."""
 
-Row = tuple[str, object, object]
-"""Path, label and split."""
+Row = dict[str, object]
+"""What a row says by ``path``, ``label`` and, where it has them, ``split`` and ``source``."""
 
 
 def scan_table(path: Path, how: Reading) -> Scan:
@@ -59,9 +59,12 @@ def scan_table(path: Path, how: Reading) -> Scan:
         raise DataError(
             f"{path}: --keep-splits wants a column split", f"there are: {', '.join(kinds)}"
         )
-    names = [image, label, *([split] if split and how.keep_splits else [])]
-    rows = _parquet_rows(path, names) if is_parquet else _csv_rows(path, list(kinds), names)
-    found = _scan_rows(path.parent, rows, how.keep_splits)
+    source = next((name for name in kinds if name.casefold() == "source"), None)
+    columns = {"path": image, "label": label}
+    columns |= {"split": split} if split and how.keep_splits else {}
+    columns |= {"source": source} if source else {}
+    rows = _parquet_rows(path, columns) if is_parquet else _csv_rows(path, list(kinds), columns)
+    found = _scan_rows(path.parent, rows)
     if split and not how.keep_splits:
         found.notes.append("splits are drawn anew; keep those of the column split: --keep-splits")
     check_any(found, path, "rows")
@@ -70,18 +73,18 @@ def scan_table(path: Path, how: Reading) -> Scan:
     return found
 
 
-def _scan_rows(folder: Path, rows: Iterator[tuple[int, Row | None]], keep_splits: bool) -> Scan:
+def _scan_rows(folder: Path, rows: Iterator[tuple[int, Row | None]]) -> Scan:
     """Return samples of rows, and refused rows in their order."""
     found, names = Scan(), FreeNames()
     first: dict[tuple[str, str], int] = {}
     for number, row in rows:
-        text = row[0] if row else ""
+        text = _text(row["path"]) if row else ""
         try:
             if row is None:
                 raise BadRowError("has fewer columns than the first line")
             path, relative = locate(folder, text)
-            class_name = class_of(row[1])
-            split = split_of(row[2]) if keep_splits else ""
+            class_name = class_of(row["label"])
+            split = split_of(row["split"]) if "split" in row else ""
             earlier = first.setdefault((relative, class_name), number)
             if earlier != number:
                 raise BadRowError(f"the same file and class as row {earlier}")
@@ -89,7 +92,8 @@ def _scan_rows(folder: Path, rows: Iterator[tuple[int, Row | None]], keep_splits
         except BadRowError as error:
             found.refused.append((text or f"row {number}", f"row {number}: {error}"))
             continue
-        found.files.append(SourceFile(path, names.take(relative), class_name, split))
+        origin = _text(row.get("source"))
+        found.files.append(SourceFile(path, names.take(relative), class_name, split, origin=origin))
     return found
 
 
@@ -100,17 +104,21 @@ def _csv_header(path: Path) -> list[str]:
     raise DataError(f"{path}: is empty", "its first line must name the columns: path,label")
 
 
-def _csv_rows(path: Path, header: list[str], names: list[str]) -> Iterator[tuple[int, Row | None]]:
+def _text(value: object) -> str:
+    """Return a cell as text, without blanks around it."""
+    return "" if value is None else str(value).strip()
+
+
+def _csv_rows(
+    path: Path, header: list[str], columns: dict[str, str]
+) -> Iterator[tuple[int, Row | None]]:
     """Yield a row's number and what it says; ``None`` where columns are missing."""
-    places = [header.index(name) for name in names]
+    places = {what: header.index(name) for what, name in columns.items()}
     lines = _csv_lines(path)
     next(lines)
     for number, cells in lines:
-        if max(places) >= len(cells):
-            yield number, None
-            continue
-        values = [cells[place] for place in places]
-        yield number, (values[0].strip(), values[1], values[2] if len(values) > 2 else "")
+        is_whole = max(places.values()) < len(cells)
+        yield number, {what: cells[place] for what, place in places.items()} if is_whole else None
 
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -142,9 +150,9 @@ def _delimiter(path: Path, head: str) -> str:
     return ";" if ";" in head and "," not in head else ","
 
 
-def _parquet_rows(path: Path, names: list[str]) -> Iterator[tuple[int, Row | None]]:
+def _parquet_rows(path: Path, columns: dict[str, str]) -> Iterator[tuple[int, Row | None]]:
     """Yield a row's number and what it says."""
-    columns = tables.read_lists(path, names)
-    for number, values in enumerate(zip(*(columns[name] for name in names), strict=True), start=1):
-        text = "" if values[0] is None else str(values[0])
-        yield number, (text, values[1], values[2] if len(values) > 2 else "")
+    held = tables.read_lists(path, list(columns.values()))
+    rows = zip(*(held[name] for name in columns.values()), strict=True)
+    for number, values in enumerate(rows, start=1):
+        yield number, dict(zip(columns, values, strict=True))

@@ -10,7 +10,8 @@ import pytest
 from frozen_trees import rows_of, tree_of
 from photos import draw_photo
 
-from carscale import data, runs
+from carscale import data, runs, tables
+from carscale.cli.analysing import analyse_run
 
 
 def carscale(*words: object, code: int = 0) -> subprocess.CompletedProcess:
@@ -81,3 +82,21 @@ def test_a_test_of_another_origin_is_evaluated_sorted_and_shown(tiny, place, tmp
     assert "has no such split; it has train, val, test, test_web" in answer.stderr
     answer = carscale("evaluate", tmp_path / "run", "--split", "partial", code=2)
     assert "--split partial: must be train, val or test" in answer.stderr
+
+
+@pytest.mark.launch
+def test_errors_know_where_each_photo_is_from(tiny, tmp_path):
+    lines = [
+        f"{tiny / row['path']},{row['class']},{'web' if n % 2 else 'shop'}"
+        for n, row in enumerate(rows_of(tiny))
+    ]
+    (tmp_path / "cars.csv").write_text("\n".join(["path,label,source", *lines]))
+    carscale("data", "freeze", tmp_path / "cars.csv", tmp_path / "cars")
+    jobs.train(tmp_path / "cars", tmp_path / "run", ("train.num_epochs=1",))
+    found = analyse_run(tmp_path / "run", "val")
+    ids = found.evidence.predictions.ids_N
+    origins = tables.read_manifest(tmp_path / "cars" / "manifest.parquet", ["origin"])["origin"]
+    assert found.evidence.attributes["source"].tolist() == origins[ids].tolist()
+    assert set(origins) == {"web", "shop"}
+    jobs.train(tiny, tmp_path / "plain", ("train.num_epochs=1",))
+    assert "source" not in analyse_run(tmp_path / "plain", "val").evidence.attributes

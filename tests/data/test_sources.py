@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from photos import draw_classes, draw_photo
 
-from carscale import data
+from carscale import data, tables
 from carscale.data.source_rows import BadRowError, FreeNames, class_of, locate
 from carscale.data.sources import local_paths, open_source
 from carscale.errors import ConfigError, DataError
@@ -414,3 +414,36 @@ def test_free_names_differ_whatever_comes(given_names):
     assert len(set(taken)) == len(taken)
     for name, free in zip(given_names, taken, strict=True):
         assert free == name or name in taken[: taken.index(free)]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".parquet"])
+def test_a_column_source_says_where_a_photo_is_from(folders, tmp_path, kind):
+    paths = sorted(p.relative_to(folders).as_posix() for p in folders.rglob("*.jpg"))
+    rows = [
+        {
+            "path": f"{folders}/{path}",
+            "label": path.split("/")[0],
+            "Source": ["web", "", "shop"][n % 3],
+        }
+        for n, path in enumerate(paths)
+    ]
+    table = tmp_path / f"cars{kind}"
+    if kind == ".csv":
+        with table.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        table.write_bytes(tables.table_bytes(columns))
+    root = data.freeze(table, tmp_path / "out").root
+    columns = tables.read_manifest(root / "manifest.parquet", ["source", "origin"])
+    found = {
+        source.rsplit("/", 2)[-2] + "/" + source.rsplit("/", 1)[-1]: origin
+        for source, origin in zip(columns["source"], columns["origin"], strict=True)
+    }
+    wanted = {
+        "/".join(row["path"].rsplit("/", 2)[-2:]): row["Source"] or table.name for row in rows
+    }
+    assert found.items() <= wanted.items()
+    assert set(found.values()) == {"web", "shop", table.name}
