@@ -239,16 +239,17 @@ def _only(
 
 
 def _without_twins(source: Incoming, choices: list[Choice]) -> list[Choice]:
-    """Leave out all but one of the source's photos with the same bytes."""
+    """Leave out all but one of the source's photos with the same bytes; a class beats a make."""
     same: dict[str, list[int]] = defaultdict(list)
     for n, choice in enumerate(choices):
         if choice.split:
             same[source.content_M[n]].append(n)
     choices = list(choices)
     for rows in same.values():
+        rows.sort(key=lambda n: choices[n].split == "partial")
         goals = {(choices[n].split, choices[n].class_name) for n in rows}
         first = source.paths_M[rows[0]]
-        if len(goals) > 1:
+        if len({goal for goal in goals if goal[0] != "partial"} or goals) > 1:
             names = " and ".join(sorted(name for _, name in goals))
             for n in rows:
                 choices[n] = Choice(

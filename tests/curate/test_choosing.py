@@ -119,6 +119,14 @@ def test_twins_within_the_source_join_once_and_torn_ones_never():
     assert found[2].reason == found[3].reason == "the source has the same bytes in a and b"
 
 
+def test_a_twin_of_which_the_class_is_known_beats_one_with_a_make():
+    photos = looks(1)[[0, 0]]
+    source = incoming(["M", "A"], photos, ["t", "t"])
+    found = choose(BASE, source, GOALS, MergeRule(make_only="keep"))
+    assert [(one.split, one.class_name) for one in found] == [("", ""), ("train", "a")]
+    assert found[0].reason == "same bytes as A/1.jpg there"
+
+
 def test_near_twins_within_the_source_join_in_one_group():
     photos = looks(2)
     source = incoming(["A", "A", "A"], np.concatenate([photos, noisy(photos[[0]])]))

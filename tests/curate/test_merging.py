@@ -322,7 +322,6 @@ def test_every_odd_photo_is_merged_or_listed(base, odd, tmp_path):
     assert all(reason for reason in {**told(made.root), **refused_of(made.root)}.values())
 
 
-@pytest.mark.slow
 def test_planted_duplicates_of_real_photos_are_found(stanford, tmp_path):
     base = data.freeze(stanford, tmp_path / "cars", data.FreezeRule(link="hard")).root
     rng = np.random.default_rng(7)
