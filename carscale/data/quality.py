@@ -36,7 +36,7 @@ AT_ONCE = 1024
 
 NUMBERS = (
     *("brightness", "shadow", "highlight", "contrast", "sharpness", "information", "saturation"),
-    *("red", "green", "blue", "width", "height"),
+    *("red", "green", "blue", "usual_hues", "mirror_hues", "width", "height"),
 )
 
 DARK, DIM_HIGHLIGHT = 45.0, 100.0

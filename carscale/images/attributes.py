@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MEASURE_VERSION", "SIDE_PX", "SIGNATURE_PX", "Attributes", "measure"]
 
-MEASURE_VERSION = 1
+MEASURE_VERSION = 2
 """Stored with what was measured: another number, measured anew. Raise it with each change here."""
 
 SIDE_PX = 128
@@ -28,6 +28,12 @@ SIGNATURE_PX = 32
 FINE_SIGMA, MID_SIGMA, COARSE_SIGMA = 1.0, 2.0, 4.0
 MID_FLOOR = 0.5
 """Grey levels: in a photo without structure, rounding is no detail."""
+COLOURFUL = 40
+"""Grey levels between a pixel's channels, from where its hue means something."""
+USUAL_HUES = (range(30, 45), range(165, 180))
+"""Half degrees: yellow greens of plants, the red side of crimson."""
+MIRROR_HUES = (range(76, 91), range(121, 136))
+"""What those become when red and blue are exchanged, ``120 - hue``: sea greens and violets."""
 
 
 class Attributes(NamedTuple):
@@ -43,6 +49,9 @@ class Attributes(NamedTuple):
         information: Entropy of luma, bits, 0 to 8.
         saturation: Mean of the largest minus the smallest channel, 0 to 255.
         red, green, blue: Mean colour, 0 to 255.
+        usual_hues: Share of pixels in yellow green or crimson, as plants, rust and tail lights are.
+        mirror_hues: Share of pixels in what these become when red and blue are exchanged: sea green
+            and violet, which few things have.
         width, height: Pixels of the whole photo.
         hash: 64 signs of a cosine transform (pHash): alike for photos that look alike.
         signature: The photo squashed to ``[SIGNATURE_PX, SIGNATURE_PX]`` luma, uint8.
@@ -58,6 +67,8 @@ class Attributes(NamedTuple):
     red: float
     green: float
     blue: float
+    usual_hues: float
+    mirror_hues: float
     width: int
     height: int
     hash: int
@@ -93,6 +104,7 @@ def measure(encoded: bytes) -> Attributes:
     planes = cv2.split(small_HWC)
     most_HW = cv2.max(cv2.max(planes[0], planes[1]), planes[2])
     least_HW = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
+    usual, mirror = _hue_shares(small_HWC, cv2.subtract(most_HW, least_HW))
     signature = cv2.resize(luma_HW, (SIGNATURE_PX, SIGNATURE_PX), interpolation=cv2.INTER_AREA)
     return Attributes(
         brightness=float(mean[0, 0]),
@@ -105,6 +117,8 @@ def measure(encoded: bytes) -> Attributes:
         red=red,
         green=green,
         blue=blue,
+        usual_hues=usual,
+        mirror_hues=mirror,
         width=width,
         height=height,
         hash=int(hash_looks(signature[None])[0]),
@@ -130,6 +144,18 @@ def _fitted(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return pixels_HWC
     size = max(1, round(width * share)), max(1, round(height * share))
     return np.asarray(cv2.resize(pixels_HWC, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _hue_shares(pixels_HWC: NDArray[np.uint8], spread_HW: NDArray[Any]) -> tuple[float, float]:
+    """Return the shares of pixels in ``USUAL_HUES`` and in ``MIRROR_HUES``."""
+    hue_HW = cv2.extractChannel(cv2.cvtColor(pixels_HWC, cv2.COLOR_RGB2HSV), 0)
+    is_colourful_HW = cv2.inRange(spread_HW, (COLOURFUL + 1,), (255,))
+    counts_180 = cv2.calcHist([hue_HW], [0], is_colourful_HW, [180], [0, 180]).ravel()
+    usual, mirror = (
+        float(sum(counts_180[hues.start : hues.stop].sum() for hues in side)) / hue_HW.size
+        for side in (USUAL_HUES, MIRROR_HUES)
+    )
+    return usual, mirror
 
 
 def _sharpness(luma_HW: NDArray[Any]) -> float:

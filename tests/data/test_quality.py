@@ -16,7 +16,7 @@ def made(**columns):
     count = len(next(iter(columns.values())))
     usual = {"brightness": 110, "shadow": 20, "highlight": 200, "contrast": 50, "sharpness": 0.8}
     usual |= {"information": 7, "saturation": 20, "red": 110, "green": 110, "blue": 110}
-    usual |= {"width": 300, "height": 200}
+    usual |= {"usual_hues": 0.02, "mirror_hues": 0, "width": 300, "height": 200}
     values = {name: np.full(count, value, np.float32) for name, value in usual.items()}
     values |= {name: np.asarray(value, np.float32) for name, value in columns.items()}
     ids_N = np.arange(count)
