@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from carscale.curate.car_names import CarName, parse_name
+    from carscale.curate.channels import CHANNEL_RULE, ChannelSign, channel_signs
     from carscale.curate.choosing import Choice, Goal, Incoming, MergeRule, Present, choose
     from carscale.curate.evidence import EVIDENCE_RULE, with_predictions
     from carscale.curate.map_file import ClassMap, map_text, read_map
@@ -42,10 +43,12 @@ if TYPE_CHECKING:
     from carscale.curate.source_photos import SourcePhoto, evenly, source_classes
 
 __all__ = [
+    "CHANNEL_RULE",
     "EVIDENCE_RULE",
     "MERGE_LIST",
     "OUTCOMES",
     "CarName",
+    "ChannelSign",
     "Choice",
     "ClassMap",
     "Goal",
@@ -56,6 +59,7 @@ __all__ = [
     "Present",
     "Proposal",
     "SourcePhoto",
+    "channel_signs",
     "choose",
     "evenly",
     "map_text",
@@ -68,10 +72,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CHANNEL_RULE": "channels",
     "EVIDENCE_RULE": "evidence",
     "MERGE_LIST": "merging",
     "OUTCOMES": "mapping",
     "CarName": "car_names",
+    "ChannelSign": "channels",
     "Choice": "choosing",
     "ClassMap": "map_file",
     "Goal": "choosing",
@@ -82,6 +88,7 @@ _HOMES = {
     "Present": "choosing",
     "Proposal": "mapping",
     "SourcePhoto": "source_photos",
+    "channel_signs": "channels",
     "choose": "choosing",
     "evenly": "source_photos",
     "map_text": "map_file",
