@@ -66,6 +66,9 @@ def freeze(
             help="The source has train, val, test: as top folders, column split, or its own.",
         ),
     ] = False,
+    near_duplicates: Annotated[
+        str, typer.Option(help="group: near duplicates stay in one split; ignore: don't look.")
+    ] = "ignore",
     image_column: Annotated[
         str | None, typer.Option(help="Column of paths or photos, if of another name.")
     ] = None,
@@ -90,6 +93,7 @@ def freeze(
         long_tail=_most_and_least(long_tail),
         keep_splits=keep_splits,
         link=link,
+        near_duplicates=near_duplicates,
     )
     with progress.bar("decode photos", None, unit="photos") as advance:
         frozen = data.freeze(

@@ -18,7 +18,8 @@ that; then ``Splits`` for every other room.
   ``versions``: what a new version is made of; ``pooled``: threads, results in order.
 - ``relabelling``: a new version with corrected labels; ``decisions``: the review it takes.
 - ``store``: read a frozen folder or a pack.
-- ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same.
+- ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same;
+  ``near_grouping``: keep those in one split.
 - ``demo``: car pictures drawn from nothing.
 
 To add a kind of source: a module that makes a ``Scan``, and a line in ``sources``.

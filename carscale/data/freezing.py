@@ -14,6 +14,7 @@ from pathlib import Path
 from carscale import images, runs
 from carscale.data import splits as rules
 from carscale.data.layout import Frozen, Sample, lay_out
+from carscale.data.near_grouping import Look, group_near, look_at
 from carscale.data.pooled import in_order
 from carscale.data.scan import Scan, SourceFile
 from carscale.data.sources import local_paths, open_source
@@ -38,6 +39,8 @@ class FreezeRule:
         keep_splits: Take train, val and test from the source: top folders, a column ``split``, the
             splits of a set, words in names of shards.
         link: ``copy``, or ``hard`` to share bytes with the source's files where they are kept.
+        near_duplicates: ``group`` keeps photos that are nearly the same in one split, ``ignore``
+            does not look.
     """
 
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
@@ -46,6 +49,7 @@ class FreezeRule:
     long_tail: tuple[int, int] | None = None
     keep_splits: bool = False
     link: str = "copy"
+    near_duplicates: str = "ignore"
 
     def check(self) -> None:
         """Raise ``ConfigError`` when the rule makes no sense."""
@@ -62,6 +66,8 @@ class FreezeRule:
             raise ConfigError("--long-tail: can't cut splits that --keep-splits keeps; give one")
         if self.link not in ("copy", "hard"):
             raise ConfigError(f"--link {self.link}: must be copy or hard")
+        if self.near_duplicates not in ("group", "ignore"):
+            raise ConfigError(f"--near-duplicates {self.near_duplicates}: must be group or ignore")
         try:
             re.compile(self.group_by or "")
         except re.error as error:
@@ -174,7 +180,7 @@ def _freeze_beside(
     advance: Callable[[int], None],
 ) -> Frozen:
     """Write the frozen folder of a source beside its place."""
-    samples, quarantine = _decode_all(found.files, beside / "staged", rule.link, advance)
+    samples, looks, quarantine = _decode_all(found.files, beside / "staged", rule, advance)
     if not samples:
         raise DataError(
             f"{source}: none of {len(quarantine)} files is a photo; "
@@ -184,12 +190,16 @@ def _freeze_beside(
     if rule.link == "hard" and any(sample.file.path is None for sample in samples):
         found.notes.append("--link hard: photos that are no files of their own were copied")
     samples = _grouped(samples, rule, source)
+    if rule.near_duplicates == "group":
+        samples, notes = group_near(samples, looks)
+        found.notes.extend(notes)
     splits_N = _assigned(samples, rule)
     settings = {
         "fractions": list(rule.fractions),
         "group_by": rule.group_by,
         "long_tail": rule.long_tail and list(rule.long_tail),
         "keep_splits": rule.keep_splits,
+        "near_duplicates": rule.near_duplicates,
     }
     frozen = lay_out(
         samples, splits_N, found, beside, source_name=found.name, seed=rule.seed, rule=settings
@@ -199,31 +209,38 @@ def _freeze_beside(
 
 
 def _decode_all(
-    files: list[SourceFile], staged: Path, link: str, advance: Callable[[int], None]
-) -> tuple[list[Sample], list[tuple[str, str]]]:
+    files: list[SourceFile], staged: Path, rule: FreezeRule, advance: Callable[[int], None]
+) -> tuple[list[Sample], list[Look | None], list[tuple[str, str]]]:
     """Decode every file and put its frozen bytes aside.
 
-    Return samples and refused files, in order.
+    Return samples, how they look where the rule asks for it, and refused files, in order.
     """
     samples: list[Sample] = []
+    looks: list[Look | None] = []
     refused: list[tuple[str, str]] = []
+    is_looked_at = rule.near_duplicates == "group"
     for part in range(0, len(files), 1000):
         (staged / str(part)).mkdir(parents=True)
 
-    def decode(index: int) -> Sample | str:
-        return decode_file(files[index], staged / str(index // 1000 * 1000) / str(index), link)
+    def decode(index: int) -> tuple[Sample | str, Look | None]:
+        place = staged / str(index // 1000 * 1000) / str(index)
+        sample = decode_file(files[index], place, rule.link)
+        is_photo = not isinstance(sample, str)
+        return sample, look_at(place) if is_looked_at and is_photo else None
 
     with (
         images.quiet_decoders(),
         ThreadPoolExecutor(runs.num_cores(), "carscale-freeze") as pool,
     ):
-        for index, result in enumerate(in_order(pool, decode, range(len(files)), ahead=AHEAD)):
+        decoded = in_order(pool, decode, range(len(files)), ahead=AHEAD)
+        for file, (result, look) in zip(files, decoded, strict=True):
             if isinstance(result, str):
-                refused.append((files[index].relative, result))
+                refused.append((file.relative, result))
             else:
                 samples.append(result)
+                looks.append(look)
             advance(len(files))
-    return samples, refused
+    return samples, looks, refused
 
 
 def decode_file(file: SourceFile, place: Path, link: str) -> Sample | str:

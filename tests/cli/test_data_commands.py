@@ -69,6 +69,7 @@ def test_freeze_takes_every_option(carscale, raw, tmp_path):
         "group_by": r"/(\d\d)\d\.jpg",
         "long_tail": [6, 1],
         "keep_splits": False,
+        "near_duplicates": "ignore",
     }
     assert any(path.stat().st_nlink == 2 for path in out.glob("train/*/*.jpg"))
     assert carscale("data", "freeze", raw, out, "--force", "--seed", 5)[0] == 0
