@@ -19,7 +19,8 @@ that; then ``Splits`` for every other room.
 - ``relabelling``: a new version with corrected labels; ``decisions``: the review it takes.
 - ``store``: read a frozen folder or a pack.
 - ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same;
-  ``near_grouping``: keep those in one split.
+  ``near_grouping``: keep those in one split; ``alike``: which a model takes for the same.
+- ``leaving_out``: a new version without some photos.
 - ``demo``: car pictures drawn from nothing.
 
 To add a kind of source: a module that makes a ``Scan``, and a line in ``sources``.
@@ -46,11 +47,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from carscale.data.adding import Arrival, add_photos
+    from carscale.data.alike import ALIKE_RULE, AlikePairs, alike_pairs
     from carscale.data.demo import build_demo
     from carscale.data.folds import hold_out
     from carscale.data.freezing import FreezeRule, check_out, freeze
     from carscale.data.intake import Intake, take_in
     from carscale.data.layout import as_text, quarantine_lines
+    from carscale.data.leaving_out import DEDUPE_LIST, leave_out
     from carscale.data.lock import verify
     from carscale.data.names import parse_car_name, safe_name
     from carscale.data.near import NearPairs, near_groups, near_pairs
@@ -69,7 +72,10 @@ if TYPE_CHECKING:
     from carscale.data.versions import read_parent
 
 __all__ = [
+    "ALIKE_RULE",
+    "DEDUPE_LIST",
     "QUALITY_RULES",
+    "AlikePairs",
     "Arrival",
     "FreezeRule",
     "Intake",
@@ -79,11 +85,13 @@ __all__ = [
     "Relabelled",
     "Scan",
     "add_photos",
+    "alike_pairs",
     "as_text",
     "build_demo",
     "check_out",
     "freeze",
     "hold_out",
+    "leave_out",
     "load",
     "local_paths",
     "named_split",
@@ -107,7 +115,10 @@ __all__ = [
 ]
 
 HOMES = {
+    "ALIKE_RULE": "alike",
+    "DEDUPE_LIST": "leaving_out",
     "QUALITY_RULES": "quality",
+    "AlikePairs": "alike",
     "Arrival": "adding",
     "FreezeRule": "freezing",
     "Intake": "intake",
@@ -117,11 +128,13 @@ HOMES = {
     "Relabelled": "relabelling",
     "Scan": "scan",
     "add_photos": "adding",
+    "alike_pairs": "alike",
     "as_text": "layout",
     "build_demo": "demo",
     "check_out": "freezing",
     "freeze": "freezing",
     "hold_out": "folds",
+    "leave_out": "leaving_out",
     "load": "store",
     "local_paths": "sources",
     "named_split": "store",

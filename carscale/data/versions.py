@@ -156,7 +156,7 @@ def write_version(
             [row for row in rows if row["split"] != PARTIAL], parent["notes"]["empty_classes"]
         ),
     }
-    for name in ("relabelled", "merged"):
+    for name in ("relabelled", "merged", "deduped"):
         card.pop(name, None)  # of the parent; it is named
     card = _merged(card, version.card)
     card["lock"] = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
