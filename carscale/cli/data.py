@@ -1,21 +1,24 @@
-"""``carscale data demo|freeze|check|relabel|pack|preview|map``."""
+"""``carscale data demo|freeze|check|relabel|dedupe|pack|preview|map|merge``."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from carscale.cli.data_check import check_data
+from carscale.cli.data_dedupe import dedupe_photos
 from carscale.cli.data_map import map_classes
 from carscale.cli.data_merge import merge_source
 
 app = typer.Typer(
-    help="Make, freeze, check, relabel, pack, look at and grow photos.",
+    help="Make, freeze, check, relabel, dedupe, pack, look at and grow photos.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("check")(check_data)
+app.command("dedupe")(dedupe_photos)
 app.command("map")(map_classes)
 app.command("merge")(merge_source)
 
@@ -114,64 +117,6 @@ def freeze(
         f"{counts['made_plain']} made plain, {counts['quarantined']} refused"
     )
     print(frozen.root)
-
-
-@app.command()
-def check(
-    root: Annotated[Path, typer.Argument(help="Frozen folder or pack.")],
-    full: Annotated[
-        bool,
-        typer.Option(
-            "--full",
-            help="Hash every photo again; else those whose size, time or inode changed.",
-        ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-) -> None:
-    """Check a frozen folder against its lock and show its classes.
-
-    Example: carscale data check data/demo
-    """
-    from carscale import data
-    from carscale.data.store import read_card
-    from carscale.errors import DataError
-
-    read_card(root)  # a wrong folder is a wrong input
-    try:
-        num_hashed = data.verify(root, mode="full" if full else "fast")
-    except DataError as error:
-        error.exit_code = 1  # the check did its work; the data failed it
-        raise
-    splits = data.read_splits(root)
-    every = (splits.train, splits.val, splits.test)
-    rows = [
-        {"class": car.name, **{split.name: int(split.counts_K[k]) for split in every}}
-        for k, car in enumerate(splits.classes)
-    ]
-    held = splits.train.counts_K[splits.train.counts_K > 0]
-    ratio = float(held.max() / held.min())
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "root": str(root),
-                    "hashes": splits.card["hashes"],
-                    "imbalance_ratio": ratio,
-                    "classes": rows,
-                    "notes": splits.card["notes"],
-                },
-                indent=1,
-                ensure_ascii=False,
-            )
-        )
-        return
-    _class_table(rows)
-    print(
-        f"{len(rows)} classes, {sum(map(len, every))} photos; "
-        f"imbalance ratio in train {ratio:.1f} ({held.max()} to {held.min()})"
-    )
-    kind = "shards" if "shards" in splits.card else "photos"
-    print(f"the lock matches ({num_hashed} {kind} hashed)")
 
 
 @app.command()
@@ -321,19 +266,3 @@ def _most_and_least(text: str | None) -> tuple[int, int] | None:
             f"--long-tail {text!r}: must be MOST:LEAST", "for example: --long-tail 40:5"
         ) from error
     return most, least
-
-
-def _class_table(rows: list[dict[str, object]]) -> None:
-    """Print the classes and their counts, the most frequent first."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("class", box=None)
-    for name in ("train", "val", "test"):
-        table.add_column(name, justify="right")
-    for row in sorted(rows, key=lambda row: (-int(str(row["train"])), str(row["class"]))):
-        table.add_row(
-            Text(str(row["class"])), *(str(row[name]) for name in ("train", "val", "test"))
-        )
-    Console().print(table)

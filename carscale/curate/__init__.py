@@ -11,6 +11,8 @@ here: predictions come in as counts.
 - ``evidence``: what a run sees, beside that.
 - ``map_file``: the YAML; ``source_photos``: a source's classes and photos.
 - ``choosing``: which photos join, and why the others do not; ``merging``: the new version.
+- ``duplicates``: what is there twice, what leaks, what may go; ``deduping``: the same on disk.
+- ``channels``: is red blue? ``condition``: what state a data set is in, for checks and pages.
 
 To add a make's or a body's other name: one word in ``car_words``. To add a rule: a function in
 ``mapping``, at its place in ``_propose``'s order.
@@ -36,6 +38,17 @@ if TYPE_CHECKING:
     from carscale.curate.car_names import CarName, parse_name
     from carscale.curate.channels import CHANNEL_RULE, ChannelSign, channel_signs
     from carscale.curate.choosing import Choice, Goal, Incoming, MergeRule, Present, choose
+    from carscale.curate.condition import FEW_RULE, Condition, Quality, ThinClass, inspect_data
+    from carscale.curate.deduping import Deduped, Found, dedupe, find_duplicates, read_photos
+    from carscale.curate.duplicates import (
+        Drops,
+        DuplicateGroup,
+        Link,
+        Photos,
+        alike_groups,
+        choose_drops,
+        duplicate_groups,
+    )
     from carscale.curate.evidence import EVIDENCE_RULE, with_predictions
     from carscale.curate.map_file import ClassMap, map_text, read_map
     from carscale.curate.mapping import OUTCOMES, Proposal, propose_map
@@ -45,28 +58,45 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANNEL_RULE",
     "EVIDENCE_RULE",
+    "FEW_RULE",
     "MERGE_LIST",
     "OUTCOMES",
     "CarName",
     "ChannelSign",
     "Choice",
     "ClassMap",
+    "Condition",
+    "Deduped",
+    "Drops",
+    "DuplicateGroup",
+    "Found",
     "Goal",
     "Incoming",
+    "Link",
     "MergeRule",
     "Merged",
     "Origin",
+    "Photos",
     "Present",
     "Proposal",
+    "Quality",
     "SourcePhoto",
+    "ThinClass",
+    "alike_groups",
     "channel_signs",
     "choose",
+    "choose_drops",
+    "dedupe",
+    "duplicate_groups",
     "evenly",
+    "find_duplicates",
+    "inspect_data",
     "map_text",
     "merge",
     "parse_name",
     "propose_map",
     "read_map",
+    "read_photos",
     "source_classes",
     "with_predictions",
 ]
@@ -74,28 +104,45 @@ __all__ = [
 _HOMES = {
     "CHANNEL_RULE": "channels",
     "EVIDENCE_RULE": "evidence",
+    "FEW_RULE": "condition",
     "MERGE_LIST": "merging",
     "OUTCOMES": "mapping",
     "CarName": "car_names",
     "ChannelSign": "channels",
     "Choice": "choosing",
     "ClassMap": "map_file",
+    "Condition": "condition",
+    "Deduped": "deduping",
+    "Drops": "duplicates",
+    "DuplicateGroup": "duplicates",
+    "Found": "deduping",
     "Goal": "choosing",
     "Incoming": "choosing",
+    "Link": "duplicates",
     "MergeRule": "choosing",
     "Merged": "merging",
     "Origin": "merging",
+    "Photos": "duplicates",
     "Present": "choosing",
     "Proposal": "mapping",
+    "Quality": "condition",
     "SourcePhoto": "source_photos",
+    "ThinClass": "condition",
+    "alike_groups": "duplicates",
     "channel_signs": "channels",
     "choose": "choosing",
+    "choose_drops": "duplicates",
+    "dedupe": "deduping",
+    "duplicate_groups": "duplicates",
     "evenly": "source_photos",
+    "find_duplicates": "deduping",
+    "inspect_data": "condition",
     "map_text": "map_file",
     "merge": "merging",
     "parse_name": "car_names",
     "propose_map": "mapping",
     "read_map": "map_file",
+    "read_photos": "deduping",
     "source_classes": "source_photos",
     "with_predictions": "evidence",
 }

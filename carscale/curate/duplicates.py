@@ -165,11 +165,11 @@ def duplicate_groups(photos: Photos, near: data.NearPairs | None = None) -> list
         The groups; within a concern by the first path.
     """
     exact = _exact_links(photos)
-    same = {(link.one, link.other) for link in exact} | _closure(exact)
+    number = {row: n for n, rows in enumerate(_components(exact)) for row in rows}
     links = exact + [
         Link(one, other, "near", float(correlation))
         for (one, other), correlation in _pairs(near)
-        if (one, other) not in same
+        if one not in number or number[one] != number.get(other)
     ]
     return _sorted(_group(photos, links))
 
@@ -270,14 +270,6 @@ def _exact_links(photos: Photos) -> list[Link]:
             same[name].append(row)
     pairs = {(rows[0], row) for rows in same.values() for row in rows[1:]}
     return [Link(one, other, "exact", 1.0) for one, other in sorted(pairs)]
-
-
-def _closure(links: Sequence[Link]) -> set[tuple[int, int]]:
-    """Return all pairs of photos that links join, through others too."""
-    pairs = set()
-    for rows in _components(links):
-        pairs |= {(one, other) for one in rows for other in rows if one < other}
-    return pairs
 
 
 def _pairs(near: data.NearPairs | None) -> list[tuple[tuple[int, int], float]]:

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from carscale.data.leaving_out import DEDUPE_LIST, leave_out
     from carscale.data.lock import verify
     from carscale.data.names import parse_car_name, safe_name
-    from carscale.data.near import NearPairs, near_groups, near_pairs
+    from carscale.data.near import NearPairs, look_correlations, near_groups, near_pairs
     from carscale.data.packing import PackRule, pack
     from carscale.data.quality import (
         QUALITY_RULES,
@@ -94,6 +94,7 @@ __all__ = [
     "leave_out",
     "load",
     "local_paths",
+    "look_correlations",
     "named_split",
     "near_groups",
     "near_pairs",
@@ -137,6 +138,7 @@ HOMES = {
     "leave_out": "leaving_out",
     "load": "store",
     "local_paths": "sources",
+    "look_correlations": "near",
     "named_split": "store",
     "near_groups": "near",
     "near_pairs": "near",

@@ -3,8 +3,10 @@
 Chosen: two photos that are each other's nearest, at less than half the distance to the next.
 Rejected: a cosine alone: how near photos of one class lie depends on the model and how long it was
 trained.
-Measured: on the drawn demo 26 of 28 near duplicates and none else; the nearest pair of others is at
-0.61 of the distance to the next.
+Measured: on the drawn demo 26 of 28 near duplicates and none else (the nearest pair of others is at
+0.61 of the distance to the next). On Stanford's 8,144 photos, seen by a network that knows ImageNet
+alone: 39 pairs, 25 of them near duplicates by hash too; of the other 14 all but one show one photo,
+cut by more than a tenth or mirrored.
 Axes: N photos, D features, P pairs.
 """
 

@@ -24,7 +24,7 @@ from carscale.data.splits import components
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["NearPairs", "near_groups", "near_pairs"]
+__all__ = ["NearPairs", "look_correlations", "near_groups", "near_pairs"]
 
 RADIUS, CROP_RADIUS = 5, 8
 MIN_CORRELATION = 0.965
@@ -152,7 +152,24 @@ def near_groups(pairs: NearPairs) -> list[NDArray[np.int64]]:
         for place in places:
             links[place].append(str(pair))
     numbers = np.array(components(links), dtype=np.int64)
-    return [rows[numbers == number] for number in np.unique(numbers)]
+    order = np.argsort(numbers, kind="stable")
+    edges = np.flatnonzero(np.diff(numbers[order])) + 1
+    return np.split(rows[order], edges) if len(rows) else []
+
+
+def look_correlations(
+    signatures_NSS: NDArray[np.uint8], rows_P2: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return how alike pairs of photos look, however they were found.
+
+    Args:
+        signatures_NSS: Small grey copies, square.
+        rows_P2: Pairs of rows.
+
+    Returns:
+        The correlation of each pair's grey copies at the best cut, float32 ``[P]``.
+    """
+    return _correlated(rows_P2, signatures_NSS, MIN_CORRELATION, _best_crop)
 
 
 class _Book:
@@ -244,6 +261,18 @@ def _confirmed(
     best_of: Callable[[NDArray[Any], NDArray[Any], float], NDArray[np.float32]],
 ) -> NearPairs:
     """Return the pairs whose grey copies agree, as they are or one of them cut at its sides."""
+    correlations_P = _correlated(pairs_P2, signatures_NSS, least, best_of)
+    kept = correlations_P >= least
+    return NearPairs(pairs_P2[kept], correlations_P[kept])
+
+
+def _correlated(
+    pairs_P2: NDArray[np.int64],
+    signatures_NSS: NDArray[np.uint8],
+    least: float,
+    best_of: Callable[[NDArray[Any], NDArray[Any], float], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Return the correlation of each pair; the best cut is searched while it is below ``least``."""
     correlations_P = np.empty(len(pairs_P2), np.float32)
     for start in range(0, len(pairs_P2), CHUNK):
         part = slice(start, start + CHUNK)
@@ -254,8 +283,7 @@ def _confirmed(
             if len(rest):
                 best[rest] = np.maximum(best[rest], best_of(left[rest], right[rest], least))
         correlations_P[part] = best
-    kept = correlations_P >= least
-    return NearPairs(pairs_P2[kept], correlations_P[kept])
+    return correlations_P
 
 
 def _best_trim(one_PSS: NDArray[Any], other_PSS: NDArray[Any], least: float) -> NDArray[np.float32]:

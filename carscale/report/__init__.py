@@ -4,9 +4,9 @@ In: a run folder (settings, log, metrics, predictions) and, for pictures, the ph
 ``RUN/report/index.html`` beside its figures (SVG for light and dark), tables (CSV) and thumbnails;
 it opens from disk and asks nothing of the network. With an ``Analysis`` of a split its findings
 too: groups of mistakes with their photos, slices, labels to review, actions. Or several runs, and
-out comes a page that sets them side by side. Or the verdicts of a study, and out comes a page
-with ``results.json`` and ``results.csv``. No number is made up here: the headline is that
-of ``metrics.json``, and a stale one raises.
+out comes a page that sets them side by side. Or the verdicts of a study, and out comes a page with
+``results.json`` and ``results.csv``. Or a data set's duplicates, and out comes a gallery. No number
+is made up here: the headline is that of ``metrics.json``, and a stale one raises.
 
 To add a figure: one function in ``plots.py`` or ``found_plots.py`` that returns a ``Figure``, one
 table of numbers that it draws, one entry in a ``..._section.py``, one ``figure(...)`` line in
@@ -33,6 +33,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from carscale.report.duplicates_page import check_gallery_folder, write_gallery
     from carscale.report.gather import RunRecord, gather, predicted_splits
     from carscale.report.panels import draw_panels
     from carscale.report.several import check_overview_folder, write_overview
@@ -41,11 +42,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunRecord",
+    "check_gallery_folder",
     "check_overview_folder",
     "check_study_folder",
     "draw_panels",
     "gather",
     "predicted_splits",
+    "write_gallery",
     "write_overview",
     "write_report",
     "write_study",
@@ -53,11 +56,13 @@ __all__ = [
 
 _HOMES = {
     "RunRecord": "gather",
+    "check_gallery_folder": "duplicates_page",
     "check_overview_folder": "several",
     "check_study_folder": "study_write",
     "draw_panels": "panels",
     "gather": "gather",
     "predicted_splits": "gather",
+    "write_gallery": "duplicates_page",
     "write_overview": "several",
     "write_report": "write",
     "write_study": "study_write",
