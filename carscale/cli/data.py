@@ -1,4 +1,4 @@
-"""``carscale data demo|freeze|check|relabel|dedupe|pack|preview|map|merge``."""
+"""``carscale data demo|freeze|check|relabel|dedupe|pack|preview|map|merge|diff``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from carscale.cli.data_check import check_data
 from carscale.cli.data_dedupe import dedupe_photos
+from carscale.cli.data_diff import show_difference
 from carscale.cli.data_map import map_classes
 from carscale.cli.data_merge import merge_source
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command("check")(check_data)
 app.command("dedupe")(dedupe_photos)
+app.command("diff")(show_difference)
 app.command("map")(map_classes)
 app.command("merge")(merge_source)
 

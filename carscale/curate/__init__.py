@@ -13,6 +13,7 @@ here: predictions come in as counts.
 - ``choosing``: which photos join, and why the others do not; ``merging``: the new version.
 - ``duplicates``: what is there twice, what leaks, what may go; ``deduping``: the same on disk.
 - ``channels``: is red blue? ``condition``: what state a data set is in, for checks and pages.
+- ``difference``: what changed between two versions.
 
 To add a make's or a body's other name: one word in ``car_words``. To add a rule: a function in
 ``mapping``, at its place in ``_propose``'s order.
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from carscale.curate.choosing import Choice, Goal, Incoming, MergeRule, Present, choose
     from carscale.curate.condition import FEW_RULE, Condition, Quality, ThinClass, inspect_data
     from carscale.curate.deduping import Deduped, Found, dedupe, find_duplicates, read_photos
+    from carscale.curate.difference import Change, Difference, find_difference
     from carscale.curate.duplicates import (
         Drops,
         DuplicateGroup,
@@ -62,11 +64,13 @@ __all__ = [
     "MERGE_LIST",
     "OUTCOMES",
     "CarName",
+    "Change",
     "ChannelSign",
     "Choice",
     "ClassMap",
     "Condition",
     "Deduped",
+    "Difference",
     "Drops",
     "DuplicateGroup",
     "Found",
@@ -89,6 +93,7 @@ __all__ = [
     "dedupe",
     "duplicate_groups",
     "evenly",
+    "find_difference",
     "find_duplicates",
     "inspect_data",
     "map_text",
@@ -108,11 +113,13 @@ _HOMES = {
     "MERGE_LIST": "merging",
     "OUTCOMES": "mapping",
     "CarName": "car_names",
+    "Change": "difference",
     "ChannelSign": "channels",
     "Choice": "choosing",
     "ClassMap": "map_file",
     "Condition": "condition",
     "Deduped": "deduping",
+    "Difference": "difference",
     "Drops": "duplicates",
     "DuplicateGroup": "duplicates",
     "Found": "deduping",
@@ -134,6 +141,7 @@ _HOMES = {
     "choose_drops": "duplicates",
     "dedupe": "deduping",
     "duplicate_groups": "duplicates",
+    "find_difference": "difference",
     "evenly": "source_photos",
     "find_duplicates": "deduping",
     "inspect_data": "condition",
