@@ -1,4 +1,4 @@
-"""``carscale data demo|freeze|check|relabel|dedupe|pack|preview|map|merge|diff``."""
+"""``carscale data demo|freeze|check|relabel|dedupe|pack|preview|map|merge|diff|report``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from carscale.cli.data_dedupe import dedupe_photos
 from carscale.cli.data_diff import show_difference
 from carscale.cli.data_map import map_classes
 from carscale.cli.data_merge import merge_source
+from carscale.cli.data_report import report_data
 
 app = typer.Typer(
     help="Make, freeze, check, relabel, dedupe, pack, look at and grow photos.",
@@ -23,6 +24,7 @@ app.command("dedupe")(dedupe_photos)
 app.command("diff")(show_difference)
 app.command("map")(map_classes)
 app.command("merge")(merge_source)
+app.command("report")(report_data)
 
 
 @app.command()

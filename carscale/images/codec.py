@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ __all__ = [
     "Photo",
     "encode_png",
     "is_photo_name",
+    "photo_strip",
     "quiet_decoders",
     "read_photo",
     "shrink",
@@ -164,6 +165,34 @@ def thumbnail(data: bytes, max_px: int) -> bytes:
             return sink.getvalue()
     except Exception as error:  # as in read_photo
         raise BadPhotoError(_reason(error)) from error
+
+
+def photo_strip(photos: Sequence[bytes], *, width: int, height: int) -> bytes:
+    """Return pictures side by side as one small JPEG, each cut at its sides to fill its place.
+
+    Args:
+        photos: Any pictures; one that can't be read leaves its place grey.
+        width: Of a place, pixels.
+        height: Of all, pixels.
+    """
+    strip = Image.new("RGB", (max(1, len(photos)) * width, height), (128, 128, 128))
+    for place, content in enumerate(photos):
+        try:
+            strip.paste(_filling(content, width, height), (place * width, 0))
+        except MemoryError:
+            raise
+        except Exception:  # as in read_photo; the place stays grey
+            continue
+    sink = io.BytesIO()
+    strip.save(sink, "JPEG", quality=80)
+    return sink.getvalue()
+
+
+def _filling(content: bytes, width: int, height: int) -> Image.Image:
+    """Return a picture cut and shrunk to a size."""
+    with Image.open(io.BytesIO(content)) as image:
+        image.draft("RGB", (2 * width, 2 * height))
+        return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (width, height))
 
 
 def _reason(error: Exception) -> str:

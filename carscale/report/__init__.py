@@ -7,6 +7,10 @@ too: groups of mistakes with their photos, slices, labels to review, actions. Or
 out comes a page that sets them side by side. Or the verdicts of a study, and out comes a page with
 ``results.json`` and ``results.csv``. Or a data set's duplicates, and out comes a gallery. No number
 is made up here: the headline is that of ``metrics.json``, and a stale one raises.
+out comes a page that sets them side by side. Or the verdicts of a study, and out comes a page
+with ``results.json`` and ``results.csv``. Or a frozen folder, and out comes a page of its classes,
+sources, looks and duplicates, beside it. No number is made up here: the headline is that
+of ``metrics.json``, and a stale one raises.
 
 To add a figure: one function in ``plots.py`` or ``found_plots.py`` that returns a ``Figure``, one
 table of numbers that it draws, one entry in a ``..._section.py``, one ``figure(...)`` line in
@@ -33,6 +37,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from carscale.report.data_page import check_data_folder, write_data_report
     from carscale.report.duplicates_page import check_gallery_folder, write_gallery
     from carscale.report.gather import RunRecord, gather, predicted_splits
     from carscale.report.panels import draw_panels
@@ -42,12 +47,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunRecord",
+    "check_data_folder",
     "check_gallery_folder",
     "check_overview_folder",
     "check_study_folder",
     "draw_panels",
     "gather",
     "predicted_splits",
+    "write_data_report",
     "write_gallery",
     "write_overview",
     "write_report",
@@ -56,12 +63,14 @@ __all__ = [
 
 _HOMES = {
     "RunRecord": "gather",
+    "check_data_folder": "data_page",
     "check_gallery_folder": "duplicates_page",
     "check_overview_folder": "several",
     "check_study_folder": "study_write",
     "draw_panels": "panels",
     "gather": "gather",
     "predicted_splits": "gather",
+    "write_data_report": "data_page",
     "write_gallery": "duplicates_page",
     "write_overview": "several",
     "write_report": "write",
