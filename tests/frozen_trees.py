@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from carscale import tables
+from carscale.data import versions
 
 COLUMNS = ["path", "class", "split", "source", "sha256", "original_sha256", "original_mode"]
 COLUMNS += ["original_orientation", "normalised", "width", "height", "group", "key", "id"]
@@ -49,3 +50,26 @@ def scene(width=40, height=28, seed=0) -> Image.Image:
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
     return small.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def with_copy(root: Path, out: Path, *, of: str, split: str, class_name: str = "") -> str:
+    """Write a frozen folder by hand that has one photo in another split too; return its path."""
+    out.mkdir()
+    rows = versions.manifest_rows(root)
+    row = next(row for row in rows if row["path"] == of)
+    named = class_name or row["class"]
+    path = f"{split}/{named}/copy-{Path(of).name}"
+    rows.append(row | {"path": path, "split": split, "class": named, "key": row["key"] + "-copy"})
+    rows = versions.ordered(rows, ("train", "val", "test"))
+    for name in ("train", "val", "test"):
+        (out / name).mkdir()
+    versions.place_rows(
+        rows,
+        out,
+        find=lambda row: root / (of if row["path"] == path else row["path"]),
+        link="copy",
+        advance=lambda total: None,
+    )
+    parent = versions.read_parent(root, "", "")
+    versions.write_version(root, out, parent, versions.Version(rows, {}))
+    return path

@@ -223,13 +223,13 @@ def choose_drops(photos: Photos, groups: Iterable[DuplicateGroup]) -> Drops:
         if len({str(photos.splits_N[row]) for row in held}) > 1:
             held_out.append(group)
         if held:
-            reasons |= {row: _reason(photos, group, row, held) for row in learned}
+            reasons |= _reasons(photos, group, learned, held)
             continue
         if group.is_conflict:
             for_review.append(group)
             continue
         best = min(learned, key=lambda row: _rank(photos, row))
-        reasons |= {row: _reason(photos, group, row, [best]) for row in learned if row != best}
+        reasons |= _reasons(photos, group, [row for row in learned if row != best], [best])
     return Drops(reasons, tuple(for_review), tuple(held_out))
 
 
@@ -240,24 +240,31 @@ def _rank(photos: Photos, row: int) -> tuple[bool, int, int, str]:
     return is_partial, -area, -int(photos.bytes_N[row]), str(photos.paths_N[row])
 
 
-def _reason(photos: Photos, group: DuplicateGroup, row: int, kept: Sequence[int]) -> str:
-    """Return why a photo goes: the photo that shows the same, and how sure that is."""
-    links = [link for link in group.links if row in (link.one, link.other)]
-    direct = [
-        (link, other)
-        for link in links
-        for other in (link.one, link.other)
-        if other != row and other in kept
-    ]
-    if not direct:
-        twins = [other for other in kept if photos.content_N[other] == photos.content_N[row]]
-        if twins:
-            return f"same bytes as {photos.paths_N[twins[0]]}"
-        return f"through others nearly the same as {photos.paths_N[kept[0]]}"
-    link, other = max(direct, key=lambda entry: entry[0].correlation)
-    if link.kind == "exact":
-        return f"same bytes as {photos.paths_N[other]}"
-    return f"nearly the same as {photos.paths_N[other]} (correlation {link.correlation:.3f})"
+def _reasons(
+    photos: Photos, group: DuplicateGroup, dropped: Iterable[int], kept: Sequence[int]
+) -> dict[int, str]:
+    """Return why photos go: the photo that shows the same, and how sure that is."""
+    direct: dict[int, tuple[float, int, Kind]] = {}
+    stay = set(kept)
+    for link in group.links:
+        for row, other in ((link.one, link.other), (link.other, link.one)):
+            found = (link.correlation, -other, link.kind)
+            if other in stay and found > direct.get(row, (-2.0, 0, "near")):
+                direct[row] = found
+    same = {str(photos.content_N[row]): row for row in reversed(kept)}
+    reasons = {}
+    for row in dropped:
+        correlation, other, kind = direct.get(row, (0.0, 0, "near"))
+        twin = same.get(str(photos.content_N[row]))
+        if kind == "exact" or twin is not None:
+            path = photos.paths_N[-other if twin is None else twin]
+            reasons[row] = f"same bytes as {path}"
+        elif row in direct:
+            path = photos.paths_N[-other]
+            reasons[row] = f"nearly the same as {path} (correlation {correlation:.3f})"
+        else:
+            reasons[row] = f"through others nearly the same as {photos.paths_N[kept[0]]}"
+    return reasons
 
 
 def _exact_links(photos: Photos) -> list[Link]:

@@ -1,0 +1,176 @@
+"""Groups, leaks and what may go: against naive loops, on small made-up sets."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carscale import curate, data
+
+
+def photos(rows):
+    """Photos of ``(split, class, content, width)``."""
+    splits, classes, content, widths = (list(part) for part in zip(*rows, strict=True))
+    return curate.Photos(
+        paths_N=np.array(
+            [f"{s}/{c}/{n:02d}.jpg" for n, (s, c, _, _) in enumerate(rows)], dtype=object
+        ),
+        splits_N=np.array(splits, dtype=object),
+        classes_N=np.array(classes, dtype=object),
+        content_N=np.array(content, dtype=object),
+        originals_N=np.array(content, dtype=object),
+        sizes_N2=np.array([[width, 10] for width in widths]),
+        bytes_N=np.arange(len(rows)),
+    )
+
+
+def near(*pairs):
+    rows = np.array(sorted(pair[:2] for pair in pairs), np.int64).reshape(-1, 2)
+    values = {pair[:2]: pair[2] if len(pair) > 2 else 0.97 for pair in pairs}
+    return data.NearPairs(rows, np.array([values[tuple(row)] for row in rows.tolist()], np.float32))
+
+
+def test_leaks_come_first_then_labels_then_the_rest():
+    held = photos(
+        [
+            ("train", "a", "1", 10),
+            ("train", "a", "1", 10),
+            ("train", "a", "2", 10),
+            ("train", "b", "3", 10),
+            ("train", "b", "4", 10),
+            ("test", "b", "5", 10),
+            ("val", "a", "6", 10),
+        ]
+    )
+    groups = curate.duplicate_groups(held, near((2, 3), (4, 5, 0.98)))
+    assert [(group.concern, group.rows, group.kind) for group in groups] == [
+        ("leak", (4, 5), "near"),
+        ("label", (2, 3), "near"),
+        ("duplicate", (0, 1), "exact"),
+    ]
+    assert groups[0].correlation == pytest.approx(0.98)
+    assert groups[2].correlation == 1
+    assert groups[0].as_dict()["pairs"][0]["paths"] == ["train/b/04.jpg", "test/b/05.jpg"]
+    assert [group.rows for group in curate.duplicate_groups(held)] == [(0, 1)]
+
+
+def test_a_group_is_named_by_its_weakest_link_and_twins_are_linked_once():
+    held = photos([("train", "a", name, 10) for name in "11123"])
+    (group,) = curate.duplicate_groups(
+        held, near((0, 1), (0, 2), (1, 2), (2, 3, 0.97), (3, 4, 0.99))
+    )
+    assert group.rows == (0, 1, 2, 3, 4)
+    assert (group.kind, group.correlation) == ("near", pytest.approx(0.97))
+    assert [link.kind for link in group.links] == ["exact", "exact", "near", "near"]
+
+
+def test_the_same_original_is_the_same_photo_whatever_it_was_frozen_to():
+    held = photos([("train", "a", "x", 10), ("val", "a", "y", 10), ("test", "a", "z", 10)])
+    held.originals_N[1] = "x"  # made plain of the bytes that row 0 kept
+    (group,) = curate.duplicate_groups(held)
+    assert (group.rows, group.kind, group.is_leak) == ((0, 1), "exact", True)
+
+
+def test_between_train_and_partial_nothing_leaks_and_a_make_contradicts_no_class():
+    held = photos([("train", "Audi A4", "1", 10), ("partial", "Audi", "1", 90)])
+    (group,) = curate.duplicate_groups(held)
+    assert (group.concern, group.is_leak, group.is_conflict) == ("duplicate", False, False)
+    drops = curate.choose_drops(held, [group])
+    assert drops.reasons == {1: "same bytes as train/Audi A4/00.jpg"}  # the known class stays
+
+
+def test_what_goes_and_what_stays():
+    held = photos(
+        [
+            ("train", "a", "1", 10),  # 0: the test has it
+            ("test", "b", "1", 10),
+            ("train", "a", "2", 10),  # 2: smaller than 3
+            ("train", "a", "3", 20),
+            ("train", "a", "4", 10),  # 4, 5: two classes
+            ("train", "b", "4", 10),
+            ("val", "a", "5", 10),  # 6, 7: held out on both sides
+            ("test", "a", "5", 10),
+            ("train", "a", "6", 10),  # 8: near 7 through 9
+            ("train", "a", "7", 10),
+        ]
+    )
+    groups = curate.duplicate_groups(held, near((2, 3, 0.99), (7, 9, 0.981), (8, 9)))
+    drops = curate.choose_drops(held, groups)
+    assert drops.reasons == {
+        0: "same bytes as test/b/01.jpg",
+        2: "nearly the same as train/a/03.jpg (correlation 0.990)",
+        8: "through others nearly the same as val/a/06.jpg",
+        9: "nearly the same as test/a/07.jpg (correlation 0.981)",
+    }
+    assert [group.rows for group in drops.for_review] == [(4, 5)]
+    assert [group.rows for group in drops.held_out] == [(6, 7, 8, 9)]
+
+
+def test_pairs_by_embedding_are_listed_and_never_dropped():
+    held = photos([("train", "a", "1", 10), ("train", "a", "2", 10), ("val", "a", "3", 10)])
+    alike = data.AlikePairs(np.array([[0, 1]]), np.array([0.95], np.float32))
+    (group,) = curate.alike_groups(held, alike, np.array([2, 0]), np.array([0.7]))
+    assert (group.rows, group.kind, group.is_leak) == ((0, 2), "by embedding", True)
+    told = group.as_dict()["pairs"][0]
+    assert (told["cosine"], told["correlation"]) == (0.95, 0.7)
+    assert curate.choose_drops(held, [group]).reasons == {}
+
+
+rows_of_photos = st.lists(
+    st.tuples(
+        st.sampled_from(["train", "val", "test"]),
+        st.sampled_from("ab"),
+        st.sampled_from("1234567890"),
+        st.integers(1, 5),
+    ),
+    min_size=2,
+    max_size=14,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=rows_of_photos, draw=st.data())
+def test_groups_and_drops_keep_their_promises(rows, draw):
+    held = photos(rows)
+    count = len(rows)
+    numbers = st.integers(0, count - 1)
+    pairs = draw.draw(
+        st.sets(st.tuples(numbers, numbers).filter(lambda pair: pair[0] < pair[1]), max_size=4)
+    )
+    groups = curate.duplicate_groups(held, near(*pairs))
+    # naive: merge sets until nothing meets
+    sets = [{n} for n in range(count)]
+    for one in range(count):
+        for other in range(one):
+            if rows[one][2] == rows[other][2] or (other, one) in pairs:
+                first = next(s for s in sets if one in s)
+                second = next(s for s in sets if other in s)
+                if first is not second:
+                    sets.remove(second)
+                    first |= second
+    assert sorted(map(sorted, (s for s in sets if len(s) > 1))) == sorted(
+        list(group.rows) for group in groups
+    )
+    drops = curate.choose_drops(held, groups)
+    kept = [n for n in range(count) if n not in drops.reasons]
+    assert all(rows[n][0] == "train" for n in drops.reasons)
+    review = {row for group in drops.for_review for row in group.rows}
+    for group in groups:
+        assert any(row in kept for row in group.rows)
+        in_train = [row for row in group.rows if row in kept and rows[row][0] == "train"]
+        if any(rows[row][0] != "train" for row in group.rows):
+            assert not in_train
+        elif not review & set(group.rows):
+            assert len(in_train) == 1
+            assert rows[in_train[0]][3] == max(rows[row][3] for row in group.rows)
+
+
+def test_many_copies_of_one_photo_take_no_quadratic_time():
+    start = time.monotonic()
+    held = photos([("train", "a", "1", 10)] * 20_000)
+    (group,) = curate.duplicate_groups(held, near(*((n, n + 1) for n in range(0, 19_998, 2))))
+    assert len(group.links) == 19_999
+    assert len(curate.choose_drops(held, [group]).reasons) == 19_999
+    assert time.monotonic() - start < 8  # 1 s where this was written; quadratic: minutes
