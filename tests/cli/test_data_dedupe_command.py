@@ -189,7 +189,7 @@ def embedded(root: Path, run: Path, names=("train", "val", "test"), **changes) -
     rng = np.random.default_rng(0)
     first = rng.normal(size=64)
     for name in names:
-        split = splits.named(name)
+        split = data.named_split(splits, name)
         rows_ND = rng.normal(size=(len(split), 64))
         if name == "train":
             rows_ND[0] = first
