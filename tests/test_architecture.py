@@ -42,7 +42,7 @@ DOORS = {
     "faiss": {"data"},
     "nvidia": {"loaders"},
     "captum": {"evaluate"},
-    "sklearn": {"analysis"},
+    "sklearn": {"analysis", "curate"},  # curate: can a classifier tell two sets apart?
 }
 NO_TORCH = {"errors", "config", "runs", "tables", "images", "stats", "progress", "data", "augment"}
 NO_TORCH |= {"report", "analysis", "curate"}

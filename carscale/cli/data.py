@@ -1,4 +1,4 @@
-"""``carscale data demo|freeze|check|relabel|dedupe|pack|preview|map|merge|diff|report``."""
+"""``carscale data demo|freeze|check|relabel|dedupe|pack|preview|map|merge|diff|report|compare``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.data_check import check_data
+from carscale.cli.data_compare import compare_sets
 from carscale.cli.data_dedupe import dedupe_photos
 from carscale.cli.data_diff import show_difference
 from carscale.cli.data_map import map_classes
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command("check")(check_data)
 app.command("dedupe")(dedupe_photos)
+app.command("compare")(compare_sets)
 app.command("diff")(show_difference)
 app.command("map")(map_classes)
 app.command("merge")(merge_source)

@@ -17,7 +17,7 @@ from carscale.loaders import render
 from carscale.types import View
 from carscale.world import name_out_of_memory, open_world, smaller_batches
 
-__all__ = ["name_photos", "name_readable"]
+__all__ = ["name_photos", "name_readable", "view_of"]
 
 
 def name_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def name_readable(
     ):
         model.to(world.device).eval()
         for path, read in photos:
-            pixels = _view_of(read, view)
+            pixels = view_of(read, view)
             advance()
             if isinstance(pixels, str):
                 rows.append({"path": path, "top5": [], "error": pixels})
@@ -100,7 +100,7 @@ def _photo_paths(photos: list[Path]) -> list[Path]:
     return paths
 
 
-def _view_of(read: Callable[[], bytes], view: View) -> np.ndarray | str:
+def view_of(read: Callable[[], bytes], view: View) -> np.ndarray | str:
     """Return the plain view of any photo, or why there is none."""
     try:
         photo = images.read_photo(read())

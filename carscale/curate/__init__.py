@@ -14,6 +14,8 @@ here: predictions come in as counts.
 - ``duplicates``: what is there twice, what leaks, what may go; ``deduping``: the same on disk.
 - ``channels``: is red blue? ``condition``: what state a data set is in, for checks and pages.
 - ``difference``: what changed between two versions.
+- ``looking``: measure a set; ``gap``: how far another lies from it; ``telling_apart``: can a
+  classifier tell; ``gap_words``: that in sentences.
 
 To add a make's or a body's other name: one word in ``car_words``. To add a rule: a function in
 ``mapping``, at its place in ``_propose``'s order.
@@ -52,12 +54,17 @@ if TYPE_CHECKING:
         duplicate_groups,
     )
     from carscale.curate.evidence import EVIDENCE_RULE, with_predictions
+    from carscale.curate.gap import ATTRIBUTES, Gap, attribute_gaps, find_gap
+    from carscale.curate.gap_words import sentences
+    from carscale.curate.looking import Looks, look_at
     from carscale.curate.map_file import ClassMap, map_text, read_map
     from carscale.curate.mapping import OUTCOMES, Proposal, propose_map
     from carscale.curate.merging import MERGE_LIST, Merged, Origin, merge
     from carscale.curate.source_photos import SourcePhoto, evenly, source_classes
+    from carscale.curate.telling_apart import ToldApart, tell_apart
 
 __all__ = [
+    "ATTRIBUTES",
     "CHANNEL_RULE",
     "EVIDENCE_RULE",
     "FEW_RULE",
@@ -74,9 +81,11 @@ __all__ = [
     "Drops",
     "DuplicateGroup",
     "Found",
+    "Gap",
     "Goal",
     "Incoming",
     "Link",
+    "Looks",
     "MergeRule",
     "Merged",
     "Origin",
@@ -86,7 +95,9 @@ __all__ = [
     "Quality",
     "SourcePhoto",
     "ThinClass",
+    "ToldApart",
     "alike_groups",
+    "attribute_gaps",
     "channel_signs",
     "choose",
     "choose_drops",
@@ -95,18 +106,23 @@ __all__ = [
     "evenly",
     "find_difference",
     "find_duplicates",
+    "find_gap",
     "inspect_data",
+    "look_at",
     "map_text",
     "merge",
     "parse_name",
     "propose_map",
     "read_map",
     "read_photos",
+    "sentences",
     "source_classes",
+    "tell_apart",
     "with_predictions",
 ]
 
 _HOMES = {
+    "ATTRIBUTES": "gap",
     "CHANNEL_RULE": "channels",
     "EVIDENCE_RULE": "evidence",
     "FEW_RULE": "condition",
@@ -123,9 +139,11 @@ _HOMES = {
     "Drops": "duplicates",
     "DuplicateGroup": "duplicates",
     "Found": "deduping",
+    "Gap": "gap",
     "Goal": "choosing",
     "Incoming": "choosing",
     "Link": "duplicates",
+    "Looks": "looking",
     "MergeRule": "choosing",
     "Merged": "merging",
     "Origin": "merging",
@@ -135,23 +153,29 @@ _HOMES = {
     "Quality": "condition",
     "SourcePhoto": "source_photos",
     "ThinClass": "condition",
+    "ToldApart": "telling_apart",
     "alike_groups": "duplicates",
+    "attribute_gaps": "gap",
     "channel_signs": "channels",
     "choose": "choosing",
     "choose_drops": "duplicates",
     "dedupe": "deduping",
     "duplicate_groups": "duplicates",
-    "find_difference": "difference",
     "evenly": "source_photos",
+    "find_difference": "difference",
     "find_duplicates": "deduping",
+    "find_gap": "gap",
     "inspect_data": "condition",
+    "look_at": "looking",
     "map_text": "map_file",
     "merge": "merging",
     "parse_name": "car_names",
     "propose_map": "mapping",
     "read_map": "map_file",
     "read_photos": "deduping",
+    "sentences": "gap_words",
     "source_classes": "source_photos",
+    "tell_apart": "telling_apart",
     "with_predictions": "evidence",
 }
 

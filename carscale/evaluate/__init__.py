@@ -37,7 +37,13 @@ from carscale.evaluate.temperature import (
 )
 
 if TYPE_CHECKING:
-    from carscale.evaluate.prediction import Scorer, are_few, log_probs, predict
+    from carscale.evaluate.prediction import (
+        Scorer,
+        are_few,
+        log_probs,
+        predict,
+        seen_by_classifier,
+    )
     from carscale.evaluate.saliency import grad_cam
 
 __all__ = [
@@ -54,6 +60,7 @@ __all__ = [
     "per_class",
     "predict",
     "scores",
+    "seen_by_classifier",
     "summary",
     "with_temperature",
 ]
@@ -61,7 +68,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load torch when a model is to predict."""
-    if name in ("Scorer", "are_few", "log_probs", "predict"):
+    if name in ("Scorer", "are_few", "log_probs", "predict", "seen_by_classifier"):
         return getattr(import_module("carscale.evaluate.prediction"), name)
     if name == "grad_cam":
         return getattr(import_module("carscale.evaluate.saliency"), name)

@@ -24,7 +24,7 @@ from carscale.world import name_out_of_memory, smaller_batches
 if TYPE_CHECKING:
     from carscale.world import World
 
-__all__ = ["Scorer", "are_few", "log_probs", "predict"]
+__all__ = ["Scorer", "are_few", "log_probs", "predict", "seen_by_classifier"]
 
 NUM_TOP = 5
 
@@ -128,7 +128,7 @@ def predict(
             smaller_batches(at_once),
         ),
         bar(f"predict {split.name}", num_mine, show=world.is_main, unit="photos") as advance,
-        _seen_by_classifier(model, wanted=keep_embeddings) as seen,
+        seen_by_classifier(model, wanted=keep_embeddings) as seen,
     ):
         for batch in loader:
             with world.accelerator.autocast():
@@ -157,7 +157,7 @@ def predict(
 
 
 @contextmanager
-def _seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[list[Tensor]]:
+def seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[list[Tensor]]:
     """Collect what a model's classifier layer is given, float16 ``[B, D]``, call by call.
 
     Logits stay what they are without it.

@@ -22,6 +22,7 @@ __all__ = [
     "Photo",
     "encode_png",
     "is_photo_name",
+    "jpeg_quality",
     "photo_strip",
     "quiet_decoders",
     "read_photo",
@@ -35,6 +36,8 @@ PHOTO_SUFFIXES = frozenset(
     f".{kind}"
     for kind in "jpg jpeg jpe jfif png webp bmp gif tif tiff avif ppm pgm jp2 tga ico".split()  # noqa: SIM905
 )
+STANDARD_LUMA_SUM = 3688
+"""Of the 64 steps of table K.1 in ITU-T T.81."""
 LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "JPEG2000"})
 
 
@@ -165,6 +168,32 @@ def thumbnail(data: bytes, max_px: int) -> bytes:
             return sink.getvalue()
     except Exception as error:  # as in read_photo
         raise BadPhotoError(_reason(error)) from error
+
+
+def jpeg_quality(data: bytes) -> float | None:
+    """Return about how strongly a JPEG was compressed, as libjpeg counts quality; 100 is least.
+
+    From the mean of its luma quantisation table against that of libjpeg's standard table; an
+    encoder of other tables gets the number that is as coarse on average.
+
+    Returns:
+        0 to 100; ``None`` for what is no JPEG.
+
+    Example:
+        >>> jpeg_quality(b"no photo") is None
+        True
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            table = getattr(image, "quantization", {}).get(0)
+    except MemoryError:
+        raise
+    except Exception:  # as in read_photo
+        return None
+    if not table:
+        return None
+    scale = 100 * sum(table) / STANDARD_LUMA_SUM
+    return max(0.0, 100 - scale / 2 if scale <= 100 else 5000 / scale)
 
 
 def photo_strip(photos: Sequence[bytes], *, width: int, height: int) -> bytes:

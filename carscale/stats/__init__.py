@@ -5,6 +5,7 @@ In: counts, or differences between two models on the same photos. Out: bounds an
 - ``intervals``: of one proportion, a median, resampled statistics.
 - ``paired``: of a difference: over seeds, over photos; McNemar, Holm.
 - ``counts``: is a count higher, a share lower, a group apart?
+- ``two_samples``: do two groups differ, by a number or by vectors?
 - ``ordering``: what is similar side by side.
 
 Chosen: a photo bootstrap that draws how often each distinct value comes (a difference takes a
@@ -32,15 +33,25 @@ from carscale.stats.paired import (
     t_quantile,
     wider,
 )
+from carscale.stats.two_samples import (
+    Discrepancy,
+    Dominance,
+    dominance,
+    mean_discrepancy,
+)
 
 __all__ = [
+    "Discrepancy",
+    "Dominance",
     "Interval",
     "beta_quantile",
     "binomial_two_sided",
+    "dominance",
     "fewer_right",
     "holm",
     "jeffreys",
     "mcnemar",
+    "mean_discrepancy",
     "median_interval",
     "order_by_similarity",
     "percentile_interval",
