@@ -171,10 +171,13 @@ def _firsts(context: Row) -> list[tuple[str, str]]:
         found.append(
             (
                 f"{_some(pairs['torn'], 'pair')} of the same photo have two classes: one label of "
-                "each must be wrong",
+                "each is probably wrong",
                 "duplicates",
             )
         )
+    for row in context["sources"]:
+        if row["channels"]:
+            found.append((f"Red and blue look exchanged in {row['name']}", "sources"))
     if classes["unlearned"]:
         found.append(
             (

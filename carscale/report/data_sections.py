@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale import images, runs
+from carscale.curate import channel_signs
 from carscale.data.splits import PARTIAL
 from carscale.report import data_plots, plots
 from carscale.report.checks import printable
@@ -87,6 +88,9 @@ def build_sources(record: DataRecord) -> list[Row]:
     """Return a row a source and licence: photos by split, and how many of them each rule finds."""
     origins_N, licences_N = record.rows["origin"], record.rows["licence"]
     kinds = Counter(zip(origins_N.tolist(), licences_N.tolist(), strict=True))
+    values = record.attributes.values
+    signs = channel_signs(origins_N.tolist(), values["usual_hues"], values["mirror_hues"])
+    suspected = {sign.origin: sign.verdict for sign in signs if sign.is_suspected}
     rows = []
     for (origin, licence), count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
         mask_N = (origins_N == origin) & (licences_N == licence)
@@ -100,6 +104,7 @@ def build_sources(record: DataRecord) -> list[Row]:
                 "by_split": [int((splits_M == name).sum()) for name in record.splits],
                 "num_classes": len(set(record.rows["class"][mask_N].tolist())),
                 "flags": [(name, number) for name, number in flagged.items() if number],
+                "channels": suspected.get(origin, ""),
             }
         )
     return rows

@@ -232,3 +232,11 @@ def test_a_person_searches_and_looks_at_photos_by_keyboard(page, width, scheme):
         assert not tab.locator("#viewer").evaluate("node => node.open")
         browser.close()
     assert complaints == []
+
+
+def test_a_source_whose_red_and_blue_look_exchanged_is_named_first(frozen, tmp_path, monkeypatch):
+    sign = curate.ChannelSign("raw", 40, 30, 28, 0.8, 0.98, "swapped")
+    monkeypatch.setattr("carscale.report.data_sections.channel_signs", lambda *_: (sign,))
+    text = write_data_report(frozen, tmp_path / "page").read_text()
+    assert "Red and blue look exchanged in raw" in text
+    assert "<b>red and blue look exchanged</b> (swapped)" in text
