@@ -1,8 +1,9 @@
-"""Growing a data set by other people's: which of their classes are ours?
+"""Growing a data set by other people's, and keeping it clean.
 
-In: class names of a base and a source and, with a run, what it sees in the source's photos. Out: a
-proposal a source class, a map file that people edit, a checked ``ClassMap`` for the merge. No torch
-here: predictions come in as counts.
+In: frozen folders, sources and, with a run, what it sees in their photos. Out: a proposal a source
+class and the map that people edit; new versions, merged or without duplicates; what changed, what
+is wrong, how far another set lies from one's own. No torch here: predictions come in as counts,
+embeddings as arrays.
 
 - ``car_names``: make, model, body, years of a name; ``car_words`` and ``year_words``: how people
   write them.
