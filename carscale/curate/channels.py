@@ -3,7 +3,7 @@
 Chosen: of each photo, whether hues prevail that few things have (sea green, violet) or those that
 they are when red and blue change places (yellow green, crimson); of a source, the share of photos
 in which the odd ones do. Rejected: mean red less mean blue (a blue sky or a red car moves it:
-0.1 of a standard deviation apart for the original and the swapped Stanford Cars), one source
+0.4 of a standard deviation lies between Stanford Cars and their swapped copy), one source
 against the others (a set of one source has no other).
 Measured: odd hues prevail in 4 % of Stanford's telling photos (about half of all), in 4 to 7 % of
 three other sets of car photos and in 11 % of the drawn demo; with red and blue exchanged in 89 to

@@ -306,7 +306,7 @@ def test_pack_exits_2_when_a_word_is_wrong(carscale, tiny, tmp_path, words, says
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", ["demo", "freeze", "check", "pack", "preview"])
+@pytest.mark.parametrize("command", ["demo", "freeze", "check", "dedupe", "pack", "preview"])
 def test_help_has_an_example(carscale, command):
     code, stdout, _ = carscale("data", command, "--help")
     assert code == 0
