@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from carscale import data, runs, tables
+from carscale.curate.car_names import parse_name
 from carscale.curate.choosing import Choice, Goal, Incoming, MergeRule, Present, choose
 from carscale.curate.source_photos import open_photos
 from carscale.errors import CarscaleError, ConfigError, DataError
@@ -209,6 +210,7 @@ def _write(
         folder,
         job.parent,
         arrivals,
+        make_of=lambda text: parse_name(text).make_key,
         told={"merged": told},
         lists=lists,
         link=job.link,

@@ -7,9 +7,9 @@ makes beside models).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +73,8 @@ def classes_with(classes: Sequence[CarClass], names: Sequence[str]) -> Joined:
         ['Audi A4 Sedan 2012', 'audi%2Fa3']
     """
     folders = {car.name: car.folder for car in classes}
-    taken = {folded(folder) for folder in folders.values()}
     new = sorted({as_text(name) for name in names} - folders.keys())
-    for name, wanted in unique_folders(new).items():
-        folder, number = wanted, 1
-        while folded(folder) in taken:
-            number += 1
-            folder = shortened(safe_name(f"{name}~{number}"))
-        taken.add(folded(folder))
-        folders[name] = folder
+    folders |= _free_folders(new, folders.values())
     added = [parse_car_name(name, folders[name]) for name in new]
     return Joined(tuple(sorted([*classes, *added], key=lambda car: car.folder)), folders)
 
@@ -92,6 +85,7 @@ def add_photos(
     parent: dict[str, Any],
     arrivals: Sequence[Arrival],
     *,
+    make_of: Callable[[str], str],
     told: dict[str, Any],
     lists: dict[str, bytes],
     link: str,
@@ -107,6 +101,7 @@ def add_photos(
         folder: Where the version is made; no reader looks there yet.
         parent: The parent's card.
         arrivals: What joins.
+        make_of: The make in the name of a class or make, the same however it is written.
         told: The card's entries on it.
         lists: Files beside the manifest, by name.
         link: ``copy`` or ``hard``, for the parent's photos; arrivals are moved.
@@ -118,7 +113,8 @@ def add_photos(
     old = manifest_rows(root)
     new_names = [one.class_name for one in arrivals if one.split != PARTIAL]
     joined = classes_with(read_splits(root).classes, new_names)
-    makes = _makes(old, arrivals, joined.classes)
+    makes = _makes(parent.get("makes", []), arrivals, joined.classes, make_of)
+    arrivals = [_with_make(one, makes, make_of) for one in arrivals]
     folders = {make["name"]: make["folder"] for make in makes}
     rows = [*old, *_new_rows(old, arrivals, joined.folders, folders)]
     extra = [name for name in parent.get("extra_splits", ()) if name != PARTIAL]
@@ -173,18 +169,50 @@ def _new_rows(
 
 
 def _makes(
-    old: list[dict[str, Any]], arrivals: Sequence[Arrival], classes: Sequence[CarClass]
+    old: Sequence[dict[str, Any]],
+    arrivals: Sequence[Arrival],
+    classes: Sequence[CarClass],
+    make_of: Callable[[str], str],
 ) -> list[dict[str, Any]]:
-    """Return the makes of photos with no more than that: name, folder, the classes left open."""
-    names = {row["class"] for row in old if row["split"] == PARTIAL}
-    names |= {as_text(one.class_name) for one in arrivals if one.split == PARTIAL}
+    """Return the makes of photos with no more than that: name, folder, the classes left open.
+
+    A make keeps the name and the folder that it has; more classes may be open to it.
+    """
+    folders = {make["name"]: make["folder"] for make in old}
+    known = {make_of(name) for name in folders}
+    came = sorted({as_text(one.class_name) for one in arrivals if one.split == PARTIAL})
+    new = {key: name for name in reversed(came) if (key := make_of(name)) not in known}
+    folders |= _free_folders(new.values(), folders.values())
+    open_to: dict[str, list[str]] = defaultdict(list)
+    for car in classes:
+        open_to[make_of(car.name)].append(car.folder)
     return [
-        {
-            "name": name,
-            "folder": folder,
-            "classes": [
-                car.folder for car in classes if (car.make or "").casefold() == name.casefold()
-            ],
-        }
-        for name, folder in unique_folders(names).items()
+        {"name": name, "folder": folder, "classes": open_to[make_of(name)]}
+        for name, folder in sorted(folders.items())
     ]
+
+
+def _with_make(
+    one: Arrival, makes: Sequence[dict[str, Any]], make_of: Callable[[str], str]
+) -> Arrival:
+    """Return a photo of which only the make is known under the name that its make has."""
+    if one.split != PARTIAL:
+        return one
+    key = make_of(as_text(one.class_name))
+    return replace(
+        one, class_name=next(make["name"] for make in makes if make_of(make["name"]) == key)
+    )
+
+
+def _free_folders(names: Iterable[str], used: Iterable[str]) -> dict[str, str]:
+    """Return a folder for each new name; they differ from those in use, whatever the case."""
+    taken = {folded(folder) for folder in used}
+    folders = {}
+    for name, wanted in unique_folders(names).items():
+        folder, number = wanted, 1
+        while folded(folder) in taken:
+            number += 1
+            folder = shortened(safe_name(f"{name}~{number}"))
+        taken.add(folded(folder))
+        folders[name] = folder
+    return folders

@@ -157,6 +157,22 @@ def test_a_merged_folder_can_be_relabelled_packed_and_merged_again(base, source,
     assert [names[k] for k in sets[0]] == ["Audi A4 2012", "Audi S4 2012", "Audi Seat 2000"]
 
 
+def test_a_make_has_one_name_and_its_classes_however_it_is_written(tmp_path):
+    raw = draw(tmp_path / "raw", {"vw golf": 8, "Volkswagen Polo 2012": 8, "Kia Rio 2010": 8}, 0)
+    root = data.freeze(raw, tmp_path / "cars").root
+    rule = MergeRule(make_only="keep")
+    for number, name in enumerate(("Volkswagen", "VOLKSWAGEN", "VW", "Kia")):
+        more = draw(tmp_path / f"more{number}", {"some": 2}, 3000 + 10 * number)
+        out = tmp_path / f"cars-{number}"
+        root = merge(root, more, out, rule=rule, goals={"some": Goal("make", name)}).root
+    splits = data.read_splits(root)
+    assert [make["name"] for make in splits.card["makes"]] == ["Kia", "Volkswagen"]
+    sets = [[splits.classes[k].name for k in one] for one in splits.extra["partial"].class_sets]
+    assert sets == [["Kia Rio 2010"], ["Volkswagen Polo 2012", "vw golf"]]
+    assert splits.extra["partial"].labels_N.tolist() == [3, 3, *[4] * 6]
+    assert data.verify(root) == 24 + 8
+
+
 def test_the_same_merge_gives_the_same_bytes(base, source, tmp_path):
     shutil.make_archive(str(tmp_path / "web"), "zip", source)
     one = merge(base, source, tmp_path / "one", rule=MergeRule(max_per_class=3))
