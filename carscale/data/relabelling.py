@@ -20,7 +20,7 @@ from carscale.data.freezing import check_out
 from carscale.data.layout import Frozen, free_path
 from carscale.data.lock import verify
 from carscale.data.names import folded
-from carscale.data.splits import SPLITS, split_names
+from carscale.data.splits import PARTIAL, SPLITS, split_names
 from carscale.data.store import read_splits
 from carscale.data.versions import (
     Version,
@@ -133,7 +133,7 @@ def _check_train_only(
     decisions: Path, rows: list[dict[str, Any]], changes: dict[int, Decision]
 ) -> None:
     """Raise when a photo that results are measured on is to change."""
-    held = [rows[n]["path"] for n in changes if rows[n]["split"] != "train"]
+    held = [rows[n]["path"] for n in changes if rows[n]["split"] not in ("train", PARTIAL)]
     if held:
         raise DataError(
             f"{decisions}: changes {len(held)} photos of val or test (first: {held[0]}); results "
@@ -157,8 +157,10 @@ def _changed_rows(
         if decision is not None and decision.new_class:
             name = PurePosixPath(row["path"]).name
             stem, _, suffix = name.rpartition(".")
-            folder = f"{row['split']}/{folders[decision.new_class]}"
+            split = "train" if row["split"] == PARTIAL else row["split"]  # its class is known now
+            folder = f"{split}/{folders[decision.new_class]}"
             new |= {
+                "split": split,
                 "class": decision.new_class,
                 "path": free_path(folder, stem, suffix, stay),
             }

@@ -173,6 +173,22 @@ def test_a_make_has_one_name_and_its_classes_however_it_is_written(tmp_path):
     assert data.verify(root) == 24 + 8
 
 
+def test_a_photo_of_a_make_joins_train_once_its_class_is_told(base, source, tmp_path):
+    made = merge(base, source, tmp_path / "new", rule=MergeRule(make_only="keep"))
+    row = next(row for row in rows_of(made.root) if row["split"] == "partial")
+    (tmp_path / "review.csv").write_text(
+        "id,path,label,decision,new_label\n"
+        f"{row['id']},{row['path']},{row['class']},wrong,Audi S4 2012\n"
+    )
+    data.relabel(made.root, tmp_path / "review.csv", tmp_path / "relabelled")
+    splits = data.read_splits(tmp_path / "relabelled")
+    assert len(splits.extra["partial"]) == 2
+    assert [key for key in splits.train.keys_N if key == row["key"]] == [row["key"]]
+    at = splits.train.keys_N.tolist().index(row["key"])
+    assert splits.classes[splits.train.labels_N[at]].name == "Audi S4 2012"
+    assert data.verify(tmp_path / "relabelled") == 56
+
+
 def test_the_same_merge_gives_the_same_bytes(base, source, tmp_path):
     shutil.make_archive(str(tmp_path / "web"), "zip", source)
     one = merge(base, source, tmp_path / "one", rule=MergeRule(max_per_class=3))
