@@ -208,7 +208,6 @@ def _write(
     return data.add_photos(
         job.base,
         folder,
-        job.parent,
         arrivals,
         make_of=lambda text: parse_name(text).make_key,
         told={"merged": told},

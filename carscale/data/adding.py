@@ -23,7 +23,7 @@ from carscale.data.layout import (
 )
 from carscale.data.names import folded, parse_car_name, safe_name, shortened, unique_folders
 from carscale.data.splits import PARTIAL, SPLITS
-from carscale.data.store import read_splits
+from carscale.data.store import read_card, read_splits
 from carscale.data.versions import Version, manifest_rows, ordered, place_rows, write_version
 from carscale.types import CarClass
 
@@ -82,7 +82,6 @@ def classes_with(classes: Sequence[CarClass], names: Sequence[str]) -> Joined:
 def add_photos(
     root: Path,
     folder: Path,
-    parent: dict[str, Any],
     arrivals: Sequence[Arrival],
     *,
     make_of: Callable[[str], str],
@@ -99,7 +98,6 @@ def add_photos(
     Args:
         root: The parent.
         folder: Where the version is made; no reader looks there yet.
-        parent: The parent's card.
         arrivals: What joins.
         make_of: The make in the name of a class or make, the same however it is written.
         told: The card's entries on it.
@@ -110,7 +108,7 @@ def add_photos(
     Returns:
         The card.
     """
-    old = manifest_rows(root)
+    old, parent = manifest_rows(root), read_card(root)
     new_names = [one.class_name for one in arrivals if one.split != PARTIAL]
     joined = classes_with(read_splits(root).classes, new_names)
     makes = _makes(parent.get("makes", []), arrivals, joined.classes, make_of)
