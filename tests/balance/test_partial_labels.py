@@ -11,7 +11,7 @@ from jobs import train
 
 from carscale import balance, config, curate, data, runs
 from carscale.balance.losses import LOSSES
-from carscale.balance.partial_labels import partial_terms
+from carscale.balance.partial_labels import mean_weight, partial_terms
 from carscale.curate import Goal
 from carscale.errors import DataError
 from carscale.types import Batch
@@ -45,6 +45,13 @@ def test_limits_one_class_is_cross_entropy_and_all_are_nothing():
     assert partial_terms(logits(), torch.ones(5, 4, dtype=torch.bool)).abs().max() < 1e-6
     huge = torch.tensor([[1e4, -1e4, 0.0, 0.0]])
     assert partial_terms(huge, torch.tensor([[False, True, False, False]])).item() == 2e4
+
+
+def test_classes_without_train_photos_have_their_mean_weight():
+    weights = np.array([1.0, 2.0, 4.0, 9.0])
+    counts = np.array([3, 1, 0, 0])
+    assert mean_weight(weights, counts, [0, 1, 2]) == 1.25
+    assert mean_weight(weights, counts, [2, 3]) == 6.5
 
 
 def test_gradients_are_those_of_finite_differences():

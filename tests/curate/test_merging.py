@@ -19,6 +19,7 @@ from PIL import Image
 
 from carscale import curate, data, runs, tables
 from carscale.curate import Goal, MergeRule, Origin
+from carscale.data.layout import class_list_hash
 from carscale.errors import ConfigError, DataError, RunError
 
 GOALS = {
@@ -187,6 +188,77 @@ def test_a_photo_of_a_make_joins_train_once_its_class_is_told(base, source, tmp_
     at = splits.train.keys_N.tolist().index(row["key"])
     assert splits.classes[splits.train.labels_N[at]].name == "Audi S4 2012"
     assert data.verify(tmp_path / "relabelled") == 56
+
+
+def test_a_base_that_was_changed_is_refused(base, source, tmp_path):
+    shutil.copytree(base, tmp_path / "cars")
+    path = data.read_splits(tmp_path / "cars").val.paths_N[0]
+    with (tmp_path / "cars" / path).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(DataError, match="changed"):
+        merge(tmp_path / "cars", source, tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cars"]
+
+
+def test_what_both_refused_is_listed(source, tmp_path):
+    raw = draw(tmp_path / "raw", {"Audi A4 2012": 6, "BMW M3 2010": 6}, 0)
+    for folder in (raw / "BMW M3 2010", tmp_path / "more" / "bmw-m3"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "none.jpg").write_bytes(b"none")
+    draw(tmp_path / "more", {"bmw-m3": 2}, 7000)
+    base = data.freeze(raw, tmp_path / "cars").root
+    made = merge(base, tmp_path / "more", tmp_path / "new")
+    assert sorted(refused_of(made.root)) == ["BMW M3 2010/none.jpg", "more/bmw-m3/none.jpg"]
+
+
+@pytest.mark.parametrize("lost", ["looks", "part of a look", "photo", "half a photo", "line"])
+def test_an_intake_goes_on_behind_what_is_whole(source, tmp_path, lost):
+    with data.open_source(source) as found:
+        whole = data.take_in(found.files, tmp_path / "whole", plan="one")
+        data.take_in(found.files, tmp_path / "part", plan="one")
+        looks, journal = tmp_path / "part" / "looks.bin", tmp_path / "part" / "journal.jsonl"
+        last = tmp_path / "part" / "0" / str(len(found.files) - 1)
+        if "look" in lost:
+            a_look = looks.stat().st_size // len(found.files)
+            os.truncate(looks, looks.stat().st_size - (2 * a_look if lost == "looks" else 7))
+        elif lost == "photo":
+            last.unlink()
+        elif lost == "half a photo":
+            os.truncate(last, last.stat().st_size // 2)
+        else:
+            os.truncate(journal, journal.stat().st_size - 9)
+        again = data.take_in(found.files, tmp_path / "part", plan="one")
+    assert [one.sha256 for one in again.samples] == [one.sha256 for one in whole.samples]
+    np.testing.assert_array_equal(again.hashes_N, whole.hashes_N)
+    np.testing.assert_array_equal(again.signatures_NSS, whole.signatures_NSS)
+    for one in again.samples:
+        assert hashlib.sha256(one.staged.read_bytes()).hexdigest() == one.sha256
+
+
+def test_an_intake_of_another_plan_or_source_begins_anew(base, source, tmp_path):
+    with data.open_source(source) as found:
+        data.take_in(found.files, tmp_path / "staging", plan="one")
+        again = data.take_in(found.files[3:], tmp_path / "staging", plan="one")
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in found.files[3:]]
+    assert [one.original_sha256 for one in again.samples] == hashes
+    kept = tmp_path / "staging" / "0" / "0"
+    before = kept.stat().st_mtime_ns
+    data.take_in(found.files[3:], tmp_path / "staging", plan="one")
+    assert kept.stat().st_mtime_ns == before
+    data.take_in(found.files[3:], tmp_path / "staging", plan="two")
+    assert kept.stat().st_mtime_ns != before
+
+
+def test_the_card_tells_of_this_version_alone(base, source, tmp_path):
+    made = merge(base, source, tmp_path / "new")
+    classes = data.read_splits(made.root).classes
+    assert made.card["hashes"]["classes"] == class_list_hash(classes)
+    assert made.card["hashes"]["classes"] != data.read_card(base)["hashes"]["classes"]
+    left = data.leave_out(made.root, tmp_path / "less", {0: "dark"}, told={})
+    assert "merged" not in left.card
+    again = merge(left.root, source, tmp_path / "third", rule=MergeRule(max_per_class=1))
+    assert "deduped" not in again.card
+    assert "merged" in again.card
 
 
 def test_the_same_merge_gives_the_same_bytes(base, source, tmp_path):
