@@ -12,7 +12,8 @@ Axes: N photos, S side of a signature, P pairs, Q queries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,6 +55,8 @@ MOST_ALIKE = 32
 MOST_NEAR = 64
 """Hashes near one hash that are followed up."""
 CHUNK = 8192
+FEW_COMPARISONS = 2**24
+"""Of hashes, in one search: 10 ms of one core."""
 NUM_RESULTS = 4_000_000
 """Results of one search, about; bounds memory."""
 
@@ -229,7 +232,8 @@ def _searcher(
         start, at_once = 0, 256
         while start < len(hashes_Q):
             part = _as_bytes(hashes_Q[start : start + at_once])
-            edges, _, near = index.range_search(part, radius + 1)  # nearer than that
+            with _threads_for(len(part) * len(codes_C)):
+                edges, _, near = index.range_search(part, radius + 1)  # nearer than that
             edges = edges.astype(np.int64)
             numbers = np.repeat(np.arange(len(part)), np.diff(edges))
             kept = np.arange(len(near)) - edges[numbers] < MOST_NEAR
@@ -240,6 +244,22 @@ def _searcher(
         return np.concatenate(asked), np.concatenate(codes)
 
     return search
+
+
+@contextmanager
+def _threads_for(num_comparisons: int) -> Iterator[None]:
+    """Search by one thread where there is little to do.
+
+    On busy cores threads wait for each other: seconds for what takes one of them milliseconds.
+    """
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1 if num_comparisons <= FEW_COMPARISONS else before)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _as_bytes(hashes_N: NDArray[np.uint64]) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 import json
 import time
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -130,3 +131,18 @@ def test_wrong_arguments_are_named():
         data.near_pairs(images.hash_looks(photos)[:2], photos)
     with pytest.raises(ValueError, match="radius must be 0 to 8 bits, got 9"):
         found(photos, radius=9)
+
+
+def test_few_photos_are_searched_by_one_thread_and_the_number_is_put_back():
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        with near._threads_for(near.FEW_COMPARISONS):
+            assert faiss.omp_get_max_threads() == 1
+        with near._threads_for(near.FEW_COMPARISONS + 1):
+            assert faiss.omp_get_max_threads() == 3
+        rows = np.random.default_rng(0).integers(0, 256, (4, 32, 32)).astype(np.uint8)
+        near.near_pairs(images.hash_looks(rows), rows)
+        assert faiss.omp_get_max_threads() == 3
+    finally:
+        faiss.omp_set_num_threads(before)
