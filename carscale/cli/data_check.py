@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from carscale.cli.terminal import shown
 
 if TYPE_CHECKING:
     from carscale.curate import Condition, DuplicateGroup, Quality
@@ -72,9 +75,12 @@ def check_data(
             f"{len(rows)} classes, {num_photos} photos; "
             f"imbalance ratio in train {ratio[0]:.1f} ({ratio[1]} to {ratio[2]})"
         )
+        if splits.extra:
+            counts = ", ".join(f"{len(split)} in {name}" for name, split in splits.extra.items())
+            print(f"beside these: {counts}")
         kind = "shards" if "shards" in splits.card else "photos"
         print(f"the lock matches ({num_hashed} {kind} hashed)")
-        for line in _lines(found):
+        for line in _lines(root, found):
             print(line)
     if found.leaks:
         raise _leaks_error(root, found)
@@ -95,7 +101,7 @@ def _imbalance(splits: Splits) -> tuple[float, int, int]:
     return float(held.max() / held.min()), int(held.max()), int(held.min())
 
 
-def _lines(found: Condition) -> list[str]:
+def _lines(root: Path, found: Condition) -> list[str]:
     """Return what a person should know beyond the classes' counts, a line each."""
     from carscale import curate
 
@@ -108,9 +114,10 @@ def _lines(found: Condition) -> list[str]:
         lines.append(f"in two classes, one label must be wrong: {_some(conflicts)}")
     if found.duplicates:
         kinds = "duplicates" if found.has_near else "exact duplicates"
+        near = " --near" if found.has_near else ""
         lines.append(
             f"{kinds}: {len(found.duplicates)} groups, {len(found.leaks)} across splits; "
-            "list them with: carscale data dedupe"
+            f"list them with: carscale data dedupe {shlex.quote(str(root))}{near}"
         )
     return [*lines, *([] if found.quality is None else _quality_lines(found.quality))]
 
@@ -190,6 +197,6 @@ def _class_table(rows: list[dict[str, Any]]) -> None:
         table.add_column(name, justify="right")
     for row in sorted(rows, key=lambda row: (-int(row["train"]), str(row["class"]))):
         table.add_row(
-            Text(str(row["class"])), *(str(row[name]) for name in ("train", "val", "test"))
+            Text(shown(row["class"])), *(str(row[name]) for name in ("train", "val", "test"))
         )
     Console().print(table)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from carscale.cli.terminal import shown
+
 if TYPE_CHECKING:
     from carscale import config
     from carscale.curate import Gap, Looks
@@ -146,7 +148,7 @@ def _print(gap: Gap, summary: list[str]) -> None:
     )
     for path_b, path_a, correlation in gap.overlap.pairs[:MAX_PAIRS]:
         how = "the same as" if correlation == 1.0 else f"{correlation:.3f} like"
-        print(f"{path_b} is {how} {path_a}")
+        print(shown(f"{path_b} is {how} {path_a}"))
     num_more = len(gap.overlap.pairs) - MAX_PAIRS
     if num_more > 0:
         print(f"and {num_more} more; all: --json")

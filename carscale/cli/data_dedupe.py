@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carscale.cli.terminal import shown
+
 if TYPE_CHECKING:
     from carscale import curate
 
@@ -123,7 +125,7 @@ def _print_table(found: curate.Found) -> None:
                 first = (*first[:2], "leak, two classes")
             for n, path in enumerate(group.paths):
                 cells = first if n == 0 else ("", "", "")
-                table.add_row(*(Text(cell) for cell in (*cells, path)))
+                table.add_row(*(Text(shown(cell)) for cell in (*cells, path)))
             table.add_row()
         console.print(table)
     kinds = "exact and near duplicates" if found.has_near else "exact duplicates"

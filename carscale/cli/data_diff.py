@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from carscale.cli.terminal import shown
+
 if TYPE_CHECKING:
     from carscale.curate import Difference
 
@@ -73,7 +75,7 @@ def _print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         is_name = place == 0 or head == "photos and labels"
         table.add_column(head, justify="left" if is_name else "right", overflow="fold")
     for row in rows[:MAX_ROWS]:
-        table.add_row(*(Text(str(cell or ".") if cell != "" else "(none)") for cell in row))
+        table.add_row(*(Text(shown(cell or ".") if cell != "" else "(none)") for cell in row))
     console = Console()
     console.print(table)
     if len(rows) > MAX_ROWS:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carscale.cli.terminal import shown
+
 if TYPE_CHECKING:
     from carscale.curate import Proposal, SourcePhoto
 
@@ -140,10 +142,10 @@ def _print_table(proposals: Sequence[Proposal]) -> None:
         is_open = one.outcome == "ambiguous"
         becomes = " or ".join(one.candidates) if is_open else str(one.target)
         table.add_row(
-            Text(one.source),
+            Text(shown(one.source)),
             Text(one.outcome, style="yellow" if is_open else ""),
-            Text(becomes, style="dim" if is_open else ""),
+            Text(shown(becomes), style="dim" if is_open else ""),
             "" if one.outcome == "new" else f"{one.score:.2f}",
-            Text("; ".join(part for part in (one.reason, one.note) if part)),
+            Text(shown("; ".join(part for part in (one.reason, one.note) if part))),
         )
     Console().print(table)

@@ -134,12 +134,15 @@ def read_map(
             the source does not have, a source class without an answer or with two, an undecided
             one.
     """
+    make_one = f"make one: carscale data map BASE SOURCE --out {path}"
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file", make_one)
     tree = config.read_plain_yaml(path)
     entries = tree.get("classes") if isinstance(tree, dict) else None
     if not isinstance(entries, dict):
         raise ConfigError(
             f"{path}: holds no map (no mapping 'classes')",
-            f"make one: carscale data map BASE SOURCE --out {path}",
+            make_one,
         )
     reader = _Reader(base_names, allow_ambiguous)
     reader.check_top(tree, source_names)
@@ -238,7 +241,9 @@ class _Reader:
         self.found["ambiguous"][source] = candidates
         if not self.allow_ambiguous:
             told = ", ".join(map(_quoted, candidates[:3]))
-            self.mistakes.append(f"{_quoted(source)}: is ambiguous; choose, e.g. to: one of {told}")
+            self.mistakes.append(
+                f"{_quoted(source)}: is ambiguous; choose, e.g. to: one of {told}, or new: NAME"
+            )
 
     def _wrong_to(self, name: str) -> str | None:
         """Say why a name is no base class."""

@@ -103,11 +103,12 @@ def test_a_photo_in_two_splits_fails_like_a_broken_lock(carscale, tiny, tmp_path
 
 def test_near_duplicates_across_splits_fail_only_when_asked(carscale, demo):
     assert carscale("data", "check", demo)[0] == 0
-    code, _, stderr = carscale("data", "check", demo, "--near")
+    code, stdout, stderr = carscale("data", "check", demo, "--near")
     assert code == 1
     assert "times nearly the same photo in more than one split (first: train/" in stderr
     assert "carscale data freeze SOURCE NEW_FOLDER --near-duplicates group" in stderr
     assert f"carscale data dedupe {demo} --near --apply NEW_FOLDER" in stderr
+    assert f"list them with: carscale data dedupe {demo} --near\n" in stdout
 
 
 def test_what_the_error_says_to_type_mends_it(carscale, drawn_demo, tmp_path):

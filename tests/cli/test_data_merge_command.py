@@ -55,7 +55,7 @@ def test_an_undecided_map_and_wrong_words_are_refused(tiny, place, tmp_path):
     (tmp_path / "map.yaml").write_text(text)
     words = ("data", "merge", tiny, place / "web", tmp_path / "more", "--map")
     answer = carscale(*words, tmp_path / "map.yaml", code=2)
-    assert "is ambiguous; choose" in answer.stderr
+    assert "is ambiguous; choose, e.g. to: one of 'Make0 Model', or new: NAME" in answer.stderr
     answer = carscale(*words, place / "map.yaml", "--as", "val", code=2)
     assert "--as val: must be train, or a test of its own" in answer.stderr
     assert not list(tmp_path.glob(".*.merging"))
@@ -66,8 +66,10 @@ def test_an_undecided_map_and_wrong_words_are_refused(tiny, place, tmp_path):
 def test_a_test_of_another_origin_is_evaluated_sorted_and_shown(tiny, place, tmp_path):
     words = ("data", "merge", tiny, place / "web", tmp_path / "more", "--map", place / "map.yaml")
     carscale(*words, "--as", "test_web")
-    jobs.train(tmp_path / "more", tmp_path / "run", ("train.num_epochs=1",))
     num_web = data.read_card(tmp_path / "more")["counts"]["test_web"]
+    told = carscale("data", "check", tmp_path / "more")
+    assert f"beside these: {num_web} in test_web" in told.stdout
+    jobs.train(tmp_path / "more", tmp_path / "run", ("train.num_epochs=1",))
     told = carscale("evaluate", tmp_path / "run", "--split", "test_web", "--json")
     assert json.loads(told.stdout)["num_samples"] == num_web > 0
     look = runs.read_lines(tmp_path / "run" / "test_looks.jsonl")[-1]

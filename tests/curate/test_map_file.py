@@ -119,7 +119,7 @@ def test_every_mistake_is_named_at_once(written):
         "  'Tata Nano': stands not in the map",
         "  'Tata Nana': is no class of the source; did you mean 'Tata Nano'?",
         "  'AUDI S4 SEDAN': is ambiguous; choose, e.g. to: one of 'Audi S4 Sedan 2007', "
-        "'Audi S4 Sedan 2012'",
+        "'Audi S4 Sedan 2012', or new: NAME",
         "  'Audi': make: the base has no make 'Audj'; did you mean 'Audi'?",
         "  'audi_a5_coupe': to: 'Audi A5 Coupe 2021' is no class of the base; did you mean "
         "'Audi A5 Coupe 2012'?",
@@ -185,7 +185,9 @@ def test_a_file_that_is_no_map(tmp_path, content, told):
         read_map(path, BASE, ["s"])
     assert str(caught.value).startswith(f"{path}: ")
     assert told in str(caught.value)
-    with pytest.raises(ConfigError, match=r"none\.yaml: can't be read"):
+    with pytest.raises(
+        ConfigError, match=r"none\.yaml: no such file\n  make one: carscale data map"
+    ):
         read_map(tmp_path / "none.yaml", BASE, ["s"])
 
 
