@@ -122,7 +122,10 @@ def add_photos(
     for name in names:
         (folder / name).mkdir()
     place_rows(rows, folder, find=lambda row: _lies_at(root, row), link=link, advance=advance)
-    told = told | {"makes": makes, "counts": {"classes": len(joined.classes)}}
+    counts = {"classes": len(joined.classes)}
+    if refused := lists.get("quarantine.jsonl"):
+        counts["quarantined"] = refused.count(b"\n")
+    told = told | {"makes": makes, "counts": counts}
     told["hashes"] = {"classes": class_list_hash(joined.classes)}
     lists = lists | {
         "classes.json": json_bytes({"classes": [asdict(car) for car in joined.classes]})

@@ -209,6 +209,7 @@ def test_what_both_refused_is_listed(source, tmp_path):
     base = data.freeze(raw, tmp_path / "cars").root
     made = merge(base, tmp_path / "more", tmp_path / "new")
     assert sorted(refused_of(made.root)) == ["BMW M3 2010/none.jpg", "more/bmw-m3/none.jpg"]
+    assert made.card["counts"]["quarantined"] == 2
 
 
 @pytest.mark.parametrize("lost", ["looks", "part of a look", "photo", "half a photo", "line"])
