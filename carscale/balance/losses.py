@@ -298,6 +298,8 @@ class Loss(torch.nn.Module):
         class_sets: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__()
+        if not all(class_sets):
+            raise ValueError("a partial label must leave one class open at least")
         is_effective = cfg.loss == "class-balanced-focal"
         method = "effective" if is_effective else cfg.class_weights
         weights_K = class_weights(counts_K, method, beta=cfg.effective_beta)

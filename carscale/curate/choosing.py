@@ -181,17 +181,25 @@ def _mapped(goal: Goal, rule: MergeRule, known: set[str]) -> Choice:
 
 def _without_exact(base: Present, source: Incoming, choices: list[Choice]) -> list[Choice]:
     """Leave out photos whose bytes the base has."""
-    where: dict[str, str] = {}
+    where: dict[str, int] = {}
     for hashes_N in (base.originals_N, base.content_N):
-        where |= dict(zip(hashes_N.tolist(), base.paths_N.tolist(), strict=True))
+        where |= {name: row for row, name in enumerate(hashes_N.tolist())}
 
     def checked(n: int, choice: Choice) -> Choice:
-        twin = where.get(source.content_M[n]) or where.get(source.originals_M[n])
+        twin = where.get(source.content_M[n], where.get(source.originals_M[n]))
         if not choice.split or twin is None:
             return choice
-        return Choice(cause="exact duplicate", reason=f"same bytes as {twin}")
+        reason = f"same bytes as {base.paths_N[twin]}" + _doubt(base, twin, choice)
+        return Choice(cause="exact duplicate", reason=reason)
 
     return [checked(n, choice) for n, choice in enumerate(choices)]
+
+
+def _doubt(base: Present, row: int, choice: Choice) -> str:
+    """Return what to add where a photo's label is not that of its twin in the base."""
+    if "partial" in (choice.split, base.splits_N[row]) or base.classes_N[row] == choice.class_name:
+        return ""
+    return f", which is no {choice.class_name}: one of both labels is wrong"
 
 
 def _without_near(
@@ -216,10 +224,10 @@ def _without_near(
         twins[other] = max(twins.get(other, (False, 0.0, -1)), (is_held_out, alike, one))
     for other, (is_held_out, alike, one) in twins.items():
         if is_held_out or rule.near_train == "drop" or rule.as_split != "train":
-            choices[rows[other - num_base]] = Choice(
-                cause="near duplicate",
-                reason=f"nearly the same as {base.paths_N[one]} (correlation {alike:.3f})",
-            )
+            row = rows[other - num_base]
+            told = f"nearly the same as {base.paths_N[one]} (correlation {alike:.3f})"
+            doubt = _doubt(base, one, choices[row])
+            choices[row] = Choice(cause="near duplicate", reason=told + doubt)
     within_P2 = pairs.rows_P2[(pairs.rows_P2 >= num_base).all(axis=1)] - num_base
     is_kept = np.array([bool(choices[row].split) for row in rows])
     kept = data.NearPairs(*_only(within_P2, is_kept))

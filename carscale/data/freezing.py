@@ -112,6 +112,12 @@ def freeze(
     rule = rule or FreezeRule()
     rule.check()
     check_out(source, out, force)
+    if (Path(source) / "card.json").is_file():
+        raise DataError(
+            f"{source}: is frozen already; its splits and classes are settled",
+            f"add its photos to another set: carscale data map BASE {source} --out map.yaml",
+            "or draw other splits from what it was frozen of",
+        )
     place = out.resolve()  # a link at out is kept
     beside = place.with_name(f".{place.name}.{os.getpid()}.freezing")
     with open_source(

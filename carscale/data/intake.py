@@ -106,12 +106,23 @@ def take_in(
 
 
 def _digest(files: Sequence[SourceFile], plan: str) -> str:
-    """Return a hash of the plan and of which files there are."""
+    """Return a hash of the plan and of which files there are, with their sizes and times."""
     digest = hashlib.sha256(plan.encode("utf-8", "surrogateescape"))
     for file in files:
-        line = f"\n{file.relative}\t{file.class_name}"
+        line = f"\n{file.relative}\t{file.class_name}\t{_stamp(file)}"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _stamp(file: SourceFile) -> str:
+    """Return a file's size and time; nothing of one inside another."""
+    if file.path is None:
+        return ""
+    try:
+        stat = file.path.stat()
+    except OSError:
+        return ""
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def _begun(staging: Path, digest: str, count: int) -> list[dict[str, Any]]:

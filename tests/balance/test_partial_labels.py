@@ -79,6 +79,11 @@ def test_whole_labels_keep_their_terms_and_partial_ones_are_finite(name):
         torch.testing.assert_close(terms[3], torch.tensor(0.0), atol=1e-6, rtol=0)
 
 
+def test_a_label_that_leaves_no_class_open_is_refused():
+    with pytest.raises(ValueError, match="one class open"):
+        balance.loss(config.Balance(), COUNTS, ((0, 1), ()))
+
+
 def test_a_prior_counts_for_partial_labels_too():
     loss = balance.loss(config.Balance(loss="balanced-softmax"), COUNTS, SETS)
     terms, _ = loss(logits(), torch.tensor([4, 4, 4, 4, 4]))

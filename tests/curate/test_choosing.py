@@ -83,7 +83,8 @@ def test_the_same_bytes_as_in_the_base_stay_out(column):
     getattr(source, column)[1] = "c4" if column == "content_M" else "o4"
     found = choose(BASE, source, GOALS, MergeRule())
     assert [one.split for one in found] == ["train", ""]
-    assert found[1].reason == "same bytes as test/b/4"
+    told = "same bytes as test/b/4, which is no a: one of both labels is wrong"
+    assert found[1].reason == told
 
 
 def test_near_duplicates_stay_out_and_those_of_train_may_be_kept():

@@ -336,6 +336,19 @@ def test_a_torn_journal_is_cut_to_what_is_whole(base, source, tmp_path):
     assert tree_of(again.root) == tree_of(whole.root)
 
 
+def test_a_photo_that_changed_after_a_kill_is_decoded_anew(base, source, tmp_path):
+    own = tmp_path / "web"
+    shutil.copytree(source, own)
+    with data.open_source(own) as found:
+        data.take_in(found.files, tmp_path / "staged", plan="x")
+    save(own / "audi_a4" / "00.jpg", scene(96, 64, seed=9999), "JPEG", quality=90)
+    with data.open_source(own) as found:
+        again = data.take_in(found.files, tmp_path / "staged", plan="x")
+    wanted = hashlib.sha256((own / "audi_a4" / "00.jpg").read_bytes()).hexdigest()
+    hashes = {sample.file.relative: sample.original_sha256 for sample in again.samples}
+    assert hashes["audi_a4/00.jpg"] == wanted
+
+
 def test_a_full_disk_is_one_error_and_changes_nothing(base, source, tmp_path, monkeypatch):
     before = tree_of(base)
     full = OSError(28, "No space left on device")

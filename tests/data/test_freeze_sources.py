@@ -160,3 +160,9 @@ def test_a_source_without_photos_is_refused(tmp_path, kind):
         data.freeze(raw, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert {path.name for path in tmp_path.iterdir()} <= {"raw"}
+
+
+def test_a_frozen_folder_is_not_frozen_again(tiny, tmp_path):
+    with pytest.raises(DataError, match="is frozen already") as error:
+        data.freeze(tiny, tmp_path / "again")
+    assert "carscale data map BASE" in str(error.value)
