@@ -179,6 +179,13 @@ class _Reader:
                 "make a new map, or take the line out if you checked every 'to'"
             )
         entries = tree["classes"]
+        if entries and source_names and not self.sources.intersection(entries):
+            self.mistakes.append(
+                f"classes: none of the {len(entries)} is a class of this source; the map was made "
+                f"of {tree.get('source', 'another one')}; "
+                "make one for it: carscale data map BASE SOURCE --out map.yaml"
+            )
+            return
         missing = [name for name in source_names if name not in entries]
         self.mistakes += [f"{_quoted(name)}: stands not in the map" for name in missing]
         unknown = [name for name in entries if name not in self.sources]

@@ -122,6 +122,7 @@ def merge(
             except CarscaleError:  # the same command would fail again
                 shutil.rmtree(staging, ignore_errors=True)
                 raise
+            data.check_out(base, out, force)  # may have come meanwhile
             runs.publish_folder(staging / "version", place)
             shutil.rmtree(staging)
     except OSError as error:

@@ -214,3 +214,13 @@ def test_any_names_round_trip(tmp_path_factory, base, source):
         want[one.outcome][one.source] = one.target or one.candidates
     assert (found.to, found.new, found.ambiguous) == (want["match"], want["new"], want["ambiguous"])
     assert set(found.make) == set(want["make"])
+
+
+def test_a_map_of_another_source_is_one_mistake(tmp_path):
+    path = tmp_path / "map.yaml"
+    path.write_text("source: other-photos\nclasses:\n  a: {skip: true}\n  b: {skip: true}\n")
+    with pytest.raises(ConfigError) as error:
+        read_map(path, ["Audi A4"], ["x", "y"])
+    lines = str(error.value).splitlines()
+    assert len(lines) == 2
+    assert "none of the 2 is a class of this source; the map was made of other-photos" in lines[1]
