@@ -2,12 +2,14 @@
 
 import functools
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from photos import draw_classes
 
 from carscale import data
+from carscale.cli import main
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -16,6 +18,21 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def own_cache(tmp_path_factory):
     """Keep the stat cache of tests out of the home folder."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def carscale(monkeypatch, capsys):
+    """Call the command line in this process; return exit code, stdout and stderr."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["carscale", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as caught:
+            main.run()
+        out = capsys.readouterr()
+        return int(caught.value.code or 0), out.out, out.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -60,13 +60,13 @@ def with_copy(root: Path, out: Path, *, of: str, split: str, class_name: str = "
     named = class_name or row["class"]
     path = f"{split}/{named}/copy-{Path(of).name}"
     rows.append(row | {"path": path, "split": split, "class": named, "key": row["key"] + "-copy"})
-    rows = versions.ordered(rows, ("train", "val", "test"))
-    for name in ("train", "val", "test"):
-        (out / name).mkdir()
+    splits = ("train", "val", "test")
+    rows = versions.ordered(rows, splits)
     versions.place_rows(
         rows,
         out,
         find=lambda row: root / (of if row["path"] == path else row["path"]),
+        splits=splits,
         link="copy",
         advance=lambda total: None,
     )

@@ -15,7 +15,8 @@ that; then ``Splits`` for every other room.
   them; ``shards``: read them.
 - ``folds``: hold a part of train out.
 - ``intake``: decode a source, and go on after a kill; ``adding``: a version with more photos;
-  ``versions``: what a new version is made of; ``pooled``: threads, results in order.
+  ``versions``: what a new version is made of; ``pooled``: threads, results in order;
+  ``beside``: folders that appear whole.
 - ``relabelling``: a new version with corrected labels; ``decisions``: the review it takes.
 - ``store``: read a frozen folder or a pack.
 - ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same;

@@ -102,7 +102,7 @@ def add_photos(
         make_of: The make in the name of a class or make, the same however it is written.
         told: The card's entries on it.
         lists: Files beside the manifest, by name.
-        link: ``copy`` or ``hard``, for the parent's photos; arrivals are moved.
+        link: ``copy`` or ``hard``, as ``place_rows`` has it; what is staged stays, for a restart.
         advance: Called after each photo with the number of all.
 
     Returns:
@@ -119,9 +119,14 @@ def add_photos(
     extra += sorted({one.split for one in arrivals} - {*SPLITS, *extra, PARTIAL})
     names = (*SPLITS, *extra, *((PARTIAL,) if makes else ()))
     rows = ordered(rows, names)
-    for name in names:
-        (folder / name).mkdir()
-    place_rows(rows, folder, find=lambda row: _lies_at(root, row), link=link, advance=advance)
+    place_rows(
+        rows,
+        folder,
+        find=lambda row: _lies_at(root, row),
+        splits=names,
+        link=link,
+        advance=advance,
+    )
     counts = {"classes": len(joined.classes)}
     if refused := lists.get("quarantine.jsonl"):
         counts["quarantined"] = refused.count(b"\n")

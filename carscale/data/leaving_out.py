@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from carscale import runs
+from carscale.data.beside import made_beside
 from carscale.data.freezing import check_out
 from carscale.data.layout import Frozen
 from carscale.data.lock import verify
@@ -22,7 +20,7 @@ from carscale.data.versions import (
     read_parent,
     write_version,
 )
-from carscale.errors import ConfigError, DataError
+from carscale.errors import ConfigError
 
 __all__ = ["DEDUPE_LIST", "leave_out"]
 
@@ -76,20 +74,17 @@ def leave_out(
     kept = ordered((row for n, row in enumerate(rows) if n not in reasons), names)
     entry = {"deduped": {**told, "num_left_out": len(reasons)}}
     lists = {DEDUPE_LIST: _lines(rows, reasons)}
-    place = out.resolve()  # a link at out is kept
-    beside = place.with_name(f".{place.name}.{os.getpid()}.deduping")
-    try:
-        shutil.rmtree(beside, ignore_errors=True)  # of a killed one with our process number
-        for name in names:
-            (beside / name).mkdir(parents=True)
-        place_rows(kept, beside, find=lambda row: root / row["path"], link=link, advance=advance)
-        version = Version(kept, entry, lists, extra_splits=names[len(SPLITS) :])
-        card = write_version(root, beside, parent, version)
-        runs.publish_folder(beside, place)
-    except OSError as error:
-        raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    version = Version(kept, entry, lists, extra_splits=names[len(SPLITS) :])
+    with made_beside(out, "deduping") as folder:
+        place_rows(
+            kept,
+            folder,
+            find=lambda row: root / row["path"],
+            splits=names,
+            link=link,
+            advance=advance,
+        )
+        card = write_version(root, folder, parent, version)
     return Frozen(out, card, _warnings(rows, kept))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carscale import images, runs, tables
+from carscale.data.beside import made_beside
 from carscale.data.freezing import check_out
 from carscale.data.hf_files import PackedPhoto, hf_features, hf_lists, write_shards
 from carscale.data.layout import (
@@ -100,17 +99,8 @@ def pack(
     rule.check()
     check_out(root, out, force)
     verify(root)
-    place = out.resolve()  # a link at out is kept
-    beside = place.with_name(f".{place.name}.{os.getpid()}.packing")
-    try:
-        shutil.rmtree(beside, ignore_errors=True)  # of a killed pack with our process number
-        beside.mkdir(parents=True)
-        card = _write_pack(root, beside, rule, advance)
-        runs.publish_folder(beside, place)
-    except OSError as error:
-        raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with made_beside(out, "packing") as folder:
+        card = _write_pack(root, folder, rule, advance)
     return Frozen(out, card, _warnings(card, rule))
 
 

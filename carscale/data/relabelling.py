@@ -7,14 +7,12 @@ in place: runs of before would no longer tell what they were trained on.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from carscale import runs
+from carscale.data.beside import made_beside
 from carscale.data.decisions import Decision, read_decisions
 from carscale.data.freezing import check_out
 from carscale.data.layout import Frozen, free_path
@@ -99,25 +97,20 @@ def relabel(
     changes = {n: one for n, one in made.items() if one.new_class or one.is_left_out}
     if not any_split:
         _check_train_only(decisions, rows, changes)
-    place = out.resolve()  # a link at out is kept
-    beside = place.with_name(f".{place.name}.{os.getpid()}.relabelling")
-    try:
-        shutil.rmtree(beside, ignore_errors=True)  # of a killed one with our process number
-        names = split_names(parent)
-        changed = ordered(_changed_rows(root, rows, changes), names)
-        for name in names:
-            (beside / name).mkdir(parents=True)
+    names = split_names(parent)
+    changed = ordered(_changed_rows(root, rows, changes), names)
+    told = {"relabelled": _told(root, decisions, rows, changes)}
+    version = Version(changed, told, extra_splits=names[len(SPLITS) :])
+    with made_beside(out, "relabelling") as folder:
         place_rows(
-            changed, beside, find=lambda row: root / row["old_path"], link=link, advance=advance
+            changed,
+            folder,
+            find=lambda row: root / row["old_path"],
+            splits=names,
+            link=link,
+            advance=advance,
         )
-        told = {"relabelled": _told(root, decisions, rows, changes)}
-        version = Version(changed, told, extra_splits=names[len(SPLITS) :])
-        card = write_version(root, beside, parent, version)
-        runs.publish_folder(beside, place)
-    except OSError as error:
-        raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        card = write_version(root, folder, parent, version)
     num_left_out = sum(one.is_left_out for one in changes.values())
     return Relabelled(
         root=out,

@@ -89,6 +89,7 @@ def place_rows(
     folder: Path,
     *,
     find: Callable[[dict[str, Any]], Path],
+    splits: Sequence[str],
     link: str,
     advance: Callable[[int], None],
 ) -> None:
@@ -98,10 +99,13 @@ def place_rows(
         rows: Of the new manifest.
         folder: The version to be.
         find: Where a row's photo lies now.
+        splits: Names of all splits; one without photos has a folder too.
         link: ``copy`` or ``hard``.
         advance: Called after each photo with the number of all.
     """
     made: set[Path] = set()
+    for name in splits:
+        (folder / name).mkdir()
     for row in rows:
         source, target = find(row), folder / row["path"]
         if target.parent not in made:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 
 import cv2
 import pytest
@@ -10,24 +9,8 @@ from frozen_trees import tree_of, with_copy
 from photos import draw_photo
 
 from carscale import data
-from carscale.cli import main
 from carscale.data import lock
 from carscale.types import Split
-
-
-@pytest.fixture
-def carscale(monkeypatch, capsys):
-    """Call the command line in this process; return exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["carscale", *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        out = capsys.readouterr()
-        return int(caught.value.code or 0), out.out, out.err
-
-    return call
 
 
 @pytest.fixture

@@ -2,29 +2,11 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import jobs
 import pytest
 from photos import draw_photo
-
-from carscale.cli import main
-
-
-@pytest.fixture
-def carscale(monkeypatch, capsys):
-    """Call the command line in this process; return exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["carscale", *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        out = capsys.readouterr()
-        return int(caught.value.code or 0), out.out, out.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """``carscale data dedupe``: lists, pages, new versions, and what a run adds."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +8,7 @@ import pytest
 from frozen_trees import rows_of, tree_of, with_copy
 
 from carscale import data, runs, tables
-from carscale.cli import main
 from carscale.types import Predictions
-
-
-@pytest.fixture
-def carscale(monkeypatch, capsys):
-    """Call the command line in this process; return exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["carscale", *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        out = capsys.readouterr()
-        return int(caught.value.code or 0), out.out, out.err
-
-    return call
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """``carscale data map``: the table, the file, what a run changes, what is refused."""
 
 import json
-import sys
 from pathlib import Path
 
 import jobs
@@ -9,24 +8,8 @@ import pytest
 from photos import draw_photo
 
 from carscale import curate, data
-from carscale.cli import main
 
 BASE = ["Audi S4 Sedan 2007", "Audi S4 Sedan 2012", "BMW X5 SUV 2007", "Volvo 240 Wagon 1993"]
-
-
-@pytest.fixture
-def carscale(monkeypatch, capsys):
-    """Call the command line in this process; return exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["carscale", *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        out = capsys.readouterr()
-        return int(caught.value.code or 0), out.out, out.err
-
-    return call
 
 
 def draw(root: Path, looks: dict[str, int], count: int, seed: int = 0) -> Path:

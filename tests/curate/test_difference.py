@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,26 +12,10 @@ from hypothesis import strategies as st
 from photos import draw_classes, draw_photo
 
 from carscale import curate, data, tables
-from carscale.cli import main
 from carscale.curate.difference import _changes
 from carscale.errors import DataError
 
 KINDS = ("added", "removed", "relabelled", "moved")
-
-
-@pytest.fixture
-def carscale(monkeypatch, capsys):
-    """Call the command line in this process; return exit code, stdout and stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["carscale", *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        out = capsys.readouterr()
-        return int(caught.value.code or 0), out.out, out.err
-
-    return call
 
 
 @pytest.fixture(scope="module")
