@@ -34,7 +34,7 @@ def textures(count: int, rng: np.random.Generator) -> np.ndarray:
         part = made[start : start + CHUNK]
         coarse = rng.normal(0, 1, (len(part), 8, 8)).astype(np.float32)
         wide = coarse.repeat(4, axis=1).repeat(4, axis=2)
-        smooth = images.cut_looks(wide, down=(0.1, 0.9), across=(0.1, 0.9))
+        smooth = images.crop_hashes(wide, down=(0.1, 0.9), across=(0.1, 0.9))
         part[:] = (128 + 40 * smooth).clip(0, 255)
     return made
 
@@ -43,7 +43,7 @@ def copies(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return each picture as it might be stored elsewhere: noisy, lighter, or cut at its sides."""
     noisy = pictures + rng.normal(0, 6, pictures.shape)
     lighter = 20 + 0.85 * pictures.astype(np.float32)
-    cut = images.cut_looks(pictures, down=(0.03, 0.97), across=(0.03, 0.97))
+    cut = images.crop_hashes(pictures, down=(0.03, 0.97), across=(0.03, 0.97))
     kinds = dict(zip(KINDS, (noisy, lighter, cut), strict=True))
     made = np.stack([kinds[KINDS[n % len(KINDS)]][n] for n in range(len(pictures))])
     return made.clip(0, 255).astype(np.uint8)
@@ -57,7 +57,7 @@ def million(count: int) -> None:
     signatures[rows[:, 1]] = copies(signatures[rows[:, 0]], rng)
     start = time.perf_counter()
     hashes = np.concatenate(
-        [images.hash_looks(signatures[n : n + CHUNK]) for n in range(0, count, CHUNK)]
+        [images.perceptual_hashes(signatures[n : n + CHUNK]) for n in range(0, count, CHUNK)]
     )
     hashed, began = time.perf_counter(), time.process_time()
     pairs = data.near_pairs(hashes, signatures)
@@ -103,7 +103,7 @@ def planted(root: Path, seed: int) -> None:
             images.measure(change(read(str(measured.paths_N[row])), rng)).signature for row in rows
         ]
         every = np.concatenate([base, np.stack(looks)])
-        found = data.near_pairs(images.hash_looks(every), every).rows_P2
+        found = data.near_pairs(images.perceptual_hashes(every), every).rows_P2
         across = found[(found[:, 0] < len(base)) & (found[:, 1] >= len(base))]
         source = rows[across[:, 1] - len(base)]
         hits = len(set(across[across[:, 0] == source, 1].tolist()))
@@ -154,7 +154,7 @@ def peak_gib() -> float:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["million", "photos", "planted"])
+    parser.add_argument("what", decisions=["million", "photos", "planted"])
     parser.add_argument("root", type=Path, nargs="?", help="frozen folder, for photos and planted")
     parser.add_argument("--count", type=int, default=1_000_000, help="hashes of million")
     parser.add_argument("--seed", type=int, default=5, help="of planted")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from carscale import config, data, evaluate, loaders
-from carscale.cli.scoring import load_result
+from carscale import config, data, evaluation, loaders
+from carscale.workflows.evaluate import load_result
 from carscale.world import open_world
 
 
@@ -29,8 +29,8 @@ def main() -> None:
     with open_world(precision=cfg.train.precision) as world:
         for name in args.backends.split(","):
             loader_cfg = cfg.loader.model_copy(update={"backend": name})
-            loader = loaders.plain(loader_cfg, split, view, world)
-            tables[name] = evaluate.predict(model, loader, world, keep_probs=True)
+            loader = loaders.eval_loader(loader_cfg, split, view, world)
+            tables[name] = evaluation.predict(model, loader, world, keep_probs=True)
     first = next(iter(tables))
     rows = np.arange(len(split))
     print(f"{where}: {len(split)} photos of {args.split}")

@@ -34,9 +34,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recipes"))
 import effnet_baseline
 import progressive_resize
 
-from carscale import config, data, models, runs, stats, tables
-from carscale.cli.scoring import evaluate_run
+from carscale import config, data, files, models, stats, tables
 from carscale.progress import bar
+from carscale.workflows.evaluate import evaluate_run
 
 BATCH = 32
 
@@ -58,7 +58,7 @@ def carscale_arm(root: Path, args: argparse.Namespace, recipe: Any, *more: str) 
         evaluate_run(folder, cfg, split=split, keep_probs=False, command=["bench_recipe"])
         p = tables.read_predictions(folder / "predictions" / f"{split}.parquet")
         right[split] = (p.labels_N == p.prediction_N).tolist()
-    return right, sum(row["elapsed_s"] for row in runs.read_lines(folder / "timing.jsonl"))
+    return right, sum(row["elapsed_s"] for row in files.read_lines(folder / "timing.jsonl"))
 
 
 def timm_arm(root: Path, args: argparse.Namespace) -> Arm:

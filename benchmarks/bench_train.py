@@ -31,16 +31,16 @@ NUM_WARMUPS = 3
 
 def carscale_steps(cfg, world) -> Callable[[], None]:
     """The real loop: schedule, focal loss, clipping, EMA, log; no scoring, no checkpoint."""
-    from carscale import augment, balance, data, loaders, models, train
-    from carscale.train import loop
+    from carscale import augment, balance, data, loaders, models, training
+    from carscale.training import loop
 
     splits = data.load(cfg.data)
     view = models.preprocessing(cfg.model, cfg.data)
     policy = augment.policy(cfg.augment, view)
-    order = balance.order(cfg, splits.train)
-    loader = loaders.training(cfg.loader, splits.train, policy, world, seed=0, order=order)
+    sampler = balance.sampler(cfg, splits.train)
+    loader = loaders.train_loader(cfg.loader, splits.train, policy, world, seed=0, sampler=sampler)
     model = models.build(cfg.model, view, splits.classes)
-    learner = train.Learner(model, balance.loss(cfg.balance, splits.train.counts_K), cfg.optim)
+    learner = training.Learner(model, balance.loss(cfg.balance, splits.train.counts_K), cfg.optim)
     learner.prepare(world, ema_decay=cfg.train.ema_decay)
     run = _Run(Path(tempfile.mkdtemp()), cfg, world)
     fit = loop._Fit(cfg.train, run, learner, loader, None, loop.State(), {10_000: 1.0})
@@ -65,7 +65,7 @@ def bare_steps(cfg, world) -> Callable[[], None]:
     splits = data.load(cfg.data)
     view = models.preprocessing(cfg.model, cfg.data)
     policy = augment.policy(cfg.augment, view)
-    loader = loaders.training(cfg.loader, splits.train, policy, world, seed=0)
+    loader = loaders.train_loader(cfg.loader, splits.train, policy, world, seed=0)
     cached = [(b.images_BCHW, b.labels_B) for b in loader.batches(0, 4, 1)]
     model = models.build(cfg.model, view, splits.classes).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)

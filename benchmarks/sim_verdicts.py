@@ -30,7 +30,7 @@ import numpy as np
 from scipy import special
 from scipy import stats as reference
 
-from carscale.experiment.verdicts import LEVEL, Pair, judge_pairs, measure
+from carscale.verdicts.verdict import LEVEL, Pair, judge_pairs, measure
 
 EASE_MEAN, EASE_SD, QUIRK_SD = 2.8, 4.0, 1.0
 NODES_H, WEIGHTS_H = np.polynomial.hermite_e.hermegauss(64)
@@ -105,8 +105,8 @@ def study_words(world, seed):
     """Return the word of each arm of one study."""
     right_ASN = draw(world, np.random.default_rng(seed))
     pairs = {
-        f"arm {number}": Pair(right_SN, right_ASN[0], tuple(range(world.num_seeds)))
-        for number, right_SN in enumerate(right_ASN[1:])
+        f"arm {number}": Pair(correct_SN, right_ASN[0], tuple(range(world.num_seeds)))
+        for number, correct_SN in enumerate(right_ASN[1:])
     }
     verdicts = judge_pairs(pairs, np.zeros(world.num_photos, np.int64))
     return [verdict.word for verdict in verdicts.values()]

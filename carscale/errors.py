@@ -16,19 +16,6 @@ command line prints ``ConfigError: ...`` without a traceback and exits with ``ex
 wrong input, 1 for a failure.
 """
 
-__all__ = [
-    "CarscaleError",
-    "ConfigError",
-    "DataError",
-    "LaunchError",
-    "LoaderError",
-    "MissingExtraError",
-    "ModelError",
-    "OutOfMemoryError",
-    "RunError",
-    "TrainingError",
-]
-
 
 class CarscaleError(Exception):
     """Say a fact about the user's input or files, and what to do next.

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-__all__ = ["bar", "note", "stages"]
-
 FIRST_LINE_S = 2.0
 LONGER_BY_S = 10.0
 LONGEST_GAP_S = 60.0

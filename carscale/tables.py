@@ -21,20 +21,6 @@ from carscale.types import Predictions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "MANIFEST_SCHEMA",
-    "PACK_SCHEMA",
-    "byte_spans",
-    "column_types",
-    "embeddings_bytes",
-    "predictions_bytes",
-    "read_columns",
-    "read_embeddings",
-    "read_lists",
-    "read_manifest",
-    "read_predictions",
-    "table_bytes",
-]
 
 MANIFEST_SCHEMA = pa.schema(
     [

@@ -17,18 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = [
-    "Batch",
-    "CarClass",
-    "Fit",
-    "Loader",
-    "PhotoStore",
-    "Predictions",
-    "Split",
-    "Splits",
-    "TrainLoader",
-    "View",
-]
 
 Fit = Literal["crop", "pad", "squash"]
 
@@ -218,7 +206,7 @@ class TrainLoader(Protocol):
         """Yield this rank's micro-batches of some steps, in order."""
         ...
 
-    def window_labels(self, step: int) -> NDArray[np.int64]:
+    def accumulation_labels(self, step: int) -> NDArray[np.int64]:
         """Return the labels of a whole global batch."""
         ...
 

@@ -4,7 +4,7 @@ Run     accelerate launch recipes/progressive_resize.py data.root=data/cars
 Smoke   python recipes/progressive_resize.py train.grow_from_px=64 train.max_steps=2
 """
 
-from carscale import augment, balance, config, data, evaluate, loaders, models, train
+from carscale import augment, balance, config, data, evaluation, loaders, models, training
 from carscale.world import start_run
 
 RECIPE = config.Recipe(
@@ -27,26 +27,34 @@ def main(cfg: config.Recipe) -> None:
         # order and augmentation: pure functions of (seed, stream position)
         view = models.preprocessing(cfg.model, cfg.data)  # size, fit, interpolation, mean, std
         policy = augment.policy(cfg.augment, view)
-        order = balance.order(cfg, splits.train)
-        growth = loaders.growth(cfg, len(splits.train))  # progressive resizing
-        feed = loaders.settle(cfg, run, splits.train, policy)  # auto -> a backend, once
-        train_loader = loaders.training(
-            feed, splits.train, policy, run.world, seed=cfg.seed, order=order, growth=growth
+        sampler = balance.sampler(cfg, splits.train)
+        resize_schedule = loaders.resize_schedule(cfg, len(splits.train))  # progressive resizing
+        loader_cfg = loaders.resolve_backend(
+            cfg, run, splits.train, policy
+        )  # auto -> a backend, once
+        train_loader = loaders.train_loader(
+            loader_cfg,
+            splits.train,
+            policy,
+            run.world,
+            seed=cfg.seed,
+            sampler=sampler,
+            resize_schedule=resize_schedule,
         )
-        val_loader = loaders.plain(feed, splits.val, view, run.world)
+        val_loader = loaders.eval_loader(loader_cfg, splits.val, view, run.world)
 
         # model and loss
         model = models.build(cfg.model, view, splits.classes)  # normalises uint8 itself
         loss_fn = balance.loss(cfg.balance, splits.train.counts_K, splits.train.class_sets)
 
         # train; val is scored after each epoch
-        learner = train.Learner(model, loss_fn, cfg.optim)
-        scorer = evaluate.Scorer(val_loader, flip=cfg.evaluate.flip)
-        train.fit(cfg.train, run, learner, train_loader, score=scorer)
+        learner = training.Learner(model, loss_fn, cfg.optim)
+        scorer = evaluation.Scorer(val_loader, flip=cfg.evaluate.flip)
+        training.fit(cfg.train, run, learner, train_loader, score=scorer)
 
         # predict once with the result; every later report reads this file
-        best = train.load_best(run, model)
-        predictions = evaluate.predict(best, val_loader, run.world, flip=cfg.evaluate.flip)
+        best = training.load_best(run, model)
+        predictions = evaluation.predict(best, val_loader, run.world, flip=cfg.evaluate.flip)
         run.save_predictions("val", predictions)
 
 

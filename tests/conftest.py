@@ -47,7 +47,7 @@ def tiny(tmp_path_factory) -> Path:
 def drawn_demo(tmp_path_factory):
     """Small demo sets by seed, each drawn once: the class folders and what was frozen of them."""
     from carscale import data
-    from carscale.data.demo import build_demo
+    from carscale.demo import build_demo
 
     @functools.cache
     def drawn(seed: int) -> tuple[Path, Path]:

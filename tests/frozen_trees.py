@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from carscale import tables
-from carscale.data import versions
+from carscale.data.versions import version
 
 COLUMNS = ["path", "class", "split", "source", "sha256", "original_sha256", "original_mode"]
 COLUMNS += ["original_orientation", "normalised", "width", "height", "group", "key", "id"]
@@ -55,14 +55,14 @@ def scene(width=40, height=28, seed=0) -> Image.Image:
 def with_copy(root: Path, out: Path, *, of: str, split: str, class_name: str = "") -> str:
     """Write a frozen folder by hand that has one photo in another split too; return its path."""
     out.mkdir()
-    rows = versions.manifest_rows(root)
+    rows = version.manifest_rows(root)
     row = next(row for row in rows if row["path"] == of)
     named = class_name or row["class"]
     path = f"{split}/{named}/copy-{Path(of).name}"
     rows.append(row | {"path": path, "split": split, "class": named, "key": row["key"] + "-copy"})
     splits = ("train", "val", "test")
-    rows = versions.ordered(rows, splits)
-    versions.place_rows(
+    rows = version.ordered(rows, splits)
+    version.place_rows(
         rows,
         out,
         find=lambda row: root / (of if row["path"] == path else row["path"]),
@@ -70,6 +70,6 @@ def with_copy(root: Path, out: Path, *, of: str, split: str, class_name: str = "
         link="copy",
         advance=lambda total: None,
     )
-    parent = versions.read_parent(root, "", "")
-    versions.write_version(root, out, parent, versions.Version(rows, {}))
+    parent = version.read_parent(root, "", "")
+    version.write_version(root, out, parent, version.Version(rows, {}))
     return path

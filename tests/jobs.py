@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from carscale import config, data, evaluate, loaders, models, runs
+from carscale import config, data, evaluation, files, loaders, models
 from carscale.world import open_world
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
@@ -62,11 +62,11 @@ def train_until(
 ) -> None:
     """Train, and die of SIGKILL at the ``count``-th call of a named place."""
     owners = {
-        "log line": (runs.JsonLines, "write"),
+        "log line": (files.JsonLines, "write"),
         "weights file": (models, "save_state"),
-        "json file": (runs, "write_json"),
-        "publish": (runs, "publish_folder"),
-        "fsync": (runs, "fsync_path"),
+        "json file": (files, "write_json"),
+        "publish": (files, "publish_folder"),
+        "fsync": (files, "fsync_path"),
         "prune": (__import__("shutil"), "rmtree"),
     }
     owner, name = owners[where]
@@ -128,15 +128,15 @@ def record_batches(
     with open_world(num_cpu_threads=1) as world:
         splits = data.read_splits(root)
         view = models.preprocessing(cfg.model, cfg.data)
-        order = balance.order(cfg, splits.train)
-        loader = loaders.training(
+        sampler = balance.sampler(cfg, splits.train)
+        loader = loaders.train_loader(
             cfg.loader,
             splits.train,
             augment.policy(cfg.augment, view),
             world,
             seed=cfg.seed,
-            order=order,
-            growth=loaders.growth(cfg, len(splits.train)),
+            sampler=sampler,
+            resize_schedule=loaders.resize_schedule(cfg, len(splits.train)),
         )
         rows = []
         batches = loader.batches(0, num_steps, accumulate)
@@ -174,8 +174,8 @@ def write_predictions(
         for split in (splits.train, splits.val, splits.test):
             if len(split) == 0:
                 continue
-            loader = loaders.plain(cfg.loader, split, view, world)
-            predictions = evaluate.predict(model, loader, world, keep_probs=True)
+            loader = loaders.eval_loader(cfg.loader, split, view, world)
+            predictions = evaluation.predict(model, loader, world, keep_probs=True)
             if world.is_main:
                 out.mkdir(parents=True, exist_ok=True)
                 path = out / f"{split.name}.parquet"

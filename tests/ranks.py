@@ -20,8 +20,8 @@ import torch.multiprocessing as mp
 PRELOAD = ["torch", "torch.testing", "torch.distributed", "timm", "accelerate", "sklearn.metrics"]
 PRELOAD += [
     "pytest",
-    "carscale.train.loop",
-    "carscale.evaluate.prediction",
+    "carscale.training.loop",
+    "carscale.evaluation.prediction",
     "carscale.loaders.build",
 ]
 mp.set_forkserver_preload(PRELOAD)

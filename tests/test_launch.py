@@ -10,7 +10,7 @@ import jobs
 import pytest
 import yaml
 
-from carscale import runs
+from carscale import files
 from carscale.errors import LaunchError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +47,7 @@ def cpu2_run(tiny, tmp_path_factory):
 def test_cpu2_really_runs_two_processes(cpu2_run):
     env = json.loads((cpu2_run / "env.json").read_text())
     assert env["world_size"] == 2
-    events = [line["event"] for line in runs.read_lines(cpu2_run / "log.jsonl")]
+    events = [line["event"] for line in files.read_lines(cpu2_run / "log.jsonl")]
     assert events.count("step") == 6
     assert events[-1] == "end"
 
@@ -101,7 +101,7 @@ def test_evaluate_spreads_over_processes(cpu2_run, tmp_path):
     assert two.returncode == 0, two.stderr[-3000:]
     assert (cpu2_run / "predictions" / "test.parquet").read_bytes() == alone
     assert json.loads(two.stdout) == json.loads(one.stdout)
-    looks = runs.read_lines(cpu2_run / "test_looks.jsonl")
+    looks = files.read_lines(cpu2_run / "test_evaluations.jsonl")
     assert len(looks) == 2  # one a command, not one a process
     assert looks[0]["top1"] == looks[1]["top1"]
 

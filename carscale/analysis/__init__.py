@@ -18,47 +18,6 @@ Chosen: near duplicates with another label have a list of their own, as pairs. R
 label review with them: they push out swapped labels, and one of each pair is right.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import lazy_loader as lazy
 
-if TYPE_CHECKING:
-    from carscale.analysis.groups import PRIMARY_RULE
-    from carscale.analysis.inquiry import analyse
-    from carscale.analysis.neighbours import nearest, normalised
-    from carscale.analysis.result import Analysis, Evidence, NearConflicts, Review, TrainSide
-    from carscale.analysis.rows import as_dict, mistake_columns
-
-__all__ = [
-    "PRIMARY_RULE",
-    "Analysis",
-    "Evidence",
-    "NearConflicts",
-    "Review",
-    "TrainSide",
-    "analyse",
-    "as_dict",
-    "mistake_columns",
-    "nearest",
-    "normalised",
-]
-
-_HOMES = {
-    "PRIMARY_RULE": "groups",
-    "Analysis": "result",
-    "Evidence": "result",
-    "NearConflicts": "result",
-    "Review": "result",
-    "TrainSide": "result",
-    "analyse": "inquiry",
-    "as_dict": "rows",
-    "mistake_columns": "rows",
-    "nearest": "neighbours",
-    "normalised": "neighbours",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name's module when the name is first asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         Review,
     )
 
-__all__ = ["merge_effect", "plan_actions"]
 
 MAX_MERGES = 5
 MAX_IDS = 2000
@@ -75,10 +74,10 @@ def merge_effect(
         >>> merge_effect(np.array([0, 1, 2, 2]), np.array([1, 1, 2, 0]), 0, 1)
         (0.5, 0.75)
     """
-    is_right_N = labels_N == prediction_N
+    is_correct_N = labels_N == prediction_N
     both = np.array([one, other])
     is_merged_N = np.isin(labels_N, both) & np.isin(prediction_N, both)
-    return float(is_right_N.mean()), float((is_right_N | is_merged_N).mean())
+    return float(is_correct_N.mean()), float((is_correct_N | is_merged_N).mean())
 
 
 def _check_labels(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carscale import evaluate
+from carscale import evaluation
 from carscale.analysis.result import Calibration
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from carscale.types import Predictions
 
-__all__ = ["adaptive_error", "calibrate", "coverage_curve"]
 
 NUM_BINS = 15
 MAX_STEPS = 200
@@ -25,17 +24,17 @@ MAX_LOGS = 1 << 25
 
 def calibrate(predictions: Predictions) -> Calibration:
     """Return calibration errors, the temperature that would help, and the coverage curve."""
-    is_right_N = predictions.prediction_N == predictions.labels_N
+    is_correct_N = predictions.prediction_N == predictions.labels_N
     confidence_N = predictions.prob_prediction_N
-    coverage_S, accuracy_S, confidence_S = coverage_curve(confidence_N, is_right_N)
+    coverage_S, accuracy_S, confidence_S = coverage_curve(confidence_N, is_correct_N)
     temperature = None
     if predictions.probs_NK is not None and len(predictions):
         step = -(-predictions.probs_NK.size // MAX_LOGS)
-        logs_NK = evaluate.floored_log(predictions.probs_NK[::step])
-        temperature = evaluate.fit_temperature(logs_NK, predictions.labels_N[::step])
+        logs_NK = evaluation.floored_log(predictions.probs_NK[::step])
+        temperature = evaluation.fit_temperature(logs_NK, predictions.labels_N[::step])
     return Calibration(
-        ece=evaluate.calibration_error(confidence_N, is_right_N),
-        adaptive_ece=adaptive_error(confidence_N, is_right_N),
+        ece=evaluation.calibration_error(confidence_N, is_correct_N),
+        adaptive_ece=adaptive_error(confidence_N, is_correct_N),
         temperature=temperature,
         coverage_S=coverage_S,
         accuracy_S=accuracy_S,
@@ -44,7 +43,7 @@ def calibrate(predictions: Predictions) -> Calibration:
 
 
 def adaptive_error(
-    confidence_N: NDArray[np.floating], is_right_N: NDArray[np.bool_], num_bins: int = NUM_BINS
+    confidence_N: NDArray[np.floating], is_correct_N: NDArray[np.bool_], num_bins: int = NUM_BINS
 ) -> float:
     """Return the calibration error over bins that hold equally many samples.
 
@@ -52,7 +51,7 @@ def adaptive_error(
 
     Args:
         confidence_N: Probability of the predicted class, in [0, 1].
-        is_right_N: Whether the prediction is the label.
+        is_correct_N: Whether the prediction is the label.
         num_bins: As equal in size as can be.
 
     Returns:
@@ -68,19 +67,19 @@ def adaptive_error(
     if len(confidence_N) == 0:
         return math.nan
     order_N = np.argsort(confidence_N, kind="stable")
-    gap_N = confidence_N[order_N].astype(np.float64) - is_right_N[order_N]
+    gap_N = confidence_N[order_N].astype(np.float64) - is_correct_N[order_N]
     parts = np.array_split(gap_N, min(num_bins, len(gap_N)))
     return float(sum(abs(part.sum()) for part in parts) / len(gap_N))
 
 
 def coverage_curve(
-    confidence_N: NDArray[np.floating], is_right_N: NDArray[np.bool_]
+    confidence_N: NDArray[np.floating], is_correct_N: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return accuracy on what a model answers when it may abstain below some confidence.
 
     Args:
         confidence_N: Probability of the predicted class.
-        is_right_N: Whether it is right.
+        is_correct_N: Whether it is right.
 
     Returns:
         Coverage, accuracy, and confidence asked for, each ``[S]``, from all samples down; samples
@@ -98,7 +97,7 @@ def coverage_curve(
         return np.empty(0), np.empty(0), np.empty(0)
     order_N = np.argsort(-confidence_N.astype(np.float64), kind="stable")
     sure_N = confidence_N[order_N].astype(np.float64)
-    wins_N = np.cumsum(is_right_N[order_N])
+    wins_N = np.cumsum(is_correct_N[order_N])
     ends = np.flatnonzero(np.append(sure_N[:-1] != sure_N[1:], True))
     if len(ends) > MAX_STEPS:
         ends = ends[np.linspace(0, len(ends) - 1, MAX_STEPS).round().astype(int)]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from carscale.analysis.result import Evidence
 
-__all__ = ["find_clusters"]
 
 MIN_WRONG = 40
 MIN_CLUSTER = 8

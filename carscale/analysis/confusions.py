@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from carscale.types import CarClass
 
-__all__ = ["find_confusions", "order_classes"]
 
 HALF = 0.5
 """Photos that each class is given beside its own."""

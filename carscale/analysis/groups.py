@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from carscale.analysis.labels import Suspicion
     from carscale.analysis.result import Confusions, Evidence
 
-__all__ = ["PRIMARY_RULE", "SETTINGS", "find_groups"]
 
 PRIMARY_RULE = (
     "A mistake's primary cause is the first group it is in, in the order of the list: faults of "

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from carscale.analysis.result import TrainSide
 
-__all__ = ["count_forgotten", "map_hardness"]
 
 SHARE = 1 / 3
 """Of the samples that are called ambiguous; the paper's choice."""

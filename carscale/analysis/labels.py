@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import evaluate
+from carscale import evaluation
 from carscale.analysis.result import Review
 
 if TYPE_CHECKING:
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 
     from carscale.types import Predictions
 
-__all__ = [
-    "Suspicion",
-    "confident_thresholds",
-    "expected_errors",
-    "review_labels",
-    "suspect",
-]
 
 TEMPERATURES = np.geomspace(0.5, 4.0, 25)
 USUAL_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -284,7 +277,7 @@ def _prob_label(predictions: Predictions, temperature: float) -> NDArray[np.floa
         return predictions.prob_label_N.astype(np.float64)
     prob_N = np.empty(len(predictions))
     for part in _parts(predictions):
-        logs_BK = evaluate.floored_log(predictions.probs_NK[part]) / temperature
+        logs_BK = evaluation.floored_log(predictions.probs_NK[part]) / temperature
         logs_BK -= logs_BK.max(axis=1, keepdims=True)
         label_B = logs_BK[np.arange(len(logs_BK)), predictions.labels_N[part]]
         prob_N[part] = np.exp(label_B) / np.exp(logs_BK).sum(axis=1)

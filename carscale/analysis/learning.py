@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from carscale.analysis.result import Evidence
 
-__all__ = ["Slope", "class_errors", "photos_needed", "slope_of_classes"]
 
 Slope = tuple[float, float, float]
 """Exponent of the learning curve ``error ~ photos**-slope``, and its 95 % interval."""

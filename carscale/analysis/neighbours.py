@@ -9,7 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["class_sums", "nearest", "normalised", "rows_by_class", "separation"]
 
 BLOCK_NUMBERS = 1 << 25
 """Numbers that are held at once: 128 MiB."""

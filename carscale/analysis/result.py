@@ -14,23 +14,6 @@ if TYPE_CHECKING:
 
     from carscale.types import CarClass, Predictions
 
-__all__ = [
-    "Analysis",
-    "Calibration",
-    "Cluster",
-    "ConfusedPair",
-    "Confusions",
-    "Evidence",
-    "Group",
-    "Hardness",
-    "LearningRow",
-    "NearConflicts",
-    "Review",
-    "Slice",
-    "TrainSide",
-    "Trait",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class NearConflicts:
@@ -197,7 +180,7 @@ class Slice:
     attribute: str
     value: str
     num_samples: int
-    num_right: int
+    num_correct: int
     accuracy: float
     low: float
     high: float

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from carscale.analysis.result import Analysis, Review
 
-__all__ = ["as_dict", "mistake_columns"]
 
 MAX_PAIRS = 200
 MAX_REVIEW = 500

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from carscale.analysis.result import Evidence
 
-__all__ = ["MIN_SAMPLES", "Factor", "cut_slices", "find_slices"]
 
 MIN_SAMPLES = 20
 """Smaller slices are not looked at."""
@@ -35,15 +34,15 @@ Factor = tuple[str, "NDArray[np.int64]", list[str]]
 
 def find_slices(evidence: Evidence) -> list[Slice]:
     """Return accuracy by make, body, year, source, size, quality and train photos; worst first."""
-    right_N = evidence.predictions.prediction_N == evidence.predictions.labels_N
-    return cut_slices(right_N, _factors(evidence))
+    correct_N = evidence.predictions.prediction_N == evidence.predictions.labels_N
+    return cut_slices(correct_N, _factors(evidence))
 
 
-def cut_slices(right_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slice]:
+def cut_slices(correct_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slice]:
     """Return every slice of at least ``MIN_SAMPLES`` samples, and of two attributes combined.
 
     Args:
-        right_N: Whether the prediction was right.
+        correct_N: Whether the prediction was right.
         factors: Attributes.
 
     Returns:
@@ -58,19 +57,19 @@ def cut_slices(right_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slice]
         >>> [(one.value, one.accuracy, one.is_worst) for one in cut_slices(right, [make])]
         [('BMW', 0.2, True), ('Audi', 1.0, False)]
     """
-    singles = [part for factor in factors for part in _parts(right_N, factor)]
+    singles = [part for factor in factors for part in _parts(correct_N, factor)]
     small = [factor for factor in factors if len(factor[2]) <= MAX_VALUES_TO_CROSS]
     crossed = [
         part
         for one, other in combinations(small, 2)
-        for part in _parts(right_N, _cross(one, other))
+        for part in _parts(correct_N, _cross(one, other))
     ]
     parts = singles + crossed
     if not parts:
         return []
     num_T = np.array([num for *_, num, _ in parts])
     wins_T = np.array([wins for *_, wins in parts])
-    all_right, num_all = int(right_N.sum()), len(right_N)
+    all_right, num_all = int(correct_N.sum()), len(correct_N)
     p_T = stats.fewer_right(wins_T, num_T, all_right, num_all)
     families = (p_T[: len(singles)], SHARE_OF_SINGLES), (p_T[len(singles) :], 1 - SHARE_OF_SINGLES)
     p_T = np.concatenate([np.minimum(1, stats.holm(p) / share) for p, share in families])
@@ -80,7 +79,7 @@ def cut_slices(right_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slice]
             attribute=name,
             value=value,
             num_samples=num,
-            num_right=wins,
+            num_correct=wins,
             accuracy=wins / num,
             low=float(low_T[t]),
             high=float(high_T[t]),
@@ -94,15 +93,15 @@ def cut_slices(right_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slice]
     return sorted(kept, key=lambda one: (one.p, one.accuracy, one.attribute, one.value))
 
 
-def _parts(right_N: NDArray[np.bool_], factor: Factor) -> list[tuple[str, str, int, int]]:
+def _parts(correct_N: NDArray[np.bool_], factor: Factor) -> list[tuple[str, str, int, int]]:
     """Return (attribute, value, samples, right ones) of each value that is common enough."""
     name, values_N, names = factor
     is_known_N = values_N >= 0
     num_V = np.bincount(values_N[is_known_N], minlength=len(names))
-    wins_V = np.bincount(values_N[is_known_N & right_N], minlength=len(names))
+    wins_V = np.bincount(values_N[is_known_N & correct_N], minlength=len(names))
     return [
         (name, names[v], int(num_V[v]), int(wins_V[v]))
-        for v in np.flatnonzero((num_V >= MIN_SAMPLES) & (num_V < len(right_N))).tolist()
+        for v in np.flatnonzero((num_V >= MIN_SAMPLES) & (num_V < len(correct_N))).tolist()
     ]
 
 

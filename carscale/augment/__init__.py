@@ -22,24 +22,6 @@ Chosen: borders of crops lie on whole pixels (``geometry.snapped``), so that one
 renders them in every backend alike, and at 1/2 to 1/8 of the size where libjpeg offers it.
 """
 
-from carscale.augment.draws import generator, uniforms
-from carscale.augment.geometry import Geometry
-from carscale.augment.mixing import partners
-from carscale.augment.ops import SLOT_OPS
-from carscale.augment.params import PLATE_SPARE_PX, Params, plain
-from carscale.augment.policies import POLICIES, Policy, policy, slot_ops
+import lazy_loader as lazy
 
-__all__ = [
-    "PLATE_SPARE_PX",
-    "POLICIES",
-    "SLOT_OPS",
-    "Geometry",
-    "Params",
-    "Policy",
-    "generator",
-    "partners",
-    "plain",
-    "policy",
-    "slot_ops",
-    "uniforms",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -13,7 +13,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["NUM_DRAWS", "generator", "uniforms"]
 
 NUM_DRAWS = 64
 """Numbers each stream position owns; policies use a few, the rest wait for new ones."""

@@ -14,7 +14,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Geometry", "axis_aligned", "compose", "mirrored", "planned", "snapped"]
 
 DENOMINATORS = (8, 4, 2, 1)
 """Scales that libjpeg decodes at, cheapest first: 1/8, 1/4, 1/2, 1/1."""

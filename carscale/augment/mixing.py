@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from carscale.config import Augment
     from carscale.types import View
 
-__all__ = ["mixed_pairs", "partners"]
-
 
 def partners(num_samples: int) -> NDArray[np.int64]:
     """Return each row's partner; a last lone row is its own.

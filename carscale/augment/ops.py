@@ -16,7 +16,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LISTED_OPS", "SLOT_OPS", "Op", "matrix", "strength"]
 
 SLOT_OPS = (
     "none",

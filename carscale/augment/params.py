@@ -13,7 +13,6 @@ from carscale.types import View
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PLATE_SPARE_PX", "Params", "make_params", "plain"]
 
 PLATE_SPARE_PX = 256
 """The noise plate is this much larger than the square each way; a sample shows a window of it."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from carscale.config import Augment
 
-__all__ = ["POLICIES", "Policy", "policy", "slot_ops"]
 
 # Columns of the random numbers. A column never changes its meaning: arms stay paired.
 AREA, ASPECT, LEFT, TOP, FLIP, ROTATE, SHIFT_X, SHIFT_Y, BRIGHTNESS, CONTRAST, SATURATION = range(

@@ -3,7 +3,7 @@
 In: how many samples each class has. Out: how often each sample is drawn, what each class's loss
 weighs, a loss.
 
-- ``orders``: over- and undersampling, weighted samplers: explicit lists of rows.
+- ``samplers``: over- and undersampling, weighted samplers: explicit lists of rows.
 - ``weights``: class weights of the loss.
 - ``losses``: one term and one weight a sample; ``partial_labels``: of which only the make is known.
 
@@ -15,34 +15,6 @@ window, which every rank knows from the stream. Rejected: a mean on each rank: t
 another loss (2.7081 against 2.7094).
 """
 
-from __future__ import annotations
+import lazy_loader as lazy
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-from carscale.balance.orders import Order, draws_per_epoch, natural, order, weighted
-from carscale.balance.weights import class_weights, double_compensation
-
-if TYPE_CHECKING:
-    from carscale.balance.losses import Loss, cross_entropy_terms, focal_terms, loss
-
-__all__ = [
-    "Loss",
-    "Order",
-    "class_weights",
-    "cross_entropy_terms",
-    "double_compensation",
-    "draws_per_epoch",
-    "focal_terms",
-    "loss",
-    "natural",
-    "order",
-    "weighted",
-]
-
-
-def __getattr__(name: str) -> object:
-    """Load the losses, and torch with them, when one is used."""
-    if name in __all__:
-        return getattr(import_module("carscale.balance.losses"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

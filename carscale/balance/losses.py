@@ -23,17 +23,6 @@ if TYPE_CHECKING:
     from carscale.config import Balance
     from carscale.types import Batch
 
-__all__ = [
-    "LOSSES",
-    "Loss",
-    "class_balanced_focal_terms",
-    "cross_entropy_terms",
-    "focal_terms",
-    "ldam_terms",
-    "logit_adjusted_terms",
-    "loss",
-    "poly_terms",
-]
 
 Terms = Callable[[Tensor, Tensor], Tensor]
 """Logits ``[B, K]`` and labels ``[B]`` to one term a sample, ``[B]``."""
@@ -347,7 +336,7 @@ class Loss(torch.nn.Module):
         own_B = batch.own_share_B
         return (own_B * terms_B * weights_B + (1 - own_B) * other_terms_B * other_weights_B).sum()
 
-    def window_weight(self, labels_G: NDArray[np.int64]) -> float:
+    def accumulation_weight(self, labels_G: NDArray[np.int64]) -> float:
         """Return the weight of a whole accumulation window, from its labels on all ranks.
 
         Mixing changes nothing: partners give each other the same share.

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["mean_weight", "partial_terms"]
-
 
 def partial_terms(logits_BK: Tensor, is_open_BK: Tensor) -> Tensor:
     """Return minus the logarithm of the probability of each sample's open classes together.

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
     from carscale.config import Balance
 
-__all__ = [
-    "CLASS_WEIGHTS",
-    "class_weights",
-    "double_compensation",
-]
 
 CLASS_WEIGHTS: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.float64]]] = {
     "none": lambda counts_K, _: np.ones_like(counts_K),

@@ -11,8 +11,6 @@ import typer
 
 from carscale.cli.splits import check_split
 
-__all__ = ["compare", "print_study"]
-
 
 def compare(
     run_folders: Annotated[
@@ -38,7 +36,7 @@ def compare(
     Example: carscale compare runs/baseline runs/focal --metric balanced_accuracy
     """
     from carscale import progress
-    from carscale.experiment.compare import compare as compare_runs
+    from carscale.verdicts.arms import compare as compare_runs
 
     _check(split, metric, margin, both=as_json and as_csv)
     if out is not None:
@@ -79,7 +77,7 @@ def print_study(study: dict[str, Any], *, as_json: bool, as_csv: bool) -> None:
 
         print(json.dumps(study, indent=1, ensure_ascii=False, allow_nan=False))
         return
-    from carscale.report.study_rows import RESULT_COLUMNS, csv_text, result_rows
+    from carscale.report.study.rows import RESULT_COLUMNS, csv_text, result_rows
 
     rows = result_rows(study)
     if as_csv:
@@ -116,7 +114,7 @@ def _print_table(study: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     """Return a row's words."""
-    from carscale.report.study_rows import points
+    from carscale.verdicts.text import points
 
     has = row["difference"] is not None
     return [

@@ -31,7 +31,7 @@ def errors(
 
     Example: carscale errors runs/effnet_focal
     """
-    from carscale import analysis, progress, runs, tables
+    from carscale import analysis, files, progress, runs, tables
     from carscale.errors import ConfigError
 
     if as_json and as_csv:
@@ -39,7 +39,7 @@ def errors(
     check_split(split, ("val", "test"))
     folder = runs.find_run(run)
 
-    from carscale.cli.analysing import analyse_run
+    from carscale.workflows.errors import analyse_run
 
     with progress.bar("errors", None) as advance:
         found = analyse_run(
@@ -48,8 +48,8 @@ def errors(
     columns = analysis.mistake_columns(found)
     out = folder / "errors"
     out.mkdir(exist_ok=True)
-    runs.write_atomic(out / f"{split}.parquet", tables.table_bytes(columns))
-    runs.write_json(out / f"actions-{split}.json", list(found.actions))
+    files.write_atomic(out / f"{split}.parquet", tables.table_bytes(columns))
+    files.write_json(out / f"actions-{split}.json", list(found.actions))
     progress.note(f"{len(found.wrong_W)} mistakes: {out / f'{split}.parquet'}")
     for line in found.notes:
         progress.note(f"note: {line}")

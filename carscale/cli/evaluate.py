@@ -79,13 +79,13 @@ def evaluate(
             f"draw after: carscale evaluate {folder} --split {split} --embeddings",
         )
     if saliency is not None:
-        from carscale.cli.explaining import explain
+        from carscale.workflows.saliency import draw_saliency
 
-        for path in explain(folder, cfg, split, _ids(saliency)):
+        for path in draw_saliency(folder, cfg, split, _ids(saliency)):
             print(path)
         return
 
-    from carscale.cli.scoring import evaluate_run
+    from carscale.workflows.evaluate import evaluate_run
 
     metrics = evaluate_run(
         folder,

@@ -34,8 +34,8 @@ def folds(
     Example: carscale folds runs/effnet_focal --num-folds 2
     """
     from carscale import progress, runs
-    from carscale.experiment.folds import FoldRule, run_folds
-    from carscale.experiment.study_run import Launch
+    from carscale.studies.folds import FoldRule, run_folds
+    from carscale.studies.run import Launch
 
     folder = runs.find_run(run)
     how = Launch(tuple(shlex.split(launch)))

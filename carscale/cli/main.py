@@ -7,22 +7,10 @@ import sys
 
 import typer
 
-from carscale.cli import (
-    benchmark,
-    compare,
-    data,
-    errors,
-    evaluate,
-    folds,
-    predict,
-    recipes,
-    report,
-    runs,
-    study,
-)
+from carscale.cli import compare, errors, evaluate, folds, predict, recipes, report, runs, study
+from carscale.cli.benchmark.loaders import app as benchmark_app
+from carscale.cli.data.app import app as data_app
 from carscale.errors import CarscaleError
-
-__all__ = ["app", "run"]
 
 app = typer.Typer(
     name="carscale",
@@ -31,8 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-app.add_typer(data.app, name="data")
-app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(data_app, name="data")
+app.add_typer(benchmark_app, name="benchmark")
 app.command("evaluate")(evaluate.evaluate)
 app.command("errors")(errors.errors)
 app.command("folds")(folds.folds)

@@ -29,9 +29,9 @@ def predict(
     folder = runs.find_run(run)
     cfg = config.from_yaml(folder / "config.yaml")
 
-    from carscale.cli.naming import name_photos
+    from carscale.workflows.predict import predict_photos
 
-    rows = name_photos(folder, cfg, photos)
+    rows = predict_photos(folder, cfg, photos)
     if as_json:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False))

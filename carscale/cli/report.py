@@ -53,8 +53,8 @@ def _analyses(
     folder: Path, data_root: Path | None, advance: Callable[[str], None]
 ) -> dict[str, Analysis]:
     """Return what was found in a run, by split that was predicted."""
-    from carscale.cli.analysing import analyse_run
     from carscale.report import predicted_splits
+    from carscale.workflows.errors import analyse_run
 
     return {
         split: analyse_run(folder, split, data_root=data_root, advance=advance)
@@ -70,13 +70,13 @@ def _track(folder: Path, page_folder: Path) -> None:
     tracker = config.from_yaml(path).train.tracker if path.is_file() else "none"
     if tracker == "none":
         return
-    from carscale import images, progress, runs
+    from carscale import files, images, progress
     from carscale.world import track_pictures
 
-    files = sorted((page_folder / "figures").glob("*.png"))
-    pictures = {f"report/{file.stem}": images.decode(file.read_bytes()) for file in files}
+    figures = sorted((page_folder / "figures").glob("*.png"))
+    pictures = {f"report/{file.stem}": images.decode(file.read_bytes()) for file in figures}
     env = folder / "env.json"
-    project = runs.read_json(env).get("recipe", folder.name) if env.is_file() else folder.name
+    project = files.read_json(env).get("recipe", folder.name) if env.is_file() else folder.name
     if not track_pictures(tracker, folder, str(project), pictures):
         progress.note(f"train.tracker={tracker} takes no pictures; they are in {page_folder}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from carscale.experiment.history import DataHistory
+    from carscale.studies.history import DataHistory
 
 METRICS = ("top1", "balanced_accuracy", "macro_f1")
 
@@ -27,8 +27,8 @@ def list_runs(
     Example: carscale runs runs --out runs-page
     """
     from carscale.errors import ConfigError
-    from carscale.experiment.history import find_runs, histories
     from carscale.progress import bar, note
+    from carscale.studies.history import find_runs, histories
 
     if metric not in METRICS:
         raise ConfigError(f"--metric {metric}: must be of {', '.join(METRICS)}")
@@ -45,7 +45,7 @@ def list_runs(
     else:
         _print(told, metric)
     if out is not None:
-        from carscale.report.index_page import write_index
+        from carscale.report.study.runs_page import write_index
 
         note(f"wrote {write_index(out, [asdict(one) for one in told], metric=metric)}")
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from carscale.errors import ConfigError
 
-__all__ = ["check_split"]
-
 
 def check_split(name: str, known: Sequence[str]) -> None:
     """Raise where a word names no split.

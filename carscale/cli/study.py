@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from carscale.experiment.study_plan import StudyPlan
-    from carscale.experiment.study_run import Launch
-    from carscale.experiment.study_speed import Speed
+    from carscale.studies.plan import StudyPlan
+    from carscale.studies.run import Launch
+    from carscale.studies.speed import Speed
 
 
 def study(
@@ -48,10 +48,10 @@ def study(
     Example: carscale study recipes/studies/balance.yaml data.root=data/demo --dry-run
     """
     from carscale import config
-    from carscale.experiment.study_plan import make_plan
-    from carscale.experiment.study_run import Launch, is_done, run_study
-    from carscale.experiment.study_speed import measure_arms, with_budget
     from carscale.report import check_study_folder
+    from carscale.studies.plan import make_plan
+    from carscale.studies.run import Launch, is_done, run_study
+    from carscale.studies.speed import measure_arms, with_budget
 
     asked = config.read_study(file)
     if seeds is not None:
@@ -90,9 +90,9 @@ def study(
 
 def _write(plan: StudyPlan) -> tuple[Path, dict[str, Any]]:
     """Judge what is done and write the page; return its path and what it says."""
-    from carscale.experiment import judge
-    from carscale.experiment.study_run import is_done
     from carscale.report import write_study
+    from carscale.studies.run import is_done
+    from carscale.verdicts import judge
 
     asked = plan.study
     folders: dict[str, list[Path]] = {name: [] for name in plan.arms}
@@ -140,8 +140,8 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
     from rich.markup import escape
     from rich.table import Table
 
-    from carscale.experiment.study_run import is_done
-    from carscale.experiment.study_speed import run_seconds
+    from carscale.studies.run import is_done
+    from carscale.studies.speed import run_seconds
 
     console = Console(width=max(100, Console().width), highlight=False)
     table = Table(box=None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["shown"]
-
 
 def shown(text: object) -> str:
     r"""Return text on one line without what a terminal would obey; names of photos are anyone's.

@@ -11,43 +11,6 @@ Chosen: pydantic models in Python, overrides as bare ``key=value``. Rejected: YA
 checks).
 """
 
-from carscale.config.load import differences, flat, from_yaml, parse, resolve, to_yaml
-from carscale.config.plain_yaml import read_plain_yaml, to_plain_yaml
-from carscale.config.schema import (
-    Augment,
-    Balance,
-    Data,
-    Evaluate,
-    Loader,
-    Model,
-    Optim,
-    Recipe,
-    Run,
-    Train,
-)
-from carscale.config.study import Arm, Budget, Study, read_study
+import lazy_loader as lazy
 
-__all__ = [
-    "Arm",
-    "Augment",
-    "Balance",
-    "Budget",
-    "Data",
-    "Evaluate",
-    "Loader",
-    "Model",
-    "Optim",
-    "Recipe",
-    "Run",
-    "Study",
-    "Train",
-    "differences",
-    "flat",
-    "from_yaml",
-    "parse",
-    "read_plain_yaml",
-    "read_study",
-    "resolve",
-    "to_plain_yaml",
-    "to_yaml",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

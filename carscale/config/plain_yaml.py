@@ -10,8 +10,6 @@ import yaml
 
 from carscale.errors import ConfigError
 
-__all__ = ["UniqueKeys", "read_plain_yaml", "to_plain_yaml"]
-
 
 class UniqueKeys(yaml.constructor.BaseConstructor):
     """Refuses a mapping in which a key stands twice; for a loader to inherit."""

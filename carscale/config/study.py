@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 from carscale.config.plain_yaml import UniqueKeys
 from carscale.errors import ConfigError
 
-__all__ = ["Arm", "Budget", "Study", "read_study"]
-
 ARMS_MAX = 64
 SETTING = str | float | int | bool | None
 

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carscale import data, tables
-from carscale.data.splits import split_names
+from carscale.data.frozen.split_assignment import split_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Change", "Difference", "find_difference"]
 
 COLUMNS = ("key", "path", "class", "split", "origin")
 KINDS = ("added", "removed", "relabelled", "moved")

@@ -23,15 +23,6 @@ from carscale import data
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "Drops",
-    "DuplicateGroup",
-    "Link",
-    "Photos",
-    "alike_groups",
-    "choose_drops",
-    "duplicate_groups",
-]
 
 Kind = Literal["exact", "near", "by embedding"]
 LEARNED = ("train", "partial")
@@ -174,9 +165,9 @@ def duplicate_groups(photos: Photos, near: data.NearPairs | None = None) -> list
     return _sorted(_group(photos, links))
 
 
-def alike_groups(
+def embedding_groups(
     photos: Photos,
-    alike: data.AlikePairs,
+    alike: data.EmbeddingPairs,
     rows_M: NDArray[np.int64],
     correlations_P: NDArray[np.floating] | None = None,
 ) -> list[DuplicateGroup]:

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from carscale import config
-from carscale.curate.car_names import parse_name
-from carscale.curate.choosing import Goal, Kind
+from carscale.car_names.parse import parse_name
 from carscale.curate.mapping import OUTCOMES, Proposal
+from carscale.curate.merge_rules import ClassTarget, Kind
 from carscale.curate.name_index import NameIndex
-from carscale.data.layout import class_list_hash
+from carscale.data.frozen.layout import class_list_hash
 from carscale.errors import ConfigError
 from carscale.types import CarClass
-
-__all__ = ["ClassMap", "map_text", "read_map"]
 
 ANSWERS = ("to", "new", "make", "ambiguous", "skip")
 MAX = "max"
@@ -73,13 +71,14 @@ class ClassMap:
     max_photos: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def goals(self) -> dict[str, Goal]:
+    def targets(self) -> dict[str, ClassTarget]:
         """Return where each source class goes; undecided ones are not in it."""
-        found = {name: Goal("skip") for name in self.skipped}
+        found = {name: ClassTarget("skip") for name in self.skipped}
         answered: dict[Kind, dict[str, str]] = {"match": self.to, "new": self.new}
         for kind, answers in (answered | {"make": self.make}).items():
             found |= {
-                name: Goal(kind, to, self.max_photos.get(name)) for name, to in answers.items()
+                name: ClassTarget(kind, to, self.max_photos.get(name))
+                for name, to in answers.items()
             }
         return found
 

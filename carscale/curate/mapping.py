@@ -19,13 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from carscale.curate.car_names import CarName, parse_name
-from carscale.curate.car_words import MAKE_WORDS
+from carscale.car_names.parse import CarName, parse_name
+from carscale.car_names.words import MAKE_WORDS
+from carscale.car_names.years import year_text
 from carscale.curate.name_index import NameIndex
 from carscale.curate.naming_style import NameStyle
-from carscale.curate.year_words import year_text
-
-__all__ = ["OUTCOMES", "Outcome", "Proposal", "propose_map"]
 
 Outcome = Literal["match", "new", "make", "ambiguous"]
 OUTCOMES: tuple[Outcome, ...] = ("ambiguous", "match", "make", "new")

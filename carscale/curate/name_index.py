@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from carscale.curate.car_names import CarName, joined, parse_name, plain_text, split_words
-from carscale.data.names import parse_car_name
-
-__all__ = ["NameIndex", "is_near", "shortened_words"]
+from carscale.car_names.parse import CarName, joined, parse_name, plain_text, split_words
+from carscale.data.frozen.names import parse_car_name
 
 MIN_TYPO_LETTERS = 4
 """Shorter names with one letter changed are other names (Rio, Ria)."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 
-from carscale.curate.car_names import CarName, plain_text, split_words
-from carscale.curate.car_words import BODY_WORDS, MAKE_WORDS
+from carscale.car_names.parse import CarName, plain_text, split_words
+from carscale.car_names.words import BODY_WORDS, MAKE_WORDS
+from carscale.car_names.years import split_years, year_text
 from carscale.curate.name_index import NameIndex
-from carscale.curate.year_words import split_years, year_text
-
-__all__ = ["NameStyle"]
 
 _BODIES = {body.lower(): body for body in BODY_WORDS.values()}
 
@@ -34,7 +32,7 @@ class NameStyle:
 
         Example:
             >>> style = NameStyle(NameIndex(["Honda Accord Coupe 2012", "Audi A4 Sedan 2012"]))
-            >>> from carscale.curate.car_names import parse_name
+            >>> from carscale.car_names.parse import parse_name
             >>> for name in ("2014-honda-cr-v-suv", "Honda Ridgeline", "honda/jazz_'12"):
             ...     print(style.restyled(name, parse_name(name)))
             Honda CR V SUV 2014

@@ -16,67 +16,6 @@ whole one, and 8.2 ms like the other for large ones; libjpeg-turbo's own crop ha
 wrapper in wheels (PyTurboJPEG crops files, not pixels): benchmarks/decoders_cpu2_2026-11.md.
 """
 
-from carscale.images.attributes import (
-    MEASURE_VERSION,
-    SIGNATURE_PX,
-    Attributes,
-    measure,
-)
-from carscale.images.codec import (
-    BadPhotoError,
-    Photo,
-    encode_png,
-    is_photo_name,
-    jpeg_quality,
-    photo_strip,
-    quiet_decoders,
-    read_photo,
-    shrink,
-    thumbnail,
-)
-from carscale.images.effects import (
-    add_noise,
-    blur,
-    change_colour,
-    colour_matrix,
-    jpeg,
-    noise_plate,
-    posterize,
-    sharpen,
-    solarize,
-)
-from carscale.images.looks import cut_each, cut_looks, hash_looks
-from carscale.images.pixels import decode, decode_scaled, mirror, warp
+import lazy_loader as lazy
 
-__all__ = [
-    "MEASURE_VERSION",
-    "SIGNATURE_PX",
-    "Attributes",
-    "BadPhotoError",
-    "Photo",
-    "add_noise",
-    "blur",
-    "change_colour",
-    "colour_matrix",
-    "cut_each",
-    "cut_looks",
-    "decode",
-    "decode_scaled",
-    "encode_png",
-    "hash_looks",
-    "is_photo_name",
-    "jpeg",
-    "jpeg_quality",
-    "measure",
-    "mirror",
-    "noise_plate",
-    "photo_strip",
-    "posterize",
-    "quiet_decoders",
-    "read_photo",
-    "sharpen",
-    "shrink",
-    "solarize",
-    "thumbnail",
-    "warp",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from carscale.images.looks import hash_looks
+from carscale.images.phash import perceptual_hashes
 from carscale.images.pixels import JPEG_START, decode_scaled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MEASURE_VERSION", "SIDE_PX", "SIGNATURE_PX", "Attributes", "measure"]
 
 MEASURE_VERSION = 2
 """Stored with what was measured: another number, measured anew. Raise it with each change here."""
@@ -121,7 +120,7 @@ def measure(encoded: bytes) -> Attributes:
         mirror_hues=mirror,
         width=width,
         height=height,
-        hash=int(hash_looks(signature[None])[0]),
+        hash=int(perceptual_hashes(signature[None])[0]),
         signature=np.asarray(signature),
     )
 

@@ -15,16 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-__all__ = [
-    "Canvas",
-    "blur_pixels",
-    "crop_pixels",
-    "encode_jpeg",
-    "encode_png",
-    "join_tiles",
-    "resize_pixels",
-]
-
 Colour = Sequence[float] | NDArray[np.floating]
 Points = NDArray[np.floating] | Sequence[Sequence[float]]
 Pixels = NDArray[np.uint8]

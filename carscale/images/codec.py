@@ -17,18 +17,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "BadPhotoError",
-    "Photo",
-    "encode_png",
-    "is_photo_name",
-    "jpeg_quality",
-    "photo_strip",
-    "quiet_decoders",
-    "read_photo",
-    "shrink",
-    "thumbnail",
-]
 
 ORIENTATION = 0x0112  # EXIF tag
 PNG_START = b"\x89PNG\r\n\x1a\n"

@@ -12,17 +12,6 @@ import simplejpeg
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "add_noise",
-    "blur",
-    "change_colour",
-    "colour_matrix",
-    "jpeg",
-    "noise_plate",
-    "posterize",
-    "sharpen",
-    "solarize",
-]
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 MID_GREY = 128.0

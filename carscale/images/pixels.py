@@ -17,7 +17,6 @@ from PIL import Image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["decode", "decode_scaled", "mirror", "warp"]
 
 cv2.setNumThreads(0)  # callers bring their own threads
 

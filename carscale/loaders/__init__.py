@@ -5,7 +5,7 @@ The training loader's state is one integer, the step.
 
 - ``stream``: position -> sample; step -> positions of a rank and micro-step.
 - ``batches``: the loaders, whichever backend renders; ``mixing``: pairs blended or swapped.
-- ``growth``: progressive resizing: stages of sides.
+- ``resize_schedule``: progressive resizing: stages of sides.
 - ``rendering``: one photo's bytes and parameters -> uint8 pixels, on the CPU.
 - ``torch_backend``: a thread pool that renders ahead.
 - ``dali_backend``, ``dali_graph``: the same through DALI, on the CPU or a GPU.
@@ -26,48 +26,6 @@ random operators: they know no weights, no ids and no place to resume from.
 Next, in this room: run the GPU tests where there is a GPU (``dali_gpu`` was written without one).
 """
 
-from __future__ import annotations
+import lazy_loader as lazy
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-from carscale.loaders.growth import growth
-from carscale.loaders.stream import Stream, rank_slice
-
-if TYPE_CHECKING:
-    from carscale.loaders.build import plain, training
-    from carscale.loaders.choice import choose, has_dali, settle
-    from carscale.loaders.preview import plain_view, preview_grid
-    from carscale.loaders.rendering import render
-
-__all__ = [
-    "Stream",
-    "choose",
-    "growth",
-    "has_dali",
-    "plain",
-    "plain_view",
-    "preview_grid",
-    "rank_slice",
-    "render",
-    "settle",
-    "training",
-]
-
-HOMES = {
-    "choose": "choice",
-    "has_dali": "choice",
-    "plain": "build",
-    "plain_view": "preview",
-    "preview_grid": "preview",
-    "render": "rendering",
-    "settle": "choice",
-    "training": "build",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Load a backend, and torch with it, when it is used."""
-    if name in HOMES:
-        return getattr(import_module(f"carscale.loaders.{HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

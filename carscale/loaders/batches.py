@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from carscale.types import View
     from carscale.world import World
 
-__all__ = ["PlainLoader", "Plan", "Renderer", "TrainLoader"]
-
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -140,7 +138,7 @@ class TrainLoader:
         params = policy(self.stream.seed, first + part.start, first + part.stop, sizes_B2)
         return Plan(rows_B, params)
 
-    def window_labels(self, step: int) -> NDArray[np.int64]:
+    def accumulation_labels(self, step: int) -> NDArray[np.int64]:
         """Return the labels of a whole global batch, on all ranks alike, int64 ``[G]``."""
         first = step * self.global_batch_size
         return self.split.labels_N[self.stream.rows(first, first + self.global_batch_size)]
@@ -164,7 +162,7 @@ def _mixed(batch: Batch, params: Params) -> Batch:
     )
 
 
-class PlainLoader:
+class EvalLoader:
     """Evaluation batches of one rank."""
 
     def __init__(

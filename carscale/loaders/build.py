@@ -5,30 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from carscale.errors import ConfigError, DataError
-from carscale.loaders.batches import PlainLoader, Renderer, TrainLoader
-from carscale.loaders.choice import check_backend
-from carscale.loaders.growth import Growth
+from carscale.loaders.backends import check_backend
+from carscale.loaders.batches import EvalLoader, Renderer, TrainLoader
+from carscale.loaders.progressive_resize import ResizeSchedule
 from carscale.loaders.stream import Stream, rank_slice
 from carscale.types import Split, View
 
 if TYPE_CHECKING:
     from carscale import config
     from carscale.augment import Policy
-    from carscale.balance import Order
+    from carscale.balance import Sampler
     from carscale.world import World
 
-__all__ = ["plain", "training"]
 
-
-def training(
+def train_loader(
     cfg: config.Loader,
     split: Split,
     policy: Policy,
     world: World,
     *,
     seed: int,
-    order: Order | None = None,
-    growth: Growth | None = None,
+    sampler: Sampler | None = None,
+    resize_schedule: ResizeSchedule | None = None,
 ) -> TrainLoader:
     """Return the training loader of this rank.
 
@@ -38,8 +36,8 @@ def training(
         policy: What varies.
         world: This rank, how many there are, the device.
         seed: Of order and augmentation.
-        order: From ``balance.order``; ``None`` for each sample once an epoch.
-        growth: From ``loaders.growth``; ``None`` shows all photos at full size.
+        sampler: From ``balance.sampler``; ``None`` for each sample once an epoch.
+        resize_schedule: From ``loaders.resize_schedule``; ``None`` shows all photos at full size.
 
     Raises:
         ConfigError: A global batch too small for the processes, or a backend that can't run here or
@@ -65,19 +63,23 @@ def training(
     def make_renderer(policy: Policy) -> Renderer:
         return _renderer(cfg, split, policy.view, world, policy=policy, max_batch_size=most)
 
-    sides, ends = ((policy.view.image_px,), ()) if growth is None else (growth.sides, growth.ends)
+    sides, ends = (
+        ((policy.view.image_px,), ())
+        if resize_schedule is None
+        else (resize_schedule.sides, resize_schedule.ends)
+    )
     return TrainLoader(
         cfg,
         tuple(policy.at(side) for side in sides),
         world,
-        Stream(len(split), seed=seed, order=order),
+        Stream(len(split), seed=seed, sampler=sampler),
         split=split,
         make_renderer=make_renderer,
         ends=ends,
     )
 
 
-def plain(cfg: config.Loader, split: Split, view: View, world: World) -> PlainLoader:
+def eval_loader(cfg: config.Loader, split: Split, view: View, world: World) -> EvalLoader:
     """Return the evaluation loader of this rank: whole batches, dealt to ranks in turn.
 
     Raises:
@@ -87,7 +89,7 @@ def plain(cfg: config.Loader, split: Split, view: View, world: World) -> PlainLo
     _check_photos(split)
     most = min(cfg.eval_batch_size, len(split))
     renderer = _renderer(cfg, split, view, world, policy=None, max_batch_size=most)
-    return PlainLoader(cfg, view, world, split=split, renderer=renderer)
+    return EvalLoader(cfg, view, world, split=split, renderer=renderer)
 
 
 def _renderer(

@@ -30,7 +30,7 @@ from carscale import augment, images
 from carscale.augment import Policy
 from carscale.errors import LoaderError
 from carscale.loaders.batches import Plan
-from carscale.loaders.dali_graph import Look, build_graph, dense
+from carscale.loaders.dali_graph import GraphSpec, build_graph, dense
 from carscale.loaders.reading import note_filled, read, unreadable
 from carscale.types import Batch, Split, View
 from carscale.world import give_back_large_buffers
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from carscale import config
     from carscale.world import World
 
-__all__ = ["DaliRenderer", "look_of"]
 
 FAILURES_MAX = 3
 """How often in a row DALI may fail without a broken photo: a disk may stutter."""
@@ -51,12 +50,12 @@ GREY, GREY_SIZE = Path(__file__).with_name("grey.png"), (16, 16)
 """Stands in for a photo that can't be read, until its square is filled."""
 
 
-def look_of(policy: Policy | None, view: View, *, reads_paths: bool) -> Look:
+def graph_spec(policy: Policy | None, view: View, *, reads_paths: bool) -> GraphSpec:
     """Return what a graph must do for a policy, or for the plain view (``None``)."""
     probe = np.full((256, 2), (640, 427))
     params = augment.plain(probe, view) if policy is None else policy(0, 0, 256, probe)
     is_plain = policy is None or policy.cfg.policy == "none"
-    return Look(
+    return GraphSpec(
         side_px=view.image_px,
         fill=view.fill,
         interpolation=view.interpolation,
@@ -113,7 +112,7 @@ class DaliRenderer:
         self.num_threads = cfg.num_threads or world.cores_share
         self.prefetch = cfg.prefetch
         self.fills_unreadable = cfg.on_unreadable == "fill"
-        self.look = look_of(policy, view, reads_paths=split.store is None)
+        self.spec = graph_spec(policy, view, reads_paths=split.store is None)
         self._device_id = world.device.index or 0 if is_gpu else None
         self._max_batch_size = max_batch_size
         self._pipe: Any = None
@@ -181,12 +180,12 @@ class DaliRenderer:
         if first is None:
             return False
         self._plans = chain([first], self._plans)
-        self._names = tuple(dense(first.plan.params, self.look))
+        self._names = tuple(dense(first.plan.params, self.spec))
         try:
             self._pipe = build_graph(
                 self._feed,
                 self._names,
-                self.look,
+                self.spec,
                 device_id=self._device_id,
                 max_batch_size=self._max_batch_size,
                 num_threads=self.num_threads,
@@ -223,10 +222,10 @@ class DaliRenderer:
         for index, row in enumerate(fed.plan.rows_B.tolist()):
             if row in self._bad:
                 fed.filled[index] = self._bad[row]
-        arrays = dense(fed.plan.params, self.look)
+        arrays = dense(fed.plan.params, self.spec)
         photos = [self._photo(fed, index) for index in range(len(fed.plan.rows_B))]
         if fed.filled:
-            grey = dense(augment.plain(np.array([GREY_SIZE]), self.view), self.look)
+            grey = dense(augment.plain(np.array([GREY_SIZE]), self.view), self.spec)
             for name, array in grey.items():
                 arrays[name][list(fed.filled)] = array
         return photos, *(arrays[name] for name in self._names)
@@ -234,7 +233,7 @@ class DaliRenderer:
     def _photo(self, fed: _Fed, index: int) -> np.ndarray:
         """Return what DALI gets of a photo: its path, or its bytes."""
         row = int(fed.plan.rows_B[index])
-        if self.look.reads_paths:
+        if self.spec.reads_paths:
             path = self.split.root / self.split.paths_N[row]
             return _as_bytes(os.fsencode(GREY if index in fed.filled else path))
         if index not in fed.filled:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from carscale.augment import Params
 
-__all__ = ["RENDERS", "Look", "build_graph", "dense"]
 
 INTERPOLATIONS = {"bilinear": types.INTERP_LINEAR, "bicubic": types.INTERP_CUBIC}
 
@@ -51,7 +50,7 @@ DALI_TYPES = {np.int32: types.INT32, np.float32: types.FLOAT}
 
 
 @dataclass(frozen=True)
-class Look:
+class GraphSpec:
     """What a graph has to do; graphs of an equal look are the same.
 
     Attributes:
@@ -88,46 +87,46 @@ class Look:
 Inputs = dict[str, Any]
 
 
-def dense(params: Params, look: Look) -> dict[str, NDArray[Any]]:
+def dense(params: Params, spec: GraphSpec) -> dict[str, NDArray[Any]]:
     """Return a batch's parameters as the arrays that a graph takes, first axis B, y before x.
 
     Raises:
         ValueError: The batch needs a step that the graph lacks.
     """
     plan = params.geometry
-    is_free = look.warps or look.pads
-    if (plan.is_warped_B.any() and not look.warps) or (
-        (plan.small_B2 != look.side_px).any() and not is_free
+    is_free = spec.warps or spec.pads
+    if (plan.is_warped_B.any() and not spec.warps) or (
+        (plan.small_B2 != spec.side_px).any() and not is_free
     ):
-        raise ValueError(f"a batch that does not fit its graph: {look}")
+        raise ValueError(f"a batch that does not fit its graph: {spec}")
     arrays: dict[str, NDArray[Any]] = {}
-    if look.cuts:
+    if spec.cuts:
         arrays["anchor"] = plan.region_B4[:, :2]
         arrays["shape"] = plan.region_B4[:, 2:] - plan.region_B4[:, :2]
     turns_B = plan.is_mirrored_B & ~plan.is_warped_B
     begin_B2, end_B2 = np.zeros((len(params), 2)), plan.span_B2[:, ::-1].copy()
     begin_B2[turns_B, 1], end_B2[turns_B, 1] = end_B2[turns_B, 1], 0
     arrays |= {"begin": begin_B2, "end": end_B2}
-    if look.rounds_twice:
+    if spec.rounds_twice:
         height_B = plan.region_B4[:, 3] - plan.region_B4[:, 1]
         arrays["across"] = np.stack([height_B, plan.small_B2[:, 0]], axis=1)
         arrays["top"] = np.zeros((len(params), 2))
         arrays["bottom"] = np.stack([plan.span_B2[:, 1], plan.small_B2[:, 0]], axis=1)
         end_B2[:, 0] = height_B
-    if look.warps or look.pads:
+    if spec.warps or spec.pads:
         arrays["small"] = plan.small_B2[:, ::-1]
         left_B = plan.place_B2[:, 0].copy()
-        left_B[turns_B] = look.side_px - left_B[turns_B] - plan.small_B2[turns_B, 0]
+        left_B[turns_B] = spec.side_px - left_B[turns_B] - plan.small_B2[turns_B, 0]
         place_B2 = np.stack([plan.place_B2[:, 1], left_B], axis=1)
-    if look.warps:
+    if spec.warps:
         matrix_B23 = plan.warp_B23.copy()
         straight_B = ~plan.is_warped_B
         matrix_B23[straight_B, :, 2] = -place_B2[straight_B, ::-1]  # whole pixels: an exact copy
         matrix_B23[:, :, 2] += 1  # the padded pixel
         arrays["matrix"] = matrix_B23
-    elif look.pads:
+    elif spec.pads:
         arrays["place"] = -place_B2
-    arrays |= _photometric(params, look)
+    arrays |= _photometric(params, spec)
     return {n: np.ascontiguousarray(array, KINDS[_kind(n)][1]) for n, array in arrays.items()}
 
 
@@ -136,19 +135,19 @@ def _kind(name: str) -> str:
     return name.partition("_")[0]
 
 
-def _photometric(params: Params, look: Look) -> dict[str, NDArray[Any]]:
+def _photometric(params: Params, spec: GraphSpec) -> dict[str, NDArray[Any]]:
     """Return the arrays that change colours."""
     arrays: dict[str, NDArray[Any]] = {}
-    if look.has_colour and params.colour_B3 is not None:
+    if spec.has_colour and params.colour_B3 is not None:
         for name, values_B in zip("bcs", params.colour_B3.T, strict=True):
             arrays[f"colour_{name}"] = values_B
-    if look.num_slots and params.ops_BS is not None and params.magnitudes_BS is not None:
-        for slot in range(look.num_slots):
+    if spec.num_slots and params.ops_BS is not None and params.magnitudes_BS is not None:
+        for slot in range(spec.num_slots):
             arrays[f"op_{slot}"] = params.ops_BS[:, slot]
             arrays[f"magnitude_{slot}"] = params.magnitudes_BS[:, slot]
-    if look.has_noise and params.noise_B2 is not None:
+    if spec.has_noise and params.noise_B2 is not None:
         arrays["window"] = params.noise_B2[:, ::-1]
-    if look.erases and params.erase_B4 is not None:
+    if spec.erases and params.erase_B4 is not None:
         arrays["erase_at"] = params.erase_B4[:, 1::-1]
         arrays["erase_size"] = params.erase_B4[:, :1:-1]
     return arrays
@@ -157,7 +156,7 @@ def _photometric(params: Params, look: Look) -> dict[str, NDArray[Any]]:
 def build_graph(
     source: Callable[[], tuple[Any, ...]],
     names: tuple[str, ...],
-    look: Look,
+    spec: GraphSpec,
     *,
     device_id: int | None,
     max_batch_size: int,
@@ -171,7 +170,7 @@ def build_graph(
         source: Called once a batch; returns the encoded photos (a list) and then the arrays of
             ``dense``, in the order of ``names``; raises ``StopIteration`` at the end.
         names: Of the arrays, after ``encoded``.
-        look: What to do.
+        spec: What to do.
         device_id: A GPU, or ``None`` for the CPU.
         max_batch_size: Samples a batch, at most.
         num_threads: Threads of the CPU part.
@@ -181,7 +180,7 @@ def build_graph(
     pipe = _graph(
         source,
         names,
-        look,
+        spec,
         is_gpu=device_id is not None,
         hints=hints or {},
         batch_size=max_batch_size,
@@ -197,28 +196,28 @@ def build_graph(
 def _graph(
     source: Callable[[], tuple[Any, ...]],
     names: tuple[str, ...],
-    look: Look,
+    spec: GraphSpec,
     is_gpu: bool,
     hints: dict[str, int],
 ) -> tuple[Any, Any]:
     """State the graph: input, geometry, colours."""
     inputs = _inputs(source, names)
     encoded = inputs["encoded"]
-    if look.reads_paths:
+    if spec.reads_paths:
         encoded = fn.io.file.read(encoded)
-    pixels = _decoded(encoded, inputs, look, is_gpu, hints)
-    pixels = _squared(pixels, inputs, look)
-    if look.has_colour:
+    pixels = _decoded(encoded, inputs, spec, is_gpu, hints)
+    pixels = _squared(pixels, inputs, spec)
+    if spec.has_colour:
         pixels = fn.color_twist(
             pixels,
             brightness=inputs["colour_b"],
             contrast=inputs["colour_c"],
             saturation=inputs["colour_s"],
         )
-    for slot in range(look.num_slots):
-        pixels = _slot(pixels, inputs[f"op_{slot}"], inputs[f"magnitude_{slot}"], inputs, look)
-    if look.erases:
-        fill = [float(value) for value in look.fill]
+    for slot in range(spec.num_slots):
+        pixels = _slot(pixels, inputs[f"op_{slot}"], inputs[f"magnitude_{slot}"], inputs, spec)
+    if spec.erases:
+        fill = [float(value) for value in spec.fill]
         at, size = inputs["erase_at"], inputs["erase_size"]
         pixels = fn.erase(pixels, anchor=at, shape=size, axis_names="HW", fill_value=fill)
     return pixels, fn.peek_image_shape(encoded, adjust_orientation=False)
@@ -238,7 +237,13 @@ def _inputs(source: Callable[[], tuple[Any, ...]], names: tuple[str, ...]) -> In
     return dict(zip(("encoded", *names), nodes, strict=True))
 
 
-def _decoded(encoded: Any, inputs: Inputs, look: Look, is_gpu: bool, hints: dict[str, int]) -> Any:  # noqa: ANN401
+def _decoded(
+    encoded: Any,  # noqa: ANN401
+    inputs: Inputs,
+    spec: GraphSpec,
+    is_gpu: bool,
+    hints: dict[str, int],
+) -> Any:  # noqa: ANN401
     """Decode photos, or a region of each."""
     wanted = {
         "device": "mixed" if is_gpu else "cpu",
@@ -248,7 +253,7 @@ def _decoded(encoded: Any, inputs: Inputs, look: Look, is_gpu: bool, hints: dict
         "affine": False,  # ranks of one machine would tie their threads to the same cores
         **hints,
     }
-    if not look.cuts:
+    if not spec.cuts:
         return fn.decoders.image(encoded, **wanted)
     return fn.decoders.image_slice(
         encoded,
@@ -261,18 +266,18 @@ def _decoded(encoded: Any, inputs: Inputs, look: Look, is_gpu: bool, hints: dict
     )
 
 
-def _squared(pixels: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+def _squared(pixels: Any, inputs: Inputs, spec: GraphSpec) -> Any:  # noqa: ANN401
     """Shrink antialiased, then warp or place."""
-    side = look.side_px
-    is_free = look.warps or look.pads
+    side = spec.side_px
+    is_free = spec.warps or spec.pads
     size = inputs["small"] if is_free else [side, side]
-    if look.rounds_twice:
-        pixels = _resized(pixels, inputs["across"], inputs["begin"], inputs["end"], look)
-        pixels = _resized(pixels, size, inputs["top"], inputs["bottom"], look)
+    if spec.rounds_twice:
+        pixels = _resized(pixels, inputs["across"], inputs["begin"], inputs["end"], spec)
+        pixels = _resized(pixels, size, inputs["top"], inputs["bottom"], spec)
     else:
-        pixels = _resized(pixels, size, inputs["begin"], inputs["end"], look)
-    fill = [float(value) for value in look.fill]
-    if look.warps:
+        pixels = _resized(pixels, size, inputs["begin"], inputs["end"], spec)
+    fill = [float(value) for value in spec.fill]
+    if spec.warps:
         padded = fn.slice(
             pixels,
             start=[-1, -1],
@@ -282,7 +287,7 @@ def _squared(pixels: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
             fill_values=fill,
         )
         return fn.warp_affine(padded, matrix=inputs["matrix"], size=[side, side])
-    if not look.pads:
+    if not spec.pads:
         return pixels
     return fn.slice(
         pixels,
@@ -294,58 +299,58 @@ def _squared(pixels: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
     )
 
 
-def _resized(pixels: Any, size: Any, begin: Any, end: Any, look: Look) -> Any:  # noqa: ANN401
+def _resized(pixels: Any, size: Any, begin: Any, end: Any, spec: GraphSpec) -> Any:  # noqa: ANN401
     """Resize a region, antialiased."""
-    how = INTERPOLATIONS[look.interpolation]
+    how = INTERPOLATIONS[spec.interpolation]
     return fn.resize(
         pixels, size=size, roi_start=begin, roi_end=end, interp_type=how, antialias=True
     )
 
 
-def _slot(pixels: Any, op: Any, magnitude: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+def _slot(pixels: Any, op: Any, magnitude: Any, inputs: Inputs, spec: GraphSpec) -> Any:  # noqa: ANN401
     """Apply the op that each sample's slot names."""
-    for name in look.ops:
+    for name in spec.ops:
         if op == SLOT_OPS.index(name):
-            pixels = RENDERS[name](pixels, magnitude, inputs, look)
+            pixels = RENDERS[name](pixels, magnitude, inputs, spec)
     return pixels
 
 
-def _noise(pixels: Any, level: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+def _noise(pixels: Any, level: Any, inputs: Inputs, spec: GraphSpec) -> Any:  # noqa: ANN401
     """Add the sample's window of the plate."""
-    plate = types.Constant(images.noise_plate(look.side_px + PLATE_SPARE_PX))
-    side = look.side_px
+    plate = types.Constant(images.noise_plate(spec.side_px + PLATE_SPARE_PX))
+    side = spec.side_px
     window = fn.slice(plate, start=inputs["window"], shape=[side, side], axes=[0, 1])
     return fn.cast(pixels + level * window, dtype=types.UINT8)
 
 
-def _solarize(pixels: Any, threshold: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+def _solarize(pixels: Any, threshold: Any, inputs: Inputs, spec: GraphSpec) -> Any:  # noqa: ANN401
     """Invert values from a threshold on."""
     is_high = fn.cast(pixels >= threshold, dtype=types.UINT8)
     return fn.cast(is_high * (255 - pixels) + (1 - is_high) * pixels, dtype=types.UINT8)
 
 
-def _posterize(pixels: Any, bits: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+def _posterize(pixels: Any, bits: Any, inputs: Inputs, spec: GraphSpec) -> Any:  # noqa: ANN401
     """Keep the upper bits."""
     step = fn.cast(2.0 ** (8.0 - bits), dtype=types.INT32)
     return pixels & fn.cast(256 - step, dtype=types.UINT8)
 
 
-def _sharpness(pixels: Any, factor: Any, inputs: Inputs, look: Look) -> Any:  # noqa: ANN401
+def _sharpness(pixels: Any, factor: Any, inputs: Inputs, spec: GraphSpec) -> Any:  # noqa: ANN401
     """Move pixels away from their smoothed value."""
     kernel = factor * types.Constant(CENTRE_33) + (1.0 - factor) * types.Constant(SMOOTH_33)
     return fn.filter(pixels, kernel)
 
 
 RENDERS: dict[str, Callable[..., Any]] = {
-    "brightness": lambda pixels, m, inputs, look: fn.color_twist(pixels, brightness=m),
-    "contrast": lambda pixels, m, inputs, look: fn.color_twist(pixels, contrast=m),
-    "saturation": lambda pixels, m, inputs, look: fn.color_twist(pixels, saturation=m),
+    "brightness": lambda pixels, m, inputs, spec: fn.color_twist(pixels, brightness=m),
+    "contrast": lambda pixels, m, inputs, spec: fn.color_twist(pixels, contrast=m),
+    "saturation": lambda pixels, m, inputs, spec: fn.color_twist(pixels, saturation=m),
     "sharpness": _sharpness,
     "posterize": _posterize,
     "solarize": _solarize,
-    "blur": lambda pixels, m, inputs, look: fn.gaussian_blur(pixels, sigma=m),
+    "blur": lambda pixels, m, inputs, spec: fn.gaussian_blur(pixels, sigma=m),
     "noise": _noise,
-    "jpeg": lambda pixels, m, inputs, look: fn.jpeg_compression_distortion(
+    "jpeg": lambda pixels, m, inputs, spec: fn.jpeg_compression_distortion(
         pixels, quality=fn.cast(m, dtype=types.INT32)
     ),
 }

@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from nvidia.dali import fn, pipeline_def, types
 
-__all__ = ["dali_batches"]
-
 
 def dali_batches(
     folder: Path,

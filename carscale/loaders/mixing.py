@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from carscale.augment import Params
 
-__all__ = ["mixed"]
-
 
 def mixed(images_BCHW: Tensor, params: Params) -> Tensor:
     """Return pictures mixed with their partners'.

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from carscale import config
     from carscale.types import Split, View
 
-__all__ = ["plain_view", "preview_grid"]
 
 GAP_PX = 6
 

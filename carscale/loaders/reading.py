@@ -8,8 +8,6 @@ from carscale.errors import LoaderError
 from carscale.progress import note
 from carscale.types import Split
 
-__all__ = ["note_filled", "read", "unreadable"]
-
 READ_TRIES = 3
 RETRY_AFTER_S = 0.2
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from carscale.augment import Params
     from carscale.types import View
 
-__all__ = ["render"]
 
 JPEG_START = b"\xff\xd8"
 RESIZES = {

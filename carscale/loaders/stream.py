@@ -16,8 +16,6 @@ from carscale.augment import generator
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Stream", "rank_slice"]
-
 
 class Stream:
     """Which sample stands at a position; a pure function of the seed.
@@ -25,7 +23,7 @@ class Stream:
     Args:
         num_samples: N, ``>= 1``.
         seed: The run's seed.
-        order: Passes over the samples; ``None`` shows each once a pass, shuffled.
+        sampler: Passes over the samples; ``None`` shows each once a pass, shuffled.
 
     Example:
         >>> stream = Stream(3, seed=0)
@@ -35,17 +33,19 @@ class Stream:
         True
     """
 
-    def __init__(self, num_samples: int, *, seed: int, order: balance.Order | None = None) -> None:
+    def __init__(
+        self, num_samples: int, *, seed: int, sampler: balance.Sampler | None = None
+    ) -> None:
         if num_samples < 1:
             raise ValueError(f"num_samples must be >= 1, got {num_samples}")
         self.num_samples = num_samples
         self.seed = seed
-        self.order = order or balance.natural(num_samples)
+        self.sampler = sampler or balance.natural(num_samples)
         self._pass = lru_cache(maxsize=4)(self._make_pass)  # a cache, not state
 
     def rows(self, first: int, last: int) -> NDArray[np.int64]:
         """Return the samples at positions ``first`` to ``last - 1``, int64 ``[B]``."""
-        length = self.order.length
+        length = self.sampler.length
         passes = range(first // length, -(-last // length))
         if not passes:
             return np.empty(0, dtype=np.int64)
@@ -58,7 +58,7 @@ class Stream:
 
     def _make_pass(self, number: int) -> NDArray[np.int64]:
         """Return the samples of one pass."""
-        return self.order.draw(generator(self.seed, "order", number), number)
+        return self.sampler.draw(generator(self.seed, "order", number), number)
 
 
 def rank_slice(

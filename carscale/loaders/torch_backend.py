@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from carscale import config
     from carscale.world import World
 
-__all__ = ["TorchRenderer"]
 
 JOBS_A_THREAD = 4
 """A batch is cut into so many jobs a thread: few hand-overs, and no thread waits long."""

@@ -10,47 +10,6 @@ are resampled by timm; any other difference is an error. ``model.attention`` add
 weights are in.
 """
 
-from __future__ import annotations
+import lazy_loader as lazy
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from carscale.models.cost import card
-    from carscale.models.factory import Classifier, build, preprocessing
-    from carscale.models.probe import run_once
-    from carscale.models.speed import images_per_s, stepper
-    from carscale.models.weights import load_state, read_weights, save_state
-
-__all__ = [
-    "Classifier",
-    "build",
-    "card",
-    "images_per_s",
-    "load_state",
-    "preprocessing",
-    "read_weights",
-    "run_once",
-    "save_state",
-    "stepper",
-]
-
-HOMES = {
-    "Classifier": "factory",
-    "build": "factory",
-    "card": "cost",
-    "preprocessing": "factory",
-    "images_per_s": "speed",
-    "load_state": "weights",
-    "read_weights": "weights",
-    "run_once": "probe",
-    "save_state": "weights",
-    "stepper": "speed",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Load timm, and torch with it, when a model is used."""
-    if name in HOMES:
-        return getattr(import_module(f"carscale.models.{HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

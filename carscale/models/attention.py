@@ -22,7 +22,6 @@ from carscale.models.probe import run_once
 if TYPE_CHECKING:
     from carscale import config
 
-__all__ = ["Gated", "add_attention", "holds_attention"]
 
 NAME = "attn"
 """What an added layer is called in its stage; in a residual block timm's ``se`` is free."""

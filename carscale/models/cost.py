@@ -13,8 +13,6 @@ from carscale.models.probe import run_once
 if TYPE_CHECKING:
     from carscale.models.factory import Classifier
 
-__all__ = ["Card", "card"]
-
 
 class Card(TypedDict):
     """A model's size.

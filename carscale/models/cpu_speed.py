@@ -13,13 +13,10 @@ import torch.nn.functional as F
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
-__all__ = ["as_timm_has_it", "quicken"]
-
-
 NEED_INPUT = (nn.Hardtanh, nn.SiLU, nn.Hardswish, nn.Mish)  # ReLU6 is a Hardtanh
 
 
-def quicken(net: nn.Module) -> None:
+def speed_up_cpu(net: nn.Module) -> None:
     """Have a timm network train sooner; its state dict stays.
 
     Activations whose gradient needs their input write beside it: autograd would clone it before it

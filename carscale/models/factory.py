@@ -12,15 +12,13 @@ from torch import Tensor, nn
 
 from carscale.errors import ConfigError, ModelError
 from carscale.models.attention import Gated, add_attention, holds_attention
-from carscale.models.cpu_speed import quicken
+from carscale.models.cpu_speed import speed_up_cpu
 from carscale.models.positions import fit_positions
 from carscale.models.weights import fill_from, load_state, pretrained_state, stored_state
 from carscale.types import CarClass, View
 
 if TYPE_CHECKING:
     from carscale import config
-
-__all__ = ["Classifier", "build", "preprocessing"]
 
 
 class Classifier(nn.Module):
@@ -133,7 +131,7 @@ def build(
     """
     _check_name(cfg.name)
     net = _create(cfg, view, len(classes))
-    quicken(net)
+    speed_up_cpu(net)
     num_stored = 0
     origin, new = "random", list[str]()
     if with_weights and cfg.weights:

@@ -8,8 +8,6 @@ import warnings
 
 from torch import Tensor, nn
 
-__all__ = ["fit_positions"]
-
 NAMES = ("pos", "attention_biases")
 """Parts of timm's names of tables that grow with the input: pos_embed, rel_pos, ..."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["run_once"]
-
 
 def run_once(net: nn.Module, image_px: int) -> None:
     """Run one plain picture through a network; weights, statistics and mode stay as they were.

@@ -10,8 +10,6 @@ import torch
 
 from carscale.models.factory import Classifier
 
-__all__ = ["images_per_s", "stepper"]
-
 
 def stepper(
     model: Classifier,

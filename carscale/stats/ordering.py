@@ -9,7 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["order_by_similarity"]
 
 MAX_OPTIMAL = 200
 """Beyond so many things the tree's leaves keep the order that the clustering gives them."""

@@ -16,15 +16,6 @@ from carscale.stats.intervals import percentile_interval
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "Interval",
-    "holm",
-    "mcnemar",
-    "photo_interval",
-    "seed_interval",
-    "t_quantile",
-    "wider",
-]
 
 MAX_CELLS = 4_000_000
 """Replicates times distinct values drawn at once."""

@@ -16,8 +16,6 @@ from carscale.stats.counts import rank_sum
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Discrepancy", "Dominance", "dominance", "mean_discrepancy"]
-
 
 @dataclass(frozen=True)
 class Dominance:

@@ -12,25 +12,6 @@ By default they spin, and where another program takes one of two cores the step 
 long (measured: 2.6 to 4 images/s, against 27 to 30; alone on the machine both are equal).
 """
 
-from carscale.world.memory import (
-    give_back_large_buffers,
-    name_out_of_memory,
-    peak_memory_gib,
-    smaller_batches,
-)
-from carscale.world.pictures import track_pictures
-from carscale.world.processes import World, check_launch, open_world
-from carscale.world.run import Run, start_run
+import lazy_loader as lazy
 
-__all__ = [
-    "Run",
-    "World",
-    "check_launch",
-    "give_back_large_buffers",
-    "name_out_of_memory",
-    "open_world",
-    "peak_memory_gib",
-    "smaller_batches",
-    "start_run",
-    "track_pictures",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

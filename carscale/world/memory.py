@@ -16,7 +16,6 @@ from carscale.world.processes import World
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["give_back_large_buffers", "name_out_of_memory", "peak_memory_gib", "smaller_batches"]
 
 M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 LARGE_BYTES = 2**20

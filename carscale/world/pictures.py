@@ -10,8 +10,6 @@ from carscale.world.processes import open_world
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["track_pictures"]
-
 
 def track_pictures(
     tracker: str, run_folder: Path, project: str, pictures: dict[str, NDArray[Any]]

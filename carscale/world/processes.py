@@ -11,14 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import runs
+from carscale import threads
 from carscale.errors import LaunchError
 
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
 
-__all__ = ["World", "check_launch", "open_world", "resolve_precision"]
 
 if "OMP_WAIT_POLICY" not in os.environ:  # read once, when torch loads its OpenMP library
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -61,7 +60,7 @@ class World:
     @property
     def cores_share(self) -> int:
         """Return how many cores this process may use, at least 1."""
-        return max(1, runs.num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        return max(1, threads.num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
     def gather_rows(self, rows: torch.Tensor) -> torch.Tensor:
         """Return all ranks' rows one after another.

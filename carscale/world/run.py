@@ -16,29 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from carscale import config, runs, tables
+from carscale import config, files, tables, threads
 from carscale.errors import CarscaleError, ConfigError, DataError, RunError
 from carscale.progress import note
+from carscale.runs import FREE_ON_RESUME
 from carscale.types import Predictions
 from carscale.world.processes import World, open_world, resolve_precision
-
-__all__ = ["Run", "start_run"]
-
-FREE_ON_RESUME = (
-    "run",
-    "resume",
-    "data.root",
-    "data.verify",
-    "loader.num_threads",
-    "loader.prefetch",
-    "loader.eval_batch_size",  # what an error of too little memory says to lower
-    "train.keep_last",
-    "train.checkpoint_every_steps",
-    "train.log_every_steps",
-    "train.tracker",
-    "evaluate.temperature",
-)
-"""Settings that do not change the result; data are compared by hash."""
 
 RUN_PARTS = (
     *("config.yaml", "env.json", "classes.json", "log.jsonl", "timing.jsonl", "metrics.json"),
@@ -74,9 +57,9 @@ class Run:
         """Add facts to ``env.json``: what the run was made with."""
         self.environment.update(facts)
         if self.world.is_main:
-            runs.write_json(self.folder / "env.json", self.environment)
+            files.write_json(self.folder / "env.json", self.environment)
 
-    def settle_backend(self, backend: str, why: str) -> None:
+    def store_backend(self, backend: str, why: str) -> None:
         """Store which loader backend ``auto`` became, and why."""
         loader = self.cfg.loader.model_copy(update={"backend": backend})
         self.cfg = self.cfg.model_copy(update={"loader": loader})
@@ -91,7 +74,7 @@ class Run:
             path.parent.mkdir(exist_ok=True)
             known = {"checkpoint": self.result, "precision": self.cfg.train.precision}
             told = replace(predictions, about=predictions.about | known)
-            runs.write_atomic(path, tables.predictions_bytes(told))
+            files.write_atomic(path, tables.predictions_bytes(told))
 
 
 @contextmanager
@@ -189,7 +172,7 @@ def _is_finished(folder: Path) -> bool:
     The log alone does not tell: a kill may come between its last line and that checkpoint.
     """
     has_predictions = (folder / "predictions" / "val.parquet").is_file()
-    log = runs.read_lines(folder / "log.jsonl") if has_predictions else []
+    log = files.read_lines(folder / "log.jsonl") if has_predictions else []
     return any(line["event"] == "end" for line in log)
 
 
@@ -211,7 +194,7 @@ def _fill(cfg: config.Recipe, precision: str, num_cpu_threads: int, backend: str
 
 def _threads(cfg: config.Recipe) -> int:
     """Return this process's share of the cores."""
-    share = runs.num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    share = threads.num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return cfg.train.num_cpu_threads or max(1, share)
 
 
@@ -228,7 +211,7 @@ def _folder_of_one(folder: Path, cfg: config.Recipe, world: World) -> Iterator[N
         raise RunError(
             f"{folder}: can't be made: {error}", "choose another: run.dir=FOLDER"
         ) from error
-    with runs.hold_lock(folder):
+    with files.hold_lock(folder):
         if cfg.resume == "overwrite":
             _empty(folder)
         _store_settings(folder, cfg)
@@ -242,7 +225,7 @@ def _folder_of_one(folder: Path, cfg: config.Recipe, world: World) -> Iterator[N
 
 def _farewell(folder: Path) -> str:
     """Return where the run lies, how good it is, and what to type next."""
-    epochs = [line for line in runs.read_lines(folder / "log.jsonl") if line["event"] == "epoch"]
+    epochs = [line for line in files.read_lines(folder / "log.jsonl") if line["event"] == "epoch"]
     chosen = [line for line in epochs if line["is_best"]]
     score = (
         f"val top-1 {chosen[-1]['val']['top1']:.1%} (epoch {chosen[-1]['epoch']:g}); "
@@ -256,7 +239,7 @@ def _farewell(folder: Path) -> str:
 def _store_settings(folder: Path, cfg: config.Recipe) -> None:
     """Write ``config.yaml``; read back, it never empties a folder."""
     stored = cfg.model_copy(update={"resume": "auto"})
-    runs.write_atomic(folder / "config.yaml", config.to_yaml(stored))
+    files.write_atomic(folder / "config.yaml", config.to_yaml(stored))
 
 
 def _empty(folder: Path) -> None:
@@ -340,7 +323,7 @@ def _environment(run: Run) -> dict[str, Any]:
 def _started(folder: Path) -> str:
     """Return when the run began: what its folder says, or now."""
     path = folder / "env.json"
-    stored = runs.read_json(path).get("started") if path.exists() else None
+    stored = files.read_json(path).get("started") if path.exists() else None
     return str(stored or datetime.now(UTC).isoformat(timespec="seconds"))
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables_of import noisy_predictions, predictions_of
 
-from carscale import evaluate
+from carscale import evaluation
 from carscale.analysis.calibration import adaptive_error, calibrate, coverage_curve
 
 SURE = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
@@ -12,29 +12,29 @@ SURE = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=
 
 @given(SURE)
 def test_coverage_is_what_a_loop_over_thresholds_gives(answers):
-    sure_N, right_N = np.array([a for a, _ in answers]), np.array([b for _, b in answers])
-    coverage, accuracy, asked = coverage_curve(sure_N, right_N)
+    sure_N, correct_N = np.array([a for a, _ in answers]), np.array([b for _, b in answers])
+    coverage, accuracy, asked = coverage_curve(sure_N, correct_N)
     assert len(coverage) == len(np.unique(sure_N))
     assert np.all(np.diff(coverage) < 0)
     for share, right, threshold in zip(coverage, accuracy, asked, strict=True):
         is_answered = sure_N >= threshold
         assert share == pytest.approx(is_answered.mean())
-        assert right == pytest.approx(right_N[is_answered].mean())
+        assert right == pytest.approx(correct_N[is_answered].mean())
     assert coverage[0] == 1
 
 
 @given(SURE, st.integers(1, 8))
 def test_adaptive_error_is_what_a_loop_over_equal_parts_gives(answers, num_bins):
-    sure_N, right_N = np.array([a for a, _ in answers]), np.array([b for _, b in answers])
+    sure_N, correct_N = np.array([a for a, _ in answers]), np.array([b for _, b in answers])
     order = sorted(range(len(sure_N)), key=lambda i: sure_N[i])
     total, start = 0.0, 0
     num_bins = min(num_bins, len(order))
     for part in range(num_bins):
         size = len(order) // num_bins + (part < len(order) % num_bins)
         rows = order[start : start + size]
-        total += abs(sum(sure_N[i] - right_N[i] for i in rows))
+        total += abs(sum(sure_N[i] - correct_N[i] for i in rows))
         start += size
-    assert adaptive_error(sure_N, right_N, num_bins) == pytest.approx(total / len(order))
+    assert adaptive_error(sure_N, correct_N, num_bins) == pytest.approx(total / len(order))
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends():
@@ -51,7 +51,7 @@ def test_the_temperature_is_that_of_evaluate():
     predictions, probs_NK, _ = noisy_predictions(2000, 6, noise=0.0)
     sharp_NK = probs_NK**2 / (probs_NK**2).sum(axis=1, keepdims=True)
     sharp = replace(predictions_of(predictions.labels_N, None, probs=sharp_NK), probs_NK=sharp_NK)
-    wanted = evaluate.fit_temperature(np.log(sharp_NK), predictions.labels_N)
+    wanted = evaluation.fit_temperature(np.log(sharp_NK), predictions.labels_N)
     found = calibrate(sharp)
     assert found.temperature == pytest.approx(wanted)
     assert found.temperature == pytest.approx(2, rel=0.1)

@@ -18,9 +18,9 @@ def factor(name, values):
 @given(st.integers(1, 400), st.integers(1, 6), st.integers(0, 999))
 def test_slices_of_one_attribute_are_scikit_learns_accuracies_and_add_up(num, num_values, seed):
     rng = np.random.default_rng(seed)
-    right_N = rng.random(num) < 0.7
+    correct_N = rng.random(num) < 0.7
     values_N = rng.integers(num_values, size=num)
-    found = {int(one.value): one for one in cut_slices(right_N, [factor("make", values_N)])}
+    found = {int(one.value): one for one in cut_slices(correct_N, [factor("make", values_N)])}
     for value in range(num_values):
         is_in_N = values_N == value
         if not MIN_SAMPLES <= is_in_N.sum() < num:
@@ -28,20 +28,20 @@ def test_slices_of_one_attribute_are_scikit_learns_accuracies_and_add_up(num, nu
             continue
         one = found[value]
         ones = np.ones(is_in_N.sum(), dtype=bool)
-        assert one.accuracy == sklearn.metrics.accuracy_score(ones, right_N[is_in_N])
+        assert one.accuracy == sklearn.metrics.accuracy_score(ones, correct_N[is_in_N])
         assert one.num_samples == is_in_N.sum()
-        assert one.rest == pytest.approx(right_N[~is_in_N].mean())
+        assert one.rest == pytest.approx(correct_N[~is_in_N].mean())
         assert one.low <= one.accuracy <= one.high
 
 
 def test_p_is_fishers_test_adjusted_for_all_slices():
     rng = np.random.default_rng(0)
-    right_N = rng.random(300) < 0.8
+    correct_N = rng.random(300) < 0.8
     values_N = np.repeat([0, 1, 2], 100)
-    found = cut_slices(right_N, [factor("make", values_N)])
+    found = cut_slices(correct_N, [factor("make", values_N)])
     raw = []
     for value in range(3):
-        wins, others = right_N[values_N == value].sum(), right_N[values_N != value].sum()
+        wins, others = correct_N[values_N == value].sum(), correct_N[values_N != value].sum()
         table = [[wins, 100 - wins], [others, 200 - others]]
         raw.append(scipy.stats.fisher_exact(table, alternative="less").pvalue)
     assert min(one.p for one in found) == pytest.approx(min(1, 3 * min(raw) / 0.8))
@@ -51,8 +51,8 @@ def test_a_bad_cell_of_two_attributes_is_found():
     rng = np.random.default_rng(1)
     make_N, year_N = rng.integers(4, size=2000), rng.integers(4, size=2000)
     is_bad_N = (make_N == 2) & (year_N == 3)
-    right_N = rng.random(2000) < np.where(is_bad_N, 0.4, 0.9)
-    best = cut_slices(right_N, [factor("make", make_N), factor("year", year_N)])[0]
+    correct_N = rng.random(2000) < np.where(is_bad_N, 0.4, 0.9)
+    best = cut_slices(correct_N, [factor("make", make_N), factor("year", year_N)])[0]
     assert (best.attribute, best.value) == ("make + year", "make 2, year 3")
     assert best.is_worst
 

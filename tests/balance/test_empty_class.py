@@ -7,7 +7,7 @@ from photos import draw_classes
 
 from carscale import balance, config, data
 from carscale.balance.losses import LOSSES
-from carscale.balance.orders import SAMPLINGS
+from carscale.balance.samplers import SAMPLINGS
 from carscale.balance.weights import CLASS_WEIGHTS
 from carscale.loaders import Stream
 
@@ -35,21 +35,21 @@ def test_every_loss_with_every_class_weight_is_finite(train, name, method):
         scores[0] *= 1e4  # saturated
         scores.requires_grad_()
         terms, weights = loss(scores, labels)
-        total = (terms * weights).sum() / loss.window_weight(train.labels_N)
+        total = (terms * weights).sum() / loss.accumulation_weight(train.labels_N)
         total.backward()
         assert torch.isfinite(terms).all()
         assert torch.isfinite(scores.grad).all()
         assert loss.weights_L.isfinite().all()
         assert (loss.weights_L[[0, 2]] > 0).all()
-        assert loss.window_weight(train.labels_N) == pytest.approx(len(train), rel=1e-5)
+        assert loss.accumulation_weight(train.labels_N) == pytest.approx(len(train), rel=1e-5)
 
 
 @pytest.mark.parametrize("sampling", sorted(SAMPLINGS))
 def test_every_sampling_draws_photos_that_are_there(train, sampling):
     for more in ({}, {"repeat_threshold": 0.9}):
         cfg = config.Recipe(balance=config.Balance(sampling=sampling, **more))
-        order = balance.order(cfg, train)
-        rows = Stream(len(train), seed=0, order=order).rows(0, 2 * order.length)
+        sampler = balance.sampler(cfg, train)
+        rows = Stream(len(train), seed=0, sampler=sampler).rows(0, 2 * sampler.length)
         assert rows.min() >= 0
         assert rows.max() < len(train)
         assert set(train.labels_N[rows].tolist()) == {0, 2}

@@ -33,7 +33,7 @@ def test_cross_entropy_is_torchs(smoothing, method):
     torch.testing.assert_close(
         terms, F.cross_entropy(logits(), LABELS, reduction="none", label_smoothing=smoothing)
     )
-    assert loss.window_weight(LABELS.numpy()) == pytest.approx(float(weights.sum()), rel=1e-6)
+    assert loss.accumulation_weight(LABELS.numpy()) == pytest.approx(float(weights.sum()), rel=1e-6)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.3, 1.0, 2.0, 5.0])
@@ -138,7 +138,7 @@ def test_deferred_weights_come_in_when_their_time_has_come():
         _, weights = loss(logits(), LABELS)
         expected = loss.weights_L[LABELS] if is_on else torch.ones(6)
         torch.testing.assert_close(weights, expected)
-        assert loss.window_weight(labels) == pytest.approx(float(expected.sum()))
+        assert loss.accumulation_weight(labels) == pytest.approx(float(expected.sum()))
 
 
 def test_a_mixed_picture_counts_for_both_labels():
@@ -155,7 +155,7 @@ def test_a_mixed_picture_counts_for_both_labels():
     )
     assert float(loss.batch_sum(logits(), batch)) == pytest.approx(expected, rel=1e-6)
     total = (own * weights + (1 - own) * other_weights).sum()
-    assert loss.window_weight(LABELS.numpy()) == pytest.approx(float(total), rel=1e-6)
+    assert loss.accumulation_weight(LABELS.numpy()) == pytest.approx(float(total), rel=1e-6)
     soft = F.one_hot(LABELS, 3) * own[:, None] + F.one_hot(partners, 3) * (1 - own[:, None])
     plain = balance.loss(config.Balance(), np.array(COUNTS)).batch_sum(logits(), batch)
     torch.testing.assert_close(plain, F.cross_entropy(logits(), soft, reduction="sum"))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobs import train
 
-from carscale import balance, config, curate, data, runs
+from carscale import balance, config, curate, data, files
 from carscale.balance.losses import LOSSES
 from carscale.balance.partial_labels import mean_weight, partial_terms
 from carscale.curate import Goal
@@ -99,7 +99,7 @@ def test_weights_are_the_mean_of_the_classes_photos_and_a_window_adds_up():
     wanted = (10 * of_class[0] + 40 * of_class[1]) / 50
     assert weights[0].item() == pytest.approx(wanted, rel=1e-5)
     assert weights[1].item() == pytest.approx(of_class[2], rel=1e-6)
-    assert loss.window_weight(labels.numpy()) == pytest.approx(weights.sum().item(), rel=1e-6)
+    assert loss.accumulation_weight(labels.numpy()) == pytest.approx(weights.sum().item(), rel=1e-6)
     mixed = Batch(
         torch.empty(0), labels, torch.arange(5), partner_labels_B=labels.flip(0),
         own_share_B=torch.full((5,), 0.5),
@@ -123,7 +123,7 @@ def merged(tmp_path_factory):
                 save(place / folder / name / f"{n:02d}.jpg", picture, "JPEG", quality=90)
     base = data.freeze(place / "raw", place / "cars").root
     goals = {"audi": Goal("make", "Audi"), "bmw": Goal("make", "BMW")}
-    return curate.merge(
+    return curate.merge_source(
         base,
         curate.Origin(str(place / "web")),
         place / "more",
@@ -164,11 +164,11 @@ def test_they_are_drawn_as_often_as_a_photo_of_their_make(merged, sampling):
     cfg = config.Recipe(
         balance=config.Balance(sampling=sampling), train=config.Train(num_epochs=4000)
     )
-    order = balance.order(cfg, split)
-    num_passes = max(1, 200_000 // order.length)
+    sampler = balance.sampler(cfg, split)
+    num_passes = max(1, 200_000 // sampler.length)
     drawn_N = np.zeros(len(split))
     for number in range(num_passes):
-        rows = order.draw(np.random.default_rng(number), number)
+        rows = sampler.draw(np.random.default_rng(number), number)
         drawn_N += np.bincount(rows, minlength=len(split))
     per_photo = np.bincount(split.labels_N, drawn_N) / np.bincount(split.labels_N)
     counts = split.counts_K
@@ -183,7 +183,7 @@ def test_they_are_drawn_as_often_as_a_photo_of_their_make(merged, sampling):
 def test_a_recipe_trains_on_them(merged, tmp_path, policy):
     words = ("data.partial=use", "train.num_epochs=2", f"augment.policy={policy}")
     train(merged, tmp_path / "run", words)
-    lines = runs.read_lines(tmp_path / "run" / "log.jsonl")
+    lines = files.read_lines(tmp_path / "run" / "log.jsonl")
     assert lines[0]["hashes"]["train"] == loaded(merged).train.hash
     assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from photos import draw_photo
 
-from carscale import evaluate, models, runs, tables
+from carscale import evaluation, files, models, tables
 from carscale.cli.main import app, run
 
 
@@ -81,7 +81,7 @@ def test_evaluate_writes_predictions_metrics_and_the_ledger(trained, monkeypatch
     assert re.search(r"top1 +0\.\d{4}  95 % \[", out)
     predictions = tables.read_predictions(trained / "predictions" / "test.parquet")
     assert predictions.probs_NK.shape == (len(predictions), 4)
-    metrics = runs.read_json(trained / "metrics.json")
+    metrics = files.read_json(trained / "metrics.json")
     assert metrics["test"]["num_samples"] == len(predictions)
     assert {row["class"] for row in metrics["held_out"]["per_class"]} == {
         f"Make{k} Model" for k in range(4)
@@ -89,11 +89,11 @@ def test_evaluate_writes_predictions_metrics_and_the_ledger(trained, monkeypatch
     val = tables.read_predictions(trained / "predictions" / "val.parquet")  # the recipe's own
     pooled = sum(row["support"] for row in metrics["held_out"]["per_class"])
     assert pooled == len(val) + len(predictions)
-    looks = runs.read_lines(trained / "test_looks.jsonl")
+    looks = files.read_lines(trained / "test_evaluations.jsonl")
     call(monkeypatch, capsys, "evaluate", trained, "--split", "val")
-    assert len(runs.read_lines(trained / "test_looks.jsonl")) == len(looks)
+    assert len(files.read_lines(trained / "test_evaluations.jsonl")) == len(looks)
     call(monkeypatch, capsys, "evaluate", trained, "--split", "test")
-    assert len(runs.read_lines(trained / "test_looks.jsonl")) == len(looks) + 1
+    assert len(files.read_lines(trained / "test_evaluations.jsonl")) == len(looks) + 1
 
 
 def test_val_decides_the_temperature_of_every_split(tiny, tmp_path, monkeypatch, capsys):
@@ -106,20 +106,20 @@ def test_val_decides_the_temperature_of_every_split(tiny, tmp_path, monkeypatch,
     assert not (folder / "calibration.json").exists()
     code, out, _ = call(monkeypatch, capsys, "evaluate", folder, "--split", "test", "--no-probs")
     assert code == 0
-    stored = runs.read_json(folder / "calibration.json")
+    stored = files.read_json(folder / "calibration.json")
     assert f"temperature {stored['temperature']:.3f}, fitted on val" in out
     assert stored["num_samples"] == len(val)
     assert stored["split_hash"] == val.about["split_hash"]
     assert stored["loss_after"] < stored["loss_before"]
     scaled = tables.read_predictions(folder / "predictions" / "test.parquet")
-    wanted = evaluate.with_temperature(plain, stored["temperature"])
+    wanted = evaluation.with_temperature(plain, stored["temperature"])
     assert scaled.probs_NK is None
     np.testing.assert_allclose(scaled.loss_N, wanted.loss_N, atol=1e-5)
     np.testing.assert_allclose(scaled.prob_prediction_N, wanted.prob_prediction_N, atol=1e-6)
     np.testing.assert_array_equal(scaled.prediction_N, plain.prediction_N)
-    assert runs.read_json(folder / "metrics.json")["test"]["about"]["temperature"] > 0
+    assert files.read_json(folder / "metrics.json")["test"]["about"]["temperature"] > 0
     call(monkeypatch, capsys, "evaluate", folder)
-    again = runs.read_json(folder / "calibration.json")
+    again = files.read_json(folder / "calibration.json")
     assert again["temperature"] == stored["temperature"]  # test had no say
     draw_photo(tmp_path / "a.jpg", 1, 5)
     code, out, err = call(monkeypatch, capsys, "predict", folder, tmp_path / "a.jpg", "--json")
@@ -140,7 +140,7 @@ def test_flip_is_chosen_at_evaluation_and_told(trained, monkeypatch, capsys):
     both = tables.read_predictions(trained / "predictions" / "val.parquet")
     assert (plain.about["flip"], both.about["flip"]) == (False, True)
     assert np.abs(plain.probs_NK - both.probs_NK).max() > 1e-4
-    assert runs.read_json(trained / "calibration.json")["flip"] is True
+    assert files.read_json(trained / "calibration.json")["flip"] is True
     path = trained / "config.yaml"  # a temperature of flipped predictions is not for plain ones
     assert "flip: false" in path.read_text()
     draw_photo(trained.parent / "a.jpg", 1, 5)

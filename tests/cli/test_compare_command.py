@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "experiment"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from folders import answers, write_run
 

@@ -9,7 +9,7 @@ from frozen_trees import tree_of, with_copy
 from photos import draw_photo
 
 from carscale import data
-from carscale.data import lock
+from carscale.data.frozen import lock
 from carscale.types import Split
 
 

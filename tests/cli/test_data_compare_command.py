@@ -65,17 +65,17 @@ def test_a_run_adds_what_its_model_sees(carscale, tiny, source, trained):
 def test_loose_photos_are_embedded_as_evaluation_embeds_them(tiny, trained):
     import numpy as np
 
-    from carscale import config, data, evaluate, loaders
-    from carscale.cli.embedding import embed_readable
-    from carscale.cli.scoring import load_result
+    from carscale import config, data, evaluation, loaders
+    from carscale.workflows.embed import embed_readable
+    from carscale.workflows.evaluate import load_result
     from carscale.world import open_world
 
     cfg = config.from_yaml(trained / "config.yaml")
     val = data.read_splits(tiny).val
     model, view, _, _ = load_result(trained, cfg.model)
     with open_world(precision="fp32") as world:
-        wanted = evaluate.predict(
-            model, loaders.plain(cfg.loader, val, view, world), world, keep_embeddings=True
+        wanted = evaluation.predict(
+            model, loaders.eval_loader(cfg.loader, val, view, world), world, keep_embeddings=True
         ).embeddings_ND
     readers = [lambda path=path: (tiny / path).read_bytes() for path in val.paths_N]
     found = embed_readable(trained, cfg, readers)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from frozen_trees import rows_of, tree_of, with_copy
 
-from carscale import data, runs, tables
+from carscale import data, files, tables
 from carscale.types import Predictions
 
 
@@ -197,7 +197,7 @@ def embedded(root: Path, run: Path, names=("train", "val", "test"), **changes) -
             about=about,
         )
         path = run / "predictions" / f"{name}.embeddings.parquet"
-        runs.write_atomic(path, tables.embeddings_bytes(told))
+        files.write_atomic(path, tables.embeddings_bytes(told))
     return run
 
 
@@ -215,7 +215,7 @@ def test_a_run_adds_pairs_by_embedding_that_are_never_dropped(carscale, demo, tm
     assert group["is_leak"]
     assert group["pairs"][0]["cosine"] > 0.99
     assert -1 <= group["pairs"][0]["correlation"] <= 1
-    assert told["embedding_rule"] == data.ALIKE_RULE
+    assert told["embedding_rule"] == data.EMBEDDING_RULE
     assert wanted[0] in {row["path"] for row in rows_of(out)}
     assert "by embedding" in carscale("data", "dedupe", demo, "--run", run)[1]
 

@@ -59,7 +59,7 @@ def test_a_table_and_a_file_to_edit(carscale, base, source, tmp_path):
     assert len(lines) == 7
     assert "6 source classes: 2 ambiguous, 2 match, 1 make, 1 new\n" in stderr
     assert f"next: carscale data merge {base} {source} --map {out} OUT\n" in stderr
-    with curate.source_classes(source) as classes:
+    with data.source_classes(source) as classes:
         found = curate.read_map(out, BASE, list(classes), allow_ambiguous=True)
     assert found.to == {"bmw/x5_suv_'07": BASE[2], "volvo_240_estate_1993": BASE[3]}
     assert set(found.ambiguous) == {"audi_s4_saloon", "BMW X5 SUV 2015"}
@@ -159,7 +159,7 @@ def test_names_that_are_no_utf8_are_shown_and_kept(carscale, base, tmp_path):
     (tmp_path / "source").joinpath("plain").rename(source / "caf\udce9: #1")
     out = tmp_path / "map.yaml"
     assert carscale("data", "map", base, source, "-o", out)[0] == 0
-    with curate.source_classes(source) as classes:
+    with data.source_classes(source) as classes:
         found = curate.read_map(out, BASE, list(classes))
     assert list(found.new) == ["caf\\xe9: #1"]
 

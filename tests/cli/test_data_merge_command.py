@@ -10,8 +10,8 @@ import pytest
 from frozen_trees import rows_of, tree_of
 from photos import draw_photo
 
-from carscale import data, runs, tables
-from carscale.cli.analysing import analyse_run
+from carscale import data, files, tables
+from carscale.workflows.errors import analyse_run
 
 
 def carscale(*words: object, code: int = 0) -> subprocess.CompletedProcess:
@@ -72,7 +72,7 @@ def test_a_test_of_another_origin_is_evaluated_sorted_and_shown(tiny, place, tmp
     jobs.train(tmp_path / "more", tmp_path / "run", ("train.num_epochs=1",))
     told = carscale("evaluate", tmp_path / "run", "--split", "test_web", "--json")
     assert json.loads(told.stdout)["num_samples"] == num_web > 0
-    look = runs.read_lines(tmp_path / "run" / "test_looks.jsonl")[-1]
+    look = files.read_lines(tmp_path / "run" / "test_evaluations.jsonl")[-1]
     assert look["split"] == "test_web"
     errors = json.loads(
         carscale("errors", tmp_path / "run", "--split", "test_web", "--json").stdout

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from test_commands import call
 
-from carscale import runs, tables
+from carscale import files, tables
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_json_adds_up_and_actions_lie_beside(trained, monkeypatch, capsys):
     told = json.loads(out)
     causes = sum(group["num_primary"] for group in told["groups"])
     assert causes + told["num_unexplained"] == told["num_mistakes"]
-    assert runs.read_json(trained / "errors" / "actions-val.json") == told["actions"]
+    assert files.read_json(trained / "errors" / "actions-val.json") == told["actions"]
 
 
 def test_embeddings_of_split_and_train_are_kept_and_used(trained, tiny, monkeypatch, capsys):
@@ -92,8 +92,8 @@ def test_predictions_of_other_photos_are_told_apart(trained, tmp_path, monkeypat
 def test_another_class_list_is_refused(trained, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
-    listed = runs.read_json(folder / "classes.json")["classes"]
-    runs.write_json(folder / "classes.json", {"classes": listed[:2]})
+    listed = files.read_json(folder / "classes.json")["classes"]
+    files.write_json(folder / "classes.json", {"classes": listed[:2]})
     code, _, err = call(monkeypatch, capsys, "errors", folder)
     assert code == 2
     assert "it was made with another class list" in err

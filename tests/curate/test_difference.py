@@ -85,12 +85,12 @@ def test_new_photos_count_by_source_and_class(tiny, tmp_path):
     for number in range(5):
         draw_photo(tmp_path / "more" / "Make1 Model" / f"{number}.jpg", 1, 900 + number)
         draw_photo(tmp_path / "more" / "Fiat Panda 2003" / f"{number}.jpg", 3, 950 + number)
-    made = curate.merge(
+    made = curate.merge_source(
         tiny,
         curate.Origin(str(tmp_path / "more")),
         tmp_path / "merged",
-        goals_of=lambda names: {
-            name: curate.Goal("match" if "Make1" in name else "new", name) for name in names
+        targets_of=lambda names: {
+            name: curate.ClassTarget("match" if "Make1" in name else "new", name) for name in names
         },
     )
     found = curate.find_difference(tiny, made.root)

@@ -110,8 +110,8 @@ def test_what_goes_and_what_stays():
 
 def test_pairs_by_embedding_are_listed_and_never_dropped():
     held = photos([("train", "a", "1", 10), ("train", "a", "2", 10), ("val", "a", "3", 10)])
-    alike = data.AlikePairs(np.array([[0, 1]]), np.array([0.95], np.float32))
-    (group,) = curate.alike_groups(held, alike, np.array([2, 0]), np.array([0.7]))
+    alike = data.EmbeddingPairs(np.array([[0, 1]]), np.array([0.95], np.float32))
+    (group,) = curate.embedding_groups(held, alike, np.array([2, 0]), np.array([0.7]))
     assert (group.rows, group.kind, group.is_leak) == ((0, 2), "by embedding", True)
     told = group.as_dict()["pairs"][0]
     assert (told["cosine"], told["correlation"]) == (0.95, 0.7)

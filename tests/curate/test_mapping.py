@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carscale.curate.car_names import parse_name
-from carscale.curate.evidence import with_predictions
+from carscale.car_names.parse import parse_name
 from carscale.curate.mapping import MAX_CANDIDATES, Proposal, propose_map
+from carscale.curate.model_votes import with_predictions
 from carscale.curate.name_index import NameIndex, is_near
 from carscale.curate.naming_style import NameStyle
 from carscale.stats import jeffreys

@@ -17,16 +17,16 @@ from datasets import load_from_disk
 from frozen_trees import refused_of, rows_of, save, scene, tree_of
 from PIL import Image
 
-from carscale import curate, data, runs, tables
-from carscale.curate import Goal, MergeRule, Origin
-from carscale.data.layout import class_list_hash
+from carscale import curate, data, files, tables
+from carscale.curate import ClassTarget, MergeRule, Origin
+from carscale.data.frozen.layout import class_list_hash
 from carscale.errors import ConfigError, DataError, RunError
 
 GOALS = {
-    "audi_a4": Goal("match", "Audi A4 2012"),
-    "bmw-m3": Goal("match", "BMW M3 2010"),
-    "Kia Rio": Goal("new", "Kia Rio"),
-    "audi": Goal("make", "Audi"),
+    "audi_a4": ClassTarget("match", "Audi A4 2012"),
+    "bmw-m3": ClassTarget("match", "BMW M3 2010"),
+    "Kia Rio": ClassTarget("new", "Kia Rio"),
+    "audi": ClassTarget("make", "Audi"),
 }
 
 
@@ -53,9 +53,14 @@ def source(tmp_path_factory) -> Path:
     return draw(place, {"audi_a4": 6, "bmw-m3": 4, "Kia Rio": 5, "audi": 3}, 1000)
 
 
-def merge(base, source, out, *, rule=None, goals=GOALS, **more):
-    return curate.merge(
-        base, Origin(str(source), licence="CC0"), out, goals_of=lambda _: goals, rule=rule, **more
+def merge(base, source, out, *, rule=None, targets=GOALS, **more):
+    return curate.merge_source(
+        base,
+        Origin(str(source), licence="CC0"),
+        out,
+        targets_of=lambda _: targets,
+        rule=rule,
+        **more,
     )
 
 
@@ -113,8 +118,10 @@ def test_photos_join_train_and_all_else_stays(base, source, tmp_path):
 
 
 def test_a_test_of_its_own_leaves_train_alone(base, source, tmp_path):
-    goals = GOALS | {"audi": Goal("skip")}
-    made = merge(base, source, tmp_path / "new", rule=MergeRule(as_split="test_web"), goals=goals)
+    targets = GOALS | {"audi": ClassTarget("skip")}
+    made = merge(
+        base, source, tmp_path / "new", rule=MergeRule(as_split="test_web"), targets=targets
+    )
     old, new = data.read_card(base), data.read_card(made.root)
     assert {name: new["hashes"][name] for name in old["hashes"]} == old["hashes"]
     splits = data.read_splits(made.root)
@@ -123,7 +130,7 @@ def test_a_test_of_its_own_leaves_train_alone(base, source, tmp_path):
     assert told(made.root)["web/Kia Rio/00.jpg"] == "the base has no class Kia Rio"
     assert told(made.root)["web/audi/00.jpg"] == "the map skips its class"
     assert data.verify(made.root) == 38 + 10
-    again = merge(made.root, source, tmp_path / "third", goals=GOALS)  # all are there already
+    again = merge(made.root, source, tmp_path / "third", targets=GOALS)  # all are there already
     assert again.counts["joined"] == {"train": 5}  # but the new class
     assert again.counts["left_out"] == {"exact duplicate": 10, "make only": 3}
     assert list(data.read_splits(again.root).extra) == ["test_web"]
@@ -151,7 +158,10 @@ def test_a_merged_folder_can_be_relabelled_packed_and_merged_again(base, source,
     assert opened["partial"]["label"] == [-1, -1, -1]
     more = draw(tmp_path / "more", {"Seat": 2}, 5000)
     last = merge(
-        relabelled.root, more, tmp_path / "last", goals={"Seat": Goal("new", "Audi Seat 2000")}
+        relabelled.root,
+        more,
+        tmp_path / "last",
+        targets={"Seat": ClassTarget("new", "Audi Seat 2000")},
     )
     sets = data.read_splits(last.root).extra["partial"].class_sets
     names = [car.name for car in data.read_splits(last.root).classes]
@@ -165,7 +175,7 @@ def test_a_make_has_one_name_and_its_classes_however_it_is_written(tmp_path):
     for number, name in enumerate(("Volkswagen", "VOLKSWAGEN", "VW", "Kia")):
         more = draw(tmp_path / f"more{number}", {"some": 2}, 3000 + 10 * number)
         out = tmp_path / f"cars-{number}"
-        root = merge(root, more, out, rule=rule, goals={"some": Goal("make", name)}).root
+        root = merge(root, more, out, rule=rule, targets={"some": ClassTarget("make", name)}).root
     splits = data.read_splits(root)
     assert [make["name"] for make in splits.card["makes"]] == ["Kia", "Volkswagen"]
     sets = [[splits.classes[k].name for k in one] for one in splits.extra["partial"].class_sets]
@@ -255,7 +265,7 @@ def test_the_card_tells_of_this_version_alone(base, source, tmp_path):
     classes = data.read_splits(made.root).classes
     assert made.card["hashes"]["classes"] == class_list_hash(classes)
     assert made.card["hashes"]["classes"] != data.read_card(base)["hashes"]["classes"]
-    left = data.leave_out(made.root, tmp_path / "less", {0: "dark"}, told={})
+    left = data.drop_photos(made.root, tmp_path / "less", {0: "dark"}, told={})
     assert "merged" not in left.card
     again = merge(left.root, source, tmp_path / "third", rule=MergeRule(max_per_class=1))
     assert "deduped" not in again.card
@@ -281,7 +291,7 @@ sys.path[:0] = {tests!r}
 from test_merging import GOALS
 base, source, out = sys.argv[1:]
 from pathlib import Path
-curate.merge(
+curate.merge_source(
     Path(base), curate.Origin(source, licence="CC0"), Path(out), goals_of=lambda _: GOALS,
     advance=lambda what, total: print(what, flush=True),
 )
@@ -356,7 +366,7 @@ def test_a_full_disk_is_one_error_and_changes_nothing(base, source, tmp_path, mo
     def refuse(*_: object) -> None:
         raise full
 
-    monkeypatch.setattr("carscale.data.versions.shutil.copyfile", refuse)
+    monkeypatch.setattr("carscale.data.versions.version.shutil.copyfile", refuse)
     with pytest.raises(DataError, match="No space left on device") as error:
         merge(base, source, tmp_path / "out")
     assert "nothing was changed there" in str(error.value)
@@ -371,7 +381,7 @@ def test_a_full_disk_is_one_error_and_changes_nothing(base, source, tmp_path, mo
 def test_two_merges_into_one_folder_do_not_meet(base, source, tmp_path):
     staging = tmp_path / ".out.merging"
     staging.mkdir()
-    with runs.hold_lock(staging), pytest.raises(RunError, match="merging in this folder"):
+    with files.hold_lock(staging), pytest.raises(RunError, match="merging in this folder"):
         merge(base, source, tmp_path / "out")
 
 
@@ -418,8 +428,8 @@ def test_a_merge_into_a_place_that_is_taken_wants_force(base, source, tmp_path):
 def test_a_frozen_folder_is_a_source_with_its_class_names(base, tmp_path):
     raw = draw(tmp_path / "raw", {"vw/golf": 6, "dev-car": 6}, 3000)
     other = data.freeze(raw, tmp_path / "other").root
-    goals = {"vw/golf": Goal("new", "VW Golf"), "dev-car": Goal("skip")}
-    made = merge(base, other, tmp_path / "out", goals=goals)
+    targets = {"vw/golf": ClassTarget("new", "VW Golf"), "dev-car": ClassTarget("skip")}
+    made = merge(base, other, tmp_path / "out", targets=targets)
     assert made.counts == {"joined": {"train": 6}, "left_out": {"map": 6}}
 
 
@@ -430,8 +440,10 @@ def test_every_odd_photo_is_merged_or_listed(base, odd, tmp_path):
     with data.open_source(odd) as found:
         files = [file.relative for file in found.files]
         refused = [path for path, _ in found.refused]
-        goals = {data.as_text(file.class_name): Goal("new", "Odd One") for file in found.files}
-    made = merge(base, odd, tmp_path / "out", goals=goals)
+        targets = {
+            data.as_text(file.class_name): ClassTarget("new", "Odd One") for file in found.files
+        }
+    made = merge(base, odd, tmp_path / "out", targets=targets)
     merged = {row["source"] for row in rows_of(made.root)}
     listed = {path.split("/", 1)[1] for path in {**told(made.root), **refused_of(made.root)}}
     missing = [data.as_text(path) for path in files + refused]
@@ -466,9 +478,9 @@ def test_planted_duplicates_of_real_photos_are_found(stanford, tmp_path):
                 )
                 photo = photo.crop((left, top, left + side[0], top + side[1]))
             save(tmp_path / "src" / "c" / f"{kind}_{n}.jpg", photo, "JPEG", quality=75)
-    goals = {"c": Goal("new", "New One")}
+    targets = {"c": ClassTarget("new", "New One")}
     began = time.monotonic()
-    made = merge(base, tmp_path / "src", tmp_path / "out", goals=goals, link="hard")
+    made = merge(base, tmp_path / "src", tmp_path / "out", targets=targets, link="hard")
     print(f"merged in {time.monotonic() - began:.0f} s")
     found = [Path(path).name.split("_")[0] for path in told(made.root)]
     assert found.count("exact") == 100

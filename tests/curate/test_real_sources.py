@@ -23,19 +23,20 @@ def test_three_sources_join_and_val_and_test_stay(stanford, tmp_path):
             pytest.skip(f"../shared/cars/{name} is not on this machine")
         base_names = [car.name for car in data.read_splits(root).classes]
 
-        def goals_of(names, base_names=base_names, num_classes=num_classes):
+        def targets_of(names, base_names=base_names, num_classes=num_classes):
             assert len(names) == num_classes
             proposals = curate.propose_map(base_names, names)
             kinds = {"match": "match", "new": "new", "make": "make", "ambiguous": "skip"}
             return {
-                one.source: curate.Goal(kinds[one.outcome], one.target or "") for one in proposals
+                one.source: curate.ClassTarget(kinds[one.outcome], one.target or "")
+                for one in proposals
             }
 
-        made = curate.merge(
+        made = curate.merge_source(
             root,
             curate.Origin(str(source)),
             tmp_path / name,
-            goals_of=goals_of,
+            targets_of=targets_of,
             rule=curate.MergeRule(make_only="keep"),
             link="hard",
         )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from photos import draw_classes
 
 from carscale import config, data, tables
-from carscale.data.folds import assign_folds, hold_out
+from carscale.data.frozen.folds import assign_folds, hold_out
 from carscale.errors import ConfigError, DataError
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)

@@ -8,8 +8,8 @@ from frozen_trees import rows_of, save, scene, tree_of
 from PIL import Image
 
 from carscale import data, errors, images
-from carscale.data.layout import Sample
-from carscale.data.near_grouping import Look, group_near
+from carscale.data.photos.near_groups import Look, group_near
+from carscale.data.photos.sample import Sample
 
 GROUP = data.FreezeRule(near_duplicates="group")
 
@@ -100,7 +100,7 @@ def test_a_group_by_the_path_brings_its_near_duplicates_along(tmp_path):
 def test_photos_without_a_look_stay_alone_and_a_flood_is_told():
     rng = np.random.default_rng(0)
     seen = rng.integers(0, 256, (1, 32, 32)).astype(np.uint8)
-    look = Look(int(images.hash_looks(seen)[0]), seen[0])
+    look = Look(int(images.perceptual_hashes(seen)[0]), seen[0])
     samples = [Sample(None, None, None, f"{n:064d}", "", 1) for n in range(30)]
     grouped, notes = group_near(samples, [look] * 20 + [None] * 10)
     assert [one.group_name for one in grouped] == ["near:" + "0" * 16] * 20 + [""] * 10

@@ -11,7 +11,7 @@ from photos import draw_classes
 from ranks import run_process
 
 from carscale import data
-from carscale.data import freezing
+from carscale.data.freezing import freeze
 from carscale.errors import DataError
 
 
@@ -125,7 +125,7 @@ def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monke
     if where == "rename":
         monkeypatch.setattr(Path, "rename", rename_all_but_the_new)
     elif where != "interrupt":
-        owner = freezing.runs if where == "replace_folder" else freezing
+        owner = freeze.runs if where == "replace_folder" else freeze
         monkeypatch.setattr(owner, where, fail)
     error = KeyboardInterrupt if where == "interrupt" else DataError
     advance = interrupt if where == "interrupt" else (lambda total: None)

@@ -10,7 +10,7 @@ import pytest
 from photos import draw_classes, draw_photo
 
 from carscale import config, data
-from carscale.data import lock
+from carscale.data.frozen import lock
 from carscale.errors import DataError
 
 NUM_PHOTOS = 17

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from carscale import data
-from carscale.data.names import parse_car_name, safe_name, unique_folders
+from carscale.data.frozen.names import parse_car_name, safe_name, unique_folders
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")

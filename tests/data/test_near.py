@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carscale import data, images, tables
-from carscale.data import near
-from carscale.data.demo.makes import build_classes
-from carscale.data.demo.scene import take_photo
+from carscale.data.photos import near_duplicates
+from carscale.demo.makes import build_classes
+from carscale.demo.scene import take_photo
 from carscale.images.canvas import crop_pixels
 
 CARS = build_classes(6, 120)
@@ -22,14 +22,14 @@ def textures(count, seed=0):
     """Smooth random pictures, uint8 ``[N, 32, 32]``."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal(0, 1, (count, 8, 8)).astype(np.float32)
-    smooth = images.cut_looks(
+    smooth = images.crop_hashes(
         coarse.repeat(4, axis=1).repeat(4, axis=2), down=(0.1, 0.9), across=(0.1, 0.9)
     )
     return (128 + 40 * smooth).clip(0, 255).astype(np.uint8)
 
 
 def found(signatures_NSS, **options):
-    return data.near_pairs(images.hash_looks(signatures_NSS), signatures_NSS, **options)
+    return data.near_pairs(images.perceptual_hashes(signatures_NSS), signatures_NSS, **options)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -51,7 +51,7 @@ def test_pairs_are_those_of_a_naive_loop(seed, radius, many):
     rng = np.random.default_rng(seed)
     base = textures(30, seed)
     copies = base[rng.integers(30, size=60)] + rng.integers(0, 12, (60, 1, 1)).astype(np.uint8)
-    hashes_N = images.hash_looks(copies)
+    hashes_N = images.perceptual_hashes(copies)
     flips = rng.integers(0, 64, (60, 6))
     for column in range(6):  # hashes that differ by a few bits from what they should be
         hashes_N ^= np.uint64(1) << flips[:, column].astype(np.uint64)
@@ -63,10 +63,10 @@ def test_pairs_are_those_of_a_naive_loop(seed, radius, many):
         and np.corrcoef(copies[a].ravel(), copies[b].ravel())[0, 1] >= 0.97
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "FEW", 0 if many else 10_000)
+        patch.setattr(near_duplicates, "FEW", 0 if many else 10_000)
         whole = (((0, 1), (0, 1)),)
         for name, value in (("CROPS", whole), ("TRIMS", whole), ("FINE_TRIMS", ()), ("STEPS", ())):
-            patch.setattr(near, name, value)
+            patch.setattr(near_duplicates, name, value)
         pairs = data.near_pairs(hashes_N, copies, radius=radius, min_correlation=0.97)
     assert {tuple(pair) for pair in pairs.rows_P2.tolist()} == wanted
     assert (pairs.correlations_P >= 0.97).all()
@@ -128,7 +128,7 @@ def test_groups_are_whole_and_ordered():
 def test_wrong_arguments_are_named():
     photos = textures(3)
     with pytest.raises(ValueError, match="2 hashes for 3 signatures"):
-        data.near_pairs(images.hash_looks(photos)[:2], photos)
+        data.near_pairs(images.perceptual_hashes(photos)[:2], photos)
     with pytest.raises(ValueError, match="radius must be 0 to 8 bits, got 9"):
         found(photos, radius=9)
 
@@ -137,12 +137,12 @@ def test_few_photos_are_searched_by_one_thread_and_the_number_is_put_back():
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(3)
     try:
-        with near._threads_for(near.FEW_COMPARISONS):
+        with near_duplicates._threads_for(near_duplicates.FEW_COMPARISONS):
             assert faiss.omp_get_max_threads() == 1
-        with near._threads_for(near.FEW_COMPARISONS + 1):
+        with near_duplicates._threads_for(near_duplicates.FEW_COMPARISONS + 1):
             assert faiss.omp_get_max_threads() == 3
         rows = np.random.default_rng(0).integers(0, 256, (4, 32, 32)).astype(np.uint8)
-        near.near_pairs(images.hash_looks(rows), rows)
+        near_duplicates.near_pairs(images.perceptual_hashes(rows), rows)
         assert faiss.omp_get_max_threads() == 3
     finally:
         faiss.omp_set_num_threads(before)

@@ -22,7 +22,7 @@ from PIL import Image
 from ranks import run_process
 
 from carscale import config, data, images, tables
-from carscale.data import hf_files, packing
+from carscale.data.versions import arrow_files, pack
 from carscale.errors import ConfigError, DataError
 
 MAX_PX = 52
@@ -64,8 +64,8 @@ def packed(tiny, tmp_path_factory) -> Path:
     """``tiny`` in shards of a few photos."""
     out = tmp_path_factory.mktemp("packed") / "pack"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "SHARD_BYTES", 12_000)
-        patch.setattr(hf_files, "BATCH_BYTES", 4_000)
+        patch.setattr(pack, "SHARD_BYTES", 12_000)
+        patch.setattr(arrow_files, "BATCH_BYTES", 4_000)
         return data.pack(tiny, out, data.PackRule(MAX_PX)).root
 
 
@@ -205,9 +205,9 @@ def test_odd_photos_are_packed(odd, tmp_path):
 
 
 def test_shards_are_few_whatever_their_size(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(packing, "SHARD_BYTES", 1)
-    monkeypatch.setattr(packing, "MAX_SHARDS", 4)
-    monkeypatch.setattr(hf_files, "BATCH_BYTES", 1)
+    monkeypatch.setattr(pack, "SHARD_BYTES", 1)
+    monkeypatch.setattr(pack, "MAX_SHARDS", 4)
+    monkeypatch.setattr(arrow_files, "BATCH_BYTES", 1)
     out = data.pack(tiny, tmp_path / "pack").root
     assert 3 < len(data.read_splits(out).card["shards"]) <= 4 + 3
     assert bytes_of(out) == [(tiny / row["path"]).read_bytes() for row in rows_of(tiny)]
@@ -227,15 +227,15 @@ def test_a_split_without_photos_is_one_shard_without_rows(tmp_path):
 
 def test_a_bounded_number_of_photos_is_in_flight(tiny, tmp_path, monkeypatch):
     read, written, most = [], [], []
-    pack_photo = packing._pack_photo
+    pack_photo = pack._pack_photo
 
     def counted(*args):
         read.append(1)
         most.append(len(read) - len(written))
         return pack_photo(*args)
 
-    monkeypatch.setattr(packing, "_pack_photo", counted)
-    monkeypatch.setattr(packing, "AHEAD", 3)
+    monkeypatch.setattr(pack, "_pack_photo", counted)
+    monkeypatch.setattr(pack, "AHEAD", 3)
     data.pack(tiny, tmp_path / "pack", advance=written.append)
     assert written == [56] * 56
     assert max(most) <= 3 + 2
@@ -478,10 +478,10 @@ def test_a_folder_that_does_not_match_its_lock_is_refused(frozen, tmp_path):
 
 def test_a_photo_that_changes_meanwhile_is_named(frozen, tmp_path, monkeypatch):
     path = next(frozen.glob("train/*/*.jpg"))
-    monkeypatch.setattr(packing, "verify", lambda root: path.write_bytes(b"x"))
+    monkeypatch.setattr(pack, "verify", lambda root: path.write_bytes(b"x"))
     with pytest.raises(DataError, match=f"{path.name}: is not what was frozen"):
         data.pack(frozen, tmp_path / "pack")
-    monkeypatch.setattr(packing, "verify", lambda root: path.unlink())
+    monkeypatch.setattr(pack, "verify", lambda root: path.unlink())
     with pytest.raises(DataError, match=f"{path.name}: can't be read"):
         data.pack(frozen, tmp_path / "pack")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["frozen", "raw"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from carscale import data, images, tables
-from carscale.data import lock, quality
+from carscale.data.frozen import lock
+from carscale.data.photos import quality
 
 
 def made(**columns):

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from photos import draw_photo
 
-from carscale import data, runs
-from carscale.data import decisions, layout
+from carscale import data, files
+from carscale.data.frozen import layout
+from carscale.data.versions import decisions
 from carscale.errors import ConfigError, DataError
 
 HEADER = ["id", "path", "label", "decision", "new_label"]
@@ -272,7 +273,7 @@ def test_no_half_version_is_ever_seen(tiny, csv_file, tmp_path, monkeypatch, for
         assert len(list(beside.rglob("*.jpg"))) == 56
         raise OSError("disk full")
 
-    monkeypatch.setattr(runs, "publish_folder", fails)
+    monkeypatch.setattr(files, "publish_folder", fails)
     with pytest.raises(DataError, match="can't be written: disk full"):
         data.relabel(tiny, csv_file, out, force=force)
     assert (tree_of(out) if out.exists() else {}) == before

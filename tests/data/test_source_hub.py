@@ -16,8 +16,8 @@ from photos import draw_classes
 from PIL import Image
 
 from carscale import data
-from carscale.data import source_hub
-from carscale.data.sources import open_source
+from carscale.data.sources import hub
+from carscale.data.sources.open_source import open_source
 from carscale.errors import DataError
 
 NAMES = ["Tesla", "Audi A4", "BMW"]
@@ -247,7 +247,7 @@ def test_a_set_of_the_hub_may_not_point_to_own_files(tmp_path, monkeypatch):
         asked.append((*words, split))
         return dataset
 
-    monkeypatch.setattr(source_hub.datasets, "load_dataset", load)
+    monkeypatch.setattr(hub.datasets, "load_dataset", load)
     with open_source("hf://owner/cars/big:train") as found:
         assert [file.path for file in found.files] == [Path(paths[1])]
         assert found.refused == [("row 0", "points to a file of this machine")]

@@ -10,8 +10,8 @@ from frozen_trees import refused_of, rows_of
 from photos import draw_photo
 
 from carscale import data
-from carscale.data.source_shards import expanded
-from carscale.data.sources import open_source
+from carscale.data.sources.open_source import open_source
+from carscale.data.sources.webdataset import expanded
 from carscale.errors import DataError
 
 

@@ -12,7 +12,7 @@ from frozen_trees import refused_of, rows_of
 from photos import draw_classes
 
 from carscale import data
-from carscale.data.sources import open_source
+from carscale.data.sources.open_source import open_source
 from carscale.errors import DataError
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from carscale.data.splits import (
+from carscale.data.frozen.split_assignment import (
     SPLITS,
     assign,
     components,

@@ -34,9 +34,9 @@ def loader_of(parts, *, split="train", policy="standard", **settings):
     chosen = {"backend": backend, "global_batch_size": 10, "eval_batch_size": 4, **settings}
     cfg = config.Loader(**chosen)
     if split != "train":
-        return loaders.plain(cfg, getattr(splits, split), view, world)
+        return loaders.eval_loader(cfg, getattr(splits, split), view, world)
     policy = augment.policy(config.Augment(policy=policy), view)
-    return loaders.training(cfg, splits.train, policy, world, seed=0)
+    return loaders.train_loader(cfg, splits.train, policy, world, seed=0)
 
 
 def render_threads() -> int:
@@ -68,7 +68,7 @@ def test_window_labels_are_those_of_the_batches(parts):
     loader = loader_of(parts)
     for step in range(5):
         labels = torch.cat([b.labels_B for b in loader.batches(step, step + 1, 2)])
-        np.testing.assert_array_equal(loader.window_labels(step), labels.numpy())
+        np.testing.assert_array_equal(loader.accumulation_labels(step), labels.numpy())
 
 
 def test_breaking_off_ends_the_threads(parts):
@@ -115,8 +115,8 @@ def test_a_photo_drawn_twice_in_a_batch_looks_different_twice(parts):
     weights_N[3] = 1
     cfg = config.Loader(backend=backend, global_batch_size=6)
     policy = augment.policy(config.Augment(), view)
-    loader = loaders.training(
-        cfg, splits.train, policy, world, seed=0, order=balance.weighted(weights_N)
+    loader = loaders.train_loader(
+        cfg, splits.train, policy, world, seed=0, sampler=balance.weighted(weights_N)
     )
     batch = next(loader.batches(0, 1, 1))
     assert set(batch.ids_B.tolist()) == {int(splits.train.ids_N[3])}
@@ -262,8 +262,10 @@ def test_a_batch_too_small_for_the_processes_and_an_empty_split_are_refused(part
     policy = augment.policy(config.Augment(), view)
     many = replace(world, size=8)
     with pytest.raises(ConfigError, match=r"set loader\.global_batch_size=16 or more"):
-        loaders.training(config.Loader(global_batch_size=10), splits.train, policy, many, seed=0)
+        loaders.train_loader(
+            config.Loader(global_batch_size=10), splits.train, policy, many, seed=0
+        )
     names = ("ids_N", "keys_N", "paths_N", "labels_N", "sizes_N2")
     empty = replace(splits.train, **{name: getattr(splits.train, name)[:0] for name in names})
     with pytest.raises(DataError, match="holds no photos"):
-        loaders.training(config.Loader(), empty, policy, world, seed=0)
+        loaders.train_loader(config.Loader(), empty, policy, world, seed=0)

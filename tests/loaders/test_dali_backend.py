@@ -33,7 +33,7 @@ def world():
 
 def plain(split, world, name="dali_cpu", **settings):
     cfg = config.Loader(backend=name, eval_batch_size=4, num_threads=1, **settings)
-    return loaders.plain(cfg, split, VIEW, world)
+    return loaders.eval_loader(cfg, split, VIEW, world)
 
 
 def pixels(loader):
@@ -106,9 +106,9 @@ def test_batches_larger_than_the_split_are_fine(tiny, world):
     train = data.read_splits(tiny).train
     cfg = config.Loader(backend="dali_cpu", global_batch_size=100, eval_batch_size=1000)
     policy = augment.policy(config.Augment(policy="simple"), VIEW)
-    batch = next(loaders.training(cfg, train, policy, world, seed=0).batches(0, 1, 1))
+    batch = next(loaders.train_loader(cfg, train, policy, world, seed=0).batches(0, 1, 1))
     assert len(batch.ids_B) == 100 > len(train)
-    (whole,) = list(loaders.plain(cfg, train, VIEW, world))
+    (whole,) = list(loaders.eval_loader(cfg, train, VIEW, world))
     assert whole.ids_B.tolist() == train.ids_N.tolist()
 
 
@@ -145,7 +145,7 @@ def test_a_broken_photo_costs_one_pipeline_and_no_second(tiny, world, tmp_path, 
     built = counting(monkeypatch)
     cfg = config.Loader(backend="dali_cpu", global_batch_size=8, on_unreadable="fill")
     policy = augment.policy(config.Augment(policy="simple"), VIEW)
-    loader = loaders.training(cfg, train, policy, world, seed=0)
+    loader = loaders.train_loader(cfg, train, policy, world, seed=0)
     steps = 4 * len(train) // 8  # four epochs
     assert sum(batch.num_unreadable for batch in loader.batches(0, steps, 1)) >= 3
     assert len(built) == 2
@@ -178,11 +178,11 @@ def test_batches_of_a_loader_are_taken_one_after_the_other(tiny, world):
 def test_a_batch_that_does_not_fit_its_graph_is_refused(tiny):
     from carscale import augment
 
-    look = backend.look_of(None, View(32, fit="squash"), reads_paths=True)
+    spec = backend.graph_spec(None, View(32, fit="squash"), reads_paths=True)
     sizes_N2 = data.read_splits(tiny).val.sizes_N2[:4]
     turned = augment.policy(config.Augment(policy="standard"), View(32, fit="squash"))
     with pytest.raises(ValueError, match="does not fit its graph"):
-        backend.dense(turned(0, 0, 4, sizes_N2), look)
+        backend.dense(turned(0, 0, 4, sizes_N2), spec)
 
 
 @pytest.mark.launch
@@ -230,7 +230,7 @@ def test_a_model_sees_the_same_through_both(stanford, world, tmp_path):
     for name in ("torch", "dali_cpu"):
         cfg = config.Loader(backend=name, eval_batch_size=50)
         with torch.inference_mode():
-            logits = [model(b.images_BCHW) for b in loaders.plain(cfg, train, view, world)]
+            logits = [model(b.images_BCHW) for b in loaders.eval_loader(cfg, train, view, world)]
         probs[name] = torch.cat(logits).softmax(dim=1)
     assert len(train) > 400
     one, two = probs["torch"], probs["dali_cpu"]

@@ -56,13 +56,13 @@ def both(photos, view, policy, device_id=None):
     data, sizes_N2 = photos
     plain = policy is None
     params = augment.plain(sizes_N2, view) if plain else policy(3, 0, len(data), sizes_N2)
-    look = dali_backend.look_of(policy, view, reads_paths=False)
-    arrays = dali_graph.dense(params, look)
+    spec = dali_backend.graph_spec(policy, view, reads_paths=False)
+    arrays = dali_graph.dense(params, spec)
     encoded = [np.frombuffer(photo, np.uint8) for photo in data]
     pipe = dali_graph.build_graph(
         lambda: (encoded, *arrays.values()),
         tuple(arrays),
-        look,
+        spec,
         device_id=device_id,
         max_batch_size=len(data),
         num_threads=1,
@@ -119,13 +119,13 @@ def test_every_slot_op_alone(photos, name):
         "noise_B2": np.arange(16).reshape(8, 2) * 10,
     }
     params = augment.Params(params.affine_B23, sizes_N2, params.geometry, **filled)
-    plain_look = dali_backend.look_of(None, view, reads_paths=False)
-    look = dataclasses.replace(plain_look, ops=(name,), num_slots=1)
-    arrays = dali_graph.dense(params, look)
+    plain_look = dali_backend.graph_spec(None, view, reads_paths=False)
+    spec = dataclasses.replace(plain_look, ops=(name,), num_slots=1)
+    arrays = dali_graph.dense(params, spec)
     pipe = dali_graph.build_graph(
         lambda: ([np.frombuffer(d, np.uint8) for d in data], *arrays.values()),
         tuple(arrays),
-        look,
+        spec,
         device_id=None,
         max_batch_size=8,
         num_threads=1,

@@ -32,11 +32,11 @@ def test_epochs_and_seeds_have_other_orders():
 @settings(deadline=None)
 def test_any_range_is_cut_from_the_same_stream(n, first, count, cut, weighted):
     weights = np.linspace(1, 2, n) / np.linspace(1, 2, n).sum() if weighted else None
-    order = balance.weighted(weights) if weighted else None
-    stream = Stream(n, seed=3, order=order)
+    sampler = balance.weighted(weights) if weighted else None
+    stream = Stream(n, seed=3, sampler=sampler)
     cut = min(cut, count)
     whole = stream.rows(first, first + count)
-    again = Stream(n, seed=3, order=order)  # no state: another object, other order of asking
+    again = Stream(n, seed=3, sampler=sampler)  # no state: another object, other order of asking
     tail, head = again.rows(first + cut, first + count), again.rows(first, first + cut)
     np.testing.assert_array_equal(whole, np.concatenate([head, tail]))
 
@@ -45,7 +45,7 @@ def test_weighted_draws_lie_within_binomial_bounds():
     weights = np.array([0.5, 0.3, 0.15, 0.05, 0.0])
     count = 50_000
     seen = np.bincount(
-        Stream(5, seed=1, order=balance.weighted(weights)).rows(0, count), minlength=5
+        Stream(5, seed=1, sampler=balance.weighted(weights)).rows(0, count), minlength=5
     )
     for hits, p in zip(seen, weights, strict=True):
         low, high = stats.binom.interval(1 - 1e-6, count, p) if p else (0, 0)

@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-from carscale.models.cpu_speed import quicken
+from carscale.models.cpu_speed import speed_up_cpu
 
 
 @pytest.mark.parametrize("side", [32, 33, 64, 70])
@@ -15,7 +15,7 @@ def test_outputs_and_gradients_are_timms(name, side):
     torch.manual_seed(0)
     plain = timm.create_model(name, num_classes=5).double().train()
     quick = copy.deepcopy(plain)
-    quicken(quick)
+    speed_up_cpu(quick)
     assert list(quick.state_dict()) == list(plain.state_dict())
     images = torch.randn(4, 3, side, side, dtype=torch.float64)
     for net in (plain, quick):
@@ -31,7 +31,7 @@ def test_outputs_and_gradients_are_timms(name, side):
 
 def test_it_does_fold_and_does_keep_inputs():
     net = timm.create_model("tf_efficientnet_lite0", num_classes=5)
-    quicken(net)
+    speed_up_cpu(net)
     kinds = [type(module).__name__ for module in net.modules()]
     assert kinds.count("_FoldedSame") == 5
     assert "Conv2dSame" not in kinds

@@ -6,7 +6,7 @@ import importlib
 import jobs
 import pytest
 
-from carscale import config, runs
+from carscale import config, files
 
 RECIPES = sorted(jobs.RECIPES.glob("*.py"))
 
@@ -44,7 +44,7 @@ def test_a_recipe_trains_two_steps(path, tiny, tmp_path):
     words = [f"data.root={tiny}", f"run.dir={tmp_path}", *jobs.SMALL, "train.max_steps=2"]
     words += OWN.get(path.stem, ())
     module.main(config.resolve(module.RECIPE, words))
-    log = runs.read_lines(tmp_path / path.stem / "log.jsonl")
+    log = files.read_lines(tmp_path / path.stem / "log.jsonl")
     assert [line["event"] for line in log] == ["start", "step", "step", "epoch", "end"]
 
 

@@ -41,7 +41,7 @@ def quick(monkeypatch):
         figure.subplots()
         return figure
 
-    monkeypatch.setattr("carscale.report.training.render", render)
+    monkeypatch.setattr("carscale.report.page.theme.render", render)
 
 
 @pytest.fixture(scope="session")

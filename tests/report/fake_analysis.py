@@ -17,7 +17,7 @@ from carscale.analysis.result import (
     TrainSide,
     Trait,
 )
-from carscale.report.findings import make_blocks, order_classes, worst_mistakes
+from carscale.report.run.findings import make_blocks, order_classes, worst_mistakes
 from carscale.types import CarClass
 
 GROUPS = (
@@ -133,18 +133,18 @@ def _groups(wrong_W, told, rng):
 
 
 def _slices(told, rng):
-    right_N = told.prediction_N == told.labels_N
+    correct_N = told.prediction_N == told.labels_N
     slices = []
     for attribute in ("brightness", "sharpness", "source", "width"):
         part_N = rng.integers(4, size=len(told))
         for value in range(4):
             is_in_N = part_N == value
-            num, right = int(is_in_N.sum()), int(right_N[is_in_N].sum())
+            num, right = int(is_in_N.sum()), int(correct_N[is_in_N].sum())
             if num == 0:
                 continue
             accuracy = right / num
             spread = 1.96 * (accuracy * (1 - accuracy) / num + 1e-4) ** 0.5
-            rest = float(right_N[~is_in_N].mean()) if (~is_in_N).any() else float("nan")
+            rest = float(correct_N[~is_in_N].mean()) if (~is_in_N).any() else float("nan")
             p = float(rng.random())
             slices.append(
                 Slice(

@@ -49,8 +49,8 @@ def make_predictions(num_classes, num_samples, *, seed=0, accuracy=0.8, paths=No
     shares_T = 0.5 ** np.arange(1, num_top)
     rest_NT = (1 - sure_N)[:, None] * shares_T / max(shares_T.sum(), 1e-9)
     top5_prob_NT = np.column_stack([sure_N, np.minimum(rest_NT, sure_N[:, None])])
-    right_N = prediction_N == labels_N
-    prob_label_N = np.where(right_N, sure_N, (1 - sure_N) * rng.uniform(0.001, 0.5, num_samples))
+    correct_N = prediction_N == labels_N
+    prob_label_N = np.where(correct_N, sure_N, (1 - sure_N) * rng.uniform(0.001, 0.5, num_samples))
     paths_N = [f"val/{label}/{i}.jpg" for i, label in enumerate(labels_N)]
     if paths is not None:
         paths_N = [path for _, path in paths]
@@ -160,7 +160,7 @@ def write_logs(run, num_steps=600, num_epochs=12):
         ],
     )
     _write_lines(
-        run / "test_looks.jsonl",
+        run / "test_evaluations.jsonl",
         [{"time": "2026-11-22T10:00:00Z", "command": "carscale evaluate runs/x --split test",
           "checkpoint": "best", "top1": 0.81}],
     )  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from carscale.experiment.verdicts import METRICS, Pair, judge_pairs, score
+from carscale.verdicts.verdict import METRICS, Pair, judge_pairs, score
 
 GAINS = {"sampler": 0.15, "focal": -0.15, "smoothing": 0.0}
 

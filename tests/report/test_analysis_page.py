@@ -12,9 +12,10 @@ from PIL import Image
 
 from carscale import tables
 from carscale.errors import DataError
-from carscale.report import photo_cards, write_report
-from carscale.report.data_file import as_script, matrix_cells
-from carscale.report.subject import plain_confusions
+from carscale.report import write_report
+from carscale.report.page.script_data import as_script, matrix_cells
+from carscale.report.run import photo_cards
+from carscale.report.run.subject import plain_confusions
 
 NASTY = "</script><img src=x onerror=alert(1)>\u2028'\"&#"
 

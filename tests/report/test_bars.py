@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from carscale.report.bars import draw_speeds, write_speeds
-from carscale.report.theme import LIGHT
+from carscale.report.page.bars import draw_speeds, write_speeds
+from carscale.report.page.theme import LIGHT
 
 ROWS = [
     {"view": view, "arm": arm, "median": speed, "low": speed * 0.9, "high": speed * 1.2}

@@ -157,7 +157,7 @@ def test_a_strip_leaves_the_place_of_a_broken_photo_grey():
 def test_a_merge_is_told(frozen, tmp_path):
     for number in range(6):
         draw_photo(tmp_path / "more" / "Fiat Panda 2003" / f"{number}.jpg", 3, 70 + number)
-    made = curate.merge(
+    made = curate.merge_source(
         frozen,
         curate.Origin(str(tmp_path / "more"), licence="CC0 <x>"),
         tmp_path / "merged",
@@ -235,8 +235,8 @@ def test_a_person_searches_and_looks_at_photos_by_keyboard(page, width, scheme):
 
 
 def test_a_source_whose_red_and_blue_look_exchanged_is_named_first(frozen, tmp_path, monkeypatch):
-    sign = curate.ChannelSign("raw", 40, 30, 28, 0.8, 0.98, "swapped")
-    monkeypatch.setattr("carscale.report.data_sections.channel_signs", lambda *_: (sign,))
+    sign = curate.RgbSwap("raw", 40, 30, 28, 0.8, 0.98, "swapped")
+    monkeypatch.setattr("carscale.report.data.sections.channel_signs", lambda *_: (sign,))
     text = write_data_report(frozen, tmp_path / "page").read_text()
     assert "Red and blue look exchanged in raw" in text
     assert "<b>red and blue look exchanged</b> (swapped)" in text

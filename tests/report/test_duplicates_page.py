@@ -106,7 +106,7 @@ def test_a_photo_that_is_gone_is_told_and_none_at_all_is_a_page_too(found, tmp_p
 
 
 def test_thousands_of_groups_are_cut_and_the_table_has_all(found, tmp_path, monkeypatch):
-    from carscale.report import duplicates_page
+    from carscale.report.data import duplicates_page
 
     monkeypatch.setattr(duplicates_page, "MAX_GROUPS", 1)
     page = write_gallery(tmp_path / "page", found)

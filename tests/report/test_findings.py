@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from fake_run import make_predictions
 
-from carscale.evaluate import calibration_error
-from carscale.report.confusion import _apart, sum_blocks
-from carscale.report.findings import (
+from carscale.evaluation import calibration_error
+from carscale.report.run.confusion_plot import _apart, sum_blocks
+from carscale.report.run.findings import (
     confused_pairs,
     make_blocks,
     order_classes,
@@ -12,7 +12,7 @@ from carscale.report.findings import (
     split_classes,
     worst_mistakes,
 )
-from carscale.report.plots import smooth
+from carscale.report.run.plots import smooth
 from carscale.types import CarClass
 
 
@@ -49,8 +49,8 @@ def test_reliability_equals_a_loop():
             assert bins.accuracy_R[b] == pytest.approx(right)
             assert bins.low_R[b] <= right <= bins.high_R[b]
     assert bins.ece == pytest.approx(ece, abs=1e-7)
-    is_right_N = made.prediction_N == made.labels_N
-    reference = calibration_error(made.prob_prediction_N, is_right_N)
+    is_correct_N = made.prediction_N == made.labels_N
+    reference = calibration_error(made.prob_prediction_N, is_correct_N)
     assert bins.ece == pytest.approx(reference, abs=1e-9)
 
 

@@ -13,9 +13,10 @@ from page_reader import Page
 from study_sample import make_study
 
 from carscale.errors import ConfigError
-from carscale.report import check_study_folder, study_plots, write_study
-from carscale.report.study_rows import points
-from carscale.report.theme import LIGHT
+from carscale.report import check_study_folder, write_study
+from carscale.report.page.theme import LIGHT
+from carscale.report.study import plots
+from carscale.verdicts.text import points
 
 NASTY = '<script>alert("$x_1$")</script>\x00'
 
@@ -67,8 +68,8 @@ def test_tables_and_json_hold_the_results(written):
         assert row["word"] == arm["verdict"]["word"]
     assert rows[4]["difference"] == ""
     assert rows[4]["word"] == "no finished run"
-    runs = sheet(folder / "runs.csv")
-    assert [float(row["value"]) for row in runs] == [
+    rows = sheet(folder / "runs.csv")
+    assert [float(row["value"]) for row in rows] == [
         run["value"] for arm in study["arms"] for run in arm["runs"]
     ]
     assert len(sheet(folder / "classes.csv")) == 3 * 12
@@ -114,7 +115,7 @@ def test_forest_draws_the_intervals():
         {"arm": "b", "word": "can't tell yet", "difference": 0.0, "low": -0.02, "high": 0.02,
          "per_seed": [0.0]},
     ]  # fmt: skip
-    axes = study_plots.draw_forest(LIGHT, rows, margin=0.01).axes[0]
+    axes = plots.draw_forest(LIGHT, rows, margin=0.01).axes[0]
     drawn = [bar.get_segments()[0][:, 0].tolist() for bar in axes.collections]
     assert drawn == [[-2, 2], [1, 3]]  # the best on top, drawn last
     seeds = [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "."]
@@ -150,7 +151,7 @@ def test_a_page_of_nothing_finished_and_of_one_seed(tmp_path):
 
 @pytest.fixture
 def no_figures(monkeypatch, quick):
-    monkeypatch.setattr(study_plots, "locate_cells", lambda *_: [])
+    monkeypatch.setattr(plots, "locate_cells", lambda *_: [])
 
 
 def test_runs_beside_the_page_stay_and_old_figures_go(tmp_path, no_figures):
@@ -184,10 +185,10 @@ def test_a_stop_at_any_write_leaves_a_whole_page(tmp_path, no_figures, monkeypat
         done.append(path.name)
         write(path, *rest)
 
-    from carscale import runs
+    from carscale import files
 
-    write = runs.write_atomic
-    monkeypatch.setattr(runs, "write_atomic", count)
+    write = files.write_atomic
+    monkeypatch.setattr(files, "write_atomic", count)
     new = make_study(num_photos=600)
     if stop_at < 5:
         with pytest.raises(KeyboardInterrupt):
@@ -232,7 +233,7 @@ def test_costs_name_every_arm_where_there_is_room():
          "high": 0.01 * i + 0.01, "train_s": 60.0 + 20 * (i % 3)}
         for i in range(6)
     ]  # fmt: skip
-    figure = study_plots.draw_costs(LIGHT, rows, metric="top-1")
+    figure = plots.draw_costs(LIGHT, rows, metric="top-1")
     assert isinstance(figure, Figure)
     assert {text.get_text() for text in figure.axes[0].texts} == {f"arm {i}" for i in range(6)}
     assert all(math.isfinite(x) for text in figure.axes[0].texts for x in text.xy)

@@ -10,7 +10,7 @@ from fake_run import demo_classes, make_metrics, make_predictions, make_run
 from page_reader import Page, read_data
 from PIL import Image
 
-from carscale import data, runs, tables
+from carscale import data, files, tables
 from carscale.errors import DataError, RunError
 from carscale.report import write_report
 
@@ -128,7 +128,7 @@ def test_hostile_names_are_text_everywhere(tmp_path):
         with_logs=False,
     )
     looks = {"time": NASTY, "command": NASTY, "checkpoint": None, "top1": None}
-    runs.append_line(run / "test_looks.jsonl", looks)
+    files.append_line(run / "test_evaluations.jsonl", looks)
     page = Page(write_report(run))
     assert page.missing() == []
     assert not any(attrs.get("src") == "x" or "onerror" in attrs for _, attrs in page.tags)
@@ -205,7 +205,7 @@ def test_no_mistakes_and_one_class(tmp_path):
 def test_missing_parts_are_said_not_fatal(tmp_path, quick):
     run = tmp_path / "run"
     make_run(run, splits=("test",), with_metrics=False)
-    for name in ("timing.jsonl", "config.yaml", "env.json", "test_looks.jsonl"):
+    for name in ("timing.jsonl", "config.yaml", "env.json", "test_evaluations.jsonl"):
         (run / name).unlink()
     text = Page(write_report(run)).text
     assert "Balanced accuracy" in text  # taken from the predictions
@@ -299,7 +299,7 @@ def test_failed_write_leaves_the_old_report(tmp_path, monkeypatch, quick):
     def fail(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("carscale.report.page._provenance", fail)
+    monkeypatch.setattr("carscale.report.run.page._provenance", fail)
     with pytest.raises(KeyboardInterrupt):
         write_report(run)
     assert (run / "report" / "index.html").read_bytes() == before
@@ -343,7 +343,7 @@ def test_predictions_survive_the_table(run12):
 
 def test_what_evaluate_writes_is_read(tmp_path, quick):
     """The two rooms agree on metrics.json, with train counts and without."""
-    from carscale.evaluate import summary
+    from carscale.evaluation import summary
     from carscale.types import CarClass
 
     run = tmp_path / "run"
@@ -351,7 +351,7 @@ def test_what_evaluate_writes_is_read(tmp_path, quick):
     rows = json.loads((run / "classes.json").read_text())["classes"]
     classes = tuple(CarClass(**row) for row in rows)
     for counts in (np.array([5, 9, 30, 4, 80, 2]), None):
-        runs.write_json(run / "metrics.json", {"val": summary(made, classes, counts)})
+        files.write_json(run / "metrics.json", {"val": summary(made, classes, counts)})
         page = Page(write_report(run))
         assert "of 90 val photos are named right" in page.text
         assert "Every class" in page.text

@@ -5,7 +5,7 @@ import shutil
 import jobs
 import pytest
 
-from carscale import runs
+from carscale import files
 
 
 def test_a_start_that_fails_leaves_no_run(tiny, tmp_path):
@@ -32,7 +32,9 @@ def test_missing_photos_are_said_before_other_settings(tiny, tmp_path, capsys):
 def test_a_run_ends_with_its_score_and_what_to_type_next(tiny, tmp_path, capsys):
     jobs.train(tiny, tmp_path / "run", ("train.max_steps=2",))
     said = capsys.readouterr().err.splitlines()[-1]
-    best = [e for e in runs.read_lines(tmp_path / "run" / "log.jsonl") if e["event"] == "epoch"][-1]
+    best = [e for e in files.read_lines(tmp_path / "run" / "log.jsonl") if e["event"] == "epoch"][
+        -1
+    ]
     assert f"val top-1 {best['val']['top1']:.1%}" in said
     assert f"carscale report {tmp_path / 'run'}" in said
 

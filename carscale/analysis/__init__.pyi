@@ -1,0 +1,11 @@
+from .groups import PRIMARY_RULE as PRIMARY_RULE
+from .neighbours import nearest as nearest
+from .neighbours import normalised as normalised
+from .pipeline import analyse as analyse
+from .result import Analysis as Analysis
+from .result import Evidence as Evidence
+from .result import NearConflicts as NearConflicts
+from .result import Review as Review
+from .result import TrainSide as TrainSide
+from .rows import as_dict as as_dict
+from .rows import mistake_columns as mistake_columns

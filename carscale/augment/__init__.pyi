@@ -1,0 +1,12 @@
+from .draws import generator as generator
+from .draws import uniforms as uniforms
+from .geometry import Geometry as Geometry
+from .mixing import partners as partners
+from .ops import SLOT_OPS as SLOT_OPS
+from .params import PLATE_SPARE_PX as PLATE_SPARE_PX
+from .params import Params as Params
+from .params import plain as plain
+from .policies import POLICIES as POLICIES
+from .policies import Policy as Policy
+from .policies import policy as policy
+from .policies import slot_ops as slot_ops

@@ -1,0 +1,11 @@
+from .losses import Loss as Loss
+from .losses import cross_entropy_terms as cross_entropy_terms
+from .losses import focal_terms as focal_terms
+from .losses import loss as loss
+from .samplers import Sampler as Sampler
+from .samplers import draws_per_epoch as draws_per_epoch
+from .samplers import natural as natural
+from .samplers import sampler as sampler
+from .samplers import weighted as weighted
+from .weights import class_weights as class_weights
+from .weights import double_compensation as double_compensation

@@ -1,0 +1,9 @@
+"""Races on this machine: which loader feeds the model fastest, what each model costs.
+
+In: a frozen folder, or names of models. Out: rows of speeds with their intervals. One process an
+arm, so that one arm's threads and memory do not help or hinder another's.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

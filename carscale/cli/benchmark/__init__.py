@@ -1,0 +1,1 @@
+"""``carscale benchmark loaders|models``."""

@@ -1,0 +1,253 @@
+"""Duplicates of a frozen folder: found on disk, and a new version without them. N photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale import data, tables
+from carscale.curate.duplicates import (
+    Drops,
+    DuplicateGroup,
+    Photos,
+    choose_drops,
+    duplicate_groups,
+    embedding_groups,
+)
+from carscale.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from carscale.types import Split
+
+
+Advance = Callable[[str, int], None]
+COLUMNS = ("path", "split", "class", "sha256", "original_sha256", "width", "height", "num_bytes")
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What is in a folder more than once.
+
+    Attributes:
+        root: The folder.
+        photos: All of it.
+        groups: Exact and, if asked for, near duplicates.
+        alike: Pairs that a run takes for the same; empty without one.
+        has_near: Whether near duplicates were looked for.
+        run: The run, if one was asked.
+        notes: Lines a person should read.
+    """
+
+    root: Path
+    photos: Photos
+    groups: list[DuplicateGroup]
+    alike: list[DuplicateGroup]
+    has_near: bool
+    run: Path | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def every(self) -> list[DuplicateGroup]:
+        """All groups, leaks first, then two classes, then the rest; embeddings last in each."""
+        order = ("leak", "label", "duplicate")
+        return sorted([*self.groups, *self.alike], key=lambda group: order.index(group.concern))
+
+    def counts(self) -> dict[str, int]:
+        """Return how much was found, by what a person should think of it."""
+        both = self.every
+        return {
+            "photos": len(self.photos),
+            "groups": len(both),
+            "leaks": sum(group.is_leak for group in both),
+            "conflicts": sum(group.is_conflict for group in both),
+            "spare_photos": sum(len(group.rows) - 1 for group in self.groups),
+        }
+
+
+@dataclass
+class Deduped:
+    """A new version: where, its card, what went, what a person should read."""
+
+    root: Path
+    card: dict[str, Any]
+    drops: Drops
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_photos(root: Path) -> Photos:
+    """Return what the manifest of a frozen folder or pack says of its photos.
+
+    Raises:
+        DataError: No frozen folder.
+    """
+    data.read_card(root)
+    columns = tables.read_manifest(root / "manifest.parquet", COLUMNS)
+    sizes_N2 = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64)
+    return Photos(
+        paths_N=columns["path"],
+        splits_N=columns["split"],
+        classes_N=columns["class"],
+        content_N=columns["sha256"],
+        originals_N=columns["original_sha256"],
+        sizes_N2=sizes_N2,
+        bytes_N=columns["num_bytes"].astype(np.int64),
+    )
+
+
+def find_duplicates(
+    root: Path,
+    *,
+    near: bool = False,
+    run: Path | None = None,
+    advance: Advance = lambda what, total: None,
+) -> Found:
+    """Find photos that are in a frozen folder or pack more than once.
+
+    Args:
+        root: The folder; its lock is not checked.
+        near: Look for near duplicates too.
+        run: A run whose embeddings are asked too, by ``data.EMBEDDING_RULE``.
+        advance: Called after each photo that is measured, with what is done and the number of all.
+
+    Raises:
+        DataError: No frozen folder, or the run's embeddings are missing or of other photos.
+    """
+    photos = read_photos(root)
+    embedded = None if run is None else _read_embeddings(root, run)
+    pairs, notes = None, []
+    if near or run is not None:
+        measured = data.photo_attributes(root, lambda total: advance("measure", total))
+        if measured.unreadable:
+            first = next(iter(measured.unreadable))
+            notes.append(
+                f"{len(measured.unreadable)} photos can't be read and were not compared "
+                f"(first: {first}: {measured.unreadable[first]})"
+            )
+        if near:
+            pairs = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
+    groups = duplicate_groups(photos, pairs)
+    if run is None or embedded is None:
+        return Found(root, photos, groups, [], near, None, notes)
+    known_N = np.arange(len(photos))
+    for group in groups:
+        known_N[list(group.rows)] = group.rows[0]
+    found = data.embedding_pairs(embedded.embeddings_MD, known_N[embedded.rows_M].tolist())
+    looks = data.look_correlations(measured.signatures_NSS, embedded.rows_M[found.rows_P2])
+    alike = embedding_groups(photos, found, embedded.rows_M, looks)
+    return Found(root, photos, groups, alike, near, run, notes + embedded.notes)
+
+
+def drop_duplicates(
+    found: Found,
+    out: Path,
+    *,
+    link: str = "copy",
+    force: bool = False,
+    advance: Advance = lambda what, total: None,
+) -> Deduped:
+    """Make a new version without the duplicates that ``choose_drops`` names.
+
+    Args:
+        found: From ``find_duplicates``, of a frozen folder.
+        out: The frozen folder to make.
+        link: ``copy``, or ``hard`` to share bytes with the folder.
+        force: Replace a frozen folder at ``out``.
+        advance: Called after each photo that is written.
+
+    Raises:
+        ConfigError: ``link`` is another word.
+        DataError: As ``data.drop_photos`` does.
+    """
+    drops = choose_drops(found.photos, found.groups)
+    told = {
+        "near": found.has_near,
+        "num_groups": len(found.groups),
+        "num_for_review": len(drops.for_review),
+        "num_held_out": len(drops.held_out),
+    }
+    made = data.drop_photos(
+        found.root,
+        out,
+        drops.reasons,
+        told=told,
+        link=link,
+        force=force,
+        advance=lambda total: advance("write", total),
+    )
+    return Deduped(out, made.card, drops, [*_warnings(drops), *made.warnings])
+
+
+def _warnings(drops: Drops) -> list[str]:
+    """Return what a person has to decide."""
+    lines = []
+    if not drops.reasons:
+        lines.append("nothing was left out: the new version holds what the folder holds")
+    if drops.for_review:
+        lines.append(
+            f"{len(drops.for_review)} groups lie in train in two classes and were left in (first: "
+            f"{' = '.join(drops.for_review[0].paths)}): say which label is wrong by "
+            "carscale data relabel"
+        )
+    if drops.held_out:
+        lines.append(
+            f"{len(drops.held_out)} groups lie in two of val and the tests, which stay as they are "
+            f"(first: {' = '.join(drops.held_out[0].paths)}): new splits come from "
+            "carscale data freeze --near-duplicates group"
+        )
+    return lines
+
+
+@dataclass(frozen=True, eq=False)
+class _Embedded:
+    """Embeddings of some splits: M photos, the row of each, what is missing."""
+
+    rows_M: NDArray[np.int64]
+    embeddings_MD: NDArray[np.floating]
+    notes: list[str]
+
+
+def _read_embeddings(root: Path, run: Path) -> _Embedded:
+    """Return what a run saw of a folder's splits; train must be there."""
+    splits = data.read_splits(root)
+    rows, parts, notes, checkpoints = [], [], [], {}
+    for split in (splits.train, splits.val, splits.test):
+        path = run / "predictions" / f"{split.name}.embeddings.parquet"
+        again = f"make them with: carscale evaluate {run} --split {split.name} --embeddings"
+        if not len(split):
+            continue
+        if not path.exists() and split.name == "train":
+            raise DataError(f"{path}: no such file; the run keeps no embeddings of train", again)
+        if not path.exists():
+            notes.append(f"{split.name} was not compared by embedding; {again}")
+            continue
+        embeddings_ND, checkpoint = _of_split(path, split, again)
+        checkpoints[checkpoint] = again
+        rows.append(split.ids_N)
+        parts.append(embeddings_ND)
+    if len(checkpoints) > 1:
+        raise DataError(
+            f"{run}/predictions: embeddings are of several checkpoints: "
+            f"{', '.join(sorted(checkpoints))}",
+            *checkpoints.values(),
+        )
+    if not parts:
+        raise DataError(f"{root}: holds no photos to compare")
+    return _Embedded(np.concatenate(rows), np.concatenate(parts), notes)
+
+
+def _of_split(path: Path, split: Split, again: str) -> tuple[NDArray[np.float16], str]:
+    """Return a split's embeddings in the order of its ids, and the checkpoint they are of."""
+    ids_N, embeddings_ND, about = tables.read_embeddings(path)
+    if about.get("split_hash") != split.hash or len(ids_N) != len(split):
+        raise DataError(
+            f"{path}: is of {len(ids_N)} photos of another {split.name} than the {len(split)} of "
+            f"{split.root}",
+            again + f" data.root={split.root}",
+        )
+    return embeddings_ND[np.argsort(ids_N)], str(about.get("checkpoint"))

@@ -1,0 +1,299 @@
+"""Join a source to a frozen folder, as a new version that names both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carscale import data, files, tables
+from carscale.car_names.parse import parse_name
+from carscale.curate.merge_rules import (
+    BasePhotos,
+    ClassTarget,
+    Decision,
+    MergeRule,
+    SourcePhotos,
+    decide,
+)
+from carscale.data.sources.photos import open_photos
+from carscale.errors import CarscaleError, ConfigError, DataError
+
+MERGE_LIST = "merge.jsonl"
+"""A line for each photo of the source that the new version does not have: path and reason."""
+
+Advance = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known of a source.
+
+    Attributes:
+        spec: As ``data.open_source`` takes it.
+        name: That its photos carry; the source's own when empty.
+        licence: Of its photos, as text.
+        image_column, label_column: As ``data.open_source`` has them.
+    """
+
+    spec: str
+    name: str = ""
+    licence: str = ""
+    image_column: str | None = None
+    label_column: str | None = None
+
+
+@dataclass
+class Merged:
+    """What a merge did.
+
+    Attributes:
+        root: The new version.
+        card: Its card.
+        counts: Photos that joined by split, and that were left out by cause.
+        warnings: Lines a person should read.
+    """
+
+    root: Path
+    card: dict[str, Any]
+    counts: dict[str, dict[str, int]]
+    warnings: list[str] = field(default_factory=list)
+
+
+def merge_source(
+    base: Path,
+    origin: Origin,
+    out: Path,
+    *,
+    targets_of: Callable[[Sequence[str]], Mapping[str, ClassTarget]],
+    rule: MergeRule | None = None,
+    link: str = "copy",
+    force: bool = False,
+    advance: Advance = lambda what, total: None,
+) -> Merged:
+    """Make a new version of a frozen folder with a source's photos.
+
+    The base, and the bytes, paths and keys of its photos, stay as they are. Every photo of the
+    source joins, or stands in ``merge.jsonl`` or ``quarantine.jsonl`` with a reason. Killed and
+    started again, a merge goes on where it was; the version appears whole or not at all.
+
+    Args:
+        base: A frozen folder that matches its lock.
+        origin: The source.
+        out: The frozen folder to make.
+        targets_of: What the map says of the source's classes, given their names.
+        rule: What may join.
+        link: ``copy``, or ``hard`` to share bytes with the base.
+        force: Replace a frozen folder at ``out``.
+        advance: Called after each photo with what is done and the number of all.
+
+    Returns:
+        What joined, and what did not.
+
+    Raises:
+        ConfigError: The rule or the map makes no sense.
+        DataError: ``base`` is a pack or does not match its lock, the source can't be read, ``out``
+            is there already or can't be written.
+        RunError: Another process merges into ``out``.
+    """
+    rule = rule or MergeRule()
+    rule.check()
+    if link not in ("copy", "hard"):
+        raise ConfigError(f"--link {link}: must be copy or hard")
+    parent = data.read_parent(
+        base,
+        "photos are added",
+        f"merge into the folder it was made of, then: carscale data pack NEW {out}",
+    )
+    data.check_out(base, out, force)
+    for path in data.local_paths(origin.spec):
+        data.check_out(path, out, force)
+    data.verify(base)
+    place = out.resolve()  # a link at out is kept
+    staging = place.with_name(f".{place.name}.merging")
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        with files.hold_lock(
+            staging, doing="merging in this folder", next_step="wait for it or end it"
+        ):
+            try:
+                made = _merge(_Job(base, parent, origin, staging, rule, link, advance), targets_of)
+            except CarscaleError:  # the same command would fail again
+                shutil.rmtree(staging, ignore_errors=True)
+                raise
+            data.check_out(base, out, force)  # may have come meanwhile
+            files.publish_folder(staging / "version", place)
+            shutil.rmtree(staging)
+    except OSError as error:
+        raise DataError(
+            f"{out}: can't be written: {error}",
+            "nothing was changed there; the same command goes on from here,",
+            f"or free what it holds: rm -r {shlex.quote(str(staging))}",
+        ) from error
+    made.root = out
+    return made
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a merge is asked for; the version is made in ``staging``."""
+
+    base: Path
+    parent: dict[str, Any]
+    origin: Origin
+    staging: Path
+    rule: MergeRule
+    link: str
+    advance: Advance
+
+
+def _merge(job: _Job, targets_of: Callable[[Sequence[str]], Mapping[str, ClassTarget]]) -> Merged:
+    """Decode, choose, and write the version into the staging folder."""
+    origin, advance = job.origin, job.advance
+    columns = {"image_column": origin.image_column, "label_column": origin.label_column}
+    with open_photos(origin.spec, **columns, scratch=job.staging) as found:
+        targets = targets_of(sorted({data.as_text(file.class_name) for file in found.files}))
+        plan = json.dumps([job.parent["lock"]["card.json"], asdict(origin)])
+        intake = data.take_in(
+            found.files, job.staging / "intake", plan=plan, advance=lambda n: advance("decode", n)
+        )
+    refused = sorted(found.refused + intake.refused)
+    if not intake.samples:
+        raise DataError(f"{origin.spec}: none of {len(refused)} files is a photo")
+    name = origin.name or found.name
+    decisions = decide(_present(job.base, advance), _incoming(intake), targets, job.rule)
+    told = {
+        "source": data.as_text(name),
+        "licence": data.as_text(origin.licence),
+        "rule": asdict(job.rule),
+        **_goals_told(targets),
+        **_counted(decisions, len(refused)),
+    }
+    card = _write(job, name, intake, decisions, refused=refused, told=told)
+    counts = {part: told[part] for part in ("joined", "left_out")}
+    return Merged(job.staging, card, counts, [*found.notes, *_warnings(job.parent, card, told)])
+
+
+def _write(
+    job: _Job,
+    name: str,
+    intake: data.Intake,
+    decisions: Sequence[Decision],
+    *,
+    refused: Sequence[tuple[str, str]],
+    told: dict[str, Any],
+) -> dict[str, Any]:
+    """Write the version; return its card."""
+    licence = job.origin.licence
+    new_photos = [
+        data.NewPhoto(
+            sample,
+            choice.split,
+            choice.class_name,
+            sample.file.origin or name,
+            licence,
+            choice.group,
+        )
+        for sample, choice in zip(intake.samples, decisions, strict=True)
+        if choice.split
+    ]
+    folder = job.staging / "version"
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed merge
+    folder.mkdir()
+    named = data.quarantine_lines([(f"{name}/{path}", why) for path, why in refused])
+    lists = {
+        "quarantine.jsonl": (job.base / "quarantine.jsonl").read_bytes() + named,
+        MERGE_LIST: _left_out(intake, name, decisions),
+    }
+    return data.add_photos(
+        job.base,
+        folder,
+        new_photos,
+        make_of=lambda text: parse_name(text).make_key,
+        told={"merged": told},
+        lists=lists,
+        link=job.link,
+        advance=lambda n: job.advance("write", n),
+    )
+
+
+def _present(base: Path, advance: Advance) -> BasePhotos:
+    """Return what the base holds."""
+    measured = data.photo_attributes(base, lambda total: advance("measure the base", total))
+    names = ["path", "split", "class", "sha256", "original_sha256"]
+    columns = tables.read_manifest(base / "manifest.parquet", names)
+    return BasePhotos(
+        paths_N=columns["path"],
+        splits_N=columns["split"],
+        classes_N=columns["class"],
+        content_N=columns["sha256"],
+        originals_N=columns["original_sha256"],
+        hashes_N=measured.hashes_N,
+        signatures_NSS=measured.signatures_NSS,
+    )
+
+
+def _incoming(intake: data.Intake) -> SourcePhotos:
+    """Return what the source holds."""
+    samples = intake.samples
+    return SourcePhotos(
+        paths_M=[sample.file.relative for sample in samples],
+        classes_M=[data.as_text(sample.file.class_name) for sample in samples],
+        content_M=[sample.sha256 for sample in samples],
+        originals_M=[sample.original_sha256 for sample in samples],
+        hashes_M=intake.hashes_N,
+        signatures_MSS=intake.signatures_NSS,
+    )
+
+
+def _goals_told(targets: Mapping[str, ClassTarget]) -> dict[str, Any]:
+    """Return what the card says of the map."""
+    entries = {key: asdict(goal) for key, goal in sorted(targets.items())}
+    lines = json.dumps(entries, sort_keys=True).encode()
+    return {"classes": entries, "map_sha256": hashlib.sha256(lines).hexdigest()}
+
+
+def _counted(decisions: Sequence[Decision], num_refused: int) -> dict[str, dict[str, int]]:
+    """Return how many photos joined, by split, and were left out, by cause."""
+    causes = Counter(choice.cause for choice in decisions if not choice.split)
+    causes["no photo"] = num_refused
+    return {
+        "joined": dict(Counter(choice.split for choice in decisions if choice.split)),
+        "left_out": dict(+causes),
+    }
+
+
+def _left_out(intake: data.Intake, name: str, decisions: Sequence[Decision]) -> bytes:
+    """Return a line for each photo that did not join."""
+    lines = [
+        {"path": data.as_text(f"{name}/{sample.file.relative}"), "reason": choice.reason}
+        for sample, choice in zip(intake.samples, decisions, strict=True)
+        if not choice.split
+    ]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+
+
+def _warnings(parent: dict[str, Any], card: dict[str, Any], told: dict[str, Any]) -> list[str]:
+    """Return what a person should know."""
+    lines = []
+    if not told["joined"]:
+        lines.append("no photo joined: the new version holds what the base holds")
+    num_new = card["counts"]["classes"] - parent["counts"]["classes"]
+    if num_new:
+        lines.append(
+            f"{num_new} new classes: a run on the base can't be evaluated on this version, since "
+            "its class list is another"
+        )
+    by_class = Counter(
+        entry["name"] for entry in told["classes"].values() if entry["kind"] in ("match", "new")
+    )
+    shared = sorted(name for name, count in by_class.items() if count > 1)
+    if shared:
+        lines.append(f"several source classes became one: {'; '.join(shared[:5])}")
+    return lines

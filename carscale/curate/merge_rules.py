@@ -1,0 +1,308 @@
+"""Which photos of a source join a data set, and why the others do not. Pure functions.
+
+Axes: N photos of the base, M of the source.
+
+Chosen: the order of the rules is fixed, and each photo has one reason. Rejected: all that speaks
+against it: a person wants to know what to change.
+Chosen: photos of the source that lie in two classes join neither. Rejected: the first: one of the
+labels is wrong, and nothing says which.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from carscale import data
+from carscale.errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+Kind = Literal["match", "new", "make", "skip"]
+
+
+@dataclass(frozen=True)
+class MergeRule:
+    """What may join.
+
+    Attributes:
+        as_split: ``train``, or the name of a test of its own, ``test_...``.
+        make_only: ``drop`` photos of which only the make is known, or ``keep`` them as partial
+            labels.
+        max_per_class: Photos of one base class that join at most; ``None`` for all.
+        max_ratio: As many for each train photo that the base has of the class; ``None`` for all. A
+            new class has none, so that this does not cut it.
+        near_train: ``drop`` photos that are nearly the same as one of base train, or ``keep`` them.
+            Those of val and tests are always dropped, and so are all for a test of its own.
+        seed: Of the draw where there are too many.
+    """
+
+    as_split: str = "train"
+    make_only: str = "drop"
+    max_per_class: int | None = None
+    max_ratio: float | None = None
+    near_train: str = "drop"
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise ``ConfigError`` when the rule makes no sense."""
+        is_test = self.as_split.startswith("test_") and self.as_split.isidentifier()
+        if self.as_split != "train" and not is_test:
+            raise ConfigError(
+                f"--as {self.as_split}: must be train, or a test of its own: test_ and a word",
+                "for example: --as test_external",
+            )
+        if self.max_per_class is not None and self.max_per_class < 1:
+            raise ConfigError(f"--max-per-class {self.max_per_class}: must be 1 or more")
+        if self.max_ratio is not None and not self.max_ratio > 0:
+            raise ConfigError(f"--max-ratio {self.max_ratio}: must be above 0")
+        for option, value in (("make-only", self.make_only), ("near-train", self.near_train)):
+            if value not in ("drop", "keep"):
+                raise ConfigError(f"--{option} {value}: must be drop or keep")
+
+
+@dataclass(frozen=True)
+class ClassTarget:
+    """Where a source class goes.
+
+    Attributes:
+        kind: ``match`` a base class, ``new`` class, ``make`` alone, or ``skip``.
+        name: Of that class or make.
+        max_photos: Of this source class at most; ``None`` for all.
+    """
+
+    kind: Kind
+    name: str = ""
+    max_photos: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BasePhotos:
+    """The base's photos.
+
+    Attributes:
+        paths_N: Relative paths.
+        splits_N: Names of splits.
+        classes_N: Names of classes.
+        content_N: Hashes of the frozen bytes.
+        originals_N: Hashes of the bytes they were made of.
+        hashes_N: Perceptual hashes.
+        signatures_NSS: Small grey copies.
+    """
+
+    paths_N: NDArray[Any]
+    splits_N: NDArray[Any]
+    classes_N: NDArray[Any]
+    content_N: NDArray[Any]
+    originals_N: NDArray[Any]
+    hashes_N: NDArray[np.uint64]
+    signatures_NSS: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class SourcePhotos:
+    """The source's photos: as ``BasePhotos``, with paths and classes of the source."""
+
+    paths_M: Sequence[str]
+    classes_M: Sequence[str]
+    content_M: Sequence[str]
+    originals_M: Sequence[str]
+    hashes_M: NDArray[np.uint64]
+    signatures_MSS: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a photo.
+
+    Attributes:
+        split: That it joins; empty when it is left out.
+        class_name: Its class there, for ``partial`` its make.
+        reason: Why it is left out, in words.
+        cause: That in a word, to count by.
+        group: Name shared with source photos that are nearly the same.
+    """
+
+    split: str = ""
+    class_name: str = ""
+    reason: str = ""
+    cause: str = ""
+    group: str = ""
+
+
+def decide(
+    base: BasePhotos, source: SourcePhotos, targets: Mapping[str, ClassTarget], rule: MergeRule
+) -> list[Decision]:
+    """Decide on each photo of a source.
+
+    In this order: the map, exact duplicates of the base, near duplicates of the base, duplicates
+    within the source, caps. Near duplicates within the source stay, in one group.
+
+    Args:
+        base: What is there.
+        source: What comes.
+        targets: By source class; has all of them.
+        rule: What may join.
+
+    Returns:
+        A choice a photo, in the source's order.
+    """
+    decisions = [
+        _mapped(targets[name], rule, set(base.classes_N.tolist())) for name in source.classes_M
+    ]
+    decisions = _without_exact(base, source, decisions)
+    decisions = _without_near(base, source, decisions, rule)
+    decisions = _without_twins(source, decisions)
+    return _capped(base, source, targets, rule, decisions)
+
+
+def _mapped(goal: ClassTarget, rule: MergeRule, known: set[str]) -> Decision:
+    """Return where a photo goes by the map alone."""
+    is_train = rule.as_split == "train"
+    if goal.kind == "skip":
+        return Decision(cause="map", reason="the map skips its class")
+    if goal.kind == "make":
+        if rule.make_only == "keep" and is_train:
+            return Decision(split="partial", class_name=goal.name)
+        return Decision(cause="make only", reason=f"only its make is known: {goal.name}")
+    if goal.kind == "new" and not is_train and goal.name not in known:
+        return Decision(cause="new class", reason=f"the base has no class {goal.name}")
+    return Decision(split=rule.as_split, class_name=goal.name)
+
+
+def _without_exact(
+    base: BasePhotos, source: SourcePhotos, decisions: list[Decision]
+) -> list[Decision]:
+    """Leave out photos whose bytes the base has."""
+    where: dict[str, int] = {}
+    for hashes_N in (base.originals_N, base.content_N):
+        where |= {name: row for row, name in enumerate(hashes_N.tolist())}
+
+    def checked(n: int, choice: Decision) -> Decision:
+        twin = where.get(source.content_M[n], where.get(source.originals_M[n]))
+        if not choice.split or twin is None:
+            return choice
+        reason = f"same bytes as {base.paths_N[twin]}" + _doubt(base, twin, choice)
+        return Decision(cause="exact duplicate", reason=reason)
+
+    return [checked(n, choice) for n, choice in enumerate(decisions)]
+
+
+def _doubt(base: BasePhotos, row: int, choice: Decision) -> str:
+    """Return what to add where a photo's label is not that of its twin in the base."""
+    if "partial" in (choice.split, base.splits_N[row]) or base.classes_N[row] == choice.class_name:
+        return ""
+    return f", which is no {choice.class_name}: one of both labels is wrong"
+
+
+def _without_near(
+    base: BasePhotos, source: SourcePhotos, decisions: list[Decision], rule: MergeRule
+) -> list[Decision]:
+    """Leave out photos that show what one of the base shows; group those of the source."""
+    rows = np.array([n for n, choice in enumerate(decisions) if choice.split], dtype=np.int64)
+    if not len(rows):
+        return decisions
+    num_base = len(base.paths_N)
+    pairs = data.near_pairs(
+        np.concatenate([base.hashes_N, source.hashes_M[rows]]),
+        np.concatenate([base.signatures_NSS, source.signatures_MSS[rows]]),
+    )
+    decisions = list(decisions)
+    is_across_P = (pairs.rows_P2 < num_base).sum(axis=1) == 1
+    twins: dict[int, tuple[bool, float, int]] = {}
+    for (one, other), alike in zip(
+        pairs.rows_P2[is_across_P].tolist(), pairs.correlations_P[is_across_P].tolist(), strict=True
+    ):
+        is_held_out = base.splits_N[one] not in ("train", "partial")
+        twins[other] = max(twins.get(other, (False, 0.0, -1)), (is_held_out, alike, one))
+    for other, (is_held_out, alike, one) in twins.items():
+        if is_held_out or rule.near_train == "drop" or rule.as_split != "train":
+            row = rows[other - num_base]
+            told = f"nearly the same as {base.paths_N[one]} (correlation {alike:.3f})"
+            doubt = _doubt(base, one, decisions[row])
+            decisions[row] = Decision(cause="near duplicate", reason=told + doubt)
+    within_P2 = pairs.rows_P2[(pairs.rows_P2 >= num_base).all(axis=1)] - num_base
+    is_kept = np.array([bool(decisions[row].split) for row in rows])
+    kept = data.NearPairs(*_only(within_P2, is_kept))
+    for group in data.near_groups(kept):
+        name = f"near:{source.content_M[rows[group[0]]][:16]}"
+        for row in rows[group].tolist():
+            decisions[row] = replace(decisions[row], group=name)
+    return decisions
+
+
+def _only(
+    pairs_P2: NDArray[np.int64], is_kept: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the pairs of which both stay."""
+    held_P2 = pairs_P2[is_kept[pairs_P2].all(axis=1)]
+    return held_P2, np.ones(len(held_P2), np.float32)
+
+
+def _without_twins(source: SourcePhotos, decisions: list[Decision]) -> list[Decision]:
+    """Leave out all but one of the source's photos with the same bytes; a class beats a make."""
+    same: dict[str, list[int]] = defaultdict(list)
+    for n, choice in enumerate(decisions):
+        if choice.split:
+            same[source.content_M[n]].append(n)
+    decisions = list(decisions)
+    for rows in same.values():
+        rows.sort(key=lambda n: decisions[n].split == "partial")
+        targets = {(decisions[n].split, decisions[n].class_name) for n in rows}
+        first = source.paths_M[rows[0]]
+        if len({goal for goal in targets if goal[0] != "partial"} or targets) > 1:
+            names = " and ".join(sorted(name for _, name in targets))
+            for n in rows:
+                decisions[n] = Decision(
+                    cause="two classes", reason=f"the source has the same bytes in {names}"
+                )
+            continue
+        for n in rows[1:]:
+            decisions[n] = Decision(cause="exact duplicate", reason=f"same bytes as {first} there")
+    return decisions
+
+
+def _capped(
+    base: BasePhotos,
+    source: SourcePhotos,
+    targets: Mapping[str, ClassTarget],
+    rule: MergeRule,
+    decisions: list[Decision],
+) -> list[Decision]:
+    """Leave out what is above the caps, by a draw that the seed and the bytes decide."""
+
+    def draw(n: int) -> str:
+        return hashlib.sha256(f"{rule.seed} {source.content_M[n]}".encode()).hexdigest()
+
+    order = sorted((n for n, choice in enumerate(decisions) if choice.split), key=draw)
+    in_train = base.classes_N[base.splits_N == "train"].tolist()
+    counts = Counter(in_train)
+    by_goal: Counter[tuple[str, str]] = Counter()
+    by_class: Counter[str] = Counter()
+    decisions = list(decisions)
+    for n in order:
+        choice, name = decisions[n], source.classes_M[n]
+        caps = [rule.max_per_class]
+        if rule.max_ratio is not None and counts[choice.class_name]:
+            caps.append(int(rule.max_ratio * counts[choice.class_name]))
+        limit = min((cap for cap in caps if cap is not None), default=None)
+        most = targets[name].max_photos
+        key = (choice.split, choice.class_name)
+        if (limit is not None and by_goal[key] >= limit) or (
+            most is not None and by_class[name] >= most
+        ):
+            cap = limit if limit is not None and by_goal[key] >= limit else most
+            decisions[n] = Decision(
+                cause="cap", reason=f"above the cap of {cap} photos for {choice.class_name}"
+            )
+            continue
+        by_goal[key] += 1
+        by_class[name] += 1
+    return decisions

@@ -1,0 +1,290 @@
+"""From a source to frozen splits: decode, make plain, assign, write beside, rename."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from carscale import files, images, threads
+from carscale.data.freezing.write import lay_out
+from carscale.data.frozen import split_assignment as rules
+from carscale.data.frozen.layout import Frozen
+from carscale.data.photos.near_groups import Look, group_near, look_at
+from carscale.data.photos.sample import AHEAD, Sample, decode_file
+from carscale.data.sources.open_source import local_paths, open_source
+from carscale.data.sources.scan import Scan, SourceFile
+from carscale.errors import ConfigError, DataError
+from carscale.threads import in_order
+
+
+@dataclass(frozen=True)
+class FreezeRule:
+    """How photos are split.
+
+    Attributes:
+        fractions: Of train, val and test; sum to 1.
+        seed: Of the draw.
+        group_by: A regular expression searched in a photo's relative path; photos with the same
+            match (its first group if it has one) stay in one split.
+        long_tail: Most and least train photos of a class; train is cut to that.
+        keep_splits: Take train, val and test from the source: top folders, a column ``split``, the
+            splits of a set, words in names of shards.
+        link: ``copy``, or ``hard`` to share bytes with the source's files where they are kept.
+        near_duplicates: ``group`` keeps photos that are nearly the same in one split, ``ignore``
+            does not look.
+    """
+
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    seed: int = 0
+    group_by: str | None = None
+    long_tail: tuple[int, int] | None = None
+    keep_splits: bool = False
+    link: str = "copy"
+    near_duplicates: str = "ignore"
+
+    def check(self) -> None:
+        """Raise ``ConfigError`` when the rule makes no sense."""
+        is_whole = abs(sum(self.fractions) - 1) <= 1e-6  # false for NaN
+        if not is_whole or min(self.fractions) < 0 or self.fractions[0] <= 0:
+            raise ConfigError(
+                f"--fractions {self.fractions}: must be three shares that sum to 1, train above 0",
+                "for example: --fractions 0.7,0.15,0.15",
+            )
+        if self.long_tail and not 1 <= self.long_tail[1] <= self.long_tail[0]:
+            most, least = self.long_tail
+            raise ConfigError(f"--long-tail {most}:{least}: must be MOST:LEAST, MOST >= LEAST >= 1")
+        if self.long_tail and self.keep_splits:
+            raise ConfigError("--long-tail: can't cut splits that --keep-splits keeps; give one")
+        if self.link not in ("copy", "hard"):
+            raise ConfigError(f"--link {self.link}: must be copy or hard")
+        if self.near_duplicates not in ("group", "ignore"):
+            raise ConfigError(f"--near-duplicates {self.near_duplicates}: must be group or ignore")
+        try:
+            re.compile(self.group_by or "")
+        except re.error as error:
+            raise ConfigError(
+                f"--group-by {self.group_by!r}: is no regular expression: {error}"
+            ) from error
+
+
+def freeze(
+    source: Path | str,
+    out: Path,
+    rule: FreezeRule | None = None,
+    *,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    force: bool = False,
+    advance: Callable[[int], None] = lambda total: None,
+) -> Frozen:
+    """Freeze a source's photos into train, val and test.
+
+    Every file is decoded once, fully. Odd ones are made plain, broken ones go to
+    ``quarantine.jsonl``. The folder appears whole or not at all; the same input and rule give the
+    same bytes.
+
+    Args:
+        source: Class folders, a table, an archive, shards or a set of ``datasets``, as
+            ``sources.open_source`` takes it; a class is a label or any path below the root.
+        out: The frozen folder to make.
+        rule: How to split.
+        image_column: Where the source has columns: of paths or photos.
+        label_column: Where the source has columns: of classes.
+        force: Replace a frozen folder at ``out``.
+        advance: Called after each file with the number of all files.
+
+    Returns:
+        The card, and lines a person should read.
+
+    Raises:
+        ConfigError: The rule makes no sense.
+        DataError: The source holds no classes, no photo can be read, or ``out`` is there already.
+    """
+    rule = rule or FreezeRule()
+    rule.check()
+    check_out(source, out, force)
+    if (Path(source) / "card.json").is_file():
+        raise DataError(
+            f"{source}: is frozen already; its splits and classes are settled",
+            f"add its photos to another set: carscale data map BASE {source} --out map.yaml",
+            "or draw other splits from what it was frozen of",
+        )
+    place = out.resolve()  # a link at out is kept
+    staging = place.with_name(f".{place.name}.{os.getpid()}.freezing")
+    with open_source(
+        source,
+        image_column=image_column,
+        label_column=label_column,
+        keep_splits=rule.keep_splits,
+        scratch=next(folder for folder in place.parents if folder.is_dir()),
+    ) as found:
+        _check_kept(found.files, place, out)
+        try:
+            shutil.rmtree(staging, ignore_errors=True)  # of a killed freeze with our process number
+            staging.mkdir(parents=True)
+            frozen = _freeze_beside(found, staging, rule, source, advance)
+            files.replace_folder(staging, place)
+        except OSError as error:
+            raise DataError(
+                f"{out}: can't be written: {error}", "nothing was changed there"
+            ) from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    frozen.root = out
+    return frozen
+
+
+def check_out(source: Path | str, out: Path, force: bool) -> None:
+    """Raise when the result may not be written where it is to go."""
+    place = out.resolve()
+    for path in local_paths(source):
+        if place.is_relative_to(path.resolve()):
+            raise DataError(f"{out}: lies inside the source {source}", "choose a folder beside it")
+        if path.resolve().is_relative_to(place):
+            raise DataError(
+                f"{out}: the source {source} lies inside it", "choose a folder beside it"
+            )
+    if not out.exists():
+        return
+    is_frozen = (out / "card.json").exists()
+    if out.is_dir() and not is_frozen and any(out.iterdir()):
+        raise DataError(f"{out}: holds no frozen data, and other files", "give another folder")
+    if not force:
+        raise DataError(
+            f"{out}: is there already; frozen data stay as they are",
+            "give another folder, or replace it with: --force",
+        )
+    if not out.is_dir():
+        raise DataError(f"{out}: is a file", "give another folder")
+
+
+def _check_kept(files: list[SourceFile], place: Path, out: Path) -> None:
+    """Raise when a table lists photos of the folder that is to be replaced."""
+    if not place.exists():
+        return
+    for file in files:
+        if file.path and file.path.absolute().is_relative_to(place):
+            raise DataError(
+                f"{out}: the source takes {file.relative} from it", "give another folder"
+            )
+
+
+def _freeze_beside(
+    found: Scan,
+    staging: Path,
+    rule: FreezeRule,
+    source: Path | str,
+    advance: Callable[[int], None],
+) -> Frozen:
+    """Write the frozen folder of a source beside its place."""
+    samples, looks, quarantine = _decode_all(found.files, staging / "staged", rule, advance)
+    if not samples:
+        raise DataError(
+            f"{source}: none of {len(quarantine)} files is a photo; "
+            f"the first: {quarantine[0][0]}: {quarantine[0][1]}"
+        )
+    found.refused = sorted(found.refused + quarantine)
+    if rule.link == "hard" and any(sample.file.path is None for sample in samples):
+        found.notes.append("--link hard: photos that are no files of their own were copied")
+    samples = _grouped(samples, rule, source)
+    if rule.near_duplicates == "group":
+        samples, notes = group_near(samples, looks)
+        found.notes.extend(notes)
+    splits_N = _assigned(samples, rule)
+    settings = {
+        "fractions": list(rule.fractions),
+        "group_by": rule.group_by,
+        "long_tail": rule.long_tail and list(rule.long_tail),
+        "keep_splits": rule.keep_splits,
+        "near_duplicates": rule.near_duplicates,
+    }
+    frozen = lay_out(
+        samples, splits_N, found, staging, source_name=found.name, seed=rule.seed, rule=settings
+    )
+    shutil.rmtree(staging / "staged")
+    return frozen
+
+
+def _decode_all(
+    files: list[SourceFile], staged: Path, rule: FreezeRule, advance: Callable[[int], None]
+) -> tuple[list[Sample], list[Look | None], list[tuple[str, str]]]:
+    """Decode every file and put its frozen bytes aside.
+
+    Return samples, how they look where the rule asks for it, and refused files, in order.
+    """
+    samples: list[Sample] = []
+    looks: list[Look | None] = []
+    refused: list[tuple[str, str]] = []
+    is_looked_at = rule.near_duplicates == "group"
+    for part in range(0, len(files), 1000):
+        (staged / str(part)).mkdir(parents=True)
+
+    def decode(index: int) -> tuple[Sample | str, Look | None]:
+        place = staged / str(index // 1000 * 1000) / str(index)
+        sample = decode_file(files[index], place, rule.link)
+        is_photo = not isinstance(sample, str)
+        return sample, look_at(place) if is_looked_at and is_photo else None
+
+    with (
+        images.quiet_decoders(),
+        ThreadPoolExecutor(threads.num_cores(), "carscale-freeze") as pool,
+    ):
+        decoded = in_order(pool, decode, range(len(files)), ahead=AHEAD)
+        for file, (result, look) in zip(files, decoded, strict=True):
+            if isinstance(result, str):
+                refused.append((file.relative, result))
+            else:
+                samples.append(result)
+                looks.append(look)
+            advance(len(files))
+    return samples, looks, refused
+
+
+def _grouped(samples: list[Sample], rule: FreezeRule, source: Path | str) -> list[Sample]:
+    """Return samples with the group that the rule's expression finds in their paths."""
+    if not rule.group_by:
+        return samples
+    pattern = re.compile(rule.group_by)
+    found = [pattern.search(sample.file.relative) for sample in samples]
+    if not any(found):
+        raise DataError(
+            f"{source}: --group-by {rule.group_by!r} matches none of {len(samples)} paths "
+            f"(first: {samples[0].file.relative})"
+        )
+    return [
+        replace(sample, group_name=match[1] if match.re.groups and match[1] else match[0])
+        if match
+        else sample
+        for sample, match in zip(samples, found, strict=True)
+    ]
+
+
+def _assigned(samples: list[Sample], rule: FreezeRule) -> list[int]:
+    """Return each sample's split."""
+    classes = {name: k for k, name in enumerate(sorted({s.file.class_name for s in samples}))}
+    labels_N = [classes[sample.file.class_name] for sample in samples]
+    names_N = [sample.file.relative for sample in samples]
+    links = [
+        [f"sha256 {sample.sha256}"] + ([f"group {sample.group_name}"] if sample.group_name else [])
+        for sample in samples
+    ]
+    groups_N = rules.components(links)
+    if rule.keep_splits:
+        given = [rules.SPLITS.index(sample.file.split) for sample in samples]
+        best = dict.fromkeys(groups_N, 0)
+        for group, split in zip(
+            groups_N, given, strict=True
+        ):  # a photo in train and test counts as test
+            best[group] = max(best[group], split)
+        return [best[group] for group in groups_N]
+    splits_N = rules.assign(labels_N, groups_N, names_N, fractions=rule.fractions, seed=rule.seed)
+    if rule.long_tail is None:
+        return splits_N
+    return rules.cut_long_tail(
+        labels_N, groups_N, splits_N, names_N, most_and_least=rule.long_tail, seed=rule.seed
+    )

@@ -1,0 +1,135 @@
+"""Names that no reader trips over, and what a class name tells."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from carscale.car_names.words import BODIES, TWO_WORD_MAKES, YEAR
+from carscale.types import CarClass
+
+UNSAFE = re.compile(r'[%$/\\*?\[\]:"<>|\x00-\x1f\x7f\ud800-\udfff]')
+"""What a glob, a URL, a shell, another file system or a Parquet string takes for something else."""
+
+SPLIT_WORD = re.compile(
+    r"(?<![^-._ 0-9])"
+    r"(train|training|validation|valid|dev|val|test|testing|eval|evaluation)"
+    r"(?![^-._ 0-9])"
+)
+"""Words that make HF ``datasets`` put a folder into a split, as its patterns find them."""
+
+MAX_NAME_BYTES = 200
+"""File systems allow 255; a suffix has to fit."""
+
+MAKE = re.compile(rf"(?:{TWO_WORD_MAKES.replace(' ', '[ -]')})\b|\S+", re.IGNORECASE)
+BODY = re.compile(rf"\b(?:{BODIES})\b", re.IGNORECASE)
+
+
+def safe_name(name: str) -> str:
+    """Return a name that every reader takes for just a name; ``urllib``'s ``unquote`` reverses it.
+
+    Percent-encoded: ``/``, what a glob or Windows reads as more than a letter, a leading ``.`` or
+    ``_``, a trailing ``.`` or blank, and the last letter of a word that HF ``datasets`` takes for a
+    split.
+
+    Example:
+        >>> safe_name("audi/a4"), safe_name("ford_test"), safe_name("dev-car"), safe_name("_x.")
+        ('audi%2Fa4', 'ford_tes%74', 'de%76-car', '%5Fx%2E')
+    """
+    safe = UNSAFE.sub(lambda found: _percent(found[0]), name)
+    if safe[:1] in (".", "_", " "):
+        safe = _percent(safe[0]) + safe[1:]
+    if safe[-1:] in (".", " "):
+        safe = safe[:-1] + _percent(safe[-1])
+    while found := SPLIT_WORD.search(safe):
+        last = found.end() - 1
+        safe = safe[:last] + _percent(safe[last]) + safe[last + 1 :]
+    return safe
+
+
+def unique_folders(names: Iterable[str]) -> dict[str, str]:
+    """Return a folder for each class name; they differ even where case does not count.
+
+    Example:
+        >>> unique_folders(["Audi", "audi"])
+        {'Audi': 'Audi', 'audi': '%61udi'}
+    """
+    folders: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in sorted(names):
+        folder = shortened(safe_name(name))
+        num_encoded = 0
+        while folded(folder) in taken:  # encode one more letter until it differs
+            num_encoded += 1
+            head, rest = name[:num_encoded], name[num_encoded:]
+            folder = shortened(_percent(head) + safe_name(rest))
+        taken.add(folded(folder))
+        folders[name] = folder
+    return folders
+
+
+def shortened(safe: str, *, suffix: str = "") -> str:
+    """Cut a safe name that file systems would refuse; a hash keeps it apart from others.
+
+    Args:
+        safe: What ``safe_name`` returned.
+        suffix: What a cut name ends in.
+    """
+    data = safe.encode()
+    if len(data) <= MAX_NAME_BYTES:
+        return safe
+    end = f"~{hashlib.sha256(data).hexdigest()[:12]}{suffix}"
+    head = data[: MAX_NAME_BYTES - len(end.encode())].decode(errors="ignore")
+    return re.sub(r"%[0-9A-F]?$", "", head) + end
+
+
+def folded(name: str) -> str:
+    """Return what two names share on a file system that ignores case or normalises Unicode."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def parse_car_name(name: str, folder: str) -> CarClass:
+    """Return a class with the make, model, body and year that its name tells.
+
+    Args:
+        name: ``Audi A4 Sedan 2012``, ``2012-audi-a4-sedan`` or ``audi/a4``.
+        folder: Where it lies.
+
+    Example:
+        >>> car = parse_car_name("AM General Hummer SUV 2000", "x")
+        >>> car.make, car.model, car.body, car.year
+        ('AM General', 'Hummer', 'SUV', 2000)
+        >>> parse_car_name("audi/a4", "x").make
+        'audi'
+    """
+    words = re.sub(r"[_]+", " ", name)
+    if " " not in words.strip():  # 2012-audi-a4
+        words = words.replace("-", " ")
+    years = YEAR.findall(words)
+    year = int(years[-1]) if years else None
+    rest = words if year is None else _without(words, str(year))
+    bodies = BODY.findall(rest)
+    body = bodies[-1] if bodies else None
+    rest = rest if body is None else _without(rest, body)
+    make, _, model = rest.partition("/")
+    if not model:
+        found = MAKE.match(rest)
+        make = found[0] if found else ""
+        model = rest[len(make) :]
+    model = " ".join(model.replace("/", " ").split())
+    make = make.strip()
+    known_make = make if make and (model or body or year) else None
+    return CarClass(name, folder, known_make, model or None, body, year)
+
+
+def _percent(letters: str) -> str:
+    """Return letters as ``%XX`` bytes; bytes that are no UTF-8 come back as they were."""
+    return "".join(f"%{byte:02X}" for byte in letters.encode("utf-8", "surrogateescape"))
+
+
+def _without(words: str, part: str) -> str:
+    """Return words without the last occurrence of a part."""
+    head, _, tail = words.rpartition(part)
+    return " ".join(f"{head} {tail}".split())

@@ -1,0 +1,1 @@
+"""Photos decoded and measured once: quality, hashes, duplicates."""

@@ -1,0 +1,39 @@
+"""A frozen folder or pack as a source for another."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from carscale.data.frozen.reader import read_splits
+from carscale.data.frozen.split_assignment import PARTIAL
+from carscale.data.sources.scan import Scan, SourceFile
+
+
+def scan_frozen(root: Path) -> Scan:
+    """Return the photos of a frozen folder or pack, with the classes and splits they have.
+
+    Photos of which only the make is known are left out, and a note says so.
+
+    Raises:
+        DataError: No frozen folder.
+    """
+    found = Scan(name=root.resolve().name)
+    for split in read_splits(root).every:
+        if split.name == PARTIAL:
+            found.notes.append(f"{len(split)} photos of which only the make is known are left out")
+            continue
+        found.files += [
+            SourceFile(
+                None if split.store else root / path,
+                path,
+                split.classes[label].name,
+                split.name,
+                partial(split.read_bytes, row),
+            )
+            for row, (path, label) in enumerate(
+                zip(split.paths_N.tolist(), split.labels_N.tolist(), strict=True)
+            )
+        ]
+    found.put_in_order()
+    return found

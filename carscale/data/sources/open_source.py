@@ -1,0 +1,162 @@
+"""Where photos come from: one way in for every kind of source.
+
+In: a folder, file, pattern or address. Out: a ``Scan`` of samples that can be read while the source
+is open.
+
+To add a kind: a module that makes a ``Scan``, and a line in ``_scan``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from carscale.data.sources import archives, csv_parquet, webdataset
+from carscale.data.sources.archive_members import (
+    ARCHIVE_SUFFIXES,
+    TAR_SUFFIXES,
+    Spool,
+    open_members,
+)
+from carscale.data.sources.csv_parquet import TABLE_SUFFIXES
+from carscale.data.sources.rows import Reading
+from carscale.data.sources.scan import Scan, scan, scan_splits
+from carscale.errors import DataError
+
+
+@contextmanager
+def open_source(
+    spec: str | Path,
+    *,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    keep_splits: bool = False,
+    scratch: Path | None = None,
+) -> Iterator[Scan]:
+    """Open a source and list its samples; they can be read inside the block.
+
+    Args:
+        spec: What ``carscale data freeze`` takes:
+
+            - class folders, or a zip or tar of them;
+            - CSV, TSV or Parquet with a path and a label in each row;
+            - ``hf://owner/name[:split]``, ``hf://`` and a path that ``datasets.load_dataset``
+              opens, a folder that ``save_to_disk`` wrote, Parquet with photos in it;
+            - WebDataset shards: a pattern (``cars-{000..009}.tar``), a folder of tars, or one.
+        image_column: Column of paths or photos, where its name is unusual.
+        label_column: Column of classes, where its name is unusual.
+        keep_splits: Take splits from the source: top folders, a column ``split``, splits of a set,
+            words in names of shards.
+        scratch: A folder with room for what a compressed tar holds; the system's if not given.
+
+    Yields:
+        Samples in order of their names, what was refused, classes without photos, a short name.
+
+    Raises:
+        ConfigError: Columns are named and the source has none.
+        DataError: There is no such source, it can't be read, or none of it has a label.
+
+    Example:
+        >>> with open_source("photos.zip") as source:  # doctest: +SKIP
+        ...     data = source.files[0].read_bytes()
+    """
+    how = Reading(image_column, label_column, keep_splits)
+    with ExitStack() as stack:
+        spool = Spool(scratch or Path(tempfile.gettempdir()))
+        stack.callback(spool.close)
+        found = _scan(spec, how, spool, stack)
+        found.name = found.name or Path(spec).resolve().name
+        found.put_in_order()
+        yield found
+
+
+def local_paths(spec: str | Path) -> list[Path]:
+    """Return the files and folders of this machine that a source is."""
+    text = str(spec)
+    if address := _hub_address(text):
+        return [Path(address[0])] if Path(address[0]).exists() else []
+    if not Path(spec).exists() and webdataset.is_pattern(text):
+        return webdataset.expanded(text)
+    return [Path(spec)]
+
+
+def _scan(spec: str | Path, how: Reading, spool: Spool, stack: ExitStack) -> Scan:
+    """Choose by what the source is."""
+    text, path = str(spec), Path(spec)
+    if address := _hub_address(text):
+        from carscale.data.sources import hub
+
+        return hub.scan_hub(*address, how)
+    if "://" in text:
+        raise DataError(
+            f"{text}: can't be read from there", "download it first, or give: hf://owner/name"
+        )
+    if path.is_dir():
+        return _scan_folder(path, how, spool, stack)
+    if path.is_file():
+        return _scan_file(path, how, spool, stack)
+    if not path.exists() and webdataset.is_pattern(text):
+        return _scan_shards(webdataset.expanded(text), text, how, spool, stack)
+    kind = "file" if path.name.lower().endswith((*TABLE_SUFFIXES, *ARCHIVE_SUFFIXES)) else "folder"
+    raise DataError(f"{path}: no such {kind}")
+
+
+def _scan_folder(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Scan:
+    """Scan a saved set, shards or class folders."""
+    if _is_saved(path):
+        from carscale.data.sources import hub
+
+        return hub.scan_saved(path, how)
+    if shards := webdataset.shards_in(path):
+        return _scan_shards(shards, str(path), how, spool, stack)
+    how.refuse_columns(path)
+    return scan_splits(path) if how.keep_splits else scan(path)
+
+
+def _scan_file(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Scan:
+    """Scan a table, an archive of class folders or a shard."""
+    name = path.name.lower()
+    if name.endswith(TABLE_SUFFIXES):
+        return csv_parquet.scan_table(path, how)
+    if not name.endswith(ARCHIVE_SUFFIXES):
+        raise DataError(
+            f"{path}: no such folder, and no file of a known kind",
+            f"known are: {' '.join((*TABLE_SUFFIXES, *ARCHIVE_SUFFIXES))}",
+        )
+    members = stack.enter_context(open_members(path, spool))
+    if name.endswith(TAR_SUFFIXES) and webdataset.is_shard(members):
+        return webdataset.scan_shards([(path, members)], path, how)
+    how.refuse_columns(path)
+    return archives.scan_members(members, path, keep_splits=how.keep_splits)
+
+
+def _scan_shards(
+    paths: list[Path], where: str, how: Reading, spool: Spool, stack: ExitStack
+) -> Scan:
+    """Scan several shards."""
+    shards = [(path, stack.enter_context(open_members(path, spool))) for path in paths]
+    return webdataset.scan_shards(shards, where, how)
+
+
+def _hub_address(text: str) -> tuple[str, str] | None:
+    """Return the name or path and the split of an ``hf://`` source.
+
+    Example:
+        >>> _hub_address("hf://owner/cars:train"), _hub_address("cars")
+        (('owner/cars', 'train'), None)
+    """
+    if not text.startswith("hf:/"):  # a Path makes one slash of two
+        return None
+    rest = text[len("hf://") :] if text.startswith("hf://") else text[len("hf:/") :]
+    if Path(rest).exists():
+        return rest, ""
+    name, _, split = rest.partition(":")
+    return name, split
+
+
+def _is_saved(path: Path) -> bool:
+    """Tell whether ``save_to_disk`` wrote a folder."""
+    is_one = (path / "state.json").exists() and (path / "dataset_info.json").exists()
+    return is_one or (path / "dataset_dict.json").exists()

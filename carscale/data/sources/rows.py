@@ -1,0 +1,206 @@
+"""What a row of a table, dataset or shard says: its class, its file, a name of its own."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from carscale.data.sources.scan import GIVEN_SPLITS, Scan
+from carscale.errors import ConfigError, DataError
+
+IMAGE_NAMES = ("path", "file_name", "image", "filename")
+LABEL_NAMES = ("label", "class")
+"""Columns that are taken when none is named, whatever their case."""
+MAX_LETTERS = 200
+"""Of a class name; longer labels are captions."""
+
+
+class BadRowError(Exception):
+    """A row that can't be used; the text is the reason for the quarantine list."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a source is to be read.
+
+    Attributes:
+        image_column: Column of paths or photos; ``None``: the one of a usual name.
+        label_column: Column of classes; ``None``: the one of a usual name.
+        keep_splits: Take the source's own splits.
+    """
+
+    image_column: str | None = None
+    label_column: str | None = None
+    keep_splits: bool = False
+
+    def refuse_columns(self, where: Path | str) -> None:
+        """Raise when a column is named for a source that has none."""
+        for what, name in (("image", self.image_column), ("label", self.label_column)):
+            if name is not None:
+                raise ConfigError(f"--{what}-column {name}: {where} has class folders, no columns")
+
+
+class FreeNames:
+    """Gives each sample a name that no other has: ``a/1.jpg``, ``a/1~2.jpg``, ..."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        """Return the name, numbered where it is taken.
+
+        Example:
+            >>> names = FreeNames()
+            >>> [names.take("a/1.jpg") for _ in range(3)]
+            ['a/1.jpg', 'a/1~2.jpg', 'a/1~3.jpg']
+        """
+        free, number = name, self._next.get(name, 2)
+        head, slash, last = name.rpartition("/")
+        stem, dot, suffix = last.rpartition(".") if "." in last[1:] else (last, "", "")
+        while free in self._next:
+            free = f"{head}{slash}{stem}~{number}{dot}{suffix}"
+            number += 1
+        self._next[name] = number
+        self._next.setdefault(free, 2)
+        return free
+
+
+def choose_column(
+    where: Path | str,
+    columns: Collection[str],
+    wanted: tuple[str, ...],
+    given: str | None,
+    what: str,
+) -> str:
+    """Return the column to read.
+
+    Args:
+        where: The source, for the error.
+        columns: Those there are.
+        wanted: Names that will do, in lower case.
+        given: What the user typed; taken as it is.
+        what: ``image`` or ``label``, as the option has it.
+
+    Raises:
+        DataError: There is none, or more than one that will do.
+    """
+    option = f"--{what}-column"
+    there = ", ".join(columns) or "none"
+    if given is not None:
+        if given in columns:
+            return given
+        raise DataError(f"{where}: {option} {given}: no such column", f"there are: {there}")
+    found = [name for name in columns if name.casefold() in wanted]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DataError(
+            f"{where}: {' and '.join(found)} may both be the {what} column",
+            f"choose with: {option} {found[0]}",
+        )
+    raise DataError(
+        f"{where}: no column for the {what}: none is called {' or '.join(wanted)}",
+        f"there are: {there}",
+        f"choose with: {option} NAME",
+    )
+
+
+def class_of(label: object) -> str:
+    """Return the class a label names.
+
+    Numbers become their digits; 3.0 is 3, as tables with gaps store whole numbers.
+
+    Raises:
+        BadRowError: There is none, it stands for none (-1), or is no name.
+
+    Example:
+        >>> class_of(" Audi A4 "), class_of(3), class_of(3.0)
+        ('Audi A4', '3', '3')
+    """
+    if label is None or label != label:  # NaN is the number that differs from itself
+        raise BadRowError("no label")
+    if not isinstance(label, str | int | float):
+        raise BadRowError(f"label is a {type(label).__name__}, not one name")
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    name = str(label).strip()
+    if not name:
+        raise BadRowError("no label")
+    if re.fullmatch(r"-\d+", name):
+        raise BadRowError(f"label {name} stands for no class")
+    if len(name) > MAX_LETTERS or "\n" in name:
+        raise BadRowError(f"label is a text of {len(name)} letters, no class name")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise BadRowError("label is no valid Unicode") from error
+    return name
+
+
+def split_of(name: object) -> str:
+    """Return ``train``, ``val`` or ``test`` for what a source calls it.
+
+    Raises:
+        BadRowError: It is none of them.
+    """
+    split = GIVEN_SPLITS.get(str(name).strip().lower())
+    if split is None:
+        raise BadRowError(f"split {name!r} is none of train, val, test")
+    return split
+
+
+def locate(folder: Path, text: str) -> tuple[Path, str]:
+    """Return the file that a row's path means, and its name in the source.
+
+    Args:
+        folder: Where relative paths start; they may not leave it. Absolute paths are the user's own
+            and may lead anywhere.
+        text: The path as written.
+
+    Raises:
+        BadRowError: The path is empty, leaves the folder, or is of another system.
+    """
+    if not text or "\0" in text:
+        raise BadRowError("no path" if not text else "NUL in its path")
+    if "://" in text:
+        raise BadRowError("an address, no file")
+    if re.match(r"[A-Za-z]:", text):
+        raise BadRowError("names a drive")
+    if "\\" in text:
+        raise BadRowError("backslash in its path: write / between folders")
+    whole = posixpath.normpath(text)
+    if whole.startswith("/"):
+        path, root = Path(whole), folder.absolute()
+        inside = path.is_relative_to(root) and path != root
+        return path, path.relative_to(root).as_posix() if inside else whole.lstrip("/")
+    if whole.split("/")[0] == "..":
+        raise BadRowError("leads out of its folder")
+    return folder / whole, whole
+
+
+def check_file(path: Path) -> None:
+    """Raise ``BadRowError`` unless a file is there that can be read to its end."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None)
+        missing = isinstance(error, FileNotFoundError)
+        raise BadRowError("no such file" if missing else f"can't be read: {reason}") from error
+    if not stat.S_ISREG(mode):
+        raise BadRowError("no regular file")
+
+
+def check_any(found: Scan, where: Path | str, what: str) -> None:
+    """Raise when none of a source's rows can be used."""
+    if found.files:
+        return
+    if not found.refused:
+        raise DataError(f"{where}: holds no {what}")
+    name, reason = found.refused[0]
+    raise DataError(
+        f"{where}: none of {len(found.refused)} {what} can be used; the first: {name}: {reason}"
+    )

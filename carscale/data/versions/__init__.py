@@ -1,0 +1,1 @@
+"""New versions of a frozen folder that name their parent: add, drop, relabel, pack."""

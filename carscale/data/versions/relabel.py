@@ -1,0 +1,204 @@
+"""A new version of frozen data, with the labels that a person's review corrects.
+
+Chosen: a new folder that names its parent, with val and test as they are. Rejected: changing labels
+in place: runs of before would no longer tell what they were trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from carscale.data.freezing.freeze import check_out
+from carscale.data.frozen.layout import Frozen, free_path
+from carscale.data.frozen.lock import verify
+from carscale.data.frozen.names import folded
+from carscale.data.frozen.reader import read_splits
+from carscale.data.frozen.split_assignment import PARTIAL, SPLITS, split_names
+from carscale.data.versions.decisions import LabelDecision, read_decisions
+from carscale.data.versions.version import (
+    Version,
+    manifest_rows,
+    ordered,
+    place_rows,
+    read_parent,
+    write_version,
+)
+from carscale.errors import ConfigError, DataError
+from carscale.files import staged_folder
+
+
+@dataclass
+class Relabelled(Frozen):
+    """What a relabelling did.
+
+    Attributes:
+        num_relabelled: Photos that moved to another class.
+        num_left_out: Photos that are not in the new version.
+        num_unchanged: Photos with a decision that changes nothing.
+    """
+
+    num_relabelled: int = 0
+    num_left_out: int = 0
+    num_unchanged: int = 0
+
+
+def relabel(
+    root: Path,
+    decisions: Path,
+    out: Path,
+    *,
+    any_split: bool = False,
+    link: str = "copy",
+    force: bool = False,
+    advance: Callable[[int], None] = lambda total: None,
+) -> Relabelled:
+    """Make a new version of a frozen folder from a review of its labels.
+
+    Classes and their numbers, keys and the quarantine list stay; ids are numbered anew. The folder
+    appears whole or not at all; the same folder and review give the same bytes.
+
+    Args:
+        root: A frozen folder that matches its lock.
+        decisions: CSV, as ``read_decisions`` takes it.
+        out: The frozen folder to make.
+        any_split: Take decisions on photos of val and test too, which changes what these are.
+        link: ``copy``, or ``hard`` to share bytes with ``root``.
+        force: Replace a frozen folder at ``out``.
+        advance: Called after each photo with the number of all.
+
+    Returns:
+        The card, lines a person should read, and what was changed.
+
+    Raises:
+        ConfigError: ``link`` is another word.
+        DataError: ``root`` is a pack or does not match its lock, the review is not of it, a photo
+            of val or test is to change, or ``out`` is there already or can't be written.
+
+    Example:
+        >>> relabel(Path("data/cars"), Path("decisions.csv"), Path("data/cars-2"))  # doctest: +SKIP
+    """
+    if link not in ("copy", "hard"):
+        raise ConfigError(f"--link {link}: must be copy or hard")
+    parent = read_parent(
+        root,
+        "labels are corrected",
+        f"relabel the folder it was made of, then: carscale data pack NEW {out}",
+    )
+    check_out(root, out, force)
+    verify(root)
+    rows = manifest_rows(root)
+    made = read_decisions(decisions, rows, [car.name for car in read_splits(root).classes])
+    changes = {n: one for n, one in made.items() if one.new_class or one.is_left_out}
+    if not any_split:
+        _check_train_only(decisions, rows, changes)
+    names = split_names(parent)
+    changed = ordered(_changed_rows(root, rows, changes), names)
+    told = {"relabelled": _told(root, decisions, rows, changes)}
+    version = Version(changed, told, extra_splits=names[len(SPLITS) :])
+    with staged_folder(out, "relabelling") as folder:
+        place_rows(
+            changed,
+            folder,
+            find=lambda row: root / row["old_path"],
+            splits=names,
+            link=link,
+            advance=advance,
+        )
+        card = write_version(root, folder, parent, version)
+    num_left_out = sum(one.is_left_out for one in changes.values())
+    return Relabelled(
+        root=out,
+        card=card,
+        warnings=_warnings(parent, card, rows, changed),
+        num_relabelled=len(changes) - num_left_out,
+        num_left_out=num_left_out,
+        num_unchanged=len(made) - len(changes),
+    )
+
+
+def _check_train_only(
+    decisions: Path, rows: list[dict[str, Any]], changes: dict[int, LabelDecision]
+) -> None:
+    """Raise when a photo that results are measured on is to change."""
+    held = [rows[n]["path"] for n in changes if rows[n]["split"] not in ("train", PARTIAL)]
+    if held:
+        raise DataError(
+            f"{decisions}: changes {len(held)} photos of val or test (first: {held[0]}); results "
+            "before and after could not be compared",
+            "take their lines out, or change these splits too, knowingly: --any-split",
+        )
+
+
+def _changed_rows(
+    root: Path, rows: list[dict[str, Any]], changes: dict[int, LabelDecision]
+) -> list[dict[str, Any]]:
+    """Return the new manifest's rows; ``old_path`` is extra."""
+    folders = {car.name: car.folder for car in read_splits(root).classes}
+    stay = {folded(row["path"]) for n, row in enumerate(rows) if n not in changes}
+    changed = []
+    for n, row in enumerate(rows):
+        decision = changes.get(n)
+        if decision is not None and decision.is_left_out:
+            continue
+        new = row | {"old_path": row["path"]}
+        if decision is not None and decision.new_class:
+            name = PurePosixPath(row["path"]).name
+            stem, _, suffix = name.rpartition(".")
+            split = "train" if row["split"] == PARTIAL else row["split"]  # its class is known now
+            folder = f"{split}/{folders[decision.new_class]}"
+            new |= {
+                "split": split,
+                "class": decision.new_class,
+                "path": free_path(folder, stem, suffix, stay),
+            }
+        changed.append(new)
+    return changed
+
+
+def _told(
+    root: Path, decisions: Path, rows: list[dict[str, Any]], changes: dict[int, LabelDecision]
+) -> dict[str, Any]:
+    """Return what the new card says of the review."""
+    return {
+        "decisions_sha256": hashlib.sha256(decisions.read_bytes()).hexdigest(),
+        "changes": [
+            {
+                "key": rows[n]["key"],
+                "path": rows[n]["path"],
+                "from": rows[n]["class"],
+                "to": changes[n].new_class,
+            }
+            for n in sorted(changes)
+        ],
+    }
+
+
+def _warnings(
+    parent: dict[str, Any],
+    card: dict[str, Any],
+    rows: list[dict[str, Any]],
+    changed: list[dict[str, Any]],
+) -> list[str]:
+    """Return what a person may not have meant."""
+    lines = [
+        f"{name} is another now (hash {parent['hashes'][name][:12]} -> "
+        f"{card['hashes'][name][:12]}): results on it before and after can't be compared"
+        for name in ("val", "test")
+        if parent["hashes"][name] != card["hashes"][name]
+    ]
+    before, after = (
+        {row["class"] for row in table if row["split"] == "train"} for table in (rows, changed)
+    )
+    if lost := sorted(before - after):
+        lines.append(f"classes without a photo in train now: {'; '.join(lost)}")
+    torn = card["notes"]["identical_photos_in_two_classes"]
+    if len(torn) > len(parent["notes"]["identical_photos_in_two_classes"]):
+        lines.append(
+            "identical photos lie in two classes now, one must be wrong: "
+            + "; ".join(" = ".join(group) for group in torn)
+        )
+    return lines

@@ -1,0 +1,170 @@
+"""A new version of a frozen folder: photos at new paths, lists, a card that names the parent."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carscale import files, tables
+from carscale.data.frozen.layout import (
+    FORMAT,
+    LOCKED_FILES,
+    as_text,
+    card_hash,
+    data_notes,
+    json_bytes,
+    read_card,
+    split_hash,
+)
+from carscale.data.frozen.split_assignment import PARTIAL, split_names
+from carscale.errors import DataError
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a new version holds.
+
+    Attributes:
+        rows: Of its manifest, in any order; ids are given anew.
+        card: Entries of the card that are new.
+        lists: Contents of files that differ from the parent's, by name.
+        extra_splits: Names of splits beyond train, val and test.
+    """
+
+    rows: Sequence[dict[str, Any]]
+    card: dict[str, Any]
+    lists: dict[str, bytes] = field(default_factory=dict)
+    extra_splits: tuple[str, ...] = ()
+
+
+def read_parent(root: Path, what_for: str, command: str) -> dict[str, Any]:
+    """Return the card of a frozen folder that a version is to be made of.
+
+    Args:
+        root: The folder.
+        what_for: What can't be done with a pack.
+        command: To type for the folder that a pack was made of.
+
+    Raises:
+        DataError: No frozen folder, or a pack.
+    """
+    card = read_card(root)
+    if card["format"] != FORMAT:
+        raise DataError(f"{root}: is a pack; {what_for} in a frozen folder", command)
+    return card
+
+
+def manifest_rows(root: Path) -> list[dict[str, Any]]:
+    """Return the manifest's rows; a row's id is its place."""
+    columns = tables.read_manifest(root / "manifest.parquet")
+    lists = {name: values.tolist() for name, values in columns.items()}
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def ordered(rows: Iterable[dict[str, Any]], splits: Sequence[str]) -> list[dict[str, Any]]:
+    """Return rows as manifests have them, by split, folder and source, with their ids."""
+    place = {name: n for n, name in enumerate(splits)}
+
+    def key(row: dict[str, Any]) -> tuple[int, str, str, str]:
+        return place[row["split"]], row["path"].split("/")[1], row["source"], row["path"]
+
+    return [row | {"id": n} for n, row in enumerate(sorted(rows, key=key))]
+
+
+def place_rows(
+    rows: Sequence[dict[str, Any]],
+    folder: Path,
+    *,
+    find: Callable[[dict[str, Any]], Path],
+    splits: Sequence[str],
+    link: str,
+    advance: Callable[[int], None],
+) -> None:
+    """Put every row's photo at its path.
+
+    Args:
+        rows: Of the new manifest.
+        folder: The version to be.
+        find: Where a row's photo lies now.
+        splits: Names of all splits; one without photos has a folder too.
+        link: ``copy`` or ``hard``.
+        advance: Called after each photo with the number of all.
+    """
+    made: set[Path] = set()
+    for name in splits:
+        (folder / name).mkdir()
+    for row in rows:
+        source, target = find(row), folder / row["path"]
+        if target.parent not in made:
+            target.parent.mkdir(exist_ok=True)
+            made.add(target.parent)
+        if link == "hard":
+            target.hardlink_to(source.resolve() if source.is_symlink() else source)
+        else:
+            shutil.copyfile(source, target)
+        advance(len(rows))
+
+
+def write_version(
+    root: Path, folder: Path, parent: dict[str, Any], version: Version
+) -> dict[str, Any]:
+    """Write manifest, lists and card of a version; its photos lie there already.
+
+    Args:
+        root: The parent.
+        folder: The version to be.
+        parent: The parent's card.
+        version: What it holds; its rows are ordered.
+
+    Returns:
+        The card.
+
+    Raises:
+        DataError: No photo is left for train.
+    """
+    rows = version.rows
+    if not any(row["split"] == "train" for row in rows):
+        raise DataError(f"{root}: no photo would be left for train")
+    names = split_names({"extra_splits": version.extra_splits})
+    columns = {name: [row[name] for row in rows] for name in tables.MANIFEST_SCHEMA.names}
+    contents = {name: (root / name).read_bytes() for name in LOCKED_FILES} | version.lists
+    contents["manifest.parquet"] = tables.table_bytes(columns, tables.MANIFEST_SCHEMA)
+    for name, content in contents.items():
+        files.write_atomic(folder / name, content)
+    hashes = {name: split_hash(row for row in rows if row["split"] == name) for name in names}
+    counts = {name: sum(row["split"] == name for row in rows) for name in names}
+    counts["made_plain"] = sum(bool(row["normalised"]) for row in rows)
+    card = parent | {
+        "parent": {
+            "name": as_text(root.resolve().name),
+            "card": parent["lock"]["card.json"],
+            "hashes": parent["hashes"],
+        },
+        "extra_splits": list(version.extra_splits),
+        "counts": parent["counts"] | counts,
+        "hashes": parent["hashes"] | hashes,
+        "notes": data_notes(
+            [row for row in rows if row["split"] != PARTIAL], parent["notes"]["empty_classes"]
+        ),
+    }
+    for name in ("relabelled", "merged", "deduped"):
+        card.pop(name, None)  # of the parent; it is named
+    card = _merged(card, version.card)
+    card["lock"] = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    card["lock"]["card.json"] = card_hash(card)
+    files.write_atomic(folder / "card.json", json_bytes(card))
+    return card
+
+
+def _merged(card: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return a card with new entries; entries of both that hold entries are joined."""
+    joined = {
+        name: card[name] | value
+        for name, value in new.items()
+        if isinstance(value, dict) and isinstance(card.get(name), dict)
+    }
+    return card | new | joined

@@ -1,0 +1,16 @@
+from .metrics import LOW_RECALL_RULE as LOW_RECALL_RULE
+from .metrics import calibration_error as calibration_error
+from .metrics import confusion_matrix as confusion_matrix
+from .metrics import per_class as per_class
+from .metrics import scores as scores
+from .metrics import summary as summary
+from .prediction import Scorer as Scorer
+from .prediction import are_few as are_few
+from .prediction import log_probs as log_probs
+from .prediction import predict as predict
+from .prediction import seen_by_classifier as seen_by_classifier
+from .saliency import grad_cam as grad_cam
+from .temperature import averaged as averaged
+from .temperature import fit_temperature as fit_temperature
+from .temperature import floored_log as floored_log
+from .temperature import with_temperature as with_temperature

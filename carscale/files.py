@@ -1,0 +1,210 @@
+"""Files and folders that a kill can't tear: atomic writes, JSON lines, locks, staging.
+
+Chosen: write to a staging place, fsync, rename, fsync the folder. Rejected: writing in place (a
+kill leaves half a file), deleting the old before the new is whole (a kill leaves nothing).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from carscale.errors import DataError, RunError
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write a file so that a reader, or a kill, sees the old one or the new one, whole."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with staging.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    staging.replace(path)
+    fsync_path(path.parent)
+
+
+def fsync_path(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish_folder(staging: Path, final: Path) -> None:
+    """Fsync a finished folder and rename it to its final name, replacing a folder there."""
+    for path in [*staging.rglob("*"), staging]:
+        if not path.is_symlink():
+            fsync_path(path)
+    replace_folder(staging, final)
+    fsync_path(final.parent)
+
+
+def replace_folder(staging: Path, final: Path) -> None:
+    """Rename a finished folder to its final name; one there goes once the new one is in place."""
+    if not final.exists():
+        staging.rename(final)
+        return
+    old = final.with_name(f".{final.name}.{os.getpid()}.old")
+    final.rename(old)
+    try:
+        staging.rename(final)
+    except BaseException:
+        old.rename(final)
+        raise
+    shutil.rmtree(old)
+
+
+@contextmanager
+def staged_folder(out: Path, doing: str) -> Iterator[Path]:
+    """Give an empty folder beside a place to fill, and move it there when the block is done.
+
+    After an error nothing is left of it, and what was at the place stays.
+
+    Args:
+        out: The place; a link there is kept. A folder there is replaced.
+        doing: A word for the folder's name while it is made.
+
+    Raises:
+        DataError: It can't be written.
+    """
+    place = out.resolve()
+    staging = place.with_name(f".{place.name}.{os.getpid()}.{doing}")
+    try:
+        shutil.rmtree(staging, ignore_errors=True)  # of a killed one with our process number
+        staging.mkdir(parents=True)
+        yield staging
+        publish_folder(staging, place)
+    except OSError as error:
+        raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON with sorted keys, atomically; NaN is refused."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_atomic(path, text + "\n")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON holds anything
+    """Read a JSON file.
+
+    Raises:
+        RunError: The file is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: can't be read: {error}") from error
+
+
+def update_json(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Replace what a JSON file holds, ``{}`` when absent; other processes' updates wait.
+
+    ``change`` makes the new from the old, and may read files beside that others write before they
+    update.
+    """
+    with _updating(path.parent):
+        write_json(path, change(read_json(path) if path.exists() else {}))
+
+
+def append_line(path: Path, record: dict[str, Any]) -> None:
+    """Add one JSON line to a small file, atomically; other processes wait."""
+    with _updating(path.parent):
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        write_atomic(path, before + json.dumps(record, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def _updating(folder: Path) -> Iterator[None]:
+    """Keep others from reading and rewriting a folder's small files meanwhile."""
+    with (folder / ".update.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a ``.jsonl`` file; an absent one is empty, and a torn last line is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]
+
+
+class JsonLines:
+    """A log that grows by lines and can be cut back to a known size.
+
+    Args:
+        path: The file; made when absent.
+        size: Keep this many bytes, drop what follows: a resumed run goes on from its checkpoint.
+    """
+
+    def __init__(self, path: Path, *, size: int = 0) -> None:
+        path.touch()
+        os.truncate(path, min(size, path.stat().st_size))  # more would pad with zero bytes
+        self._file: IO[str] = path.open("a", encoding="utf-8", buffering=1)  # readers see lines
+
+    def write(self, **record: object) -> None:
+        """Add one line."""
+        self._file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def sync(self) -> int:
+        """Put all lines on disk and return the file's size in bytes."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return os.fstat(self._file.fileno()).st_size
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._file.close()
+
+
+@contextmanager
+def hold_lock(
+    folder: Path,
+    *,
+    doing: str = "training in this folder",
+    next_step: str = "wait for it, end it, or start another run with: run.name=NAME",
+) -> Iterator[None]:
+    """Keep other processes out of a folder until this one ends, however it ends.
+
+    Args:
+        folder: A run's, or another one that is written.
+        doing: What the other process would be doing, for the message.
+        next_step: What a person may do then.
+
+    Raises:
+        RunError: Another live process holds the folder.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(
+                f"{folder}: another process is {doing}",
+                next_step,
+            ) from error
+        yield
+
+
+def is_held(folder: Path) -> bool:
+    """Tell whether a live process holds a run folder's lock."""
+    if not (folder / ".lock").exists():
+        return False
+    with (folder / ".lock").open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

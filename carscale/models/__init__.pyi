@@ -1,0 +1,10 @@
+from .cost import card as card
+from .factory import Classifier as Classifier
+from .factory import build as build
+from .factory import preprocessing as preprocessing
+from .probe import run_once as run_once
+from .speed import images_per_s as images_per_s
+from .speed import stepper as stepper
+from .weights import load_state as load_state
+from .weights import read_weights as read_weights
+from .weights import save_state as save_state

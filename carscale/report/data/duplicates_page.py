@@ -1,0 +1,180 @@
+"""The page of photos that are there twice: group by group, leaks first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carscale import data, files
+from carscale.errors import ConfigError
+from carscale.report.page.checks import finite, printable
+from carscale.report.page.pictures import SMALL_PX, make_pictures
+from carscale.report.page.csv import write_csv
+from carscale.report.page.place import place_of
+from carscale.report.page.templating import environment
+
+if TYPE_CHECKING:
+    from carscale.curate import DuplicateGroup, Found
+    from carscale.report.page.pictures import Picture
+
+
+MARK = "<!-- carscale: duplicates -->"
+OURS = {"index.html", "tables", "thumbs"}
+MAX_GROUPS = 400
+"""Groups of a section that the page shows; the table has all."""
+MAX_PHOTOS = 24
+"""Photos of one group that the page shows."""
+
+SECTIONS = (
+    (
+        "leak",
+        "leaks",
+        "Across splits",
+        "A model that learned from one is tested on the other: results look better than they are.",
+    ),
+    (
+        "label",
+        "labels",
+        "In two classes",
+        "One label must be wrong. Look which, then: `carscale data relabel`.",
+    ),
+    (
+        "duplicate",
+        "rest",
+        "Just twice",
+        "One split, one class. They count twice in training or in a metric, no more than that.",
+    ),
+)
+"""Concern, anchor, title and what it means, in the page's order."""
+
+
+def check_gallery_folder(folder: Path) -> None:
+    """Raise unless a page of duplicates may be written here.
+
+    Raises:
+        ConfigError: It holds other things.
+    """
+    again = "name another with: --out FOLDER"
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is no folder", again)
+    held = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    page = folder / "index.html"
+    is_ours = page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")
+    if held - OURS or (held and not is_ours):
+        other = min(held - OURS, default="index.html")
+        raise ConfigError(f"{folder}: holds other things than a page of ours ({other})", again)
+
+
+def write_gallery(folder: Path, found: Found, *, command: str = "") -> Path:
+    """Write ``index.html``, thumbnails and a table; return the page's path.
+
+    Args:
+        folder: Where the page goes; one of before is replaced as a whole.
+        found: What ``curate.find_duplicates`` found.
+        command: What made it.
+
+    Raises:
+        ConfigError: The folder holds other things, or can't be written.
+    """
+    check_gallery_folder(folder)
+    final = folder.resolve()
+    staging = final.with_name(f".{final.name}.{os.getpid()}.gallery")
+    try:
+        shutil.rmtree(staging, ignore_errors=True)  # of a killed one with our process number
+        staging.mkdir(parents=True)
+        context = _context(found, staging, final, command)
+        text = environment().get_template("duplicates.html.j2").render(context)
+        files.write_atomic(staging / "index.html", text.encode("utf-8", "replace"))
+        files.publish_folder(staging, final)
+    except OSError as error:
+        raise ConfigError(f"--out {folder}: can't be written: {error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return folder / "index.html"
+
+
+def _context(found: Found, build: Path, final: Path, command: str) -> dict[str, Any]:
+    """Return what the template shows; write thumbnails and the table."""
+    shown = {
+        concern: [group for group in found.every if group.concern == concern][:MAX_GROUPS]
+        for concern, _, _, _ in SECTIONS
+    }
+    rows = sorted({row for groups in shown.values() for one in groups for row in _rows(one)})
+    paths = [str(found.photos.paths_N[row]) for row in rows]
+    place = place_of(found.root.resolve(), build, final)
+    pictures = dict(
+        zip(
+            rows,
+            make_pictures(place, paths, [f"photo-{row}" for row in rows], max_px=2 * SMALL_PX),
+            strict=True,
+        )
+    )
+    return {
+        "mark": MARK,
+        "root": printable(found.root),
+        "command": printable(command),
+        "counts": found.counts(),
+        "has_near": found.has_near,
+        "run": None if found.run is None else printable(found.run),
+        "rule": data.EMBEDDING_RULE,
+        "notes": [printable(line) for line in found.notes],
+        "sections": [
+            {
+                "anchor": anchor,
+                "title": title,
+                "meaning": meaning,
+                "num": sum(group.concern == concern for group in found.every),
+                "groups": [_group(one, found, pictures) for one in shown[concern]],
+            }
+            for concern, anchor, title, meaning in SECTIONS
+        ],
+        "csv": _table(found.every, build),
+    }
+
+
+def _rows(group: DuplicateGroup) -> Sequence[int]:
+    """Return the photos of a group that are shown."""
+    return group.rows[:MAX_PHOTOS]
+
+
+def _group(group: DuplicateGroup, found: Found, pictures: dict[int, Picture]) -> dict[str, Any]:
+    """Return what the page says of one group."""
+    sizes_N2 = found.photos.sizes_N2
+    photos = [
+        {
+            "path": printable(path),
+            "split": printable(split),
+            "class": printable(name),
+            "width": int(sizes_N2[row][0]),
+            "height": int(sizes_N2[row][1]),
+            "picture": pictures[row],
+        }
+        for row, path, split, name in zip(
+            _rows(group), group.paths, group.splits, group.classes, strict=False
+        )
+    ]
+    return {
+        "photos": photos,
+        "num": len(group.rows),
+        "kind": group.kind,
+        "correlation": finite(group.correlation),
+        "cosine": finite(group.links[0].cosine),
+        "is_leak": group.is_leak,
+        "is_conflict": group.is_conflict,
+        "splits": sorted(set(group.splits)),
+        "classes": [printable(name) for name in dict.fromkeys(group.classes)],
+    }
+
+
+def _table(groups: Sequence[DuplicateGroup], build: Path) -> str:
+    """Store all groups, a row a photo."""
+    header = ["group", "kind", "leak", "two_classes", "correlation", "path", "split", "class"]
+    rows = [
+        [n, one.kind, int(one.is_leak), int(one.is_conflict), one.correlation, *photo]
+        for n, one in enumerate(groups, 1)
+        for photo in zip(one.paths, one.splits, one.classes, strict=True)
+    ]
+    return write_csv(build / "tables" / "duplicates.csv", header, rows)

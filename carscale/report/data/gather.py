@@ -1,0 +1,208 @@
+"""Everything that is known of a frozen folder, before any of it is drawn.
+
+Axes: N photos in the order of the manifest, S side of a signature, P pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale import data, tables
+from carscale.data.frozen.split_assignment import PARTIAL, split_names
+from carscale.errors import RunError
+from carscale.report.page.checks import printable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from carscale.data import PhotoAttributes
+    from carscale.types import CarClass
+
+
+COLUMNS = ("id", "path", "class", "split", "sha256", "width", "height", "origin", "licence")
+EXTREMES: dict[str, tuple[str, int]] = {
+    "dark": ("brightness", 1),
+    "bright": ("brightness", -1),
+    "blurred": ("sharpness", 1),
+    "low information": ("information", 1),
+}
+"""What the examples of a flag are ordered by: the smallest first, or with -1 the largest."""
+
+Advance = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Flag:
+    """A rule and the photos that it finds.
+
+    Attributes:
+        rule: In words.
+        mask_N: bool, by row.
+        order_N: Which examples are shown first: the smallest; ``None`` for the manifest's order.
+    """
+
+    rule: str
+    mask_N: NDArray[np.bool_]
+    order_N: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two photos that are the same, or nearly.
+
+    Attributes:
+        one, other: Rows.
+        correlation: Of their grey copies; ``None`` where every byte is the same.
+    """
+
+    one: int
+    other: int
+    correlation: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class DataRecord:
+    """A frozen folder or pack.
+
+    Attributes:
+        root: Where it lies.
+        name: Of the folder.
+        card: Its card.
+        classes: The class list.
+        splits: Names, ``train`` first.
+        rows: Columns of the manifest, by id; ``origin`` is never empty where the card knows.
+        attributes: What was measured of the photos.
+        flags: By name.
+        pairs: Exact and near duplicates, those across splits first.
+        refused: Path and reason of what could not be frozen.
+        left_out: Path and reason of what a merge left out.
+    """
+
+    root: Path
+    name: str
+    card: dict[str, Any]
+    classes: tuple[CarClass, ...]
+    splits: tuple[str, ...]
+    rows: dict[str, NDArray[Any]]
+    attributes: PhotoAttributes
+    flags: dict[str, Flag]
+    pairs: tuple[Pair, ...]
+    refused: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows["id"])
+
+    def is_across(self, pair: Pair) -> bool:
+        """Tell whether a pair's photos lie in two splits."""
+        splits_N = self.rows["split"]
+        return bool(splits_N[pair.one] != splits_N[pair.other])
+
+    def is_torn(self, pair: Pair) -> bool:
+        """Tell whether a pair's photos have two classes; a make alone contradicts none."""
+        one, other = pair.one, pair.other
+        splits_N, classes_N = self.rows["split"], self.rows["class"]
+        has_partial = PARTIAL in (splits_N[one], splits_N[other])
+        return not has_partial and bool(classes_N[one] != classes_N[other])
+
+
+def gather_data(
+    root: Path,
+    *,
+    more_flags: Mapping[str, tuple[NDArray[np.bool_], str]] | None = None,
+    advance: Advance = lambda what, total: None,
+) -> DataRecord:
+    """Read a frozen folder or pack, measure its photos, find what is nearly the same.
+
+    Args:
+        root: The folder; its lock is not checked here.
+        more_flags: Further rules by name: a mask by manifest id, and the rule in words.
+        advance: Told what is done and how much of it there is; once a photo where it measures.
+
+    Raises:
+        DataError: No frozen folder.
+    """
+    splits = data.read_splits(root)
+    card = splits.card
+    rows = tables.read_manifest(root / "manifest.parquet", COLUMNS)
+    order_N = np.argsort(rows["id"], kind="stable")
+    rows = {name: column[order_N] for name, column in rows.items()}
+    source = str(card.get("source", ""))
+    rows["origin"] = np.array([name or source for name in rows["origin"].tolist()], dtype=object)
+    measured = data.photo_attributes(root, lambda total: advance("measure photos", total))
+    advance("look for duplicates", 1)
+    flags = _flags(measured)
+    for name, (mask_N, rule) in (more_flags or {}).items():
+        flags[name] = Flag(rule, np.asarray(mask_N, dtype=bool))
+    record = DataRecord(
+        root=root,
+        name=root.resolve().name,
+        card=card,
+        classes=splits.classes,
+        splits=split_names(card),
+        rows=rows,
+        attributes=measured,
+        flags=flags,
+        pairs=(),
+        refused=tuple(_listed(root / "quarantine.jsonl")),
+        left_out=tuple(_listed(root / "merge.jsonl")),
+    )
+    pairs = _pairs(rows["sha256"], measured)
+    pairs.sort(key=lambda pair: (not record.is_across(pair), not record.is_torn(pair), pair.one))
+    return replace(record, pairs=tuple(pairs))
+
+
+def _flags(measured: PhotoAttributes) -> dict[str, Flag]:
+    """Return the rules that every data set is judged by."""
+    flags = {}
+    shorter_N = np.minimum(measured.values["width"], measured.values["height"])
+    aspect_N = np.abs(np.log(measured.values["width"] / measured.values["height"]))
+    orders = {
+        "tiny": shorter_N,
+        "odd aspect": -aspect_N,
+        **{name: sign * measured.values[column] for name, (column, sign) in EXTREMES.items()},
+    }
+    for name, mask_N in data.quality_flags(measured).items():
+        flags[name] = Flag(data.QUALITY_RULES.get(name, ""), mask_N, orders.get(name))
+    if measured.unreadable:
+        gone = set(measured.unreadable)
+        mask_N = np.array([path in gone for path in measured.paths_N.tolist()], dtype=bool)
+        flags["unreadable"] = Flag("the photo can't be read any more", mask_N)
+    return flags
+
+
+def _pairs(sha256_N: NDArray[Any], measured: PhotoAttributes) -> list[Pair]:
+    """Return equal photos, each with the first of them, and the pairs that are nearly the same."""
+    _, first_N, inverse_N = np.unique(sha256_N, return_index=True, return_inverse=True)
+    firsts_N = first_N[inverse_N]
+    twins = np.flatnonzero(firsts_N != np.arange(len(sha256_N)))
+    exact = [Pair(int(firsts_N[row]), int(row), None) for row in twins.tolist()]
+    found = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
+    near = [
+        Pair(int(one), int(other), float(correlation))
+        for (one, other), correlation in zip(
+            found.rows_P2.tolist(), found.correlations_P.tolist(), strict=True
+        )
+        if firsts_N[one] != firsts_N[other]
+    ]
+    return exact + near
+
+
+def _listed(path: Path) -> Sequence[tuple[str, str]]:
+    """Return path and reason of each line of a list; empty without one."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+        entries = [json.loads(line) for line in lines if line.strip()]
+        return [(printable(one["path"]), printable(one["reason"])) for one in entries]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path}: can't be read: {error}", "it is part of the lock: data check"
+        ) from error

@@ -1,0 +1,272 @@
+"""A data set's page: what it holds, how its photos look, what is there twice, where it came from.
+
+Chosen: a folder beside the data set. Rejected: a folder in it. Why: the frozen folder is locked,
+and a page in it would be an added file. Chosen: examples of a class as one strip. Rejected: a file
+a photo. Why: 2,000 classes would be 8,000 files.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carscale import files
+from carscale.errors import ConfigError
+from carscale.report.data import sections
+from carscale.report.page.checks import printable
+from carscale.report.page.script_data import as_script
+from carscale.report.data.gather import DataRecord, gather_data
+from carscale.report.page.place import place_of
+from carscale.report.page.templating import TEMPLATES, count_text, environment
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+MARK = "<!-- carscale: a data set -->"
+MAX_LISTED = 100
+MAX_ROWS = 12
+SCRIPT = "data_page.js"
+
+Row = dict[str, Any]
+
+
+def check_data_folder(folder: Path) -> None:
+    """Raise unless a data set's page may be written here.
+
+    Raises:
+        ConfigError: It is no folder, holds something else, or lies in frozen data.
+    """
+    again = "name another with: --out FOLDER"
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is no folder", again)
+    for above in (folder, *folder.resolve().parents):
+        if (above / "card.json").is_file():
+            raise ConfigError(
+                f"{folder}: {above} is frozen data; its lock allows no more files", again
+            )
+    page = folder / "index.html"
+    held = folder.is_dir() and any(folder.iterdir())
+    if held and not (page.is_file() and MARK in page.read_text("utf-8", errors="replace")):
+        raise ConfigError(f"{folder}: holds other files", again)
+
+
+def write_data_report(
+    root: Path,
+    folder: Path,
+    *,
+    more_flags: Mapping[str, tuple[NDArray[np.bool_], str]] | None = None,
+    advance: Callable[[str, int], None] = lambda what, total: None,
+) -> Path:
+    """Write the page of a frozen folder or pack; return the path of its ``index.html``.
+
+    A page there is replaced as a whole, once the new one is whole.
+
+    Args:
+        root: The data set.
+        folder: Where the page goes.
+        more_flags: Further quality rules by name: a mask by manifest id, and the rule in words.
+        advance: Told what is done and how much of it there is.
+
+    Raises:
+        ConfigError: ``folder`` holds something else.
+        DataError: No frozen folder.
+    """
+    check_data_folder(folder)
+    record = gather_data(root, more_flags=more_flags, advance=advance)
+    final = folder.resolve()
+    final.parent.mkdir(parents=True, exist_ok=True)
+    staging = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        _build(record, staging, final, advance)
+        files.publish_folder(staging, final)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return folder / "index.html"
+
+
+def _build(
+    record: DataRecord, folder: Path, page_folder: Path, advance: Callable[[str, int], None]
+) -> None:
+    """Write the page and all it shows."""
+    place = place_of(record.root.resolve(), folder, page_folder)
+    advance("draw", 3)
+    classes = sections.build_classes(record, place)
+    advance("draw", 3)
+    looks = sections.build_looks(record, folder)
+    flags = sections.build_flags(record, place)
+    pairs = sections.build_pairs(record, place)
+    advance("draw", 3)
+    context = {
+        "mark": MARK,
+        "name": printable(record.name),
+        "num": len(record),
+        "splits": sections.build_splits(record),
+        "sources": sections.build_sources(record),
+        "classes": classes,
+        "looks": looks,
+        "flags": flags,
+        "num_flagged": int(sections.any_flag(record).sum()),
+        "pairs": pairs,
+        "refused": record.refused[:MAX_LISTED],
+        "left_out": record.left_out[:MAX_LISTED],
+        "num_refused": len(record.refused),
+        "num_left_out": len(record.left_out),
+        "causes": _causes(record.refused),
+        "tile": sections.TILE_PX,
+        "num_first": MAX_ROWS,
+        "script": SCRIPT,
+        **_provenance(record),
+    }
+    context["firsts"] = _firsts(context)
+    text = environment().get_template("data.html.j2").render(context, nav=_nav(context))
+    (folder / "scripts").mkdir()
+    shutil.copyfile(TEMPLATES / SCRIPT, folder / "scripts" / SCRIPT)
+    (folder / "data").mkdir()
+    told = {"splits": classes["splits"], "tile": sections.TILE_PX, "classes": classes["rows"]}
+    (folder / "data" / "classes.js").write_text(as_script("classes", told), encoding="ascii")
+    (folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
+
+
+def _nav(context: Row) -> list[tuple[str, str]]:
+    """Return the anchors and titles of the sections that are there."""
+    sections = [
+        ("overview", "Overview", True),
+        ("splits", "Splits", True),
+        ("classes", "Classes", True),
+        ("examples", "Examples", True),
+        ("sources", "Sources", True),
+        ("looks", "Looks", context["looks"]),
+        ("quality", "Quality", True),
+        ("duplicates", "Duplicates", True),
+        ("refused", "Left out", context["num_refused"] or context["num_left_out"]),
+        ("history", "History", True),
+    ]
+    return [(anchor, title) for anchor, title, is_there in sections if is_there]
+
+
+def _firsts(context: Row) -> list[tuple[str, str]]:
+    """Return what to look at first: a sentence and the anchor of its section."""
+    classes, pairs = context["classes"], context["pairs"]
+    found = []
+    if pairs["across"]:
+        found.append(
+            (
+                f"{_some(pairs['across'], 'pair')} of the same photo lie in two splits: what is "
+                "learnt in one is asked in the other",
+                "duplicates",
+            )
+        )
+    if pairs["torn"]:
+        found.append(
+            (
+                f"{_some(pairs['torn'], 'pair')} of the same photo have two classes: one label of "
+                "each is probably wrong",
+                "duplicates",
+            )
+        )
+    for row in context["sources"]:
+        if row["channels"]:
+            found.append((f"Red and blue look exchanged in {row['name']}", "sources"))
+    if classes["unlearned"]:
+        found.append(
+            (
+                f"{_some(len(classes['unlearned']), 'class', 'classes')} without a photo in train, "
+                "never to be learnt",
+                "classes",
+            )
+        )
+    if classes["tail"]:
+        found.append(
+            (
+                f"{_some(len(classes['tail']), 'class', 'classes')} with fewer than "
+                f"{classes['few']} train photos",
+                "classes",
+            )
+        )
+    worst = max(context["flags"], key=lambda row: row["num"], default=None)
+    if worst and worst["num"]:
+        found.append(
+            (
+                f"{_some(context['num_flagged'], 'photo')} hard to see or odd, most of them "
+                f"{worst['name']} ({worst['num']:,})",
+                "quality",
+            )
+        )
+    if context["num_refused"]:
+        found.append((f"{_some(context['num_refused'], 'file')} could not be frozen", "refused"))
+    return found
+
+
+def _some(number: int, one: str, many: str = "") -> str:
+    """Return a count in words."""
+    return f"{count_text(number)} {one if number == 1 else many or one + 's'}"
+
+
+def _causes(refused: tuple[tuple[str, str], ...]) -> list[tuple[str, int]]:
+    """Return reasons without what is of one file only, the most frequent first."""
+    return Counter(reason.split("(")[0].strip() for _, reason in refused).most_common(8)
+
+
+def _provenance(record: DataRecord) -> Row:
+    """Return where the data set came from and how to ask more of it."""
+    card, root = record.card, shlex.quote(printable(record.root))
+    rule = card.get("rule") if isinstance(card.get("rule"), dict) else {}
+    parent = card.get("parent") or {}
+    facts = [
+        ("Folder", record.root.resolve()),
+        ("Frozen from", card.get("source")),
+        ("Seed of the draw", card.get("seed")),
+        *((f"Rule: {name.replace('_', ' ')}", value) for name, value in (rule or {}).items()),
+        ("Made plain", card["counts"].get("made_plain")),
+        ("Parent", parent.get("name")),
+        ("Parent's card", parent.get("card")),
+        ("This card", card["lock"].get("card.json")),
+        ("Class list", card["hashes"].get("classes")),
+    ]
+    merged = card.get("merged")
+    again = [f"carscale data check {root}", f"carscale data report {root}"]
+    if parent.get("name"):
+        parent_root = shlex.quote(printable(record.root.parent / str(parent["name"])))
+        again.insert(1, f"carscale data diff {parent_root} {root}")
+    return {
+        "facts": [(term, printable(value)) for term, value in facts if value not in (None, "")],
+        "merged": _merged(merged) if isinstance(merged, dict) else None,
+        "relabelled": _relabelled(card.get("relabelled")),
+        "again": again,
+        "root": root,
+        "card_notes": card.get("notes") or {},
+    }
+
+
+def _merged(merged: Row) -> Row:
+    """Return what the card says of the merge that made this version."""
+    kinds = Counter(entry.get("kind") for entry in merged.get("classes", {}).values())
+    return {
+        "source": printable(merged.get("source", "")),
+        "licence": printable(merged.get("licence", "")),
+        "joined": list(merged.get("joined", {}).items()),
+        "left_out": list(merged.get("left_out", {}).items()),
+        "kinds": [(printable(kind), count) for kind, count in kinds.most_common()],
+        "rule": [(printable(k), printable(v)) for k, v in merged.get("rule", {}).items()],
+    }
+
+
+def _relabelled(told: object) -> Row | None:
+    """Return what the card says of the review that made this version."""
+    if not isinstance(told, dict):
+        return None
+    changes = [
+        {name: printable(one.get(name) or "") for name in ("path", "from", "to")}
+        for one in told.get("changes", ())
+    ]
+    return {"num": len(changes), "changes": changes[:MAX_LISTED]}

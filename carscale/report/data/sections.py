@@ -1,0 +1,375 @@
+"""The sections of a data set's page: what each shows, as plain values.
+
+Axes: N photos, K classes, S splits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale import images, threads
+from carscale.curate import find_rgb_swaps
+from carscale.data.frozen.split_assignment import PARTIAL
+from carscale.report.data import plots
+from carscale.report.page.checks import printable
+from carscale.report.page.pictures import SMALL_PX, Picture, link_to, make_pictures
+from carscale.report.page.csv import write_csv
+from carscale.report.page.theme import figure_entry, points_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from carscale.report.data.gather import DataRecord, Flag
+    from carscale.report.page.place import Place
+
+
+TILE_PX = (120, 80)
+NUM_TILES = 4
+MAX_STRIPS = 4000
+"""More classes than this stand without examples."""
+NUM_EXAMPLES = 8
+MAX_PAIRS = 60
+MAX_GROUPS = 4
+"""Sources that histograms tell apart; the others are one."""
+FEW = 20
+"""Photos of which a histogram would say nothing."""
+LOOKS = (
+    ("longer", "Longer side", "px", True),
+    ("aspect", "Width / height", "", True),
+    ("brightness", "Brightness", "mean luma, 0 to 255", False),
+    ("contrast", "Contrast", "deviation of luma", False),
+    ("saturation", "Colour", "mean of the largest less the smallest channel", False),
+    ("sharpness", "Sharpness", "fine detail over structure", False),
+)
+FACTS = ("path", "class", "split", "source")
+USES = {
+    "train": "what models learn from",
+    "val": "what settings are chosen on",
+    "test": "the final number, seldom looked at",
+    PARTIAL: "only the make is known; for a loss on makes",
+}
+
+Row = dict[str, Any]
+
+
+def build_splits(record: DataRecord) -> list[Row]:
+    """Return a row a split: name, photos, classes that have any, hash, what it is for."""
+    splits_N, classes_N = record.rows["split"], record.rows["class"]
+    return [
+        {
+            "name": name,
+            "num": int((splits_N == name).sum()),
+            "num_classes": len(set(classes_N[splits_N == name].tolist())),
+            "hash": record.card["hashes"][name],
+            "use": USES.get(name, "a test of its own, from another source"),
+        }
+        for name in record.splits
+    ]
+
+
+def build_sources(record: DataRecord) -> list[Row]:
+    """Return a row a source and licence: photos by split, and how many of them each rule finds."""
+    origins_N, licences_N = record.rows["origin"], record.rows["licence"]
+    kinds = Counter(zip(origins_N.tolist(), licences_N.tolist(), strict=True))
+    values = record.attributes.values
+    signs = find_rgb_swaps(origins_N.tolist(), values["usual_hues"], values["mirror_hues"])
+    suspected = {sign.origin: sign.verdict for sign in signs if sign.is_suspected}
+    rows = []
+    for (origin, licence), count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
+        mask_N = (origins_N == origin) & (licences_N == licence)
+        flagged = {name: int((flag.mask_N & mask_N).sum()) for name, flag in record.flags.items()}
+        splits_M = record.rows["split"][mask_N]
+        rows.append(
+            {
+                "name": printable(origin) or "unnamed",
+                "licence": printable(licence),
+                "num": count,
+                "by_split": [int((splits_M == name).sum()) for name in record.splits],
+                "num_classes": len(set(record.rows["class"][mask_N].tolist())),
+                "flags": [(name, number) for name, number in flagged.items() if number],
+                "channels": suspected.get(origin, ""),
+            }
+        )
+    return rows
+
+
+def build_classes(record: DataRecord, place: Place) -> Row:
+    """Tell how many photos each class has, draw it, and write a strip of examples a class.
+
+    Returns:
+        ``rows``: name, counts by split, number of flagged photos, sources, ``strip`` and ``links``
+        of its examples, the most train photos first. ``figure``. ``ratio`` of the most to the
+        fewest in train; ``unlearned``: classes that train lacks.
+    """
+    splits = [name for name in record.splits if name != PARTIAL]
+    names = [car.name for car in record.classes]
+    number = {name: k for k, name in enumerate(names)}
+    is_whole_N = record.rows["split"] != PARTIAL
+    rows_of: list[list[int]] = [[] for _ in names]
+    for row in np.flatnonzero(is_whole_N).tolist():
+        rows_of[number[record.rows["class"][row]]].append(row)
+    flagged_N = any_flag(record)
+    counts_SK = np.array(
+        [
+            [sum(record.rows["split"][row] == split for row in rows) for rows in rows_of]
+            for split in splits
+        ]
+    )
+    order_K = sorted(range(len(names)), key=lambda k: (-counts_SK[0, k], names[k]))
+    strips = _strips(record, place, {k: rows_of[k] for k in order_K})
+    rows = [
+        {
+            "name": printable(names[k]),
+            "counts": counts_SK[:, k].tolist(),
+            "num": len(rows_of[k]),
+            "flagged": int(flagged_N[rows_of[k]].sum()),
+            "sources": len(set(record.rows["origin"][rows_of[k]].tolist())),
+            "strip": strips[k][0],
+            "links": strips[k][1],
+        }
+        for k in order_K
+    ]
+    held = [row["counts"][0] for row in rows if row["counts"][0]]
+    return {
+        "splits": splits,
+        "rows": rows,
+        "figure": _class_figure(rows, splits, place.build_folder),
+        "span": (min(held), float(np.median(held)), max(held)) if held else None,
+        "ratio": max(held) / min(held) if held else None,
+        "unlearned": [row["name"] for row in rows if not row["counts"][0]],
+        "tail": [row for row in rows if 0 < row["counts"][0] < FEW],
+        "few": FEW,
+    }
+
+
+def any_flag(record: DataRecord) -> NDArray[np.bool_]:
+    """Tell which photos any rule finds."""
+    masks = [flag.mask_N for flag in record.flags.values()]
+    return np.any(masks, axis=0) if masks else np.zeros(len(record), dtype=bool)
+
+
+def _class_figure(rows: Sequence[Row], splits: Sequence[str], folder: Path) -> Row:
+    """Draw the photos of each class, and write them as a table."""
+    counts_SK = np.array([row["counts"] for row in rows]).T
+    names = [row["name"] for row in rows]
+    csv = write_csv(
+        folder / "tables" / "classes.csv",
+        ["class", *splits, "flagged", "sources"],
+        ([row["name"], *row["counts"], row["flagged"], row["sources"]] for row in rows),
+    )
+    entry, figure = figure_entry(
+        lambda theme: plots.draw_class_photos(theme, names, counts_SK, splits),
+        folder,
+        "classes",
+        alt=f"Photos of {len(rows)} classes by split; in train from {counts_SK[0].min()} to "
+        f"{counts_SK[0].max()}.",
+        caption="A bar is a class, the one with the most train photos first; its parts are splits.",
+        csv=csv,
+    )
+    if len(rows) > plots.MAX_NAMED:
+        tops = counts_SK[0].tolist()
+        entry["hover"] = {
+            "points": [
+                [u, v, f"{row['name']}: {_counted(row['counts'], splits)}"]
+                for (u, v), row in zip(
+                    points_of(figure, range(len(rows)), tops), rows, strict=True
+                )
+            ]
+        }
+    return entry
+
+
+def _counted(counts: Sequence[int], splits: Sequence[str]) -> str:
+    """Return counts in words."""
+    return ", ".join(f"{count} {split}" for count, split in zip(counts, splits, strict=True))
+
+
+def _strips(
+    record: DataRecord, place: Place, rows_of: dict[int, list[int]]
+) -> dict[int, tuple[str | None, list[str]]]:
+    """Write a strip a class; return its link and the links to the photos on it, by class."""
+    if place.read is None or len(rows_of) > MAX_STRIPS:
+        return dict.fromkeys(rows_of, (None, []))
+    read, paths_N = place.read, record.rows["path"]
+    width, height = TILE_PX
+    folder = place.build_folder / "strips"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def make(number: int) -> tuple[str | None, list[str]]:
+        rows = rows_of[number]
+        spread = range(0, len(rows), max(1, len(rows) // NUM_TILES))
+        chosen = [rows[at] for at in list(spread)[:NUM_TILES]]
+        if not chosen:
+            return None, []
+        contents = [_bytes_of(read, paths_N[row]) for row in chosen]
+        file = folder / f"{number}.jpg"
+        file.write_bytes(images.photo_strip(contents, width=width, height=height))
+        return f"strips/{file.name}", [_photo_link(place, paths_N[row]) for row in chosen]
+
+    with images.quiet_decoders(), ThreadPoolExecutor(threads.num_cores(), "carscale-strip") as pool:
+        return dict(zip(rows_of, pool.map(make, rows_of), strict=True))
+
+
+def _bytes_of(read: Any, path: str) -> bytes:  # noqa: ANN401 - a reader of bytes
+    """Return a photo's bytes; none where it can't be read, which the flags tell."""
+    try:
+        return bytes(read(path))
+    except OSError:
+        return b""
+
+
+def _photo_link(place: Place, path: str) -> str:
+    """Return a link to a photo where it is a file; empty for a pack's."""
+    file = place.data_root / path if place.data_root else None
+    return link_to(file, place.page_folder) if file is not None and file.is_file() else ""
+
+
+def build_looks(record: DataRecord, folder: Path) -> list[Row]:
+    """Draw histograms of what was measured, by source where there are several."""
+    values = record.attributes.values
+    with np.errstate(invalid="ignore"):
+        columns = values | {
+            "longer": np.maximum(values["width"], values["height"]),
+            "aspect": values["width"] / values["height"],
+        }
+    groups = _groups(record)
+    figures = []
+    for key, title, unit, is_log in LOOKS:
+        parts = [(name, columns[key][mask_N]) for name, mask_N in groups]
+        parts = [(name, part[np.isfinite(part)]) for name, part in parts]
+        parts = [(name, part) for name, part in parts if len(part)]
+        if not parts:
+            continue
+        told = "; ".join(f"{name} {np.median(part):.3g}" for name, part in parts)
+        entry, _ = figure_entry(
+            lambda theme, parts=parts, title=title, unit=unit, is_log=is_log: (  # type: ignore[misc]
+                plots.draw_histogram(theme, parts, title=title, x=unit, is_log=is_log)
+            ),
+            folder,
+            f"looks-{key}",
+            alt=f"{title}: shares of photos. Medians: {told}.",
+            caption=f"Medians: {told}.",
+        )
+        figures.append(entry)
+    return figures
+
+
+def _groups(record: DataRecord) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Return the photos that histograms tell apart: the largest sources, then the rest."""
+    origins_N = record.rows["origin"]
+    counts = Counter(origins_N.tolist())
+    large = [name for name, count in counts.most_common(MAX_GROUPS - 1) if count >= FEW]
+    if len(counts) < 2 or not large:
+        return [("all photos", np.ones(len(record), dtype=bool))]
+    groups = [(printable(name), origins_N == name) for name in large]
+    rest_N = ~np.isin(origins_N, large)
+    return [*groups, ("others", rest_N)] if rest_N.any() else groups
+
+
+def build_flags(record: DataRecord, place: Place) -> list[Row]:
+    """Return a row a rule: what it asks, photos by split, and examples, the worst first."""
+    rows = []
+    for number, (name, flag) in enumerate(record.flags.items()):
+        found = _worst(flag)
+        shown = found[:NUM_EXAMPLES]
+        pictures = _pictures(record, place, shown, f"flag{number}")
+        rows.append(
+            {
+                "name": printable(name),
+                "rule": printable(flag.rule),
+                "num": len(found),
+                "by_split": [
+                    int((record.rows["split"][found] == split).sum()) for split in record.splits
+                ],
+                "photos": [
+                    _photo(record, row, one) for row, one in zip(shown, pictures, strict=True)
+                ],
+            }
+        )
+    write_csv(
+        place.build_folder / "tables" / "flagged.csv",
+        [*FACTS, "flag"],
+        (
+            [*_facts(record, row), name]
+            for name, flag in record.flags.items()
+            for row in _worst(flag)
+        ),
+    )
+    return rows
+
+
+def _worst(flag: Flag) -> list[int]:
+    """Return the rows that a rule finds, the worst first."""
+    rows = np.flatnonzero(flag.mask_N)
+    if flag.order_N is not None:
+        rows = rows[np.argsort(flag.order_N[rows], kind="stable")]
+    return [int(row) for row in rows]
+
+
+def build_pairs(record: DataRecord, place: Place) -> Row:
+    """Tell which photos are there twice: counts, and the first pairs with pictures.
+
+    Returns:
+        ``exact``, ``near``, ``across``, ``torn``: numbers of pairs. ``pairs``: those shown.
+    """
+    pairs = record.pairs
+    shown = pairs[:MAX_PAIRS]
+    rows = sorted({row for pair in shown for row in (pair.one, pair.other)})
+    pictures = dict(zip(rows, _pictures(record, place, rows, "pair"), strict=True))
+    write_csv(
+        place.build_folder / "tables" / "duplicates.csv",
+        [*FACTS, *(f"other_{name}" for name in FACTS), "correlation"],
+        (
+            [*_facts(record, pair.one), *_facts(record, pair.other), pair.correlation]
+            for pair in pairs
+        ),
+    )
+    return {
+        "exact": sum(pair.correlation is None for pair in pairs),
+        "near": sum(pair.correlation is not None for pair in pairs),
+        "across": sum(map(record.is_across, pairs)),
+        "torn": sum(map(record.is_torn, pairs)),
+        "num": len(pairs),
+        "pairs": [
+            {
+                "photos": [_photo(record, row, pictures[row]) for row in (pair.one, pair.other)],
+                "correlation": pair.correlation,
+                "is_across": record.is_across(pair),
+                "is_torn": record.is_torn(pair),
+            }
+            for pair in shown
+        ],
+    }
+
+
+def _pictures(record: DataRecord, place: Place, rows: Sequence[int], what: str) -> list[Picture]:
+    """Write thumbnails of rows."""
+    paths = [str(record.rows["path"][row]) for row in rows]
+    return make_pictures(place, paths, [f"{what}-{row}" for row in rows], max_px=SMALL_PX)
+
+
+def _facts(record: DataRecord, row: int) -> list[str]:
+    """Return path, class, split and source of a row."""
+    return [printable(record.rows[name][row]) for name in ("path", "class", "split", "origin")]
+
+
+def _photo(record: DataRecord, row: int, picture: Picture) -> Row:
+    """Return what the page tells of a photo."""
+    path, name, split, source = _facts(record, row)
+    return {
+        "path": path,
+        "class": name,
+        "split": split,
+        "source": source,
+        "size": f"{record.rows['width'][row]}x{record.rows['height'][row]}",
+        "thumb": picture.thumb,
+        "photo": picture.photo,
+        "trouble": picture.trouble,
+    }

@@ -1,0 +1,1 @@
+"""What all pages share: templates, theme, pictures, number formats, CSV, script data."""

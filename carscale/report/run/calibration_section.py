@@ -1,0 +1,156 @@
+"""The section on calibration: how sure against how right, and what abstaining would buy.
+
+Axes: N samples, R bins, S steps of a curve, M samples of train.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale.report.page.checks import finite
+from carscale.report.page.csv import write_csv
+from carscale.report.page.theme import figure_entry, points_of
+from carscale.report.run import error_groups_plots, findings, plots
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from carscale.analysis.result import Calibration, Hardness
+    from carscale.report.page.checks import SplitResult
+    from carscale.report.run.subject import Subject
+
+
+REGIONS = ("easy", "ambiguous", "hard")
+TARGETS = (0.9, 0.95, 0.98, 0.99)
+
+
+def build_calibration(split: SplitResult, subject: Subject, folder: Path) -> dict[str, Any]:
+    """Draw how sure against how right, and accuracy against coverage where it is known."""
+    predictions = subject.predictions
+    bins = findings.reliability(predictions)
+    sure_N = predictions.prob_prediction_N[np.isfinite(predictions.prob_prediction_N)]
+    right = float(np.mean(predictions.prediction_N == predictions.labels_N))
+    sure = float(sure_N.mean()) if len(sure_N) else None
+    told: dict[str, Any] = {
+        "figure": _reliability(split.name, bins, folder),
+        "ece": split.metrics.get("ece"),
+        "ece_bins": finite(bins.ece),
+        "sure": sure,
+        "right": right,
+        "coverage": None,
+        "answers": [],
+        "adaptive_ece": None,
+        "temperature": None,
+    }
+    if subject.analysis is None:
+        return told
+    found = subject.analysis.calibration
+    told["adaptive_ece"] = finite(found.adaptive_ece)
+    told["temperature"] = finite(found.temperature)
+    if len(found.coverage_S):
+        told["coverage"] = _coverage(split.name, found, folder)
+        told["answers"] = _answers(found)
+    return told
+
+
+def _reliability(split: str, bins: findings.Reliability, folder: Path) -> dict[str, Any]:
+    """Draw accuracy by confidence and store its numbers."""
+    entry, _ = figure_entry(
+        lambda theme: plots.draw_reliability(theme, bins),
+        folder,
+        f"reliability-{split}",
+        alt=f"Reliability diagram on {split}: share that is right in "
+        f"{findings.NUM_BINS} bins of confidence.",
+        caption=f"{findings.NUM_BINS} bins of equal width; lines are 95 % intervals. Bars below "
+        "the diagonal: it is surer than it should be.",
+    )
+    edges = np.arange(findings.NUM_BINS + 1) / findings.NUM_BINS
+    shares = (bins.confidence_R, bins.accuracy_R, bins.low_R, bins.high_R)
+    columns = (edges[:-1], edges[1:], bins.counts_R, *shares)
+    entry["csv"] = write_csv(
+        folder / "tables" / f"reliability-{split}.csv",
+        ["from", "to", "num_samples", "confidence", "accuracy", "accuracy_low", "accuracy_high"],
+        zip(*(column.tolist() for column in columns), strict=True),
+    )
+    return entry
+
+
+def _coverage(split: str, found: Calibration, folder: Path) -> dict[str, Any]:
+    """Draw accuracy against coverage and store its numbers."""
+    columns = (found.coverage_S, found.accuracy_S, found.confidence_S)
+    entry, figure = figure_entry(
+        lambda theme: error_groups_plots.draw_coverage(theme, found),
+        folder,
+        f"coverage-{split}",
+        alt=f"Accuracy on {split} against the share of photos that the model answers when it may "
+        "leave the least sure ones to a person.",
+        caption="When the model may leave the photos it is least sure of to a person: how right it "
+        "is on the rest.",
+        csv=write_csv(
+            folder / "tables" / f"coverage-{split}.csv",
+            ["coverage", "accuracy", "confidence"],
+            zip(*(np.asarray(column).tolist() for column in columns), strict=True),
+        ),
+    )
+    places = points_of(figure, found.coverage_S.tolist(), found.accuracy_S.tolist())
+    rows = zip(*(np.asarray(column).tolist() for column in columns), strict=True)
+    points = [
+        [
+            u,
+            v,
+            f"answers {100 * c:.1f} % of photos: {100 * a:.1f} % right, asks for {100 * s:.1f} %",
+        ]
+        for (u, v), (c, a, s) in zip(places, rows, strict=True)
+    ]
+    entry["hover"] = {"points": points[:: max(1, len(points) // 400)]}
+    return entry
+
+
+def _answers(found: Calibration) -> list[tuple[float, float, float]]:
+    """Return what accuracy costs: ``(accuracy, coverage, confidence)`` at most coverage."""
+    rows = []
+    for target in TARGETS:
+        is_met_S = np.asarray(found.accuracy_S) >= target
+        if not is_met_S.any():
+            continue
+        best = int(np.flatnonzero(is_met_S)[np.argmax(np.asarray(found.coverage_S)[is_met_S])])
+        rows.append((target, float(found.coverage_S[best]), float(found.confidence_S[best])))
+    return rows
+
+
+def build_hardness(found: Hardness, names: list[str], folder: Path) -> dict[str, Any]:
+    """Draw the data map of train and store its numbers."""
+    counts = [(region, int(np.sum(found.region_M == region))) for region in REGIONS]
+    columns = (
+        found.ids_M, found.confidence_M, found.variability_M, found.correctness_M,
+        found.forgotten_M, found.region_M,
+    )  # fmt: skip
+    labels = [names[number] for number in np.asarray(found.labels_M).tolist()]
+    entry, _ = figure_entry(
+        lambda theme: error_groups_plots.draw_hardness(theme, found),
+        folder,
+        "data-map",
+        alt=f"Data map of {len(labels)} train photos: mean probability of the label against its "
+        "spread over epochs; " + ", ".join(f"{count} {region}" for region, count in counts) + ".",
+        caption=f"Each dot is a train photo, over {found.num_epochs} epochs. Top left: learnt at "
+        "once. Right: now right, now wrong. Bottom left: never learnt, where wrong labels gather.",
+        csv=write_csv(
+            folder / "tables" / "data-map.csv",
+            ["id", "class", "confidence", "variability", "correctness", "forgotten", "region"],
+            (
+                [number, label, *rest]
+                for label, (number, *rest) in zip(
+                    labels, zip(*(c.tolist() for c in columns), strict=True), strict=True
+                )
+            ),
+        ),
+    )
+    return {
+        "figure": entry,
+        "counts": counts,
+        "num_samples": len(labels),
+        "num_epochs": found.num_epochs,
+        "num_never": int(np.sum(found.forgotten_M < 0)),
+    }

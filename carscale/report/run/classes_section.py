@@ -1,0 +1,223 @@
+"""The sections on classes: how many photos each has, and which are short.
+
+Axes: K classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale.report.page.checks import finite
+from carscale.report.page.csv import write_csv
+from carscale.report.page.theme import figure_entry, points_of
+from carscale.report.run import error_groups_plots, findings, plots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from carscale.analysis.result import Analysis, LearningRow
+    from carscale.report.page.checks import SplitResult
+    from carscale.report.run.gather import RunRecord
+
+
+MAX_REFUSED = 100
+LEARNING = ("more", "more_low", "more_high", "error", "target")
+
+
+def build_data(
+    record: RunRecord, analyses: Mapping[str, Analysis], folder: Path
+) -> dict[str, Any] | None:
+    """Tell what the data are: photos a split and a class, and quality flags.
+
+    Returns:
+        ``counts``: split names with their photos. ``figure``: train photos by class, or ``None``.
+        ``span``: fewest, median and most of them. ``flags``: a row a rule. ``refused``: files that
+        could not be frozen. ``None`` when nothing is known.
+    """
+    counts = _split_counts(record)
+    photos = _train_photos(record, analyses)
+    flags = _flag_rows(analyses)
+    if not (counts or photos or flags):
+        return None
+    refused = next((one.evidence.refused for one in analyses.values()), ())
+    figure = _distribution(photos, folder) if photos else None
+    numbers = [count for _, count in photos]
+    span = (min(numbers), float(np.median(numbers)), max(numbers)) if numbers else None
+    return {
+        "counts": counts,
+        "num_classes": len(record.classes),
+        "figure": figure,
+        "span": span,
+        "flags": flags,
+        "flag_splits": [
+            split
+            for split in ("train", "val", "test")
+            if any(split in row["found"] for row in flags)
+        ],
+        "wrong_splits": list(analyses),
+        "refused": refused[:MAX_REFUSED],
+        "num_refused": len(refused),
+    }
+
+
+def _split_counts(record: RunRecord) -> list[tuple[str, int]]:
+    """Return the photos of each split, as the run's card had them or as they were predicted."""
+    data = record.env.get("data")
+    told = data.get("counts") if isinstance(data, dict) else None
+    counts = {
+        name: int(number)
+        for name, count in (told if isinstance(told, dict) else {}).items()
+        if (number := finite(count)) is not None
+    }
+    for name, split in record.splits.items():
+        if split.predictions is not None:
+            counts.setdefault(name, len(split.predictions))
+    order = {"train": 0, "val": 1, "test": 2}
+    return sorted(counts.items(), key=lambda item: (order.get(item[0], 3), item[0]))
+
+
+def _train_photos(record: RunRecord, analyses: Mapping[str, Analysis]) -> list[tuple[str, int]]:
+    """Return the classes with their train photos, the most first; empty when not known."""
+    for one in analyses.values():
+        counts_K = one.evidence.train_counts_K
+        if counts_K is not None:
+            pairs = zip(one.evidence.classes, np.asarray(counts_K).tolist(), strict=True)
+            rows = [(each.name, int(count)) for each, count in pairs]
+            return sorted(rows, key=lambda row: (-row[1], row[0]))
+    for split in record.splits.values():
+        rows = [
+            (findings.printable(row["class"]), int(count))
+            for row in split.metrics.get("per_class") or []
+            if (count := finite(row.get("train_count"))) is not None
+        ]
+        if rows:
+            return sorted(rows, key=lambda row: (-row[1], row[0]))
+    return []
+
+
+def _distribution(photos: Sequence[tuple[str, int]], folder: Path) -> dict[str, Any]:
+    """Draw the train photos of each class."""
+    numbers = [count for _, count in photos]
+    entry, figure = figure_entry(
+        lambda theme: error_groups_plots.draw_counts(theme, photos),
+        folder,
+        "class-photos",
+        alt=f"Train photos of {len(photos)} classes: from {min(numbers)} to {max(numbers)}.",
+        caption="A bar is a class, the one with the most train photos first.",
+        csv=write_csv(folder / "tables" / "class-photos.csv", ["class", "train_photos"], photos),
+    )
+    if len(photos) > error_groups_plots.MAX_NAMED:
+        places = points_of(figure, range(len(photos)), numbers)
+        entry["hover"] = {
+            "points": [
+                [u, v, f"{name}: {count} train photos"]
+                for (u, v), (name, count) in zip(places, photos, strict=True)
+            ]
+        }
+    return entry
+
+
+def _flag_rows(analyses: Mapping[str, Analysis]) -> list[dict[str, Any]]:
+    """Return how many photos each quality rule finds in each split, and how many are wrong."""
+    rows: dict[str, dict[str, Any]] = {}
+    for split, analysis in analyses.items():
+        evidence = analysis.evidence
+        told = evidence.predictions
+        wrong_N = told.prediction_N != told.labels_N
+        for name, flag_N in evidence.flags.items():
+            here = {split: int(np.sum(flag_N))}
+            row = rows.setdefault(
+                name,
+                {
+                    "name": name,
+                    "rule": evidence.rules.get(name, ""),
+                    "found": dict(evidence.quality.get(name, {})),
+                    "sizes": dict(evidence.num_photos),
+                    "wrong": {},
+                },
+            )
+            row["found"] = here | row["found"]
+            row["sizes"] = {split: len(wrong_N)} | row["sizes"]
+            num_wrong = int(np.sum(np.asarray(flag_N, dtype=bool) & wrong_N))
+            row["wrong"][split] = (num_wrong, here[split])
+    return list(rows.values())
+
+
+def build_classes(
+    record: RunRecord, split: SplitResult, analysis: Analysis | None, folder: Path
+) -> dict[str, Any] | None:
+    """Tell and draw which classes are short: from val and test together where both are there."""
+    pooled = record.held_out
+    if pooled and split.name != "val":
+        return None  # told once, with val
+    told = findings.split_classes(pooled or split.metrics)
+    rows = told["rows"]
+    if not rows:
+        return None
+    has_learning = _add_learning(rows, record, analysis)
+    told["has_learning"] = has_learning
+    told["photos"] = "val + test" if pooled else split.name
+    told["rule"] = (pooled or split.metrics).get("short_rule") or ""
+    told["without_support"] = [row["class"] for row in rows if not row.get("support")]
+    header = [*findings.PER_CLASS, *(LEARNING if has_learning else ())]
+    told["csv"] = write_csv(
+        folder / "tables" / f"per-class-{split.name}.csv",
+        header,
+        ([row.get(key) for key in header] for row in rows),
+    )
+    told["figure"] = _recall(split.name, told, folder)
+    return told
+
+
+def _add_learning(
+    rows: Sequence[dict[str, Any]], record: RunRecord, analysis: Analysis | None
+) -> bool:
+    """Add how many photos more a class needs; return whether that is known of any."""
+    needs: dict[str, LearningRow] = {
+        record.classes[row.number].name: row for row in (analysis.learning if analysis else ())
+    }
+    for row in rows:
+        need = needs.get(row["class"])
+        row["need"] = need
+        row.update({key: getattr(need, key, None) for key in LEARNING})
+    return bool(needs)
+
+
+def _recall(split: str, told: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+    """Draw recall against train photos; ``None`` when no class has both."""
+    shown = [
+        row
+        for row in told["rows"]
+        if finite(row.get("recall")) is not None and finite(row.get("train_count")) is not None
+    ]
+    if not shown:
+        return None
+    entry, figure = figure_entry(
+        lambda theme: plots.draw_recall(theme, shown),
+        folder,
+        f"recall-{split}",
+        alt=f"Recall of {len(shown)} classes against their train photos; "
+        f"{len(told['short'])} are short.",
+        caption="A mark is a class, its line the 95 % interval of its recall. Low and on the left: "
+        "more photos may "
+        "help. Low and on the right: it has photos enough, look at what it is confused with.",
+        csv=told["csv"],
+    )
+    places = points_of(
+        figure, [row["train_count"] for row in shown], [row["recall"] for row in shown]
+    )
+    entry["hover"] = {
+        "points": [
+            [
+                u,
+                v,
+                f"{row['class']}: recall {100 * row['recall']:.1f} %, "
+                f"{row['train_count']} train photos",
+            ]
+            for (u, v), row in zip(places, shown, strict=True)
+        ]
+    }
+    return entry

@@ -1,0 +1,247 @@
+"""Read a run folder into plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from carscale import evaluation, files, tables
+from carscale.errors import DataError, RunError
+from carscale.report.page.checks import SplitResult, check, finite, printable
+from carscale.types import CarClass
+
+SPLITS = ("test", "val")  # the order of the headline
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """Everything the page says, read once.
+
+    Attributes:
+        name: The run folder's name.
+        folder: The run folder, absolute.
+        config: Settings as a nested mapping.
+        config_text: The same as it stands in ``config.yaml``.
+        env: What ``env.json`` holds.
+        steps, epochs, timing: Lines of the logs, ascending.
+        splits: Those with predictions or metrics.
+        held_out: Rows a class over val and test together, when both are predicted; else empty.
+        classes: The class list, in label order.
+        looks: Lines of ``test_evaluations.jsonl``.
+        data_root: Where the photos lie; ``None`` when that folder is not on this machine.
+        notes: What is missing, in sentences.
+    """
+
+    name: str
+    folder: Path
+    config: dict[str, Any]
+    config_text: str
+    env: dict[str, Any]
+    steps: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]
+    timing: list[dict[str, Any]]
+    splits: dict[str, SplitResult]
+    held_out: dict[str, Any]
+    classes: tuple[CarClass, ...]
+    looks: list[dict[str, Any]]
+    data_root: Path | None
+    notes: list[str] = field(default_factory=list)
+
+
+def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
+    """Read a run folder.
+
+    Args:
+        run_dir: The run folder.
+        data_root: Folder that the photos' paths start from; ``None`` takes ``data.root`` of the
+            run's settings.
+
+    Raises:
+        RunError: There is no such folder, or nothing in it to report.
+        DataError: Predictions, metrics and class list do not belong together.
+    """
+    folder = Path(run_dir).absolute()
+    if not folder.is_dir():
+        raise RunError(f"{run_dir}: no such run folder", "list the runs with: ls runs")
+    config_text, config = _read_config(folder / "config.yaml")
+    env = _read_mapping(folder / "env.json")
+    metrics = _read_mapping(folder / "metrics.json")
+    notes: list[str] = []
+    log = _read_lines(folder / "log.jsonl")
+    root = _find_root(data_root, config, notes)
+    splits = _read_splits(folder, metrics, notes)
+    steps = _by_number(log, "step")
+    epochs = _by_number(log, "epoch")
+    if not splits and not steps and not epochs:
+        raise RunError(
+            f"{run_dir}: nothing to report: no log.jsonl, no metrics.json, no predictions",
+            "train first: accelerate launch recipes/<recipe>.py",
+            f"or predict: carscale evaluate {run_dir}",
+        )
+    classes = _read_classes(folder, root, splits)
+    for split in splits.values():
+        check(split, classes, env, folder)
+    splits = {name: _measured(split, classes, env) for name, split in splits.items()}
+    return RunRecord(
+        name=printable(folder.name),
+        folder=folder,
+        config=config,
+        config_text=config_text,
+        env=env,
+        steps=steps,
+        epochs=epochs,
+        timing=_read_lines(folder / "timing.jsonl"),
+        splits=splits,
+        held_out=_read_held_out(metrics, splits),
+        classes=classes,
+        looks=_read_lines(folder / "test_evaluations.jsonl"),
+        data_root=root,
+        notes=notes,
+    )
+
+
+def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return a settings file as text and as a mapping; empty when there is none."""
+    if not path.is_file():
+        return "", {}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RunError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
+    return text, tree if isinstance(tree, dict) else {}
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    """Return a JSON file that holds a mapping; empty when there is none."""
+    if not path.is_file():
+        return {}
+    tree = files.read_json(path)
+    if not isinstance(tree, dict):
+        raise RunError(f"{path}: holds a {type(tree).__name__}, wanted a mapping")
+    return tree
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the mappings of a JSON-lines file; an absent file has none."""
+    try:
+        return [row for row in files.read_lines(path) if isinstance(row, dict)]
+    except ValueError as error:
+        raise RunError(f"{path}: a line is not JSON: {error}") from error
+
+
+def _by_number(log: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
+    """Return one kind of event, ascending; of a step written twice, the last."""
+    rows = {
+        row[event]: row
+        for row in log
+        if row.get("event") == event and finite(row.get(event)) is not None
+    }
+    return [rows[number] for number in sorted(rows)]
+
+
+def _find_root(data_root: Path | None, config: dict[str, Any], notes: list[str]) -> Path | None:
+    """Return the folder of the photos when it is on this machine."""
+    data = config.get("data")
+    named = data_root or (data.get("root") if isinstance(data, dict) else None)
+    if not named:
+        notes.append("The settings name no data.root, so this page has no pictures.")
+        return None
+    root = Path(str(named)).expanduser().absolute()
+    if root.is_dir():
+        return root
+    if data_root is not None:
+        raise DataError(f"{data_root}: no such folder of photos", "leave --data-root out")
+    notes.append(
+        f"The photos' folder {named} is not on this machine (from {Path.cwd()}), "
+        "so this page has no pictures."
+    )
+    return None
+
+
+def predicted_splits(folder: Path) -> tuple[str, ...]:
+    """Return the splits that a run has predictions of: val, test, then tests that merges added."""
+    names = [*reversed(SPLITS), *_tests(folder)]
+    return tuple(name for name in names if (folder / "predictions" / f"{name}.parquet").is_file())
+
+
+def _tests(folder: Path) -> list[str]:
+    """Return the tests of other origin that were predicted."""
+    found = (folder / "predictions").glob("test_*.parquet")
+    return sorted(path.stem for path in found if not path.stem.endswith(".embeddings"))
+
+
+def _read_splits(folder: Path, metrics: dict[str, Any], notes: list[str]) -> dict[str, SplitResult]:
+    """Return every split that has predictions or metrics."""
+    splits = {}
+    for name in (*SPLITS, *_tests(folder)):
+        path = folder / "predictions" / f"{name}.parquet"
+        predictions = tables.read_predictions(path) if path.is_file() else None
+        numbers = metrics.get(name) or {}
+        if numbers and predictions is None:
+            notes.append(
+                f"predictions/{name}.parquet is not there: "
+                f"no confusions, mistakes or calibration on {name}."
+            )
+        if predictions is not None or numbers:
+            splits[name] = SplitResult(name, predictions, numbers)
+    return splits
+
+
+def _read_held_out(metrics: dict[str, Any], splits: dict[str, SplitResult]) -> dict[str, Any]:
+    """Return the metrics of val and test pooled; empty unless both were predicted."""
+    has_both = all(name in splits and splits[name].metrics for name in ("val", "test"))
+    return metrics.get("held_out") or {} if has_both else {}
+
+
+def _measured(
+    split: SplitResult, classes: tuple[CarClass, ...], env: dict[str, Any]
+) -> SplitResult:
+    """Return a split with metrics from its predictions where none are stored yet."""
+    if split.metrics or split.predictions is None or not len(split.predictions):
+        return split
+    counts = (env.get("data") or {}).get("train_counts")
+    counts_K = np.array(counts) if counts and len(counts) == len(classes) else None
+    return replace(split, metrics=evaluation.summary(split.predictions, classes, counts_K))
+
+
+def _read_classes(
+    folder: Path, root: Path | None, splits: dict[str, SplitResult]
+) -> tuple[CarClass, ...]:
+    """Return the class list: the run's copy, else the data set's, else the names in the metrics."""
+    places = [folder / "classes.json"] + ([root / "classes.json"] if root else [])
+    for path in places:
+        if path.is_file():
+            rows = _read_mapping(path).get("classes")
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                raise DataError(f"{path}: has no list 'classes' of mappings")
+            return tuple(_to_class(row, path) for row in rows)
+    for split in splits.values():
+        names = [row["class"] for row in split.metrics.get("per_class") or []]
+        if names:
+            return tuple(CarClass(name=printable(name), folder=str(name)) for name in names)
+    if any(split.predictions is not None for split in splits.values()):
+        looked = ", ".join(str(path) for path in places)
+        raise DataError(f"{folder}: predictions without a class list; looked for {looked}")
+    return ()
+
+
+def _to_class(row: dict[str, Any], path: Path) -> CarClass:
+    """Return one entry of a class list."""
+    if "name" not in row:
+        raise DataError(f"{path}: a class has no 'name': {row}")
+    texts = {
+        key: printable(row[key]) if row.get(key) is not None else None
+        for key in ("make", "model", "body")
+    }
+    year = finite(row.get("year"))
+    return CarClass(
+        name=printable(row["name"]),
+        folder=str(row.get("folder", row["name"])),
+        year=None if year is None else int(year),
+        **texts,
+    )

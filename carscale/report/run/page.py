@@ -1,0 +1,243 @@
+"""The page: what is known of a run, in the order a person asks for it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carscale import runs
+from carscale.report.page.checks import SplitResult, finite, printable
+from carscale.report.page.place import place_of
+from carscale.report.page.templating import TEMPLATES, count_text, environment
+from carscale.report.run.classes_section import build_data
+from carscale.report.run.error_groups_section import write_actions
+from carscale.report.run.split_section import build_split
+from carscale.report.run.training_section import build_training
+
+if TYPE_CHECKING:
+    from carscale.analysis.result import Analysis
+    from carscale.report.run.gather import RunRecord
+
+
+SCRIPTS = (
+    "matrix_scenes.js",
+    "matrix_paint.js",
+    "matrix.js",
+    "gallery.js",
+    "review.js",
+)  # in this order
+HEADLINE = (
+    ("top1", "Top-1", "photos named right"),
+    ("top5", "Top-5", "true class among the best five"),
+    ("macro_f1", "Macro F1", "each class counts alike"),
+    ("balanced_accuracy", "Balanced accuracy", "mean recall of the classes"),
+    ("ece", "Calibration error", "how far sure is from right; lower is better"),
+)
+
+
+def build_page(
+    record: RunRecord,
+    *,
+    build_folder: Path,
+    page_folder: Path,
+    analyses: Mapping[str, Analysis] | None = None,
+    advance: Callable[[str], None],
+) -> None:
+    """Write ``index.html`` and all it shows into ``build_folder``.
+
+    Args:
+        record: The run.
+        build_folder: Where files are written.
+        page_folder: Where that folder will lie in the end; links to photos start there.
+        analyses: What was found, by split; ``None`` or a split left out gives plain sections.
+        advance: Told what comes next.
+    """
+    found = dict(analyses or {})
+    advance("drawing the training curves")
+    training = build_training(record, build_folder)
+    place = place_of(record.data_root, build_folder, page_folder)
+    parts: list[dict[str, Any]] = []
+    for name in sorted(record.splits, key=_for_looking):
+        advance(f"looking at {name}")
+        split, analysis = record.splits[name], found.get(name)
+        parts.append(build_split(record, split, analysis, place, with_train=not parts))
+    advance("writing the page")
+    _write_scripts(build_folder)
+    leading = found.get(parts[0]["name"]) if parts else None
+    context = {
+        "name": record.name,
+        "notes": _notes(record, found),
+        "headlines": [headline_of(split) for split in record.splits.values()],
+        "about_data": build_data(record, found, build_folder),
+        "training": training,
+        "parts": parts,
+        "scripts": SCRIPTS,
+        "actions": write_actions(leading, build_folder) if leading else [],
+        "looks": [_look(row) for row in record.looks],
+        **_provenance(record),
+    }
+    text = environment().get_template("index.html.j2").render(context, nav=_nav(context))
+    (build_folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
+
+
+def _for_looking(name: str) -> tuple[int, str]:
+    """Return a split's place: val is for looking, test only for the number; then other tests."""
+    return ("val", "test").index(name) if name in ("val", "test") else 2, name
+
+
+def _write_scripts(folder: Path) -> None:
+    """Put what moves on the page beside it."""
+    (folder / "scripts").mkdir(parents=True, exist_ok=True)
+    for name in SCRIPTS:
+        shutil.copyfile(TEMPLATES / name, folder / "scripts" / name)
+
+
+def _notes(record: RunRecord, found: Mapping[str, Analysis]) -> list[str]:
+    """Return what is missing: in the run, then in the analyses, each thing once."""
+    notes = [*record.notes, *(note for one in found.values() for note in one.notes)]
+    return [printable(note) for note in dict.fromkeys(notes)]
+
+
+def _nav(context: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the anchors and titles of the sections that are there."""
+    parts = context["parts"]
+    first = parts[0] if parts else {}
+    split = first.get("name", "")
+    mistakes = "Error groups" if first.get("is_analysed") else "Worst mistakes"
+    sections = [
+        ("overview", "Overview", True),
+        ("data", "Data", context["about_data"]),
+        ("training", "Training", context["training"]["figures"]),
+        (f"classes-{split}", "Classes", first.get("short")),
+        (f"confusion-{split}", "Confusions", first.get("confusion")),
+        (f"mistakes-{split}", mistakes, first.get("mistakes")),
+        (f"slices-{split}", "Slices", first.get("slices")),
+        (f"calibration-{split}", "Calibration", first.get("calibration")),
+        (f"review-{split}", "Label review", first.get("reviews")),
+        ("actions", "Actions", context["actions"]),
+        *((f"on-{part['name']}", f"On {part['name']}", True) for part in parts[1:]),
+        ("looks", "Test looks", True),
+        ("provenance", "Provenance", True),
+    ]
+    return [(anchor, title) for anchor, title, is_there in sections if is_there]
+
+
+def headline_of(split: SplitResult) -> dict[str, Any]:
+    """Return a split's numbers with their intervals."""
+    metrics = split.metrics
+    entries = []
+    for key, label, meaning in HEADLINE:
+        told = metrics.get(key)
+        whole = told if isinstance(told, dict) else {"value": told}
+        low, high = finite(whole.get("low")), finite(whole.get("high"))
+        value = finite(whole.get("value"))
+        if value is None and key not in metrics:
+            continue
+        entries.append(
+            {
+                "key": key,
+                "label": label,
+                "meaning": meaning,
+                "value": value,
+                "low": low,
+                "high": high,
+            }
+        )
+    return {
+        "split": split.name,
+        "num_samples": finite(metrics.get("num_samples")),
+        "entries": entries,
+    }
+
+
+def _look(row: dict[str, Any]) -> dict[str, Any]:
+    """Return one line of the ledger of test looks."""
+    words = {key: printable(row.get(key) or "–") for key in ("time", "command", "checkpoint")}
+    return {**words, "top1": finite(row.get("top1"))}
+
+
+def _provenance(record: RunRecord) -> dict[str, Any]:
+    """Return what made the run and how to make it again."""
+    env = record.env
+    data, model = _mapping(env, "data"), _mapping(env, "model")
+    counts = _mapping(data, "counts")
+    facts = [
+        ("Command", _command_text(env.get("command"))),
+        ("Model", model.get("name") or _setting(record, "model", "name")),
+        (
+            "Parameters",
+            count_text(model["num_parameters"]) if model.get("num_parameters") else None,
+        ),
+        ("Weights from", model.get("weights_from")),
+        ("Data", data.get("root") or _setting(record, "data", "root")),
+        ("Photos", ", ".join(f"{name} {count_text(n)}" for name, n in counts.items()) or None),
+        ("Input", _with_unit(_setting(record, "data", "image_px"), "px")),
+        ("Device", env.get("device")),
+        ("Processes", env.get("world_size")),
+        ("CPU threads", env.get("num_cpu_threads")),
+        ("Precision", env.get("precision") or _setting(record, "train", "precision")),
+        ("Loader", env.get("backend") or _setting(record, "loader", "backend")),
+        ("Why this loader", env.get("backend_why")),
+        *((f"Numbers of {name}", _made_by(split)) for name, split in record.splits.items()),
+        ("Seed", record.config.get("seed")),
+        ("Commit", env.get("git_commit")),
+    ]
+    return {
+        "facts": [(term, printable(value)) for term, value in facts if value not in (None, "")],
+        "versions": [(printable(k), printable(v)) for k, v in _mapping(env, "versions").items()],
+        "hashes": [(printable(k), printable(v)) for k, v in _mapping(data, "hashes").items()],
+        "config_text": record.config_text,
+        "again": _again(record),
+        "folder": printable(record.folder),
+        "data_root": printable(
+            shlex.quote(str(record.data_root or _setting(record, "data", "root") or "DATA_ROOT"))
+        ),
+    }
+
+
+def _made_by(split: SplitResult) -> str | None:
+    """Return what predicted a split: loader backend, precision, checkpoint."""
+    if split.predictions is None:
+        return None
+    about = split.predictions.about
+    parts = [about.get(key) for key in ("backend", "precision", "checkpoint")]
+    return ", ".join(str(part) for part in parts if part) or None
+
+
+def _mapping(tree: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a mapping inside a mapping; empty when it is missing or something else."""
+    value = tree.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _setting(record: RunRecord, section: str, key: str) -> Any:  # noqa: ANN401
+    """Return one setting, or ``None``."""
+    return _mapping(record.config, section).get(key)
+
+
+def _with_unit(value: object, unit: str) -> str | None:
+    """Return a value with its unit."""
+    return None if value is None else f"{value} {unit}"
+
+
+def _command_text(command: object) -> str | None:
+    """Return a command line as one text."""
+    if isinstance(command, list):
+        return shlex.join(str(word) for word in command)
+    return None if command is None else str(command)
+
+
+def _again(record: RunRecord) -> list[str]:
+    """Return the commands that make this run and this page again."""
+    recipe = runs.recipe_of(record.env) or "recipes/<recipe>.py"
+    run = shlex.quote(printable(record.folder))
+    config = shlex.quote(f"config={printable(record.folder)}/config.yaml")
+    name = shlex.quote(f"run.name={record.name}-again")
+    return [
+        f"accelerate launch {recipe} {config} {name}",
+        f"carscale evaluate {run} --split val",
+        f"carscale report {run}",
+    ]

@@ -1,0 +1,6 @@
+"""Studies: arms x seeds planned, trained one after another as ordinary run folders, and judged.
+
+In: a study file and data. Out: run folders. ``plan``: which runs, and what may not change half way;
+``speed``: how long they take; ``run``: train what is missing, whatever was killed; ``folds``: train
+predicted by models that did not train on it; ``history``: all runs on a data set over time.
+"""

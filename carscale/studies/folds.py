@@ -1,0 +1,221 @@
+"""Predict every train photo by a model that did not train on it: k runs, each without one part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carscale import config, data, evaluation, files, runs, tables
+from carscale.errors import ConfigError, RunError, TrainingError
+from carscale.progress import bar
+from carscale.studies.run import Launch, steps_done, terminable, tidy, train_to_end
+from carscale.types import Predictions, Splits
+
+FIXED = ("data.num_folds", "data.fold", "run.", "train.select", "train.patience")
+"""Settings of which each fold has its own, or which would choose an epoch by the held-out part."""
+
+
+@dataclass(frozen=True)
+class FoldRule:
+    """What is asked for.
+
+    Attributes:
+        num_folds: Parts of train; 2 or more.
+        num_repeats: Trainings of each fold, with another seed each; their predictions are averaged.
+        words: Settings to change for all folds.
+        launch: How recipes are started.
+        keep_weights: Whether the folds' weights stay.
+    """
+
+    num_folds: int = 5
+    num_repeats: int = 1
+    words: tuple[str, ...] = ()
+    launch: Launch = field(default_factory=Launch)
+    keep_weights: bool = False
+
+
+def run_folds(folder: Path, rule: FoldRule) -> tuple[Path, Predictions]:
+    """Train what is not trained yet, and join the folds' predictions.
+
+    Started again after a kill it goes on where it was.
+
+    Args:
+        folder: The run whose recipe and settings are taken. Each fold is a run of its own in
+            ``RUN/folds``, predicted after its last epoch: choosing one by the held-out part, or
+            ending by it, would flatter it.
+        rule: How many folds, and what differs.
+
+    Returns:
+        ``RUN/predictions/folds.parquet`` and what it holds: every train photo once.
+
+    Raises:
+        ConfigError: Settings that do not fit, or other ones than the folds began with.
+        DataError: Train is too small for so many folds.
+        RunError: The run names no recipe, or another process works on its folds.
+        TrainingError: A fold failed; says why.
+    """
+    cfg = config.from_yaml(folder / "config.yaml")
+    if cfg.data.num_folds:
+        raise ConfigError(f"{folder}: is itself one fold", "give the run that it was made of")
+    _check_words(rule.words)
+    place = folder / "folds"
+    trainings = [(r, fold) for r in range(rule.num_repeats) for fold in range(rule.num_folds)]
+    names = [_name(fold, r) for r, fold in trainings]
+    words = [_words(folder, rule, fold, r) for r, fold in trainings]
+    settings = [config.resolve(config.Recipe(), fold_words) for fold_words in words]
+    whole = data.read_splits(Path(settings[0].data.root))
+    data.hold_out(whole, rule.num_folds, rule.num_folds - 1)  # the first that would be empty
+    _check_repeats(rule, whole)
+    recipe = _recipe(folder)
+    place.mkdir(exist_ok=True)
+    with files.hold_lock(place), terminable():
+        _check_plan(place, _plan(folder, recipe, rule, whole.train.hash))
+        num_train = len(whole.train) * (rule.num_folds - 1) // rule.num_folds
+        total = sum(one.num_steps(num_train) for one in settings)
+        begun = sum(steps_done(place / name) for name in names)
+        with bar("folds", total, start=begun, unit="steps") as advance:
+            for number, (name, fold_words) in enumerate(zip(names, words, strict=True), 1):
+                advance(0, f"training {number}/{len(names)}")
+                _train_fold(place, name, rule.launch.command(recipe, fold_words), advance)
+                tidy(place / name, keep_weights=rule.keep_weights)
+    repeats = [_join(place, rule.num_folds, whole, r) for r in range(rule.num_repeats)]
+    joined = repeats[0] if len(repeats) == 1 else evaluation.averaged(repeats)
+    out = folder / "predictions" / "folds.parquet"
+    out.parent.mkdir(exist_ok=True)
+    files.write_atomic(out, tables.predictions_bytes(joined))
+    return out, joined
+
+
+def _name(fold: int, repeat: int) -> str:
+    """Return a fold's run name."""
+    return f"fold_{fold}" if repeat == 0 else f"fold_{fold}_repeat_{repeat}"
+
+
+def _check_repeats(rule: FoldRule, whole: Splits) -> None:
+    """Raise where the probabilities that repeats are averaged by would not be kept."""
+    if rule.num_repeats > 1 and not evaluation.are_few(len(whole.train), len(whole.classes)):
+        raise ConfigError(
+            f"--num-repeats {rule.num_repeats}: {len(whole.train)} photos times "
+            f"{len(whole.classes)} classes are too many probabilities to keep and average",
+            "leave it out: with so many photos one training a fold is steady",
+        )
+
+
+def _words(folder: Path, rule: FoldRule, fold: int, repeat: int) -> list[str]:
+    """Return the settings of one fold."""
+    return [
+        f"config={folder / 'config.yaml'}",
+        "train.select=last",
+        "train.patience=0",
+        "train.log_dynamics=false",
+        "balance.label_smoothing=0",  # smooth labels blur what tells a wrong one
+        *rule.words,
+        f"data.num_folds={rule.num_folds}",
+        f"data.fold={fold}",
+        f"run.dir={folder / 'folds'}",
+        f"run.name={_name(fold, repeat)}",
+        "resume=auto",
+        *([f"seed={_seed(folder, rule) + repeat}"] if repeat else []),
+    ]
+
+
+def _seed(folder: Path, rule: FoldRule) -> int:
+    """Return the seed of the first training of each fold."""
+    return config.resolve(config.from_yaml(folder / "config.yaml"), list(rule.words)).seed
+
+
+def _recipe(folder: Path) -> Path:
+    """Return the recipe that a run was started by."""
+    named = runs.recipe_of(files.read_json(folder / "env.json"))
+    if named is not None and Path(named).is_file():
+        return Path(named)
+    raise RunError(
+        f"{folder}/env.json: names no recipe that lies here (it has {named})",
+        f"start this where the run was started, so that {named or 'its recipe'} is found",
+    )
+
+
+def _check_words(words: tuple[str, ...]) -> None:
+    """Raise where a setting is to change that makes a fold what it is."""
+    for word in words:
+        key = word.split("=")[0]
+        if key.startswith(FIXED) or key in ("config", "resume"):
+            raise ConfigError(
+                f"command line: {key}: is set for each fold; it can't change here",
+                "parts of train are counted by: --num-folds",
+            )
+
+
+def _plan(folder: Path, recipe: Path, rule: FoldRule, train_hash: str) -> dict[str, Any]:
+    """Return what decides on each training; more repeats only add some."""
+    settings = (folder / "config.yaml").read_bytes()
+    return {
+        "num_folds": rule.num_folds,
+        "words": list(rule.words),
+        "recipe": str(recipe),
+        "train_hash": train_hash,
+        "settings_sha256": hashlib.sha256(settings).hexdigest(),
+    }
+
+
+def _check_plan(place: Path, plan: dict[str, Any]) -> None:
+    """Store what the folds are made of; raise when they began with something else."""
+    path = place / "plan.json"
+    stored = files.read_json(path) if path.exists() else plan
+    changed = [name for name, value in plan.items() if stored.get(name) != value]
+    if changed:
+        told = [
+            f"{name}: {json.dumps(stored.get(name))} -> {json.dumps(plan[name])}"
+            for name in changed
+        ]
+        raise ConfigError(
+            f"{place}: these folds began with other settings: {', '.join(changed)}",
+            *told,
+            f"go on with those, or begin anew after: rm -r {shlex.quote(str(place))}",
+        )
+    files.write_json(path, plan)
+
+
+def _train_fold(place: Path, name: str, command: list[str], advance: Callable[..., None]) -> None:
+    """Train one fold to its end."""
+    folder = place / name
+    why = train_to_end(folder, command, place / "logs" / f"{name}.txt", advance)
+    if why is not None:
+        raise TrainingError(f"{folder}: failed: {why}", "the same command goes on from here")
+
+
+def _join(place: Path, num_folds: int, whole: Splits, repeat: int) -> Predictions:
+    """Return the folds' predictions as one table over the whole train split."""
+    parts = [
+        tables.read_predictions(place / _name(fold, repeat) / "predictions" / "val.parquet")
+        for fold in range(num_folds)
+    ]
+    keeps_probs = all(part.probs_NK is not None for part in parts)
+    ids_N = np.concatenate([part.ids_N for part in parts])
+    order_N = np.argsort(ids_N, kind="stable")
+    if not np.array_equal(ids_N[order_N], whole.train.ids_N):
+        raise RunError(
+            f"{place}: the folds do not hold each train photo once",
+            f"train them again after: rm -r {shlex.quote(str(place))}",
+        )
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])[order_N]
+        for name in Predictions.__dataclass_fields__
+        if name not in ("about", "embeddings_ND") and (name != "probs_NK" or keeps_probs)
+    }
+    about = {
+        "split": "train",
+        "split_hash": whole.train.hash,
+        "class_hash": whole.card["hashes"]["classes"],
+        "num_folds": num_folds,
+        "flip": parts[0].about.get("flip"),
+        "backend": parts[0].about.get("backend"),
+    }
+    return Predictions(**columns, about=about)

@@ -1,0 +1,174 @@
+"""All runs on a data set over time: best so far, and what changed from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from carscale import config, files
+from carscale.errors import CarscaleError, RunError
+from carscale.progress import note
+from carscale.verdicts.run_predictions import FREE
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """One run of the index.
+
+    Attributes:
+        folder: The run folder.
+        name: The same, from where runs were looked for.
+        started: When it was made, ISO 8601, UTC.
+        recipe: The recipe's name, ``None`` when not stored.
+        seed: Its seed.
+        state: ``done``, or how far it is: ``at step 120``, ``not begun``.
+        val: Val metrics of the epoch that is its result; empty before the first.
+        test_top1: As last looked at; ``None`` if never.
+        is_best: Whether no earlier run of these data did better.
+        changes: ``key: old -> new`` from the run before.
+    """
+
+    folder: str
+    name: str
+    started: str
+    recipe: str | None
+    seed: int
+    state: str
+    val: dict[str, float]
+    test_top1: float | None
+    is_best: bool
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DataHistory:
+    """The runs that were scored on the same val photos, oldest first.
+
+    Attributes:
+        root: Where the last of them read its photos.
+        val_hash: What the val photos are; ``None`` for runs that did not begin.
+        runs: By time.
+    """
+
+    root: str
+    val_hash: str | None
+    runs: tuple[RunEntry, ...]
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Return run folders below a folder, at any depth; runs do not lie in runs.
+
+    Raises:
+        RunError: There is no such folder, or no run in it.
+    """
+    if not folder.is_dir():
+        raise RunError(
+            f"{folder}: no such folder", "name the folder of your runs: carscale runs runs"
+        )
+    found = list(_below(folder))
+    if not found:
+        raise RunError(f"{folder}: holds no run", "train one with: carscale recipes")
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield run folders, not looking into hidden ones."""
+    if (folder / "config.yaml").is_file():
+        yield folder
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+            yield from _below(path)
+
+
+def histories(
+    folders: Sequence[Path], *, base: Path | None = None, metric: str = "top1"
+) -> list[DataHistory]:
+    """Return runs by data set, the data set of the newest run last.
+
+    A folder that can't be read is said and left out.
+
+    Args:
+        folders: From ``find_runs``.
+        base: Where names start; whole paths when absent.
+        metric: A val metric of the log: ``top1``, ``balanced_accuracy``, ``macro_f1``.
+    """
+    read = []
+    for folder in folders:
+        try:
+            read.append(_read(folder))
+        except (CarscaleError, ValueError, KeyError, OSError) as error:
+            note(f"{folder}: left out: {str(error).splitlines()[0]}")
+    read.sort(key=lambda run: (run["started"], run["folder"]))
+    groups: dict[str | None, list[dict[str, Any]]] = {}
+    for run in read:
+        groups.setdefault(run["val_hash"], []).append(run)
+    ordered = sorted(groups.items(), key=lambda group: group[1][-1]["started"])
+    return [
+        DataHistory(group[-1]["cfg"].data.root, val_hash, _entries(group, metric, base))
+        for val_hash, group in ordered
+    ]
+
+
+def _entries(group: list[dict[str, Any]], metric: str, base: Path | None) -> tuple[RunEntry, ...]:
+    """Return rows with what changed and what was best so far."""
+    entries: list[RunEntry] = []
+    best, before = float("-inf"), None
+    for run in group:
+        score = run["val"].get(metric)
+        is_best = score is not None and score > best
+        best = max(best, score) if score is not None else best
+        entries.append(
+            RunEntry(
+                folder=str(run["folder"]),
+                name=str(run["folder"] if base is None else run["folder"].relative_to(base)),
+                started=run["started"],
+                recipe=run["recipe"],
+                seed=run["cfg"].seed,
+                state=run["state"],
+                val=run["val"],
+                test_top1=run["test_top1"],
+                is_best=is_best,
+                changes=() if before is None else _changes(before, run),
+            )
+        )
+        before = run
+    return tuple(entries)
+
+
+def _changes(before: dict[str, Any], run: dict[str, Any]) -> tuple[str, ...]:
+    """Return what differs between neighbours, the seed too."""
+    free = tuple(key for key in FREE if key != "seed")
+    changed = config.differences(before["cfg"], run["cfg"], ignore=free)
+    if before["recipe"] != run["recipe"]:
+        changed.insert(0, f"recipe: {before['recipe']} -> {run['recipe']}")
+    if before["train_hash"] != run["train_hash"]:
+        changed.append("train photos")
+    return tuple(changed)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Read what the index shows of a run folder."""
+    env = files.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
+    log = files.read_lines(folder / "log.jsonl")
+    epochs = [line for line in log if line["event"] == "epoch"]
+    chosen = [line for line in epochs if line["is_best"]]
+    steps = [line["step"] for line in log if line["event"] == "step"]
+    is_over = any(line["event"] == "end" for line in log)
+    looks = files.read_lines(folder / "test_evaluations.jsonl")
+    hashes = env.get("data", {}).get("hashes", {})
+    made = datetime.fromtimestamp((folder / "config.yaml").stat().st_mtime, UTC)
+    return {
+        "folder": folder,
+        "cfg": config.from_yaml(folder / "config.yaml"),
+        "started": env.get("started") or made.isoformat(timespec="seconds"),
+        "recipe": env.get("recipe"),
+        "val_hash": hashes.get("val"),
+        "train_hash": hashes.get("train"),
+        "state": "done" if is_over else f"at step {steps[-1]}" if steps else "not begun",
+        "val": chosen[-1]["val"] if chosen else {},
+        "test_top1": looks[-1].get("top1") if looks else None,
+    }

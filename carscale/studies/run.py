@@ -1,0 +1,264 @@
+"""Train a study's runs, one after another, each an ordinary launch in a folder of its own.
+
+Chosen: a run is done when its log says so and its predictions lie there; all else is started, or
+gone on with, by the same command as by hand. Rejected: a data base of runs: it can disagree with
+the folders. Chosen: what was started goes on when the runner is killed, and the next runner waits
+for it. Rejected: killing it: its last epochs would be trained twice.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from carscale import files
+from carscale.progress import bar, note
+from carscale.studies.plan import Job, StudyPlan
+
+LOOK_EVERY_S = 0.5
+GRACE_S = 30.0
+"""From asking a run to end to ending it."""
+
+TAIL_BYTES = 16_384
+
+
+class Launch:
+    """How recipes are started.
+
+    Args:
+        options: Words for ``accelerate launch``, before the recipe.
+    """
+
+    def __init__(self, options: tuple[str, ...] = ()) -> None:
+        self.options = options
+
+    def command(self, recipe: Path, words: list[str]) -> list[str]:
+        """Return the command as a process takes it."""
+        start = [sys.executable, "-m", "accelerate.commands.launch"]
+        return [*start, *self.options, str(recipe), *words]
+
+    def shown(self, recipe: Path, words: list[str]) -> str:
+        """Return the command as a person types it."""
+        return shlex.join(["accelerate", "launch", *self.options, str(recipe), *words])
+
+
+def run_study(
+    plan: StudyPlan,
+    launch: Launch,
+    *,
+    any_code: bool = False,
+    keep_weights: bool = True,
+    after_seed: Callable[[], None] = lambda: None,
+) -> dict[str, str]:
+    """Train every run that is not done; return what failed, and why, by run.
+
+    Args:
+        plan: From ``make_plan``.
+        launch: How to start a recipe.
+        any_code: Whether runs of other code may stay beside new ones.
+        keep_weights: Whether to keep each run's result; its other checkpoints go in any case.
+        after_seed: Called when every arm has one seed more.
+
+    Raises:
+        RunError: Another runner works in the folder, or the code changed.
+        ConfigError: The study file changed an arm that began.
+        DataError: The photos changed.
+    """
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    failed: dict[str, str] = {}
+    with files.hold_lock(plan.folder), terminable():
+        plan.check_stored(any_code=any_code)
+        plan.store()
+        total = sum(plan.arms[job.arm].num_steps for job in plan.jobs)
+        begun = sum(steps_done(job.folder) for job in plan.jobs)
+        with bar("study", total, start=begun, unit="steps") as advance:
+            for number, job in enumerate(plan.jobs, start=1):
+                advance(0, f"run {number}/{len(plan.jobs)}  {job.name}")
+                was_done = is_done(job.folder)
+                why = None if was_done else _run(plan, job, launch, advance)
+                if why is None:
+                    tidy(job.folder, keep_weights=keep_weights)
+                else:
+                    failed[job.name] = why
+                    note(f"{job.name}: failed: {why}")
+                if job.arm == list(plan.arms)[-1] and not was_done:
+                    after_seed()
+    return failed
+
+
+def is_done(folder: Path) -> bool:
+    """Tell whether a run reached its end and predicted val."""
+    if not (folder / "predictions" / "val.parquet").is_file():
+        return False
+    return any(line["event"] == "end" for line in files.read_lines(folder / "log.jsonl"))
+
+
+def steps_done(folder: Path) -> int:
+    """Return the last step in a run's log; 0 without one."""
+    path = folder / "log.jsonl"
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        tail = file.read().decode("utf-8", errors="replace")
+    found = [part.split(",")[0] for part in tail.split('"step": ')[1:]]
+    numbers = [int(text.strip("} \n")) for text in found if text.strip("} \n").isdigit()]
+    return max(numbers, default=0)
+
+
+def train(
+    command: list[str], log: Path, look: Callable[[], None], *, cwd: Path | None = None
+) -> int:
+    """Run a command to its end, its words in a log; return its exit code.
+
+    An interrupt ends the command and all that it started, then passes on.
+
+    Args:
+        command: What to start.
+        log: Grows by what it says.
+        look: Called twice a second.
+        cwd: Its working folder.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"$ {shlex.join(command)}\n")
+        file.flush()
+        process = subprocess.Popen(
+            command,
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=cwd,
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(LOOK_EVERY_S)
+                look()
+        except BaseException:
+            _end(process)
+            raise
+    look()
+    return process.returncode
+
+
+def train_to_end(
+    folder: Path,
+    command: list[str],
+    log: Path,
+    advance: Callable[..., None],
+    *,
+    before: Callable[[], None] = lambda: None,
+) -> str | None:
+    """Train one run to its end; return why it failed, or ``None``.
+
+    A run that an earlier runner started, and that still trains, is waited for.
+
+    Args:
+        folder: Of the run.
+        command: What starts it, or goes on with it.
+        log: Grows by what it says.
+        advance: Told how many steps were done since it was last told.
+        before: Called before the command is started, where it has to be.
+    """
+    seen = steps_done(folder)
+
+    def look() -> None:
+        nonlocal seen
+        now = steps_done(folder)
+        if now != seen:
+            advance(now - seen)
+            seen = now
+
+    _wait_for_other(folder, look)
+    if is_done(folder):
+        return None
+    before()
+    code = train(command, log, look)
+    if files.is_held(folder):  # an orphan took its lock only after we had looked
+        _wait_for_other(folder, look)
+        code = 0
+    if code == 0 and is_done(folder):
+        return None
+    return f"{_last_words(log)} (exit {code}; all of it: {log})"
+
+
+def _run(plan: StudyPlan, job: Job, launch: Launch, advance: Callable[..., None]) -> str | None:
+    """Train one run of a study to its end; return why it failed, or ``None``."""
+    log = plan.folder / "logs" / f"{job.name}.txt"
+    command = launch.command(plan.arms[job.arm].arm.recipe, plan.words(job))
+    return train_to_end(job.folder, command, log, advance, before=plan.check_data)
+
+
+def _wait_for_other(folder: Path, look: Callable[[], None]) -> None:
+    """Wait while a run that an earlier runner started goes on."""
+    if not files.is_held(folder):
+        return
+    note(f"{folder.name}: still training from before; waiting for it")
+    while files.is_held(folder):
+        time.sleep(LOOK_EVERY_S)
+        look()
+
+
+def _last_words(log: Path) -> str:
+    """Return the error line of a log, or else its last line."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        tail = file.read().decode("utf-8", errors="replace")
+    lines = [line.strip() for line in tail.rpartition("$ ")[2].splitlines()[1:] if line.strip()]
+    named = [line for line in lines if line.split(":")[0].endswith("Error")]
+    ours = [line for line in named if "CalledProcessError" not in line]
+    return (ours or named or lines or ["it said nothing"])[-1 if not ours else 0]
+
+
+def tidy(folder: Path, *, keep_weights: bool) -> None:
+    """Remove a finished run's checkpoints; its result stays if wanted."""
+    for path in (folder / "checkpoints").glob("*"):
+        if path.is_dir() and (not keep_weights or not path.name.startswith("best_")):
+            shutil.rmtree(path)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
+    for number, wait_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end:
+            process.poll()
+            if not _group_lives(process.pid):
+                return
+            time.sleep(0.1)
+
+
+def _group_lives(group: int) -> bool:
+    """Tell whether a process group has a member."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end what Ctrl-C ends."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

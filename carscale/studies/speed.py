@@ -1,0 +1,139 @@
+"""How long a study takes, from a few steps of each kind of run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import statistics
+import time
+from dataclasses import asdict, dataclass, replace
+
+from carscale import files, threads
+from carscale.config import Budget
+from carscale.errors import ConfigError, RunError
+from carscale.progress import bar
+from carscale.studies.plan import ArmPlan, StudyPlan
+from carscale.studies.run import Launch, is_done, steps_done, train
+
+NUM_STEPS, STEPS_A_LOOK = 12, 4
+SLOW = ("data", "loader", "augment", "model", "train", "evaluate")
+"""Sections that decide how long a step takes; arms that share them are measured once."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a run spends its time on, seconds.
+
+    Attributes:
+        start_s: From the launch to the first step.
+        step_s: One optimizer step.
+        score_s: Predicting val once.
+    """
+
+    start_s: float
+    step_s: float
+    score_s: float
+
+
+def measure_arms(plan: StudyPlan, launch: Launch) -> dict[str, Speed]:
+    """Return each arm's speed; what was measured in this folder before is kept.
+
+    Raises:
+        RunError: A recipe that does not run even a few steps.
+    """
+    store = plan.folder / "speeds.json"
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    known = {k: Speed(**v) for k, v in (files.read_json(store) if store.exists() else {}).items()}
+    keys = {name: _key(arm, launch) for name, arm in plan.arms.items()}
+    missing = {keys[name]: name for name in plan.arms if keys[name] not in known}
+    if missing:
+        with (
+            files.hold_lock(plan.folder),
+            bar("measure", len(missing), unit="arms") as advance,
+        ):
+            for key, name in missing.items():
+                advance(0, name)
+                known[key] = _measure(plan, name, launch)
+                files.write_json(store, {k: asdict(speed) for k, speed in known.items()})
+                advance(1)
+    return {name: known[key] for name, key in keys.items()}
+
+
+def run_seconds(arm: ArmPlan, speed: Speed) -> float:
+    """Return how long one run of an arm takes: start, steps, scoring each epoch, predicting."""
+    per_epoch = len(arm.splits.train) / arm.cfg.loader.global_batch_size
+    num_scores = -(-arm.num_steps // per_epoch) + 1
+    return speed.start_s + arm.num_steps * speed.step_s + num_scores * speed.score_s
+
+
+def with_budget(plan: StudyPlan, speeds: dict[str, Speed], budget: Budget) -> StudyPlan:
+    """Return the plan with as many steps an arm as its seconds of training allow.
+
+    Raises:
+        ConfigError: They are too few for one epoch of some arm.
+    """
+    assert budget.seconds is not None
+    arms = {}
+    for name, arm in plan.arms.items():
+        per_epoch = len(arm.splits.train) / arm.cfg.loader.global_batch_size
+        num_steps = int(budget.seconds / speeds[name].step_s)
+        if num_steps < per_epoch:
+            raise ConfigError(
+                f"budget.seconds={budget.seconds:g}: too small for one epoch of arm {name}: "
+                f"{num_steps} of {per_epoch:.0f} steps",
+                f"give it {per_epoch * speeds[name].step_s:.0f} seconds or more",
+            )
+        length = {"num_epochs": -(-num_steps // per_epoch), "max_steps": num_steps}
+        trained = arm.cfg.train.model_copy(update={k: int(v) for k, v in length.items()})
+        words = [w for w in arm.words if w.split("=")[0].removeprefix("train.") not in length]
+        words += [f"train.{key}={int(value)}" for key, value in length.items()]
+        cfg = arm.cfg.model_copy(update={"train": trained})
+        arms[name] = replace(arm, cfg=cfg, words=tuple(words))
+    return replace(plan, arms=arms)
+
+
+def _key(arm: ArmPlan, launch: Launch) -> str:
+    """Return what arms of the same speed share."""
+    sections = {name: getattr(arm.cfg, name).model_dump() for name in SLOW}
+    for name in ("num_epochs", "max_steps", "ema_decay", "grad_clip_norm"):
+        del sections["train"][name]
+    where = [str(arm.arm.recipe.resolve()), platform.node(), threads.num_cores(), launch.options]
+    text = json.dumps([where, arm.hashes, sections], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _measure(plan: StudyPlan, name: str, launch: Launch) -> Speed:
+    """Train a few steps of an arm and time their parts."""
+    arm, folder = plan.arms[name], plan.folder / ".measure"
+    shutil.rmtree(folder, ignore_errors=True)
+    run = folder / "run"
+    words = [f"run.dir={folder}", "run.name=run", f"train.max_steps={NUM_STEPS}"]
+    words += [f"train.log_every_steps={STEPS_A_LOOK}", "train.tracker=none"]
+    kept = [
+        word for word in arm.words if word.split("=")[0] not in {w.split("=")[0] for w in words}
+    ]
+    begin, first = time.monotonic(), 0.0
+
+    def look() -> None:
+        nonlocal first
+        if not first and steps_done(run):
+            first = time.monotonic()
+
+    log = plan.folder / "logs" / f"measure-{name}.txt"
+    code = train(launch.command(arm.arm.recipe, [*kept, *words]), log, look)
+    whole_s = time.monotonic() - begin
+    if code or not is_done(run):
+        raise RunError(
+            f"arm {name}: does not run: exit {code} after a few steps", f"its words: {log}"
+        )
+    rows = files.read_lines(run / "timing.jsonl")
+    ends = [0, *(row["step"] for row in rows)]
+    per_step = [row["elapsed_s"] / (row["step"] - ends[at]) for at, row in enumerate(rows)]
+    spent = sum(row["elapsed_s"] for row in rows)
+    num_scores = sum(line["event"] == "epoch" for line in files.read_lines(run / "log.jsonl")) + 1
+    start_s = max(0.0, first - begin - rows[0]["elapsed_s"])
+    shutil.rmtree(folder)
+    score_s = max(0.0, (whole_s - start_s - spent) / num_scores)
+    return Speed(start_s, statistics.median(per_step[1:] or per_step), score_s)

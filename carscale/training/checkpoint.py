@@ -1,0 +1,187 @@
+"""Checkpoints: folders of safetensors and JSON, written beside and renamed.
+
+    checkpoints/step_00000120/  model, ema, optimizer .safetensors  state.json  model.json
+    checkpoints/best_00000120/  model.safetensors  model.json: the run's result so far
+
+Order, so that a kill at any point loses nothing: 1. the result folder, 2. the step folder that
+names it, 3. deletion of what is no longer named.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carscale import files, models
+from carscale.errors import ModelError, RunError
+from carscale.progress import note
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from carscale.models import Classifier
+    from carscale.training.learner import Learner
+    from carscale.world import Run
+
+
+@dataclass
+class State:
+    """The counters of a run, all that is not a tensor.
+
+    Attributes:
+        step: Optimizer steps done.
+        best_score: Of the result so far.
+        best_step: When it was made; -1 before the first.
+        epochs_without_best: Scored epochs since.
+        num_unreadable: Photos trained on as a plain square, on all ranks.
+        is_finished: Whether the run is over.
+        log_bytes, timing_bytes: Sizes of the logs that belong to this step.
+        scaler: Loss scale of fp16.
+        hashes: Of the train and val splits.
+        about: Threads, processes and the like, for comparison.
+    """
+
+    step: int = 0
+    best_score: float = float("-inf")
+    best_step: int = -1
+    epochs_without_best: int = 0
+    num_unreadable: int = 0
+    is_finished: bool = False
+    log_bytes: int = 0
+    timing_bytes: int = 0
+    scaler: dict[str, Any] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(run: Run, learner: Learner, state: State, card: dict[str, Any]) -> None:
+    """Write ``checkpoints/step_N`` on rank 0; whole or not at all."""
+    staging = _beside(run.folder / "checkpoints", f"step_{state.step:08d}")
+    models.save_state(staging, "model", learner.model.net.state_dict())
+    if learner.ema is not None:
+        models.save_state(staging, "ema", learner.ema.net.state_dict())
+    models.save_state(staging, "optimizer", learner.optimizer_tensors())
+    files.write_json(staging / "model.json", card)
+    sizes = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
+    counters = asdict(state)
+    counters["best_score"] = None if state.best_step < 0 else state.best_score
+    files.write_json(staging / "state.json", counters | {"files": sizes})
+    files.publish_folder(staging, staging.parent / f"step_{state.step:08d}")
+
+
+def save_best(run: Run, learner: Learner, step: int, card: dict[str, Any]) -> None:
+    """Write ``checkpoints/best_N`` on rank 0: the weights that are the run's result so far."""
+    staging = _beside(run.folder / "checkpoints", f"best_{step:08d}")
+    models.save_state(staging, "model", learner.eval_model.net.state_dict())
+    files.write_json(staging / "model.json", card)
+    files.publish_folder(staging, staging.parent / f"best_{step:08d}")
+
+
+def prune(run: Run, state: State, *, keep_last: int) -> None:
+    """Delete older steps and results, and what killed writers left, on rank 0."""
+    folder = run.folder / "checkpoints"
+    for path in [*folder.glob(".*.writing"), *folder.glob(".*.old")]:
+        shutil.rmtree(path)
+    steps = _numbered(folder, "step")
+    past = [path for path in steps if _number(path) <= state.step]
+    kept = past[-keep_last:]
+    for path in set(steps) - set(kept):
+        shutil.rmtree(path)
+    named = {files.read_json(path / "state.json")["best_step"] for path in kept}
+    for path in _numbered(folder, "best"):
+        if _number(path) not in named | {state.best_step}:
+            shutil.rmtree(path)
+
+
+def newest_whole(run_folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the newest checkpoint whose files all have their size, and its state.
+
+    ``None`` when there is none.
+    """
+    for path in reversed(_numbered(run_folder / "checkpoints", "step")):
+        try:
+            stored = files.read_json(path / "state.json")
+            sizes = {name: (path / name).stat().st_size for name in stored["files"]}
+        except (RunError, OSError, KeyError) as error:
+            note(f"{path}: not whole, taking an older one ({error})")
+            continue
+        if sizes == stored["files"]:
+            return path, stored
+        note(f"{path}: not whole, taking an older one")
+    return None
+
+
+def load_checkpoint(run: Run, learner: Learner) -> tuple[State, dict[str, Tensor]]:
+    """Read the newest whole checkpoint on rank 0, give it to all ranks, load the weights.
+
+    Returns:
+        The counters (fresh ones when there is no checkpoint) and the optimizer's tensors.
+
+    Raises:
+        ModelError: The checkpoint is of another model or class list.
+    """
+    found = newest_whole(run.folder) if run.world.is_main else None
+    payload = None if found is None else _read(*found)
+    payload = run.world.broadcast(payload)
+    if payload is None:
+        return State(), {}
+    where, counters, tensors = payload
+    models.load_state(learner.model.net, tensors["model"], where)
+    if tensors["ema"]:
+        import copy
+
+        learner.ema = copy.deepcopy(learner.model)
+        models.load_state(learner.ema.net, tensors["ema"], where)
+    return State(**counters), tensors["optimizer"]
+
+
+def load_best(run: Run, model: Classifier) -> Classifier:
+    """Load the run's result into a model and return it; the run remembers which it was.
+
+    Raises:
+        ModelError: No result was written, or it is of another model.
+    """
+    payload = None
+    if run.world.is_main:
+        found = _numbered(run.folder / "checkpoints", "best")
+        if found:
+            payload = (str(found[-1]), models.read_weights(found[-1] / "model.safetensors"))
+    payload = run.world.broadcast(payload)
+    if payload is None:
+        raise ModelError(f"{run.folder}: holds no finished epoch (checkpoints/best_*)")
+    models.load_state(model.net, payload[1], payload[0])
+    run.result = Path(payload[0]).name
+    return model
+
+
+def _read(path: Path, stored: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Read a checkpoint's counters and tensors."""
+    names = ("model", "ema", "optimizer")
+    files = {name: path / f"{name}.safetensors" for name in names}
+    tensors = {n: models.read_weights(p) if p.exists() else {} for n, p in files.items()}
+    counters = {key: value for key, value in stored.items() if key != "files"}
+    if counters["best_score"] is None:
+        counters["best_score"] = float("-inf")
+    return str(path), counters, tensors
+
+
+def _numbered(folder: Path, kind: str) -> list[Path]:
+    """Return the folders ``kind_N``, lowest number first."""
+    found = [path for path in folder.glob(f"{kind}_*") if path.name[len(kind) + 1 :].isdigit()]
+    return sorted(found, key=_number)
+
+
+def _number(path: Path) -> int:
+    """Return the N of ``kind_N``."""
+    return int(path.name.partition("_")[2])
+
+
+def _beside(folder: Path, name: str) -> Path:
+    """Make an empty folder to write in."""
+    staging = folder / f".{name}.writing"
+    if staging.exists():
+        shutil.rmtree(staging)
+    staging.mkdir(parents=True)
+    return staging

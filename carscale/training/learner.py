@@ -1,0 +1,204 @@
+"""The model with its loss, its optimizer and its average."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from carscale.training.schedule import ema_decay_at, lr_factor
+
+if TYPE_CHECKING:
+    from accelerate.optimizer import AcceleratedOptimizer
+
+    from carscale import config
+    from carscale.balance import Loss
+    from carscale.models import Classifier
+    from carscale.world import World
+
+
+def parameter_groups(
+    model: Classifier, *, weight_decay: float, head_lr_factor: float, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    """Return groups by head or body, layer, and whether they are decayed.
+
+    Norms, biases, factors of added attention (all tensors of one axis or none) and what timm names
+    (position embeddings) are not decayed. ``lr_factor`` of a group is what its learning rate is
+    multiplied with: ``head_lr_factor`` for the classifier, times ``layer_decay`` for each layer
+    between a group's and the last. Added attention layers count as body, and as the last layer.
+
+    Args:
+        model: From ``models.build``.
+        weight_decay: Of the groups that are decayed.
+        head_lr_factor: Of the classifier.
+        layer_decay: In (0, 1]; 1 gives at most four groups.
+
+    Reference:
+        Bao et al. 2021, https://arxiv.org/abs/2106.08254, appendix; the layers are those of timm's
+        ``param_groups_layer_decay``.
+    """
+    head, undecayed = model.head_parameters(), model.undecayed_names()
+    numbers = model.layer_numbers() if layer_decay < 1 else {}
+    last = max(numbers.values(), default=0)
+    groups: dict[tuple[bool, int, bool], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decays = parameter.ndim > 1 and name not in undecayed
+            key = (id(parameter) in head, numbers.get(name, last), decays)
+            groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "weight_decay": weight_decay if decays else 0.0,
+            "lr_factor": (head_lr_factor if is_head else 1.0) * layer_decay ** (last - layer),
+        }
+        for (is_head, layer, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
+    ]
+
+
+class Learner:
+    """What learns: a model, its loss, an optimizer and, if wanted, a moving average of the weights.
+
+    Args:
+        model: A classifier from ``models.build``.
+        loss: From ``balance.loss``.
+        cfg: Optimizer settings.
+    """
+
+    def __init__(self, model: Classifier, loss: Loss, cfg: config.Optim) -> None:
+        self.model = model
+        self.loss = loss
+        self.cfg = cfg
+        self.ema: Classifier | None = None
+        self.forward: nn.Module = model
+        self.optimizer: AcceleratedOptimizer
+        new = [module for part in model.new_modules() for module in part.modules()]
+        new_parameters = {id(parameter) for module in new for parameter in module.parameters()}
+        self._body = [p for p in model.parameters() if id(p) not in new_parameters]
+        self._body_norms = [
+            module
+            for module in model.modules()
+            if getattr(module, "running_mean", None) is not None and module not in new
+        ]
+
+    def prepare(self, world: World, *, ema_decay: float) -> None:
+        """Move to the device, wrap for many processes, build the optimizer.
+
+        Stored weights are loaded before this.
+        """
+        self.model.to(world.device)
+        self.loss.to(world.device)
+        self.ema_decay = ema_decay
+        if ema_decay and self.ema is None:
+            self.ema = copy.deepcopy(self.model)
+        if self.ema is not None:
+            self.ema.to(world.device).requires_grad_(False).eval()
+        groups = parameter_groups(
+            self.model,
+            weight_decay=self.cfg.weight_decay,
+            head_lr_factor=self.cfg.head_lr_factor,
+            layer_decay=self.cfg.layer_decay,
+        )
+        if self.cfg.name == "adamw":
+            optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=self.cfg.lr, fused=True)
+        else:
+            nesterov = self.cfg.momentum > 0
+            optimizer = torch.optim.SGD(
+                groups, lr=self.cfg.lr, momentum=self.cfg.momentum, nesterov=nesterov
+            )
+        with warnings.catch_warnings():  # torch 2.14 renames what Accelerate passes
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            self.forward, self.optimizer = world.accelerator.prepare(self.model, optimizer)
+
+    def warm_up_ddp(self, world: World, image_px: int) -> None:
+        """Have DDP order its gradient buckets now, by a backward pass that leaves nothing behind.
+
+        It reorders them once, after the first pass. From three ranks on, the order decides the last
+        bits of a sum, so the first step after a resume would differ from that of the straight run.
+        """
+        if world.size < 3:
+            return
+        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        images_BCHW = torch.zeros(
+            (2, 3, image_px, image_px), dtype=torch.uint8, device=world.device
+        )
+        self.forward.train()
+        with world.accelerator.autocast():
+            logits_BK = self.forward(images_BCHW.to(memory_format=torch.channels_last))
+        world.accelerator.backward(logits_BK.float().sum())
+        self.optimizer.zero_grad()
+        with torch.no_grad():
+            for name, buffer in self.model.named_buffers():
+                buffer.copy_(buffers[name])
+
+    def train_mode(self, *, is_frozen: bool) -> None:
+        """Have dropout and batch norm act as in training; the statistics of a frozen body stay."""
+        self.forward.train()
+        if is_frozen:
+            for module in self._body_norms:
+                module.eval()
+
+    def drop_body_gradients(self) -> None:
+        """Leave the step to the classifier and added attention layers.
+
+        The body's weights neither move nor decay, and its moments start at the thaw. The backward
+        pass went through all layers, on all ranks alike: freezing spares weights, not time.
+        """
+        for parameter in self._body:
+            parameter.grad = None
+
+    def set_lr(self, step: int, *, num_steps: int, warmup_steps: float) -> float:
+        """Set every group's learning rate for a step; return the body's."""
+        lr = self.cfg.lr * lr_factor(step, num_steps=num_steps, warmup_steps=warmup_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["lr_factor"]
+        return lr
+
+    @torch.no_grad()
+    def update_ema(self, step: int) -> None:
+        """Move the average towards the weights and the batch-norm statistics."""
+        if self.ema is None:
+            return
+        decay = ema_decay_at(step, self.ema_decay)
+        mine, new = self.ema.net.state_dict(), self.model.net.state_dict()
+        floats = [name for name, tensor in mine.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([mine[n] for n in floats], [new[n] for n in floats], 1 - decay)
+        for name in mine.keys() - set(floats):  # counters
+            mine[name].copy_(new[name])
+
+    @property
+    def eval_model(self) -> Classifier:
+        """Return the model that is scored and saved as the run's result.
+
+        The average when one is kept.
+        """
+        return self.model if self.ema is None else self.ema
+
+    def optimizer_tensors(self) -> dict[str, Tensor]:
+        """Return the optimizer's state as named tensors."""
+        return {
+            f"{index}.{key}": torch.as_tensor(value)
+            for index, entries in self.optimizer.state_dict()["state"].items()
+            for key, value in entries.items()
+            if value is not None
+        }
+
+    def load_optimizer_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what ``optimizer_tensors`` returned.
+
+        Moments lie in memory as their parameter does (``channels_last``): the fused step goes
+        through both by address.
+        """
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            index, key = name.split(".", 1)
+            own = parameters[int(index)]
+            if tensor.shape == own.shape:
+                tensor = torch.empty_like(own, dtype=tensor.dtype).copy_(tensor)
+            state.setdefault(int(index), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,329 @@
+"""The loop. B samples of a micro-batch, K classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from carscale import files, models
+from carscale.errors import ConfigError, RunError
+from carscale.progress import bar, note
+from carscale.training import checkpoint
+from carscale.training.checkpoint import State
+from carscale.training.logger import Journal
+from carscale.training.schedule import dropout_seed, epoch_ends
+from carscale.types import Batch, TrainLoader
+from carscale.world import name_out_of_memory
+
+if TYPE_CHECKING:
+    from carscale import config
+    from carscale.models import Classifier
+    from carscale.training.learner import Learner
+    from carscale.world import Run, World
+
+
+Score = Callable[["Classifier", "World"], dict[str, float]]
+
+
+def fit(
+    cfg: config.Train, run: Run, learner: Learner, loader: TrainLoader, *, score: Score
+) -> None:
+    """Train to the end, going on from the run folder's newest whole checkpoint.
+
+    Args:
+        cfg: How long, how exact.
+        run: Folder and processes; its resolved settings rule where ``cfg`` says ``auto``.
+        learner: Model, loss, optimizer settings.
+        loader: Training batches by step.
+        score: Takes the model, on all ranks, and returns val metrics; called after each epoch.
+
+    Raises:
+        ConfigError: The global batch can't be cut for these processes and micro-steps.
+        RunError: The folder's checkpoint is of other data.
+        OutOfMemoryError: A batch does not fit; says what to type.
+        TrainingError: The loss is not finite.
+    """
+    _check_cuts(cfg, run, loader)
+    _check_sides(run, learner, loader)
+    _check_dynamics(cfg, loader)
+    hashes = {"train": loader.split.hash, "val": getattr(score, "hash", "")}
+    state, optimizer_tensors = checkpoint.load_checkpoint(run, learner)
+    _check_same(run, state, hashes)
+    state.hashes = hashes
+    _describe(run, learner, loader, hashes)
+    learner.prepare(run.world, ema_decay=cfg.ema_decay)
+    if optimizer_tensors:
+        learner.load_optimizer_tensors(optimizer_tensors)
+    if state.scaler and run.world.accelerator.scaler is not None:
+        run.world.accelerator.scaler.load_state_dict(state.scaler)
+    ends = epoch_ends(
+        len(loader.split),
+        global_batch_size=loader.global_batch_size,
+        num_epochs=cfg.num_epochs,
+        max_steps=cfg.max_steps,
+    )
+    if state.is_finished:
+        if run.world.is_main:
+            note(f"{run.folder}: the run is complete; nothing left to train")
+        return
+    learner.warm_up_ddp(run.world, run.cfg.data.image_px)
+    _Fit(cfg, run, learner, loader, score, state, ends).train()
+
+
+def _check_dynamics(cfg: config.Train, loader: TrainLoader) -> None:
+    """Raise where there is no label to log what was said of it."""
+    if cfg.log_dynamics and loader.split.class_sets:
+        raise ConfigError(
+            "train.log_dynamics=true: data.partial=use trains on photos without a class to log",
+            "take one of both back",
+        )
+
+
+@dataclass
+class _Fit:
+    """A training run in progress."""
+
+    cfg: config.Train
+    run: Run
+    learner: Learner
+    loader: TrainLoader
+    score: Score
+    state: State
+    ends: dict[int, float]
+
+    def __post_init__(self) -> None:
+        self.num_steps = max(self.ends)
+        self.steps_per_epoch = len(self.loader.split) / self.loader.global_batch_size
+        self.journal = Journal(
+            self.run,
+            global_batch_size=self.loader.global_batch_size,
+            steps_per_epoch=self.steps_per_epoch,
+            peak_lr=self.learner.cfg.lr,
+        )
+        self.num_unreadable = 0  # on this rank, not yet summed
+
+    def train(self) -> None:
+        """Run from the state's step to the end; whatever happens, threads end and files close."""
+        self.journal.open(self.state, self.num_steps)
+        batches = self.loader.batches(self.state.step, self.num_steps, self.cfg.accumulate_steps)
+        try:
+            self._steps(batches)
+        finally:
+            batches.close()
+            self.journal.close()
+        self.run.world.accelerator.wait_for_everyone()
+
+    def _steps(self, batches: Iterator[Batch]) -> None:
+        """Take the steps; flush, score and save where they are due."""
+        state, every = self.state, self.cfg.checkpoint_every_steps
+        is_main = self.run.world.is_main
+        with bar(
+            "train", self.num_steps, start=state.step, show=is_main, unit="steps"
+        ) as self.journal.advance:
+            for step in range(state.step, self.num_steps):
+                self._step(step, batches)
+                state.step = step + 1
+                is_end = state.step in self.ends
+                if is_end or len(self.journal.losses) == self.cfg.log_every_steps:
+                    self.journal.flush(state.step)
+                if is_end:
+                    self._end_epoch()
+                is_due = state.step % every == 0 if every else is_end
+                if is_due or state.is_finished:
+                    self._checkpoint()
+                if state.is_finished:
+                    return
+
+    def _step(self, step: int, batches: Iterator[Batch]) -> None:
+        """Take one optimizer step from its micro-batches."""
+        learner, world, num_micro = self.learner, self.run.world, self.cfg.accumulate_steps
+        learner.loss.set_done(step / self.num_steps)
+        accumulation_weight = learner.loss.accumulation_weight(
+            self.loader.accumulation_labels(step)
+        )
+        lr = learner.set_lr(
+            step,
+            num_steps=self.num_steps,
+            warmup_steps=learner.cfg.warmup_epochs * self.steps_per_epoch,
+        )
+        is_frozen = step < learner.cfg.freeze_epochs * self.steps_per_epoch
+        learner.train_mode(is_frozen=is_frozen)
+        total = torch.zeros((), device=world.device)
+        with self._memory_named():
+            for micro_step in range(num_micro):
+                with self.journal.waiting():
+                    batch = next(batches)
+                self.num_unreadable += batch.num_unreadable
+                torch.manual_seed(dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
+                if micro_step == num_micro - 1:
+                    total += self._backward(step, batch, accumulation_weight)
+                else:
+                    with world.accelerator.no_sync(learner.forward):
+                        total += self._backward(step, batch, accumulation_weight)
+            if is_frozen:
+                learner.drop_body_gradients()
+            norm = self._clip()
+            learner.optimizer.step()
+            learner.optimizer.zero_grad()
+        learner.update_ema(step)
+        self.journal.add(total, norm, lr)
+
+    def _backward(self, step: int, batch: Batch, accumulation_weight: float) -> Tensor:
+        """Add a micro-batch's gradient; return its share of the window's loss.
+
+        DDP averages gradients over ranks, hence the factor.
+        """
+        with self.run.world.accelerator.autocast():
+            logits_BK = self.learner.forward(batch.images_BCHW)
+        if self.journal.dynamics is not None:
+            self.journal.dynamics.add(step, logits_BK, batch.labels_B, batch.ids_B)
+        share = self.learner.loss.batch_sum(logits_BK, batch) / accumulation_weight
+        self.run.world.accelerator.backward(share * self.run.world.size)
+        return share.detach()
+
+    def _clip(self) -> Tensor:
+        """Clip gradients and return their norm."""
+        limit = self.cfg.grad_clip_norm or math.inf
+        norm = self.run.world.accelerator.clip_grad_norm_(self.learner.forward.parameters(), limit)
+        return torch.as_tensor(norm).detach()
+
+    def _end_epoch(self) -> None:
+        """Score the result, choose, log, and say whether the run is over."""
+        state, world = self.state, self.run.world
+        self._sum_unreadable()
+        result = self.learner.eval_model
+        world.broadcast_buffers(result)
+        values = self.score(result, world)
+        score = values[self.cfg.select_metric]
+        is_best = self.cfg.select == "last" or score > state.best_score
+        state.epochs_without_best = 0 if is_best else state.epochs_without_best + 1
+        if is_best:
+            state.best_score, state.best_step = score, state.step
+        has_no_patience = 0 < self.cfg.patience <= state.epochs_without_best
+        state.is_finished = state.step == self.num_steps or has_no_patience
+        if world.is_main:
+            self.journal.log_epoch(state.step, self.ends[state.step], values, is_best=is_best)
+            if state.is_finished:
+                self.journal.log_end(state, "patience" if has_no_patience else "done")
+            if is_best:
+                checkpoint.save_best(self.run, self.learner, state.step, self._card())
+        self.journal.restart_clock()
+
+    def _checkpoint(self) -> None:
+        """Write a checkpoint that belongs to the logs as they are now."""
+        if self.journal.losses:
+            self.journal.flush(self.state.step)
+        self._sum_unreadable()
+        if not self.run.world.is_main:
+            return
+        state = self.state
+        state.log_bytes, state.timing_bytes = self.journal.sync()
+        scaler = self.run.world.accelerator.scaler
+        state.scaler = scaler.state_dict() if scaler is not None else {}
+        state.about = _about(self.run)
+        checkpoint.save_checkpoint(self.run, self.learner, state, self._card())
+        checkpoint.prune(self.run, state, keep_last=self.cfg.keep_last)
+        self.journal.restart_clock()
+
+    def _sum_unreadable(self) -> None:
+        """Add what all ranks trained on as plain squares since the last call."""
+        num_new = torch.tensor(self.num_unreadable, device=self.run.world.device)
+        self.state.num_unreadable += int(self.run.world.sum(num_new))
+        self.num_unreadable = 0
+
+    def _card(self) -> dict[str, Any]:
+        """Return what has to lie beside weights: the model, its view, its classes."""
+        split, view = self.loader.split, getattr(self.score, "view", None)
+        return {
+            "model": self.run.cfg.model.model_dump(),
+            "view": None if view is None else asdict(view),
+            "classes": [asdict(car_class) for car_class in split.classes],
+            "backend": self.loader.backend,
+            "num_unreadable": self.state.num_unreadable,
+        }
+
+    def _memory_named(self) -> AbstractContextManager[None]:
+        """Return a block whose failed allocations name the batch and what to try."""
+        world, num_micro = self.run.world, self.cfg.accumulate_steps
+        local = self.loader.global_batch_size // (num_micro * world.size)
+        return name_out_of_memory(
+            world,
+            f"{local} samples at once "
+            f"(loader.global_batch_size={self.loader.global_batch_size}, {world.size} processes, "
+            f"train.accumulate_steps={num_micro})",
+            f"the same batch with less memory: train.accumulate_steps={2 * num_micro}",
+        )
+
+
+def _check_cuts(cfg: config.Train, run: Run, loader: TrainLoader) -> None:
+    """Raise when a global batch leaves a rank without samples in some micro-step."""
+    num_parts = cfg.accumulate_steps * run.world.size
+    if loader.global_batch_size >= 2 * num_parts:
+        return
+    raise ConfigError(
+        f"loader.global_batch_size={loader.global_batch_size}: can't be cut in {num_parts} "
+        f"parts of 2 or more: train.accumulate_steps={cfg.accumulate_steps} x {run.world.size} "
+        "processes",
+        f"set loader.global_batch_size={2 * num_parts} or more",
+    )
+
+
+def _check_sides(run: Run, learner: Learner, loader: TrainLoader) -> None:
+    """Raise when photos grow and the model takes one size alone."""
+    if len(loader.sides_px) == 1:
+        return
+    side = loader.sides_px[0]
+    try:
+        models.run_once(learner.model.net, side)
+    except (AssertionError, RuntimeError) as error:
+        raise ConfigError(
+            f"train.grow_from_px={run.cfg.train.grow_from_px}: model.name={run.cfg.model.name} "
+            f"can't take squares of {side} px: {' '.join(str(error).split())[:200]}",
+            "take train.grow_from_px=0, or a convolutional network",
+        ) from error
+
+
+def _check_same(run: Run, state: State, hashes: dict[str, str]) -> None:
+    """Raise when a checkpoint is of other data; say when the number of processes changed."""
+    changed = [name for name, value in state.hashes.items() if value != hashes[name]]
+    if changed:
+        raise RunError(
+            f"{run.folder}: its checkpoint was trained on other data: {', '.join(changed)} changed",
+            *(f"{name}: {state.hashes[name][:12]} -> {hashes[name][:12]}" for name in changed),
+            "start another run: run.name=NAME; or empty the folder first: resume=overwrite",
+        )
+    was = state.about.get("world_size", run.world.size)
+    if was != run.world.size and run.world.is_main:
+        note(
+            f"going on with {run.world.size} processes after {was}: the same samples in the same "
+            "order; dropout and the last bits of sums will differ"
+        )
+
+
+def _describe(run: Run, learner: Learner, loader: TrainLoader, hashes: dict[str, str]) -> None:
+    """Write what the run was made of: data, classes, model."""
+    split = loader.split
+    if run.world.is_main:
+        classes = [asdict(car_class) for car_class in split.classes]
+        files.write_json(run.folder / "classes.json", {"classes": classes})
+    card, name = models.card(learner.model, run.cfg.data.image_px), run.cfg.model.name
+    run.record(
+        data={"root": str(split.root), "hashes": hashes, "train_counts": split.counts_K.tolist()},
+        model={"name": name, **card, "weights_from": learner.model.weights_from},
+    )
+    if run.world.is_main:
+        note(
+            f"{name}: {card['num_parameters'] / 1e6:.1f} M parameters, {card['gmacs']:.2f} GMACs "
+            f"at {card['image_px']} px; weights: {learner.model.weights_from}"
+        )
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """Return what a resumed run is compared with."""
+    return {"world_size": run.world.size, "num_cpu_threads": torch.get_num_threads()}

@@ -1,0 +1,94 @@
+"""Any runs, compared: those of the same settings are seeds of one arm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from carscale.errors import ConfigError, DataError
+from carscale.verdicts.results import StudyResult, judge
+from carscale.verdicts.run_predictions import RunPredictions, changes, read_run_predictions
+
+SEED_SUFFIX = re.compile(r"[-_. ]*(?:seed|s)?[-_. ]*\d+$")
+
+
+def compare(
+    folders: Sequence[Path], *, split: str = "val", metric: str = "top1", margin: float = 0.01
+) -> StudyResult:
+    """Compare runs with the first one and its seeds.
+
+    Args:
+        folders: Run folders; the first is in the baseline.
+        split: Whose predictions are read.
+        metric: ``top1`` or ``balanced_accuracy``.
+        margin: A difference smaller than this is none, as a share.
+
+    Raises:
+        RunError: A folder that holds no run.
+        ConfigError: A run twice, only one run, or only one arm.
+        DataError: No predictions, other photos or classes, or no seed in common.
+    """
+    places: dict[Path, Path] = {}
+    for folder in folders:
+        place = Path(folder).resolve()
+        if place in places:
+            raise ConfigError(f"{folder}: is given twice", "name each run once")
+        places[place] = Path(folder)
+    if len(folders) < 2:
+        raise ConfigError(
+            f"compare: {len(folders)} run is given, wanted two or more",
+            "compare with: carscale compare BASELINE RUN...",
+        )
+    arms = group_runs([read_run_predictions(folder, split) for folder in places.values()])
+    if len(arms) == 1:
+        raise ConfigError(
+            f"compare: all {len(folders)} runs have the same settings but for the seed: one arm",
+            "name a run of other settings too",
+        )
+    baseline = next(iter(arms))
+    _check_seeds(arms)
+    paths = {name: [run.folder for run in found] for name, found in arms.items()}
+    return judge(paths, baseline, split=split, metric=metric, margin=margin)
+
+
+def group_runs(found: Sequence[RunPredictions]) -> dict[str, list[RunPredictions]]:
+    """Return runs by arm: equal but for the seed and for what changes no result.
+
+    An arm of one run has its folder's name, one of several the name without the seed's number.
+    """
+    groups: list[list[RunPredictions]] = []
+    for run in found:
+        home = next((group for group in groups if not changes(group[0], run)), None)
+        if home is None:
+            groups.append([run])
+        else:
+            home.append(run)
+    arms: dict[str, list[RunPredictions]] = {}
+    for group in groups:
+        arms[_name(group, arms)] = group
+    return arms
+
+
+def _name(group: Sequence[RunPredictions], taken: dict[str, list[RunPredictions]]) -> str:
+    """Return a name that no other arm has."""
+    whole = group[0].folder.resolve().name
+    short = SEED_SUFFIX.sub("", whole) if len(group) > 1 else whole
+    for name in (short or whole, whole, str(group[0].folder)):
+        if name not in taken:
+            return name
+    return f"{group[0].folder} ({len(taken)})"
+
+
+def _check_seeds(arms: dict[str, list[RunPredictions]]) -> None:
+    """Raise where no arm shares a seed with the baseline."""
+    (name, base), *others = arms.items()
+    seeds = {run.cfg.seed for run in base}
+    if any(run.cfg.seed in seeds for _, group in others for run in group):
+        return
+    theirs = sorted({run.cfg.seed for _, group in others for run in group})
+    raise DataError(
+        f"{name}: has seeds {sorted(seeds)}, the others {theirs}: none in common, "
+        "so no two runs can be paired",
+        f"train one of the others with: seed={min(seeds)}",
+    )

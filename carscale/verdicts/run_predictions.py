@@ -1,0 +1,185 @@
+"""What a run folder holds of a comparison: answers, settings, cost. N photos."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale import config, files, runs, tables
+from carscale.errors import DataError
+from carscale.runs import FREE_ON_RESUME
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+FREE = ("seed", *FREE_ON_RESUME)
+"""Settings in which runs of one arm may differ; train photos are compared by hash."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunPredictions:
+    """One run's answers on a split, photos in the order of their keys.
+
+    Attributes:
+        folder: The run folder.
+        cfg: Its settings.
+        recipe: The recipe's name.
+        keys_N, labels_N, right_N: Photos, true classes, whether they were named right.
+        hashes: Of the split's photos, of the classes, of the train photos; ``None`` if not known.
+        classes: Class names; ``None`` if the folder has no list.
+        train_counts: Train photos a class; ``None`` if not known.
+        train_s: Seconds spent in training steps; ``None`` if not logged.
+        memory_gib: Peak memory of one process: the GPU's where there is one.
+        command: What started it.
+    """
+
+    folder: Path
+    cfg: config.Recipe
+    recipe: str | None
+    keys_N: NDArray[Any]
+    labels_N: NDArray[np.int64]
+    correct_N: NDArray[np.bool_]
+    hashes: dict[str, str | None]
+    classes: list[str] | None
+    train_counts: list[int] | None
+    train_s: float | None
+    memory_gib: float | None
+    command: str | None
+
+
+def has_predictions(folder: Path, split: str) -> bool:
+    """Tell whether a run has predicted a split."""
+    return (folder / "predictions" / f"{split}.parquet").is_file()
+
+
+def read_run_predictions(folder: Path, split: str) -> RunPredictions:
+    """Read what a run predicted.
+
+    Raises:
+        RunError: There is no such run, or a file of it can't be read.
+        DataError: It has no predictions of the split; says how to make them.
+    """
+    runs.find_run(folder)
+    if not has_predictions(folder, split):
+        raise DataError(
+            f"{folder}: has no predictions of {split}",
+            f"make them with: carscale evaluate {shlex.quote(str(folder))} --split {split}",
+        )
+    predictions = tables.read_predictions(folder / "predictions" / f"{split}.parquet")
+    env = _mapping(folder / "env.json")
+    data = env.get("data") or {}
+    stored, about = data.get("hashes") or {}, predictions.about
+    order_N = np.argsort(predictions.keys_N.astype(str), kind="stable")
+    timing = files.read_lines(folder / "timing.jsonl")
+    spent = [row["elapsed_s"] for row in timing if row.get("elapsed_s") is not None]
+    memory = [row["memory_gib"] for row in timing if row.get("memory_gib") is not None]
+    listed = _mapping(folder / "classes.json").get("classes")
+    return RunPredictions(
+        folder=folder,
+        cfg=config.from_yaml(folder / "config.yaml"),
+        recipe=env.get("recipe"),
+        keys_N=predictions.keys_N[order_N],
+        labels_N=predictions.labels_N[order_N],
+        correct_N=(predictions.prediction_N == predictions.labels_N)[order_N],
+        hashes={
+            "split": about.get("split_hash") or stored.get(split),
+            "classes": about.get("class_hash") or stored.get("classes"),
+            "train": stored.get("train"),
+        },
+        classes=[row["name"] for row in listed] if listed else None,
+        train_counts=data.get("train_counts"),
+        train_s=float(sum(spent)) if spent else None,
+        memory_gib=float(max(memory)) if memory else None,
+        command=_command(env.get("command")),
+    )
+
+
+def changes(old: RunPredictions, new: RunPredictions) -> dict[str, str]:
+    """Return how a run's settings and train photos differ from another's: key, ``old -> new``.
+
+    Seed, names and what changes no result are left out.
+    """
+    found = dict(line.split(": ", 1) for line in config.differences(old.cfg, new.cfg, ignore=FREE))
+    if old.recipe != new.recipe:
+        found = {"recipe": f"{old.recipe} -> {new.recipe}"} | found
+    was, now = old.hashes["train"], new.hashes["train"]
+    if was != now:
+        found["train photos"] = (
+            f"{old.cfg.data.root} ({_short(was)}) -> {new.cfg.data.root} ({_short(now)})"
+        )
+    return found
+
+
+def check_comparable(found: Sequence[RunPredictions], split: str) -> None:
+    """Raise unless all runs answered about the same photos and classes.
+
+    Raises:
+        DataError: Names two runs and the two hashes.
+    """
+    first = found[0]
+    for other in found[1:]:
+        _check_same(first, other, split, "classes", "class lists")
+        _check_same(first, other, split, "split", f"{split} photos")
+        if not np.array_equal(first.keys_N, other.keys_N):
+            alone = len(np.setxor1d(first.keys_N.astype(str), other.keys_N.astype(str)))
+            raise DataError(
+                f"{first.folder} and {other.folder}: {alone} photos of {split} are in one only",
+                _advice(other, first, split),
+            )
+        if first.classes != other.classes and first.classes and other.classes:
+            raise DataError(
+                f"{first.folder} and {other.folder}: class lists differ "
+                f"({len(first.classes)} and {len(other.classes)} classes)",
+                _advice(other, first, split),
+            )
+        if not np.array_equal(first.labels_N, other.labels_N):
+            raise DataError(
+                f"{first.folder} and {other.folder}: the same photos of {split} have other labels",
+                _advice(other, first, split),
+            )
+
+
+def _check_same(
+    first: RunPredictions, other: RunPredictions, split: str, key: str, noun: str
+) -> None:
+    """Raise where both hashes are known and differ."""
+    mine, theirs = first.hashes[key], other.hashes[key]
+    if mine and theirs and mine != theirs:
+        hashes = f"{_short(mine)} and {_short(theirs)}"
+        raise DataError(
+            f"{first.folder} and {other.folder}: {noun} differ: {hashes}",
+            _advice(other, first, split),
+        )
+
+
+def _advice(other: RunPredictions, first: RunPredictions, split: str) -> str:
+    """Return how to predict the same photos with both."""
+    return (
+        f"predict both on the same frozen data: carscale evaluate "
+        f"{shlex.quote(str(other.folder))} data.root={shlex.quote(first.cfg.data.root)} "
+        f"--split {split}"
+    )
+
+
+def _short(digest: str | None) -> str:
+    """Return enough of a hash to tell two apart."""
+    return digest[:12] if digest else "unknown"
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    """Return a JSON file that holds a mapping; empty when there is none."""
+    found = files.read_json(path) if path.is_file() else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _command(words: object) -> str | None:
+    """Return the command line that starts the run again."""
+    if isinstance(words, list):
+        return f"accelerate launch {shlex.join(str(word) for word in words)}"
+    return None if words is None else f"accelerate launch {words}"

@@ -1,0 +1,5 @@
+"""What each command does, callable from Python: returns objects, raises ``CarscaleError``.
+
+Nothing here prints (progress goes to stderr) or ends the process. ``carscale/__init__.pyi`` lists
+what people call; ``cli`` turns options into one call and its result into text.
+"""

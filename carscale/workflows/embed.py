@@ -1,0 +1,58 @@
+"""What a run's model sees of loose photos. B photos of a batch, M of all, D features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from carscale import config, evaluation, images, progress
+from carscale.workflows.evaluate import load_result
+from carscale.workflows.predict import view_of
+from carscale.world import name_out_of_memory, open_world, smaller_batches
+
+AT_ONCE = 32
+
+
+def embed_readable(
+    folder: Path, cfg: config.Recipe, photos: Sequence[Callable[[], bytes]]
+) -> np.ndarray[Any, Any]:
+    """Return what the classifier layer of a run's model is given, of each photo that can be read.
+
+    Args:
+        folder: Of the run.
+        cfg: Its settings.
+        photos: What returns a photo's bytes or raises ``OSError``.
+
+    Returns:
+        float32 ``[M, D]``.
+
+    Raises:
+        ModelError: The run has no result yet, or its network no single classifier layer.
+    """
+    model, view, _, _ = load_result(folder, cfg.model)
+    rows: list[torch.Tensor] = []
+    with (
+        open_world(precision="fp32") as world,
+        progress.bar("look with the run's model", len(photos), unit="photos") as advance,
+        name_out_of_memory(world, f"{AT_ONCE} photos", smaller_batches(AT_ONCE)),
+        images.quiet_decoders(),
+        torch.inference_mode(),
+    ):
+        model.to(world.device).eval()
+        with evaluation.seen_by_classifier(model, wanted=True) as seen:
+            for start in range(0, len(photos), AT_ONCE):
+                part = photos[start : start + AT_ONCE]
+                found = [view_of(read, view) for read in part]
+                pixels = [one for one in found if not isinstance(one, str)]
+                advance(len(part))
+                if not pixels:
+                    continue
+                images_BCHW = torch.from_numpy(np.stack(pixels)).to(world.device)
+                evaluation.log_probs(model, images_BCHW.permute(0, 3, 1, 2), flip=False)
+                rows.append(seen[0].float().cpu())
+                seen.clear()
+    return torch.cat(rows).numpy() if rows else np.empty((0, 1), np.float32)

@@ -1,0 +1,269 @@
+"""Gather what is known of a run's split, and analyse it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carscale import analysis, config, data, files, runs, tables, training
+from carscale.errors import DataError, RunError
+from carscale.types import CarClass, Predictions, Split, Splits
+from carscale.workflows.evaluate import read_embeddings
+
+NUMBERS = (
+    "brightness",
+    "contrast",
+    "sharpness",
+    "information",
+    "saturation",
+    "red",
+    "green",
+    "blue",
+)
+Advance = Callable[[str], None]
+
+
+def analyse_run(
+    folder: Path,
+    split: str,
+    *,
+    data_root: Path | None = None,
+    advance: Advance = lambda text: None,
+) -> analysis.Analysis:
+    """Return why a run errs on a split.
+
+    Args:
+        folder: The run folder.
+        split: ``val`` or ``test``.
+        data_root: Where the photos lie now; the run's ``data.root`` when ``None``.
+        advance: Told what comes next.
+
+    Raises:
+        DataError: No predictions, of another class list, or not finite.
+        RunError: No class list in the run.
+    """
+    evidence, notes = gather_evidence(folder, split, data_root=data_root, advance=advance)
+    found = analysis.analyse(evidence, more_notes=notes, advance=advance)
+    places = _places(folder, data_root)
+    actions = tuple(
+        action | {"command": action["command"] and _filled(action["command"], places)}
+        for action in found.actions
+    )
+    own = tuple(_filled(note, places) for note in found.notes[len(notes) :])  # ours name paths
+    return replace(found, actions=actions, notes=(*notes, *own))
+
+
+def _places(folder: Path, data_root: Path | None) -> dict[str, str]:
+    """Return what the capital words of commands stand for."""
+    env = files.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
+    recipe = runs.recipe_of(env)
+    cfg = _settings(folder)
+    root = data_root or (Path("ROOT") if cfg is None else Path(cfg.data.root))
+    told = {"RUN": folder, "NAME": folder.name, "DIR": folder.parent}
+    return {name: shlex.quote(str(place)) for name, place in (told | {"ROOT": root}).items()} | {
+        "RECIPE": shlex.quote(recipe) if recipe else "RECIPE"
+    }
+
+
+def _filled(text: str, places: dict[str, str]) -> str:
+    """Return text with the capital words replaced; in commands they stand alone or in a path."""
+    return re.sub(r"\b(RUN|NAME|DIR|ROOT|RECIPE)\b", lambda match: places[match[1]], text)
+
+
+def gather_evidence(
+    folder: Path, split: str, *, data_root: Path | None = None, advance: Advance
+) -> tuple[analysis.Evidence, tuple[str, ...]]:
+    """Read predictions and all that belongs to them; return it, and what is left out and why."""
+    advance(f"reading the predictions of {split}")
+    predictions = tables.read_predictions(folder / "predictions" / f"{split}.parquet")
+    classes = _read_classes(folder)
+    _check_predictions(predictions, classes, folder, split)
+    cfg = _settings(folder)
+    splits, notes = _read_data(folder, cfg, predictions, split, data_root)
+    checkpoint = str(predictions.about.get("checkpoint", ""))
+    split_hash = str(predictions.about.get("split_hash", ""))
+    env = files.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
+    counts = (env.get("data") or {}).get("train_counts")
+    evidence: dict[str, Any] = {
+        "split": split,
+        "predictions": predictions,
+        "classes": classes,
+        "train_counts_K": np.array(counts) if counts and len(counts) == len(classes) else None,
+        "embeddings_ND": read_embeddings(folder, split, split_hash, checkpoint),
+        "settings": {} if cfg is None else _told(cfg),
+    }
+    if splits is not None:
+        evidence["train_counts_K"] = splits.train.counts_K
+        evidence["train"] = _train_side(folder, cfg, splits.train, checkpoint)
+        evidence |= _photo_evidence(splits, data.named_split(splits, split), advance)
+    return analysis.Evidence(**evidence), tuple(notes)
+
+
+def _read_classes(folder: Path) -> tuple[CarClass, ...]:
+    """Return the run's class list."""
+    path = folder / "classes.json"
+    if not path.exists():
+        raise RunError(
+            f"{folder}: holds no class list (classes.json)", "train it by its recipe first"
+        )
+    return tuple(CarClass(**entry) for entry in files.read_json(path)["classes"])
+
+
+def _settings(folder: Path) -> config.Recipe | None:
+    """Return the run's settings; ``None`` where they are not stored."""
+    path = folder / "config.yaml"
+    return config.from_yaml(path) if path.is_file() else None
+
+
+def _told(cfg: config.Recipe) -> dict[str, str]:
+    """Return the settings that an action may change."""
+    return {
+        "augment.policy": cfg.augment.policy,
+        "data.fit": cfg.data.fit,
+        "data.image_px": str(cfg.data.image_px),
+    }
+
+
+def _check_predictions(
+    predictions: Predictions, classes: tuple[CarClass, ...], folder: Path, split: str
+) -> None:
+    """Raise when predictions name classes that the run does not have, or are not numbers."""
+    where = f"{folder}/predictions/{split}.parquet"
+    most = max(int(predictions.labels_N.max(initial=-1)), int(predictions.top5_NT.max(initial=-1)))
+    if most >= len(classes):
+        raise DataError(
+            f"{where}: names class {most}, the run has {len(classes)}: "
+            "it was made with another class list",
+            f"predict again with: carscale evaluate {folder} --split {split}",
+        )
+    num_bad = int((~np.isfinite(predictions.prob_label_N)).sum())
+    if num_bad:
+        raise DataError(
+            f"{where}: {num_bad} of {len(predictions)} photos have no finite probability: the "
+            "model's weights are not finite",
+            "train again with a smaller optim.lr, or with train.precision=fp32",
+        )
+
+
+def _read_data(
+    folder: Path,
+    cfg: config.Recipe | None,
+    predictions: Predictions,
+    split: str,
+    data_root: Path | None,
+) -> tuple[Splits | None, list[str]]:
+    """Return the frozen data when it is at hand and holds the predicted photos; else say why."""
+    unsaid = "nothing is said of photos, train labels and neighbours"
+    if data_root is None and cfg is None:
+        return None, [f"No settings (config.yaml) in {folder}: {unsaid}. Try: --data-root FOLDER"]
+    root = data_root or Path(cfg.data.root if cfg else "")
+    if not (root / "card.json").is_file():
+        return None, [
+            f"No frozen photos at {root}: {unsaid}. Tell where they lie with: --data-root FOLDER"
+        ]
+    splits = data.read_splits(root)
+    found: Split = data.named_split(splits, split)
+    wanted = predictions.about.get("split_hash")
+    if wanted is None and np.array_equal(predictions.ids_N, found.ids_N):
+        return splits, []
+    if wanted != found.hash:
+        return None, [
+            f"{root} holds another {split} split ({found.hash[:12]}) than was predicted "
+            f"({str(wanted)[:12]}): {unsaid}. Predict this one with: carscale evaluate "
+            f"{shlex.quote(str(folder))} --split {split} {shlex.quote(f'data.root={root}')}"
+        ]
+    return splits, []
+
+
+def _train_side(
+    folder: Path, cfg: config.Recipe | None, split: Split, checkpoint: str
+) -> analysis.TrainSide:
+    """Return what is known of train."""
+    path = folder / "predictions" / "folds.parquet"
+    folds = tables.read_predictions(path) if path.exists() else None
+    if folds is not None and folds.about.get("split_hash") != split.hash:
+        folds = None
+    return analysis.TrainSide(
+        ids_M=split.ids_N,
+        paths_M=split.paths_N,
+        labels_M=split.labels_N,
+        embeddings_MD=read_embeddings(folder, "train", split.hash, checkpoint),
+        folds=folds,
+        dynamics=None
+        if cfg is None
+        else training.read_dynamics(
+            folder / "dynamics.bin",
+            split.ids_N,
+            global_batch_size=cfg.loader.global_batch_size,
+        ),
+    )
+
+
+def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str, Any]:
+    """Return attributes, quality flags and conflicting near duplicates, measured on the photos."""
+    advance("measuring the photos")
+    measured = data.photo_attributes(split.root, lambda total: advance(f"measuring {total} photos"))
+    flags = data.quality_flags(measured)
+    rows = split.ids_N
+    values = measured.values
+    attributes: dict[str, Any] = {name: values[name][rows] for name in NUMBERS}
+    origins_N = tables.read_manifest(split.root / "manifest.parquet", ["id", "origin"])["origin"]
+    if len(set(origins_N)) > 1:
+        attributes["source"] = origins_N[rows]
+    attributes["shorter side, px"] = np.minimum(values["width"], values["height"])[rows]
+    with np.errstate(invalid="ignore"):
+        attributes["aspect"] = values["width"][rows] / values["height"][rows]
+    advance("looking for near duplicates")
+    parts = splits.every
+    refused = files.read_lines(split.root / "quarantine.jsonl")
+    return {
+        "quality": {
+            name: {part.name: int(flag_N[part.ids_N].sum()) for part in parts}
+            for name, flag_N in flags.items()
+        },
+        "num_photos": {part.name: len(part) for part in parts},
+        "hard_ids": np.flatnonzero(np.any(list(flags.values()), axis=0)),
+        "refused": (
+            *((str(row["path"]), str(row["reason"])) for row in refused),
+            *measured.unreadable.items(),
+        ),
+        "attributes": attributes,
+        "flags": {name: flag_N[rows] for name, flag_N in flags.items()},
+        "rules": dict(data.QUALITY_RULES),
+        "near": _conflicts(split.root, splits.card["lock"]["manifest.parquet"]),
+    }
+
+
+@lru_cache(maxsize=1)
+def _conflicts(root: Path, manifest_sha256: str) -> analysis.NearConflicts:
+    """Return the near duplicates with different labels in all splits.
+
+    The search is the same for val and test of a run, and takes two minutes of a million photos.
+
+    Args:
+        root: Of the data.
+        manifest_sha256: Another manifest, another answer.
+    """
+    splits, measured = data.read_splits(root), data.photo_attributes(root)
+    num_classes = len(splits.classes)
+    labels_N = np.empty(len(measured), dtype=np.int64)
+    names_N = np.empty(len(measured), dtype=object)
+    for part in splits.every:
+        labels_N[part.ids_N], names_N[part.ids_N] = part.labels_N, part.name
+    pairs_P2 = data.near_pairs(measured.hashes_N, measured.signatures_NSS).rows_P2
+    labels_P2 = labels_N[pairs_P2]
+    is_known_P = (labels_P2 < num_classes).all(axis=1)  # of the others only the make is known
+    pairs_P2 = pairs_P2[is_known_P & (labels_P2[:, 0] != labels_P2[:, 1])]
+    return analysis.NearConflicts(
+        ids_P2=pairs_P2,
+        paths_P2=measured.paths_N[pairs_P2],
+        labels_P2=labels_N[pairs_P2],
+        splits_P2=names_N[pairs_P2],
+    )

@@ -1,0 +1,10 @@
+from .memory import give_back_large_buffers as give_back_large_buffers
+from .memory import name_out_of_memory as name_out_of_memory
+from .memory import peak_memory_gib as peak_memory_gib
+from .memory import smaller_batches as smaller_batches
+from .pictures import track_pictures as track_pictures
+from .processes import World as World
+from .processes import check_launch as check_launch
+from .processes import open_world as open_world
+from .run import Run as Run
+from .run import start_run as start_run
