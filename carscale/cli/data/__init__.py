@@ -1,0 +1,1 @@
+"""carscale/cli/data."""

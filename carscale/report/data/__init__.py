@@ -1,0 +1,1 @@
+"""The page of a data set, and the page of its duplicates."""
