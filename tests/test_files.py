@@ -134,12 +134,12 @@ def test_lines_are_appended_and_read(tmp_path):
 
 
 UPDATE = (
-    "import sys; from pathlib import Path; from carscale import runs\n"
+    "import sys; from pathlib import Path; from carscale import files\n"
     "folder, name = Path(sys.argv[1]), sys.argv[2]\n"
     "print('ready', flush=True); sys.stdin.readline()\n"
     "for n in range(25):\n"
-    "    runs.append_line(folder / 'looks.jsonl', {'name': name, 'n': n})\n"
-    "    runs.update_json(folder / 'metrics.json', lambda whole: whole | {f'{name} {n}': n})\n"
+    "    files.append_line(folder / 'looks.jsonl', {'name': name, 'n': n})\n"
+    "    files.update_json(folder / 'metrics.json', lambda whole: whole | {f'{name} {n}': n})\n"
 )
 
 
@@ -208,8 +208,8 @@ def test_a_log_refuses_nan(tmp_path):
 
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from carscale import runs\n"
-    "with runs.hold_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    "import sys, time; from pathlib import Path; from carscale import files\n"
+    "with files.hold_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 )
 
 

@@ -170,7 +170,7 @@ class Slice:
 
     Attributes:
         attribute, value: What they share, as text: ``brightness``, ``below 63``.
-        num_samples, num_right: Counts.
+        num_samples, num_correct: Counts.
         accuracy, low, high: With its 95 % interval (Jeffreys).
         rest: Accuracy on all other samples.
         p: That the slice is no worse than the rest, adjusted for all slices as ``cut_slices`` says.

@@ -45,7 +45,7 @@ def resize_schedule(cfg: config.Recipe, num_samples: int) -> ResizeSchedule | No
         >>> from carscale.config import Data, Recipe, Train
         >>> cfg = Recipe(data=Data(image_px=224), train=Train(num_epochs=8, grow_from_px=128))
         >>> resize_schedule(cfg, num_samples=640)
-        Growth(sides=(128, 160, 192, 224), ends=(20, 40, 60))
+        ResizeSchedule(sides=(128, 160, 192, 224), ends=(20, 40, 60))
     """
     last, first = cfg.data.image_px, cfg.train.grow_from_px
     if not first:

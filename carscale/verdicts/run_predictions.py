@@ -30,7 +30,7 @@ class RunPredictions:
         folder: The run folder.
         cfg: Its settings.
         recipe: The recipe's name.
-        keys_N, labels_N, right_N: Photos, true classes, whether they were named right.
+        keys_N, labels_N, correct_N: Photos, true classes, whether the prediction is correct.
         hashes: Of the split's photos, of the classes, of the train photos; ``None`` if not known.
         classes: Class names; ``None`` if the folder has no list.
         train_counts: Train photos a class; ``None`` if not known.

@@ -12,7 +12,7 @@ from jobs import train
 from carscale import balance, config, curate, data, files
 from carscale.balance.losses import LOSSES
 from carscale.balance.partial_labels import mean_weight, partial_terms
-from carscale.curate import Goal
+from carscale.curate import ClassTarget
 from carscale.errors import DataError
 from carscale.types import Batch
 
@@ -122,12 +122,12 @@ def merged(tmp_path_factory):
                 picture = scene(48, 32, seed=number)
                 save(place / folder / name / f"{n:02d}.jpg", picture, "JPEG", quality=90)
     base = data.freeze(place / "raw", place / "cars").root
-    goals = {"audi": Goal("make", "Audi"), "bmw": Goal("make", "BMW")}
+    goals = {"audi": ClassTarget("make", "Audi"), "bmw": ClassTarget("make", "BMW")}
     return curate.merge_source(
         base,
         curate.Origin(str(place / "web")),
         place / "more",
-        goals_of=lambda _: goals,
+        targets_of=lambda _: goals,
         rule=curate.MergeRule(make_only="keep"),
     ).root
 

@@ -93,7 +93,7 @@ def test_an_arm_that_hangs_is_ended(tiny):
 @pytest.mark.launch
 def test_a_killed_parent_leaves_no_arm(tiny):
     program = (
-        "from carscale.experiment import RaceRule, race; "
+        "from carscale.benchmark import RaceRule, race; "
         f"race(RaceRule(root={str(tiny)!r}, arms=('torchvision',), views=('train',), image_px=32, "
         "local_batch_size=4, num_threads=1, num_images=8, num_rounds=10**6))"
     )

@@ -58,8 +58,8 @@ def test_a_run_adds_what_its_model_sees(carscale, tiny, source, trained):
     told = json.loads(out)
     assert 0 < told["embeddings"]["p"] <= 1
     assert told["embeddings"]["low"] < told["embeddings"]["value"] < told["embeddings"]["high"]
-    assert told["told_apart"][-1]["what"] == "what the model sees"
-    assert told["told_apart"][-1]["num"] == 20
+    assert told["two_sample"][-1]["what"] == "what the model sees"
+    assert told["two_sample"][-1]["num"] == 20
 
 
 def test_loose_photos_are_embedded_as_evaluation_embeds_them(tiny, trained):

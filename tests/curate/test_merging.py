@@ -284,7 +284,7 @@ def test_the_same_merge_gives_the_same_bytes(base, source, tmp_path):
 SLOW_MERGE = """
 import sys, time
 from carscale import curate, data
-from carscale.data import intake
+from carscale.data.photos import intake
 decode = intake.decode_file
 intake.decode_file = lambda *given: (time.sleep(0.05), decode(*given))[1]
 sys.path[:0] = {tests!r}
@@ -292,7 +292,7 @@ from test_merging import GOALS
 base, source, out = sys.argv[1:]
 from pathlib import Path
 curate.merge_source(
-    Path(base), curate.Origin(source, licence="CC0"), Path(out), goals_of=lambda _: GOALS,
+    Path(base), curate.Origin(source, licence="CC0"), Path(out), targets_of=lambda _: GOALS,
     advance=lambda what, total: print(what, flush=True),
 )
 """

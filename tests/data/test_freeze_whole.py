@@ -125,7 +125,7 @@ def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monke
     if where == "rename":
         monkeypatch.setattr(Path, "rename", rename_all_but_the_new)
     elif where != "interrupt":
-        owner = freeze.runs if where == "replace_folder" else freeze
+        owner = freeze.files if where == "replace_folder" else freeze
         monkeypatch.setattr(owner, where, fail)
     error = KeyboardInterrupt if where == "interrupt" else DataError
     advance = interrupt if where == "interrupt" else (lambda total: None)

@@ -12,7 +12,7 @@ class Page(HTMLParser):
         self.html = path.read_text(encoding="utf-8")
         self.tags, self.values, self.words, self.links, self.ids = [], [], [], [], []
         self._open = []
-        self.loader_cfg(self.html)
+        self.feed(self.html)
         self.text = " ".join(" ".join(self.words).split())
 
     def handle_starttag(self, tag, attrs):

@@ -161,7 +161,7 @@ def test_a_merge_is_told(frozen, tmp_path):
         frozen,
         curate.Origin(str(tmp_path / "more"), licence="CC0 <x>"),
         tmp_path / "merged",
-        goals_of=lambda names: {name: curate.Goal("new", name) for name in names},
+        targets_of=lambda names: {name: curate.ClassTarget("new", name) for name in names},
     )
     page = Page(write_data_report(made.root, tmp_path / "page"))
     assert "Made by a merge of more (CC0 <x>): 6 photos joined train" in page.text
@@ -236,7 +236,7 @@ def test_a_person_searches_and_looks_at_photos_by_keyboard(page, width, scheme):
 
 def test_a_source_whose_red_and_blue_look_exchanged_is_named_first(frozen, tmp_path, monkeypatch):
     sign = curate.RgbSwap("raw", 40, 30, 28, 0.8, 0.98, "swapped")
-    monkeypatch.setattr("carscale.report.data.sections.channel_signs", lambda *_: (sign,))
+    monkeypatch.setattr("carscale.report.data.sections.find_rgb_swaps", lambda *_: (sign,))
     text = write_data_report(frozen, tmp_path / "page").read_text()
     assert "Red and blue look exchanged in raw" in text
     assert "<b>red and blue look exchanged</b> (swapped)" in text

@@ -87,7 +87,7 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
     broken = source.replace(
         "        # model and loss\n",
         "        if cfg.balance.loss == 'focal' and cfg.seed == 0:\n"
-        "            raise train.NoSuchThing\n",
+        "            raise training.NoSuchThing\n",
     )
     assert broken != source
     recipe.write_text(broken)

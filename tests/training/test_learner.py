@@ -112,8 +112,8 @@ def test_average_is_the_recursion():
                 weight.add_(1.0)
             expected = decay * expected + (1 - decay) * weight.detach()
             mine.update_ema(step)
-        torch.testing.assert_close(mine.result.net.get_classifier().weight, expected)
-        assert mine.result is mine.average
+        torch.testing.assert_close(mine.eval_model.net.get_classifier().weight, expected)
+        assert mine.eval_model is mine.ema
 
 
 @pytest.mark.parametrize("optim", [{"name": "adamw"}, {"name": "sgd"}])

@@ -30,7 +30,7 @@ MAX_STRIP = 14
 MAX_SLICES = 60
 MAX_REVIEWED = 500
 SLICE = (
-    "attribute", "value", "num_samples", "num_right", "accuracy", "low", "high", "rest", "p",
+    "attribute", "value", "num_samples", "num_correct", "accuracy", "low", "high", "rest", "p",
     "is_worst",
 )  # fmt: skip
 
