@@ -7,15 +7,19 @@ kill leaves half a file), deleting the old before the new is whole (a kill leave
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from carscale.errors import DataError, RunError
+
+STALE_S = 3600
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -63,6 +67,29 @@ def replace_folder(staging: Path, final: Path) -> None:
     shutil.rmtree(old)
 
 
+def sweep_staging(place: Path, doing: str) -> None:
+    """Remove what killed processes left beside a place: theirs no longer live, or had our number.
+
+    Another machine may write to the same disk, so what changed within the hour stays.
+    """
+    for left in place.parent.glob(f".{glob.escape(place.name)}.*.{doing}"):
+        number = left.name.split(".")[-2]
+        is_old = time.time() - left.stat().st_mtime > STALE_S
+        if number == str(os.getpid()) or (number.isdigit() and is_old and not _lives(int(number))):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    """Tell whether a process of this machine lives."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
 @contextmanager
 def staged_folder(out: Path, doing: str) -> Iterator[Path]:
     """Give an empty folder beside a place to fill, and move it there when the block is done.
@@ -79,7 +106,7 @@ def staged_folder(out: Path, doing: str) -> Iterator[Path]:
     place = out.resolve()
     staging = place.with_name(f".{place.name}.{os.getpid()}.{doing}")
     try:
-        shutil.rmtree(staging, ignore_errors=True)  # of a killed one with our process number
+        sweep_staging(place, doing)
         staging.mkdir(parents=True)
         yield staging
         publish_folder(staging, place)

@@ -1,3 +1,4 @@
+from .calibration import reliability as reliability
 from .groups import PRIMARY_RULE as PRIMARY_RULE
 from .neighbours import nearest as nearest
 from .neighbours import normalised as normalised

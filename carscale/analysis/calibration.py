@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carscale import evaluation
-from carscale.analysis.result import Calibration
+from carscale import evaluation, stats
+from carscale.analysis.result import Calibration, Reliability
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +39,28 @@ def calibrate(predictions: Predictions) -> Calibration:
         coverage_S=coverage_S,
         accuracy_S=accuracy_S,
         confidence_S=confidence_S,
+    )
+
+
+def reliability(predictions: Predictions, num_bins: int = NUM_BINS) -> Reliability:
+    """Return accuracy by confidence in bins of equal width, each closed above.
+
+    Reference:
+        Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3.
+    """
+    confidence_N = predictions.prob_prediction_N.astype(np.float64)
+    is_correct_N = predictions.prediction_N == predictions.labels_N
+    bin_N = np.clip(np.ceil(confidence_N * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
+    counts_R = np.bincount(bin_N, minlength=num_bins)
+    correct_R = np.bincount(bin_N, weights=is_correct_N, minlength=num_bins)
+    total_R = np.where(counts_R, counts_R, np.nan)
+    low_R, high_R = stats.jeffreys(correct_R, counts_R)
+    return Reliability(
+        counts_R=counts_R,
+        confidence_R=np.bincount(bin_N, weights=confidence_N, minlength=num_bins) / total_R,
+        accuracy_R=correct_R / total_R,
+        low_R=low_R,
+        high_R=high_R,
     )
 
 

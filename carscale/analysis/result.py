@@ -243,6 +243,23 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
+class Reliability:
+    """Accuracy by confidence, in R bins.
+
+    Attributes:
+        counts_R: Samples in each bin.
+        confidence_R: Mean probability of the predicted class; NaN in an empty bin.
+        accuracy_R, low_R, high_R: Accuracy and its 95 % interval; NaN in an empty bin.
+    """
+
+    counts_R: NDArray[Any]
+    confidence_R: NDArray[Any]
+    accuracy_R: NDArray[Any]
+    low_R: NDArray[Any]
+    high_R: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Review:
     """Samples whose label a person should look at, the most suspicious first.
 

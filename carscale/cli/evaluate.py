@@ -111,7 +111,7 @@ def _print_metrics(split: str, metrics: dict[str, Any]) -> None:
         print(f"  {name:<18} {entry['value']:.4f}  95 % [{entry['low']:.4f}, {entry['high']:.4f}]")
     if "temperature" in metrics["about"]:
         print(f"  temperature {metrics['about']['temperature']:.3f}, fitted on val")
-    print(f"  short by recall: {'; '.join(metrics['short_classes']) or 'no class'}")
+    print(f"  low recall: {'; '.join(metrics['low_recall_classes']) or 'no class'}")
     if metrics["without_support"]:
         print(f"  without photos here: {'; '.join(metrics['without_support'])}")
 

@@ -20,8 +20,8 @@ MAX_DRAWS = 200_000_000
 """Bootstrap replicates times samples: beyond a million samples fewer replicates do."""
 
 LOW_RECALL_RULE = (
-    "A class is short when the upper end of its recall's 95 % interval lies below "
-    "the mean recall of all classes."
+    "A class has low recall when the upper end of its recall's 95 % interval lies below the mean "
+    "recall of all classes."
 )
 
 
@@ -76,7 +76,7 @@ def per_class(
     classes: tuple[CarClass, ...],
     train_counts_K: NDArray[np.int64] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return one row a class: support, precision, recall, F1 with intervals, and if it is short.
+    """Return one row per class: support, precision, recall and F1 with intervals, low recall.
 
     A number that does not exist (recall without photos, precision without predictions) is ``None``.
     """
@@ -98,7 +98,7 @@ def per_class(
         "precision_low": precision_low,
         "precision_high": precision_high,
         "f1": np.where(has_support, f1_K, np.nan),
-        "is_short": has_support & (recall_high < mean_recall),
+        "has_low_recall": has_support & (recall_high < mean_recall),
     }
     if train_counts_K is not None:
         columns["train_count"] = train_counts_K
@@ -137,8 +137,8 @@ def summary(
         **{name: {"value": value, **intervals[name]} for name, value in values.items()},
         "per_class": rows,
         "without_support": [row["class"] for row in rows if row["support"] == 0],
-        "short_classes": [row["class"] for row in rows if row["is_short"]],
-        "short_rule": LOW_RECALL_RULE,
+        "low_recall_classes": [row["class"] for row in rows if row["has_low_recall"]],
+        "low_recall_rule": LOW_RECALL_RULE,
         "about": predictions.about,
     }
 

@@ -6,8 +6,8 @@ from .page.panels import draw_panels as draw_panels
 from .run.gather import RunRecord as RunRecord
 from .run.gather import gather as gather
 from .run.gather import predicted_splits as predicted_splits
+from .run.page import write_report as write_report
 from .run.side_by_side import check_overview_folder as check_overview_folder
 from .run.side_by_side import write_overview as write_overview
-from .run.write import write_report as write_report
 from .study.write import check_study_folder as check_study_folder
 from .study.write import write_study as write_study

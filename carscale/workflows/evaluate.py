@@ -169,8 +169,8 @@ def _pooled(folder: Path, splits: Splits, checkpoint: str) -> dict[str, Any]:
     rows = held_out(folder, splits, checkpoint)
     return {
         "per_class": rows,
-        "short_classes": [row["class"] for row in rows if row["is_short"]],
-        "short_rule": evaluation.LOW_RECALL_RULE,
+        "low_recall_classes": [row["class"] for row in rows if row["has_low_recall"]],
+        "low_recall_rule": evaluation.LOW_RECALL_RULE,
     }
 
 

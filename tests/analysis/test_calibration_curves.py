@@ -5,7 +5,12 @@ from hypothesis import strategies as st
 from tables_of import noisy_predictions, predictions_of
 
 from carscale import evaluation
-from carscale.analysis.calibration import adaptive_error, calibrate, coverage_curve
+from carscale.analysis.calibration import (
+    adaptive_error,
+    calibrate,
+    coverage_curve,
+    reliability,
+)
 
 SURE = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
 
@@ -63,3 +68,20 @@ def test_no_samples_give_no_curve():
     found = calibrate(predictions_of(none, none))
     assert np.isnan(found.ece)
     assert len(found.coverage_S) == 0
+
+
+def test_reliability_equals_a_loop():
+    made = noisy_predictions(400, 5)[0]
+    bins = reliability(made)
+    confidence_N = made.prob_prediction_N.astype(np.float64)
+    ece = 0.0
+    for b in range(15):
+        inside = (confidence_N > b / 15) & (confidence_N <= (b + 1) / 15)
+        assert bins.counts_R[b] == inside.sum()
+        if inside.any():
+            accuracy = np.mean(made.prediction_N[inside] == made.labels_N[inside])
+            ece += inside.mean() * abs(accuracy - confidence_N[inside].mean())
+            assert bins.accuracy_R[b] == pytest.approx(accuracy)
+            assert bins.confidence_R[b] == pytest.approx(confidence_N[inside].mean())
+            assert bins.low_R[b] <= accuracy <= bins.high_R[b]
+    assert calibrate(made).ece == pytest.approx(ece, abs=1e-7)

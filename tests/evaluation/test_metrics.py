@@ -108,7 +108,7 @@ def test_rows_a_class_are_scikit_learns_and_missing_numbers_are_none():
         if support[k] == 0:
             assert row["recall"] is None
             assert row["f1"] is None
-            assert row["is_short"] is False
+            assert row["has_low_recall"] is False
         else:
             assert row["recall"] == pytest.approx(recall[k])
             assert row["recall_low"] <= row["recall"] <= row["recall_high"]
@@ -119,15 +119,15 @@ def test_rows_a_class_are_scikit_learns_and_missing_numbers_are_none():
             assert row["precision"] == pytest.approx(precision[k])
 
 
-def test_short_is_said_of_a_bad_class_and_not_of_a_rare_good_one():
+def test_low_recall_is_of_a_bad_class_and_not_of_a_rare_good_one():
     labels = np.repeat([0, 1, 2, 3], [60, 60, 8, 4])
     guess = labels.copy()
     guess[120:127] = 0  # class 2: 1 of 8 right; class 3 is rarer and always right
     p = make(len(labels), 4)
     p = Predictions(**{**vars(p), "labels_N": labels, "prediction_N": guess})
     summary = evaluation.summary(p, classes(4))
-    assert summary["short_classes"] == ["c2"]
-    assert evaluation.LOW_RECALL_RULE.startswith("A class is short when")
+    assert summary["low_recall_classes"] == ["c2"]
+    assert evaluation.LOW_RECALL_RULE.startswith("A class has low recall when")
 
 
 def test_summary_is_plain_data_with_intervals_around_values():

@@ -6,9 +6,7 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_run import make_run
-
-from carscale.report import write_report
+from fake_run import make_run, write_analysed
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +14,7 @@ def run12(tmp_path_factory):
     """A run of 12 classes with its report, and its predictions by split."""
     run = tmp_path_factory.mktemp("runs") / "twelve"
     made = make_run(run)
-    write_report(run)
+    write_analysed(run)
     return run, made
 
 
@@ -24,7 +22,7 @@ def run12(tmp_path_factory):
 def run196(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "many"
     made = make_run(run, num_classes=196, num_samples=3000, splits=("val",), with_logs=False)
-    write_report(run)
+    write_analysed(run)
     return run, made
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from carscale.analysis.confusions import find_confusions
+from carscale.analysis.pipeline import wrong_rows
 from carscale.analysis.result import (
     Analysis,
     Calibration,
     Cluster,
-    ConfusedPair,
-    Confusions,
     Evidence,
     Group,
     Hardness,
@@ -17,7 +17,6 @@ from carscale.analysis.result import (
     TrainSide,
     Trait,
 )
-from carscale.report.run.findings import make_blocks, order_classes, worst_mistakes
 from carscale.types import CarClass
 
 GROUPS = (
@@ -47,8 +46,8 @@ def fake_analysis(
     classes = fake_classes(rows)
     size = len(classes)
     told = predictions
-    wrong_W = worst_mistakes(told, len(told))
-    confusions = _confusions(told, classes)
+    wrong_W = wrong_rows(Evidence(split, told, classes))
+    confusions = find_confusions(told.labels_N, told.prediction_N, classes)
     groups, primary_W = _groups(wrong_W, told, rng)
     train_counts_K = rng.geometric(1 / 40, size) + 8
     if train_paths is None:
@@ -85,37 +84,6 @@ def fake_analysis(
         actions=_actions(len(wrong_W), np.int64(size)),
         notes=("Near duplicates were not looked for: carscale data duplicates.",),
     )
-
-
-def _confusions(told, classes):
-    order_K = order_classes(classes)
-    counts = {}
-    for label, said in zip(told.labels_N.tolist(), told.prediction_N.tolist(), strict=True):
-        counts[label, said] = counts.get((label, said), 0) + 1
-    cells = np.array([(i, j, n) for (i, j), n in sorted(counts.items())]).reshape(-1, 3)
-    support = np.bincount(told.labels_N, minlength=len(classes))
-    pairs = []
-    for a, b in {tuple(sorted(pair)) for pair in counts if pair[0] != pair[1]}:
-        if counts.get((b, a), 0) > counts.get((a, b), 0):
-            a, b = b, a
-        there, back = counts.get((a, b), 0), counts.get((b, a), 0)
-        kind = "two-way" if back > 1 else "one-way" if there > 2 else "too few to tell"
-        pairs.append(
-            ConfusedPair(
-                a,
-                b,
-                there,
-                back,
-                int(support[a]),
-                int(support[b]),
-                chance=0.3 * (there + back) ** 0.5,
-                p=min(1.0, 0.5 ** (2 * (there + back))),
-                kind=kind,
-            )
-        )
-    pairs.sort(key=lambda pair: (-pair.total, pair.first))
-    blocks = tuple(make_blocks(classes, order_K))
-    return Confusions(order_K, blocks, *cells.T, tuple(pairs))
 
 
 def _groups(wrong_W, told, rng):

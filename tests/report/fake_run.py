@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from carscale import stats, tables
-from carscale.types import Predictions
+from carscale.analysis import Evidence, analyse
+from carscale.report import predicted_splits, write_report
+from carscale.types import CarClass, Predictions
 
 MAKES = ("Audi", "BMW", "Chevrolet", "Dodge", "Ford", "Honda", "Hyundai", "Jeep", "Kia", "Volvo")
 
@@ -98,7 +100,7 @@ def make_metrics(predictions, classes, train_counts):
                 "recall_low": float(recall_low[k]) if support[k] else None,
                 "recall_high": float(recall_high[k]) if support[k] else None,
                 "f1": 2 * hits[k] / (support[k] + said[k]) if support[k] + said[k] else None,
-                "is_short": bool(support[k] and recall_high[k] < 0.75),
+                "has_low_recall": bool(support[k] and recall_high[k] < 0.75),
             }
         )
     top1 = float(np.mean(predictions.prediction_N == predictions.labels_N))
@@ -112,13 +114,13 @@ def make_metrics(predictions, classes, train_counts):
         "ece": _entry(0.043, 0.01),
         "per_class": per_class,
         "without_support": [row["class"] for row in per_class if not row["support"]],
-        "short_classes": [row["class"] for row in per_class if row["is_short"]],
-        "short_rule": "A class is short when its recall's upper bound is below 75 %.",
+        "low_recall_classes": [row["class"] for row in per_class if row["has_low_recall"]],
+        "low_recall_rule": "A class has low recall when its recall's upper bound is below 75 %.",
     }
 
 
 def write_logs(run, num_steps=600, num_epochs=12):
-    """Log, timing, the ledger of test looks."""
+    """Log, timing, the evaluations on test."""
     rng = np.random.default_rng(1)
     lines = []
     for step in range(1, num_steps + 1):
@@ -205,3 +207,14 @@ def make_run(
     if with_metrics and splits:
         (run / "metrics.json").write_text(json.dumps(metrics))
     return made
+
+
+def write_analysed(run, **options):
+    """Analyse each predicted split and write the report."""
+    listed = run / "classes.json"
+    rows = json.loads(listed.read_text())["classes"] if listed.exists() else []
+    analyses = {}
+    for split in predicted_splits(run):
+        predictions = tables.read_predictions(run / "predictions" / f"{split}.parquet")
+        analyses[split] = analyse(Evidence(split, predictions, tuple(CarClass(**r) for r in rows)))
+    return write_report(run, analyses=analyses, **options)

@@ -11,11 +11,12 @@ from page_reader import Page, read_data
 from PIL import Image
 
 from carscale import tables
+from carscale.analysis.confusions import find_confusions
 from carscale.errors import DataError
 from carscale.report import write_report
-from carscale.report.page.script_data import as_script, matrix_cells
+from carscale.report.page.script_data import as_script
 from carscale.report.run import photo_cards
-from carscale.report.run.subject import plain_confusions
+from carscale.report.run.confusion_section import matrix_data
 
 NASTY = "</script><img src=x onerror=alert(1)>\u2028'\"&#"
 
@@ -47,7 +48,8 @@ def test_every_section_is_there_in_order(analysed):
     anchors = [link[1:] for link in page.links if link.startswith("#")]
     assert anchors[1:14] == [
         "overview", "data", "training", "classes-val", "confusion-val", "mistakes-val",
-        "slices-val", "calibration-val", "review-val", "actions", "on-test", "looks", "provenance",
+        "slices-val", "calibration-val", "review-val", "actions", "on-test", "test-evaluations",
+        "provenance",
     ]  # fmt: skip
     places = [page.ids.index(anchor) for anchor in anchors[1:14]]
     assert places == sorted(places)
@@ -70,7 +72,7 @@ def test_numbers_of_the_analysis_are_text(analysed):
             assert trait.words in page.text
     assert one.notes[0] in page.text
     assert "3.9 %" in page.text.replace("\xa0", " ")  # adaptive ECE
-    assert "photos alone won't do" in page.text
+    assert "more photos won't do" in page.text
     assert "two-way" in page.text
 
 
@@ -141,7 +143,7 @@ def test_nothing_wrong_and_one_class(tmp_path, quick):
     page, _, _ = write_page(
         tmp_path / "run", num_classes=1, num_samples=9, splits=("val",), accuracy=1, num_reviewed=0
     )
-    assert "every photo got its true class" in page.text
+    assert "every prediction is correct" in page.text
     assert page.missing() == []
 
 
@@ -156,7 +158,7 @@ def test_an_analysis_of_other_predictions_raises(tmp_path, quick):
     make_run(tmp_path / "run", splits=("val",))
     rows = json.loads((tmp_path / "run" / "classes.json").read_text())["classes"]
     other = make_run(tmp_path / "other", splits=("val",), num_samples=90)["val"]
-    with pytest.raises(DataError, match="looked at 90 other predictions than the 600"):
+    with pytest.raises(DataError, match="is of 90 other predictions than the 600"):
         write_report(tmp_path / "run", analyses={"val": fake_analysis(other, rows)})
 
 
@@ -166,7 +168,7 @@ def test_matrix_cells_equal_the_predictions(run12):
         type("C", (), row)() for row in json.loads((run / "classes.json").read_text())["classes"]
     )
     told = tables.read_predictions(run / "predictions" / "val.parquet")
-    data = matrix_cells(plain_confusions(told, classes))
+    data = matrix_data(find_confusions(told.labels_N, told.prediction_N, classes))
     counts_KK = np.zeros((12, 12), dtype=int)
     np.add.at(counts_KK, (made["val"].labels_N, made["val"].prediction_N), 1)
     order = data["order"]

@@ -408,7 +408,7 @@ def test_page_of_several_runs(open_page, twelve, tmp_path):
     shutil.copytree(run, other)
     env = json.loads((run / "env.json").read_text())
     assert env["data"]["hashes"]["val"]
-    page = open_page(write_overview([run, other], tmp_path / "out"), width=390)
+    page = open_page(write_overview([run, other], tmp_path / "out", analyses=[{}, {}]), width=390)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.locator("#changes tbody tr").count() == 2
 

@@ -59,15 +59,15 @@ def test_numbers_causes_and_changes(three, tmp_path):
 
 
 def test_other_pages_and_runs_are_not_overwritten(three, tmp_path):
-    runs, _ = three
+    runs, found = three
     with pytest.raises(RunError, match="is a run folder"):
-        write_overview(runs, runs[0])
+        write_overview(runs, runs[0], analyses=found)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "index.html").write_text("mine")
     with pytest.raises(RunError, match="is another page"):
-        write_overview(runs, tmp_path / "mine")
-    write_overview(runs, tmp_path / "out")
-    write_overview(runs, tmp_path / "out")  # its own is
+        write_overview(runs, tmp_path / "mine", analyses=found)
+    write_overview(runs, tmp_path / "out", analyses=found)
+    write_overview(runs, tmp_path / "out", analyses=found)  # its own is
 
 
 def test_command_writes_a_page_a_run_and_one_of_all(three, monkeypatch, capsys):

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from fake_run import demo_classes, make_metrics, make_predictions, make_run
+from fake_run import demo_classes, make_metrics, make_predictions, make_run, write_analysed
 from page_reader import Page, read_data
 from PIL import Image
 
@@ -41,12 +41,12 @@ def test_page_holds_the_numbers_of_metrics(run12):
             assert set(metrics[split][key].values()) <= told
     top1 = f"{100 * metrics['test']['top1']['value']:.1f} %"
     text = page.text.replace("\xa0", " ")
-    assert f"{top1} of 600 test photos are named right" in text
+    assert f"Accuracy {top1} on 600 test photos" in text
     for row in metrics["val"]["per_class"]:
         assert f"{100 * row['recall']:.1f} %" in text
         assert row["class"] in page.text
-    num_short = len(metrics["val"]["short_classes"])
-    assert f"{num_short} of 12 classes" in page.text or num_short == 0
+    num_low = len(metrics["val"]["low_recall_classes"])
+    assert f"{num_low} of 12 classes" in page.text or num_low == 0
 
 
 @pytest.mark.parametrize("name", ["run12", "run196"])
@@ -86,7 +86,7 @@ def test_figures_are_the_same_bytes_again(tmp_path):
     make_run(tmp_path / "run", num_classes=4, num_samples=80, splits=("val",), with_logs=False)
     seen = []
     for _ in range(2):
-        page = write_report(tmp_path / "run")
+        page = write_analysed(tmp_path / "run")
         files = sorted(path for path in page.parent.rglob("*") if path.is_file())
         seen.append({str(path): path.read_bytes() for path in files})
     assert seen[0] == seen[1]
@@ -129,7 +129,7 @@ def test_hostile_names_are_text_everywhere(tmp_path):
     )
     looks = {"time": NASTY, "command": NASTY, "checkpoint": None, "top1": None}
     files.append_line(run / "test_evaluations.jsonl", looks)
-    page = Page(write_report(run))
+    page = Page(write_analysed(run))
     assert page.missing() == []
     assert not any(attrs.get("src") == "x" or "onerror" in attrs for _, attrs in page.tags)
     assert NASTY not in page.html
@@ -154,7 +154,7 @@ def test_pictures_of_the_worst_mistakes_come_first(tmp_path, stanford, quick):
         splits=("val",),
         accuracy=0.5,
     )["val"]
-    page = Page(write_report(tmp_path / "run"))
+    page = Page(write_analysed(tmp_path / "run"))
     wrong = np.flatnonzero(made.prediction_N != made.labels_N)
     order = wrong[np.argsort(-made.loss_N[wrong], kind="stable")]
     thumbs = [a["src"] for tag, a in page.tags if tag == "img" and a["src"].startswith("thumbs/")]
@@ -170,7 +170,7 @@ def test_pictures_come_from_a_pack_too(tmp_path, tiny, quick):
     paths = [*zip(val.labels_N.tolist(), val.paths_N, strict=True), (0, "val/gone.jpg")] * 4
     run = tmp_path / "run"
     made = make_run(run, num_classes=4, data_root=pack, paths=paths, splits=("val",), accuracy=0)
-    page = Page(write_report(run))
+    page = Page(write_analysed(run))
     photos = read_data(page.folder, "val")["photos"]
     thumbs = [photo["thumb"] for photo in photos if photo["thumb"]]
     assert thumbs == [photo["photo"] for photo in photos if photo["photo"]]
@@ -188,7 +188,7 @@ def test_unreadable_and_absent_photos_are_said(tmp_path, quick):
     (photos / "bad.jpg").write_bytes(b"no photo")
     paths = [(i % 4, "bad.jpg" if i % 2 else "gone.jpg") for i in range(40)]
     make_run(tmp_path / "run", num_classes=4, data_root=photos, paths=paths, accuracy=0.2)
-    page = Page(write_report(tmp_path / "run"))
+    page = Page(write_analysed(tmp_path / "run"))
     assert "the photo is not there" in page.text
     assert "the photo: " in page.text
     assert page.missing() == []
@@ -197,9 +197,9 @@ def test_unreadable_and_absent_photos_are_said(tmp_path, quick):
 def test_no_mistakes_and_one_class(tmp_path):
     run = tmp_path / "run"
     make_run(run, num_classes=1, num_samples=9, splits=("val",), accuracy=1, with_logs=False)
-    text = Page(write_report(run)).text
+    text = Page(write_analysed(run)).text
     assert "No mistake in 9 photos." in text
-    assert "every photo got its true class" in text
+    assert "every prediction is correct" in text
 
 
 def test_missing_parts_are_said_not_fatal(tmp_path, quick):
@@ -207,16 +207,16 @@ def test_missing_parts_are_said_not_fatal(tmp_path, quick):
     make_run(run, splits=("test",), with_metrics=False)
     for name in ("timing.jsonl", "config.yaml", "env.json", "test_evaluations.jsonl"):
         (run / name).unlink()
-    text = Page(write_report(run)).text
+    text = Page(write_analysed(run)).text
     assert "Balanced accuracy" in text  # taken from the predictions
     assert "name no data.root" in text
-    assert "Nobody has evaluated this run on test yet." in text
+    assert "This run has not been evaluated on test yet." in text
     assert "There is no config.yaml" in text
 
 
 def test_training_alone_makes_a_page(tmp_path):
     make_run(tmp_path / "run", splits=())
-    text = Page(write_report(tmp_path / "run")).text
+    text = Page(write_analysed(tmp_path / "run")).text
     assert "No predictions and no metrics yet" in text
     assert "600 steps" in text
 
@@ -236,7 +236,7 @@ def test_metrics_alone_and_nothing_finite(tmp_path):
     (run / "log.jsonl").write_text(
         '{"event":"step","step":1,"loss":NaN,"lr":null}\n{"event":"epoch","epoch":1,"val":null}\n{"ev'
     )
-    page = Page(write_report(run))
+    page = Page(write_analysed(run))
     assert "predictions/val.parquet is not there" in page.text
     assert "not judged" in page.text
     assert page.missing() == []
@@ -244,7 +244,7 @@ def test_metrics_alone_and_nothing_finite(tmp_path):
 
 def test_two_thousand_classes(tmp_path):
     make_run(tmp_path / "run", num_classes=2000, num_samples=6000, splits=("val",), with_logs=False)
-    page = Page(write_report(tmp_path / "run"))
+    page = Page(write_analysed(tmp_path / "run"))
     assert "4 neighbouring classes share a cell" in page.text
     assert len(page.html) < 3_000_000
 
@@ -255,16 +255,16 @@ def test_another_class_list_raises(tmp_path, quick):
     short = {"classes": demo_classes(12)[:5]}
     (run / "classes.json").write_text(json.dumps(short))
     with pytest.raises(DataError, match="the class list"):
-        write_report(run)
+        write_report(run, analyses={})
     (run / "metrics.json").unlink()
     with pytest.raises(DataError, match="labels go from 0 to 11, but the class list has 5 classes"):
-        write_report(run)
+        write_report(run, analyses={})
     (run / "classes.json").write_text(json.dumps({"classes": demo_classes(12)}))
     env = json.loads((run / "env.json").read_text())
     env["data"]["hashes"]["classes"] = "beef"
     (run / "env.json").write_text(json.dumps(env))
     with pytest.raises(DataError, match="made with class list cafe, the run has beef"):
-        write_report(run)
+        write_report(run, analyses={})
 
 
 def test_stale_metrics_raise(tmp_path, quick):
@@ -274,34 +274,41 @@ def test_stale_metrics_raise(tmp_path, quick):
     metrics = {"val": make_metrics(other, demo_classes(12), np.ones(12))}
     (run / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(DataError, match="val top1 is"):
-        write_report(run)
+        write_report(run, analyses={})
     metrics["val"]["num_samples"] = len(made) + 1
     (run / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(DataError, match="has 601 samples, the predictions 600"):
-        write_report(run)
+        write_report(run, analyses={})
 
 
 def test_no_run_and_empty_run_raise(tmp_path):
     with pytest.raises(RunError, match="no such run folder"):
-        write_report(tmp_path / "none")
+        write_report(tmp_path / "none", analyses={})
     with pytest.raises(RunError, match="nothing to report"):
-        write_report(tmp_path)
+        write_report(tmp_path, analyses={})
     (tmp_path / "log.jsonl").write_text("{}\nbroken\n{}\n")
     with pytest.raises(RunError, match=r"log\.jsonl: a line is not JSON"):
-        write_report(tmp_path)
+        write_report(tmp_path, analyses={})
+
+
+def test_a_predicted_split_without_its_analysis_raises(tmp_path, quick):
+    make_run(tmp_path / "run", num_samples=30, splits=("val",))
+    with pytest.raises(ValueError, match="every predicted split, got none of val"):
+        write_report(tmp_path / "run", analyses={})
+    assert not list((tmp_path / "run").glob("*report*"))
 
 
 def test_failed_write_leaves_the_old_report(tmp_path, monkeypatch, quick):
     run = tmp_path / "run"
     make_run(run, num_samples=60, splits=("val",))
-    before = write_report(run).read_bytes()
+    before = write_analysed(run).read_bytes()
 
     def fail(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("carscale.report.run.page._provenance", fail)
     with pytest.raises(KeyboardInterrupt):
-        write_report(run)
+        write_analysed(run)
     assert (run / "report" / "index.html").read_bytes() == before
     assert not list(run.glob(".report*"))
 
@@ -310,12 +317,12 @@ def test_killed_write_leaves_the_old_report(tmp_path):
     run = tmp_path / "run"
     make_run(run, num_classes=2, num_samples=60, splits=(), with_metrics=False)
     (run / "timing.jsonl").unlink()
-    before = write_report(run).read_bytes()
+    before = write_analysed(run).read_bytes()
     code = (
         "import os, sys; from pathlib import Path; from carscale.report import write_report\n"
         "def die(text):\n"
         "    if text == 'putting it in place': os.kill(os.getpid(), 9)\n"
-        "write_report(Path(sys.argv[1]), advance=die)"
+        "write_report(Path(sys.argv[1]), analyses={}, advance=die)"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(run)], check=False)
     assert ended.returncode == -9
@@ -323,16 +330,16 @@ def test_killed_write_leaves_the_old_report(tmp_path):
     left = list(run.glob(".report.*.tmp"))
     assert len(left) == 1
     os.utime(left[0], (0, 0))
-    write_report(run)
+    write_analysed(run)
     assert not list(run.glob(".report.*"))
 
 
 def test_advance_is_told_each_stage(tmp_path, quick):
     make_run(tmp_path / "run", num_samples=30)
     told = []
-    write_report(tmp_path / "run", advance=told.append)
+    write_analysed(tmp_path / "run", advance=told.append)
     assert told[0] == "reading the run"
-    assert "looking at test" in told
+    assert "drawing test" in told
 
 
 def test_predictions_survive_the_table(run12):
@@ -352,6 +359,6 @@ def test_what_evaluate_writes_is_read(tmp_path, quick):
     classes = tuple(CarClass(**row) for row in rows)
     for counts in (np.array([5, 9, 30, 4, 80, 2]), None):
         files.write_json(run / "metrics.json", {"val": summary(made, classes, counts)})
-        page = Page(write_report(run))
-        assert "of 90 val photos are named right" in page.text
+        page = Page(write_analysed(run))
+        assert "on 90 val photos" in page.text
         assert "Every class" in page.text

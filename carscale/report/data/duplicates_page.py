@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from carscale import data, files
 from carscale.errors import ConfigError
 from carscale.report.page.checks import finite, printable
-from carscale.report.page.pictures import SMALL_PX, make_pictures
 from carscale.report.page.csv import write_csv
+from carscale.report.page.pictures import SMALL_PX, make_pictures
 from carscale.report.page.place import place_of
 from carscale.report.page.templating import environment
 

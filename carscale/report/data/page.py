@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from carscale import files
 from carscale.errors import ConfigError
 from carscale.report.data import sections
-from carscale.report.page.checks import printable
-from carscale.report.page.script_data import as_script
 from carscale.report.data.gather import DataRecord, gather_data
+from carscale.report.page.checks import printable
 from carscale.report.page.place import place_of
+from carscale.report.page.script_data import as_script
 from carscale.report.page.templating import TEMPLATES, count_text, environment
 
 if TYPE_CHECKING:

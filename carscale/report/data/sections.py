@@ -16,8 +16,8 @@ from carscale.curate import find_rgb_swaps
 from carscale.data.frozen.split_assignment import PARTIAL
 from carscale.report.data import plots
 from carscale.report.page.checks import printable
-from carscale.report.page.pictures import SMALL_PX, Picture, link_to, make_pictures
 from carscale.report.page.csv import write_csv
+from carscale.report.page.pictures import SMALL_PX, Picture, link_to, make_pictures
 from carscale.report.page.theme import figure_entry, points_of
 
 if TYPE_CHECKING:
@@ -178,9 +178,7 @@ def _class_figure(rows: Sequence[Row], splits: Sequence[str], folder: Path) -> R
         entry["hover"] = {
             "points": [
                 [u, v, f"{row['name']}: {_counted(row['counts'], splits)}"]
-                for (u, v), row in zip(
-                    points_of(figure, range(len(rows)), tops), rows, strict=True
-                )
+                for (u, v), row in zip(points_of(figure, range(len(rows)), tops), rows, strict=True)
             ]
         }
     return entry

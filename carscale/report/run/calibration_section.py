@@ -9,64 +9,52 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from carscale.analysis import reliability
 from carscale.report.page.checks import finite
 from carscale.report.page.csv import write_csv
 from carscale.report.page.theme import figure_entry, points_of
-from carscale.report.run import error_groups_plots, findings, plots
+from carscale.report.run import error_groups_plots, plots
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from carscale.analysis.result import Calibration, Hardness
+    from carscale.analysis.result import Analysis, Calibration, Hardness, Reliability
     from carscale.report.page.checks import SplitResult
-    from carscale.report.run.subject import Subject
 
 
 REGIONS = ("easy", "ambiguous", "hard")
 TARGETS = (0.9, 0.95, 0.98, 0.99)
 
 
-def build_calibration(split: SplitResult, subject: Subject, folder: Path) -> dict[str, Any]:
-    """Draw how sure against how right, and accuracy against coverage where it is known."""
-    predictions = subject.predictions
-    bins = findings.reliability(predictions)
-    sure_N = predictions.prob_prediction_N[np.isfinite(predictions.prob_prediction_N)]
-    right = float(np.mean(predictions.prediction_N == predictions.labels_N))
-    sure = float(sure_N.mean()) if len(sure_N) else None
-    told: dict[str, Any] = {
-        "figure": _reliability(split.name, bins, folder),
+def build_calibration(split: SplitResult, analysis: Analysis, folder: Path) -> dict[str, Any]:
+    """Draw the reliability diagram and, of more than one sample, accuracy against coverage."""
+    predictions, found = analysis.evidence.predictions, analysis.calibration
+    has_curve = len(found.coverage_S) > 0
+    return {
+        "figure": _reliability(split.name, reliability(predictions), folder),
         "ece": split.metrics.get("ece"),
-        "ece_bins": finite(bins.ece),
-        "sure": sure,
-        "right": right,
-        "coverage": None,
-        "answers": [],
-        "adaptive_ece": None,
-        "temperature": None,
+        "ece_bins": finite(found.ece),
+        "confidence": float(predictions.prob_prediction_N.astype(np.float64).mean()),
+        "accuracy": float(np.mean(predictions.prediction_N == predictions.labels_N)),
+        "coverage": _coverage(split.name, found, folder) if has_curve else None,
+        "operating_points": _operating_points(found),
+        "adaptive_ece": finite(found.adaptive_ece),
+        "temperature": finite(found.temperature),
     }
-    if subject.analysis is None:
-        return told
-    found = subject.analysis.calibration
-    told["adaptive_ece"] = finite(found.adaptive_ece)
-    told["temperature"] = finite(found.temperature)
-    if len(found.coverage_S):
-        told["coverage"] = _coverage(split.name, found, folder)
-        told["answers"] = _answers(found)
-    return told
 
 
-def _reliability(split: str, bins: findings.Reliability, folder: Path) -> dict[str, Any]:
+def _reliability(split: str, bins: Reliability, folder: Path) -> dict[str, Any]:
     """Draw accuracy by confidence and store its numbers."""
+    num_bins = len(bins.counts_R)
     entry, _ = figure_entry(
         lambda theme: plots.draw_reliability(theme, bins),
         folder,
         f"reliability-{split}",
-        alt=f"Reliability diagram on {split}: share that is right in "
-        f"{findings.NUM_BINS} bins of confidence.",
-        caption=f"{findings.NUM_BINS} bins of equal width; lines are 95 % intervals. Bars below "
-        "the diagonal: it is surer than it should be.",
+        alt=f"Reliability diagram on {split}: accuracy in {num_bins} bins of confidence.",
+        caption=f"{num_bins} bins of equal width; lines are 95 % intervals. Bars below the "
+        "diagonal: the model is overconfident there.",
     )
-    edges = np.arange(findings.NUM_BINS + 1) / findings.NUM_BINS
+    edges = np.arange(num_bins + 1) / num_bins
     shares = (bins.confidence_R, bins.accuracy_R, bins.low_R, bins.high_R)
     columns = (edges[:-1], edges[1:], bins.counts_R, *shares)
     entry["csv"] = write_csv(
@@ -108,7 +96,7 @@ def _coverage(split: str, found: Calibration, folder: Path) -> dict[str, Any]:
     return entry
 
 
-def _answers(found: Calibration) -> list[tuple[float, float, float]]:
+def _operating_points(found: Calibration) -> list[tuple[float, float, float]]:
     """Return what accuracy costs: ``(accuracy, coverage, confidence)`` at most coverage."""
     rows = []
     for target in TARGETS:

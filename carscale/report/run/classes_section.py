@@ -1,4 +1,4 @@
-"""The sections on classes: how many photos each has, and which are short.
+"""The sections on data and classes: photos of each class, and which classes underperform.
 
 Axes: K classes.
 """
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale.report.page.checks import finite
+from carscale.report.page.checks import finite, printable
 from carscale.report.page.csv import write_csv
 from carscale.report.page.theme import figure_entry, points_of
-from carscale.report.run import error_groups_plots, findings, plots
+from carscale.report.run import error_groups_plots, plots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 
 MAX_REFUSED = 100
+PER_CLASS = (
+    "class", "train_count", "support", "precision", "precision_low", "precision_high",
+    "recall", "recall_low", "recall_high", "f1", "has_low_recall",
+)  # fmt: skip
+RARE_SHARE = 0.25
+RARE = "rare, fine"
+LOW_GAP = 0.25
+"""A class is called fine only if its recall, at worst, lies no further below the mean than this."""
 LEARNING = ("more", "more_low", "more_high", "error", "target")
 
 
@@ -66,10 +74,10 @@ def build_data(
 def _split_counts(record: RunRecord) -> list[tuple[str, int]]:
     """Return the photos of each split, as the run's card had them or as they were predicted."""
     data = record.env.get("data")
-    told = data.get("counts") if isinstance(data, dict) else None
+    stored = data.get("counts") if isinstance(data, dict) else None
     counts = {
         name: int(number)
-        for name, count in (told if isinstance(told, dict) else {}).items()
+        for name, count in (stored if isinstance(stored, dict) else {}).items()
         if (number := finite(count)) is not None
     }
     for name, split in record.splits.items():
@@ -89,7 +97,7 @@ def _train_photos(record: RunRecord, analyses: Mapping[str, Analysis]) -> list[t
             return sorted(rows, key=lambda row: (-row[1], row[0]))
     for split in record.splits.values():
         rows = [
-            (findings.printable(row["class"]), int(count))
+            (printable(row["class"]), int(count))
             for row in split.metrics.get("per_class") or []
             if (count := finite(row.get("train_count"))) is not None
         ]
@@ -125,8 +133,8 @@ def _flag_rows(analyses: Mapping[str, Analysis]) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for split, analysis in analyses.items():
         evidence = analysis.evidence
-        told = evidence.predictions
-        wrong_N = told.prediction_N != told.labels_N
+        predictions = evidence.predictions
+        wrong_N = predictions.prediction_N != predictions.labels_N
         for name, flag_N in evidence.flags.items():
             here = {split: int(np.sum(flag_N))}
             row = rows.setdefault(
@@ -149,27 +157,88 @@ def _flag_rows(analyses: Mapping[str, Analysis]) -> list[dict[str, Any]]:
 def build_classes(
     record: RunRecord, split: SplitResult, analysis: Analysis | None, folder: Path
 ) -> dict[str, Any] | None:
-    """Tell and draw which classes are short: from val and test together where both are there."""
+    """List and draw all classes; from val and test together where both are predicted.
+
+    Args:
+        record: The run.
+        split: One of its splits.
+        analysis: Tells how many photos a class lacks; ``None`` where only metrics are stored.
+        folder: Of the page.
+    """
     pooled = record.held_out
     if pooled and split.name != "val":
-        return None  # told once, with val
-    told = findings.split_classes(pooled or split.metrics)
-    rows = told["rows"]
+        return None  # once is enough, with val
+    section = judge_classes(pooled or split.metrics)
+    rows = section["rows"]
     if not rows:
         return None
     has_learning = _add_learning(rows, record, analysis)
-    told["has_learning"] = has_learning
-    told["photos"] = "val + test" if pooled else split.name
-    told["rule"] = (pooled or split.metrics).get("short_rule") or ""
-    told["without_support"] = [row["class"] for row in rows if not row.get("support")]
-    header = [*findings.PER_CLASS, *(LEARNING if has_learning else ())]
-    told["csv"] = write_csv(
+    section["has_learning"] = has_learning
+    section["photos"] = "val + test" if pooled else split.name
+    section["rule"] = (pooled or split.metrics).get("low_recall_rule") or ""
+    section["without_support"] = [row["class"] for row in rows if not row.get("support")]
+    header = [*PER_CLASS, *(LEARNING if has_learning else ())]
+    section["csv"] = write_csv(
         folder / "tables" / f"per-class-{split.name}.csv",
         header,
         ([row.get(key) for key in header] for row in rows),
     )
-    told["figure"] = _recall(split.name, told, folder)
-    return told
+    section["figure"] = _recall(split.name, section, folder)
+    return section
+
+
+def judge_classes(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Tell classes of low recall from those that are merely rare, from a split's metrics.
+
+    Returns:
+        ``rows``: those of ``per_class`` with a verdict, those of low recall first, then by recall.
+        ``low``: those of low recall. ``rare``: those that are fine, though among the quarter with
+        the fewest train photos. ``rare_up_to``: that number of photos; ``None`` when all classes
+        have as many.
+    """
+    named = {printable(name) for name in metrics.get("low_recall_classes") or []}
+    rows = [
+        {**dict.fromkeys(PER_CLASS), **row, "class": printable(row["class"])}
+        for row in metrics.get("per_class") or []
+    ]
+    for row in rows:
+        row["has_low_recall"] = bool(row["has_low_recall"]) or row["class"] in named
+    counts = [n for row in rows if (n := finite(row["train_count"])) is not None]
+    rare_up_to = float(np.quantile(counts, RARE_SHARE, method="lower")) if counts else None
+    if counts and rare_up_to == max(counts):
+        rare_up_to = None
+    recalls = [recall for row in rows if (recall := finite(row["recall"])) is not None]
+    mean_recall = float(np.mean(recalls)) if recalls else 0.0
+    for row in rows:
+        row["verdict"] = _verdict(row, mean_recall, rare_up_to)
+    rows.sort(key=_worst_first)
+    rare = [row for row in rows if row["verdict"] == RARE]
+    return {
+        "rows": rows,
+        "low": [row for row in rows if row["has_low_recall"]],
+        "rare": sorted(rare, key=lambda row: (row["train_count"], row["class"])),
+        "rare_up_to": rare_up_to,
+    }
+
+
+def _verdict(row: dict[str, Any], mean_recall: float, rare_up_to: float | None) -> str:
+    """Return what the metric says of a class, in words."""
+    if row["has_low_recall"]:
+        return "low recall"
+    if finite(row["recall"]) is None:
+        return "not judged"
+    low = finite(row["recall_low"])
+    if low is not None and low < mean_recall - LOW_GAP:
+        return "too few photos to tell"
+    count = finite(row["train_count"])
+    is_rare = rare_up_to is not None and count is not None and count <= rare_up_to
+    return RARE if is_rare else "fine"
+
+
+def _worst_first(row: dict[str, Any]) -> tuple[bool, float, str]:
+    """Order rows: low recall first, then by recall; those without samples last."""
+    recall = finite(row["recall"])
+    return not row["has_low_recall"], 2.0 if recall is None else recall, row["class"]
 
 
 def _add_learning(
@@ -186,11 +255,11 @@ def _add_learning(
     return bool(needs)
 
 
-def _recall(split: str, told: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+def _recall(split: str, section: dict[str, Any], folder: Path) -> dict[str, Any] | None:
     """Draw recall against train photos; ``None`` when no class has both."""
     shown = [
         row
-        for row in told["rows"]
+        for row in section["rows"]
         if finite(row.get("recall")) is not None and finite(row.get("train_count")) is not None
     ]
     if not shown:
@@ -200,11 +269,10 @@ def _recall(split: str, told: dict[str, Any], folder: Path) -> dict[str, Any] | 
         folder,
         f"recall-{split}",
         alt=f"Recall of {len(shown)} classes against their train photos; "
-        f"{len(told['short'])} are short.",
+        f"{len(section['low'])} have low recall.",
         caption="A mark is a class, its line the 95 % interval of its recall. Low and on the left: "
-        "more photos may "
-        "help. Low and on the right: it has photos enough, look at what it is confused with.",
-        csv=told["csv"],
+        "more photos may help. Low and on the right: it has photos, look at its confusions.",
+        csv=section["csv"],
     )
     places = points_of(
         figure, [row["train_count"] for row in shown], [row["recall"] for row in shown]

@@ -13,131 +13,112 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale import files
+from carscale.analysis import mistake_columns
 from carscale.report.page.checks import finite
 from carscale.report.page.csv import write_csv
 from carscale.report.page.pictures import LARGE_PX, make_pictures
-from carscale.report.run.photo_cards import MAX_PHOTOS, NUM_FIRST, rounded
+from carscale.report.run.photo_cards import NUM_FIRST, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from carscale.analysis.result import Analysis, Review
     from carscale.report.page.place import Place
-    from carscale.report.run.subject import Subject
 
 
 MAX_STRIP = 14
 MAX_SLICES = 60
 MAX_REVIEWED = 500
-SLICE = (
-    "attribute", "value", "num_samples", "num_correct", "accuracy", "low", "high", "rest", "p",
-    "is_worst",
-)  # fmt: skip
 
 
-def build_groups(subject: Subject, cards: Sequence[dict[str, Any]], folder: Path) -> dict[str, Any]:
-    """Return the groups, the clusters and the first cards; store who is in which group.
+def build_groups(
+    analysis: Analysis, cards: Sequence[dict[str, Any]], folder: Path
+) -> dict[str, Any]:
+    """Return the groups, the clusters and the first cards; store each mistake's groups.
 
     Args:
-        subject: The split.
+        analysis: Of the split.
         cards: ``build_cards``.
         folder: Of the page.
     """
-    analysis = subject.analysis
-    shown = {card["id"] for card in cards}
-    groups = [
-        {
-            "name": group.name,
-            "title": group.title,
-            "definition": group.definition,
-            "advice": group.advice,
-            "num": len(group.rows_G),
-            "num_primary": group.num_primary,
-        }
-        for group in (analysis.groups if analysis else ())
-    ]
     return {
-        "groups": groups,
-        "num_ungrouped": int(np.sum(analysis.primary_W < 0)) if analysis else 0,
-        "clusters": _clusters(analysis, subject, cards, shown) if analysis else [],
+        "groups": [
+            {
+                "title": group.title,
+                "definition": group.definition,
+                "advice": group.advice,
+                "num": len(group.rows_G),
+                "num_primary": group.num_primary,
+            }
+            for group in analysis.groups
+        ],
+        "num_ungrouped": int(np.sum(analysis.primary_W < 0)),
+        "clusters": _clusters(analysis, cards),
         "first": cards[:NUM_FIRST],
         "num_shown": len(cards),
-        "num_wrong": len(subject.wrong_W),
-        "cap": MAX_PHOTOS,
-        "csv": _mistakes_csv(subject, folder),
+        "num_wrong": len(analysis.wrong_W),
+        "csv": _mistakes_csv(analysis, folder),
     }
 
 
-def _clusters(
-    analysis: Analysis, subject: Subject, cards: Sequence[dict[str, Any]], shown: set[int]
-) -> list[dict[str, Any]]:
+def _clusters(analysis: Analysis, cards: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the clusters with a strip of cards each, the most typical first."""
     by_id = {card["id"]: card for card in cards}
     clusters = []
     for number, one in enumerate(analysis.clusters):
-        ids = np.asarray(subject.predictions.ids_N)[np.asarray(one.rows_G, dtype=np.int64)].tolist()
-        known = [by_id[each] for each in ids if each in shown]
+        ids = analysis.evidence.predictions.ids_N[one.rows_G].tolist()
+        shown = [by_id[each] for each in ids if each in by_id]
         clusters.append(
             {
                 "number": number,
                 "num": len(ids),
-                "num_shown": len(known),
+                "num_shown": len(shown),
                 "traits": [trait.words for trait in one.traits],
                 "classes": one.classes,
-                "strip": known[:MAX_STRIP],
+                "strip": shown[:MAX_STRIP],
             }
         )
     return clusters
 
 
-def _mistakes_csv(subject: Subject, folder: Path) -> str:
+def _mistakes_csv(analysis: Analysis, folder: Path) -> str:
     """Store every mistake with its groups."""
-    told, analysis = subject.predictions, subject.analysis
-    titles = [group.name for group in analysis.groups] if analysis else []
-    member: dict[int, list[str]] = {}
-    for group in analysis.groups if analysis else ():
-        for row in np.asarray(group.rows_G).tolist():
-            member.setdefault(row, []).append(group.name)
-    primary = np.asarray(analysis.primary_W).tolist() if analysis else [-1] * len(subject.wrong_W)
-    names = [one.name for one in subject.classes]
-    rows = (
-        [
-            told.ids_N[row], told.paths_N[row], names[told.labels_N[row]],
-            names[told.prediction_N[row]], rounded(told.prob_label_N[row]),
-            rounded(told.prob_prediction_N[row]), rounded(told.loss_N[row]),
-            titles[first] if first >= 0 else "", " ".join(member.get(row, [])),
-        ]
-        for row, first in zip(subject.wrong_W.tolist(), primary, strict=True)
-    )  # fmt: skip
-    header = [
-        "id", "path", "class", "predicted", "prob_class", "prob_predicted", "loss",
-        "primary_group", "groups",
+    columns = mistake_columns(analysis)
+    names = [
+        "id", "path", "label", "prediction", "prob_label", "prob_prediction", "loss", "primary",
+        "groups",
     ]  # fmt: skip
-    return write_csv(folder / "tables" / f"mistakes-{subject.split}.csv", header, rows)
+    lists = [columns[name].tolist() for name in names]
+    return write_csv(
+        folder / "tables" / f"mistakes-{analysis.evidence.split}.csv",
+        names,
+        (
+            [rounded(x) if isinstance(x, float) else x for x in row]
+            for row in zip(*lists, strict=True)
+        ),
+    )
 
 
-def build_slices(subject: Subject, folder: Path) -> dict[str, Any] | None:
+def build_slices(analysis: Analysis, folder: Path) -> dict[str, Any] | None:
     """Return the slices, the worst first, and store them all; ``None`` without any."""
-    slices = subject.analysis.slices if subject.analysis else ()
+    slices = analysis.slices
     if not slices:
         return None
-    rows = [asdict(one) for one in slices]
-    lowest = min(row["low"] for row in rows)
     return {
-        "rows": rows[:MAX_SLICES],
-        "num": len(rows),
-        "num_worst": sum(row["is_worst"] for row in rows),
-        "floor": math.floor(10 * lowest) / 10,
+        "rows": slices[:MAX_SLICES],
+        "num": len(slices),
+        "num_worst": sum(one.is_worst for one in slices),
+        "floor": math.floor(10 * min(one.low for one in slices)) / 10,
         "csv": write_csv(
-            folder / "tables" / f"slices-{subject.split}.csv",
-            SLICE,
-            ([row[key] for key in SLICE] for row in rows),
+            folder / "tables" / f"slices-{analysis.evidence.split}.csv",
+            list(asdict(slices[0])),
+            (list(asdict(one).values()) for one in slices),
         ),
     }
 
 
 def build_reviews(
-    subject: Subject, place: Place, *, with_train: bool = True
+    analysis: Analysis, place: Place, *, with_train: bool = True
 ) -> list[dict[str, Any]]:
     """Return the label reviews, train first, and write their pictures.
 
@@ -145,8 +126,7 @@ def build_reviews(
         Each with ``split``, ``num`` of the whole list, ``num_errors`` expected, ``expected``
         among the first 1, 2, ... and ``samples``.
     """
-    reviews = subject.analysis.reviews if subject.analysis else ()
-    ordered = sorted(reviews, key=lambda review: review.split != "train")
+    ordered = sorted(analysis.reviews, key=lambda review: review.split != "train")
     wanted = [one for one in ordered if len(one) and (with_train or one.split != "train")]
     return [_review(one, place) for one in wanted]
 

@@ -22,18 +22,18 @@ MAX_PAIRS = 200
 MAX_SALIENCY = 50
 
 
-def build_conflicts(analysis: Analysis | None, place: Place) -> dict[str, Any] | None:
+def build_conflicts(analysis: Analysis, place: Place) -> dict[str, Any] | None:
     """Return pairs of near duplicates with different labels, and write their pictures.
 
     Args:
-        analysis: With its evidence; ``None`` gives none.
+        analysis: With its evidence.
         place: Where photos come from and where files go.
 
     Returns:
         ``num`` of all, and ``pairs`` (200 at most), two photos each; ``None`` without any.
     """
-    near = analysis.evidence.near if analysis is not None else None
-    if analysis is None or near is None or not len(near.ids_P2):
+    near = analysis.evidence.near
+    if near is None or not len(near.ids_P2):
         return None
     names = [one.name for one in analysis.evidence.classes]
     shown = slice(0, MAX_PAIRS)
@@ -53,9 +53,7 @@ def build_conflicts(analysis: Analysis | None, place: Place) -> dict[str, Any] |
     return {"num": len(near.ids_P2), "pairs": pairs}
 
 
-def build_saliency(
-    run_folder: Path, analysis: Analysis | None, place: Place
-) -> list[dict[str, Any]]:
+def build_saliency(run_folder: Path, analysis: Analysis, place: Place) -> list[dict[str, Any]]:
     """Copy the pictures that ``carscale evaluate --saliency`` drew; return what they show.
 
     Args:
@@ -63,8 +61,6 @@ def build_saliency(
         analysis: Its split's pictures are taken, of photos that are still in it.
         place: Where files go.
     """
-    if analysis is None:
-        return []
     predictions, names = analysis.evidence.predictions, [c.name for c in analysis.evidence.classes]
     found: list[dict[str, Any]] = []
     for path in sorted((run_folder / "saliency").glob(f"{analysis.evidence.split}-*.png")):
@@ -83,7 +79,7 @@ def build_saliency(
                 "height": height,
                 "path": str(predictions.paths_N[row]),
                 "label": names[int(predictions.labels_N[row])],
-                "said": names[int(predictions.prediction_N[row])],
+                "prediction": names[int(predictions.prediction_N[row])],
             }
         )
     return found

@@ -31,7 +31,7 @@ class RunRecord:
         splits: Those with predictions or metrics.
         held_out: Rows a class over val and test together, when both are predicted; else empty.
         classes: The class list, in label order.
-        looks: Lines of ``test_evaluations.jsonl``.
+        test_evaluations: Lines of ``test_evaluations.jsonl``.
         data_root: Where the photos lie; ``None`` when that folder is not on this machine.
         notes: What is missing, in sentences.
     """
@@ -47,7 +47,7 @@ class RunRecord:
     splits: dict[str, SplitResult]
     held_out: dict[str, Any]
     classes: tuple[CarClass, ...]
-    looks: list[dict[str, Any]]
+    test_evaluations: list[dict[str, Any]]
     data_root: Path | None
     notes: list[str] = field(default_factory=list)
 
@@ -98,7 +98,7 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
         splits=splits,
         held_out=_read_held_out(metrics, splits),
         classes=classes,
-        looks=_read_lines(folder / "test_evaluations.jsonl"),
+        test_evaluations=_read_lines(folder / "test_evaluations.jsonl"),
         data_root=root,
         notes=notes,
     )

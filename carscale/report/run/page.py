@@ -1,4 +1,4 @@
-"""The page: what is known of a run, in the order a person asks for it."""
+"""The page of one run, its sections in the order a person asks for them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import runs
+from carscale import files, runs
 from carscale.report.page.checks import SplitResult, finite, printable
 from carscale.report.page.place import place_of
 from carscale.report.page.templating import TEMPLATES, count_text, environment
 from carscale.report.run.classes_section import build_data
 from carscale.report.run.error_groups_section import write_actions
+from carscale.report.run.gather import RunRecord, gather
 from carscale.report.run.split_section import build_split
 from carscale.report.run.training_section import build_training
 
 if TYPE_CHECKING:
     from carscale.analysis.result import Analysis
-    from carscale.report.run.gather import RunRecord
+    from carscale.report.page.place import Place
 
 
 SCRIPTS = (
@@ -30,74 +31,90 @@ SCRIPTS = (
     "review.js",
 )  # in this order
 HEADLINE = (
-    ("top1", "Top-1", "photos named right"),
-    ("top5", "Top-5", "true class among the best five"),
-    ("macro_f1", "Macro F1", "each class counts alike"),
+    ("top1", "Top-1", "accuracy"),
+    ("top5", "Top-5", "true class among the five most probable"),
+    ("macro_f1", "Macro F1", "mean F1 of the classes"),
     ("balanced_accuracy", "Balanced accuracy", "mean recall of the classes"),
-    ("ece", "Calibration error", "how far sure is from right; lower is better"),
+    ("ece", "Calibration error", "gap between confidence and accuracy; lower is better"),
 )
 
 
-def build_page(
-    record: RunRecord,
+def write_report(
+    run_dir: Path,
     *,
-    build_folder: Path,
-    page_folder: Path,
-    analyses: Mapping[str, Analysis] | None = None,
-    advance: Callable[[str], None],
-) -> None:
-    """Write ``index.html`` and all it shows into ``build_folder``.
+    analyses: Mapping[str, Analysis],
+    data_root: Path | None = None,
+    advance: Callable[[str], None] = lambda text: None,
+) -> Path:
+    """Write ``RUN/report/`` and return the path of its ``index.html``.
+
+    The page is made beside the old one and renamed: a kill leaves a whole report.
 
     Args:
-        record: The run.
-        build_folder: Where files are written.
-        page_folder: Where that folder will lie in the end; links to photos start there.
-        analyses: What was found, by split; ``None`` or a split left out gives plain sections.
-        advance: Told what comes next.
+        run_dir: The run folder.
+        analyses: Of every predicted split, by name.
+        data_root: Folder that the photos' paths start from; ``None`` takes ``data.root`` of the
+            run's settings.
+        advance: Told what comes next, in a few words, for a progress bar.
+
+    Raises:
+        RunError: There is no such run folder, or nothing in it to report.
+        DataError: Predictions, metrics and class list do not belong together.
+        ValueError: A predicted split has no analysis.
     """
-    found = dict(analyses or {})
+    advance("reading the run")
+    record = gather(run_dir, data_root=data_root)
+    final = record.folder / "report"
+    with files.staged_folder(final, "tmp") as staging:
+        _build(record, analyses, place_of(record.data_root, staging, final), advance)
+        advance("putting it in place")
+    return final / "index.html"
+
+
+def _build(
+    record: RunRecord,
+    analyses: Mapping[str, Analysis],
+    place: Place,
+    advance: Callable[[str], None],
+) -> None:
+    """Write ``index.html`` and all it shows."""
+    folder = place.build_folder
     advance("drawing the training curves")
-    training = build_training(record, build_folder)
-    place = place_of(record.data_root, build_folder, page_folder)
+    training = build_training(record, folder)
     parts: list[dict[str, Any]] = []
-    for name in sorted(record.splits, key=_for_looking):
-        advance(f"looking at {name}")
-        split, analysis = record.splits[name], found.get(name)
+    for name in sorted(record.splits, key=_split_order):
+        advance(f"drawing {name}")
+        split, analysis = record.splits[name], analyses.get(name)
         parts.append(build_split(record, split, analysis, place, with_train=not parts))
     advance("writing the page")
-    _write_scripts(build_folder)
-    leading = found.get(parts[0]["name"]) if parts else None
+    (folder / "scripts").mkdir()
+    for name in SCRIPTS:
+        shutil.copyfile(TEMPLATES / name, folder / "scripts" / name)
+    leading = analyses.get(parts[0]["name"]) if parts else None
     context = {
         "name": record.name,
-        "notes": _notes(record, found),
+        "notes": _notes(record, analyses),
         "headlines": [headline_of(split) for split in record.splits.values()],
-        "about_data": build_data(record, found, build_folder),
+        "about_data": build_data(record, analyses, folder),
         "training": training,
         "parts": parts,
         "scripts": SCRIPTS,
-        "actions": write_actions(leading, build_folder) if leading else [],
-        "looks": [_look(row) for row in record.looks],
+        "actions": write_actions(leading, folder) if leading else [],
+        "test_evaluations": [_evaluation(row) for row in record.test_evaluations],
         **_provenance(record),
     }
     text = environment().get_template("index.html.j2").render(context, nav=_nav(context))
-    (build_folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
+    (folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
 
 
-def _for_looking(name: str) -> tuple[int, str]:
-    """Return a split's place: val is for looking, test only for the number; then other tests."""
+def _split_order(name: str) -> tuple[int, str]:
+    """Return a split's place: val, which is for studying mistakes, then test, then other tests."""
     return ("val", "test").index(name) if name in ("val", "test") else 2, name
 
 
-def _write_scripts(folder: Path) -> None:
-    """Put what moves on the page beside it."""
-    (folder / "scripts").mkdir(parents=True, exist_ok=True)
-    for name in SCRIPTS:
-        shutil.copyfile(TEMPLATES / name, folder / "scripts" / name)
-
-
-def _notes(record: RunRecord, found: Mapping[str, Analysis]) -> list[str]:
+def _notes(record: RunRecord, analyses: Mapping[str, Analysis]) -> list[str]:
     """Return what is missing: in the run, then in the analyses, each thing once."""
-    notes = [*record.notes, *(note for one in found.values() for note in one.notes)]
+    notes = [*record.notes, *(note for one in analyses.values() for note in one.notes)]
     return [printable(note) for note in dict.fromkeys(notes)]
 
 
@@ -106,20 +123,19 @@ def _nav(context: dict[str, Any]) -> list[tuple[str, str]]:
     parts = context["parts"]
     first = parts[0] if parts else {}
     split = first.get("name", "")
-    mistakes = "Error groups" if first.get("is_analysed") else "Worst mistakes"
     sections = [
         ("overview", "Overview", True),
         ("data", "Data", context["about_data"]),
         ("training", "Training", context["training"]["figures"]),
-        (f"classes-{split}", "Classes", first.get("short")),
+        (f"classes-{split}", "Classes", first.get("classes")),
         (f"confusion-{split}", "Confusions", first.get("confusion")),
-        (f"mistakes-{split}", mistakes, first.get("mistakes")),
+        (f"mistakes-{split}", "Error groups", first.get("mistakes")),
         (f"slices-{split}", "Slices", first.get("slices")),
         (f"calibration-{split}", "Calibration", first.get("calibration")),
         (f"review-{split}", "Label review", first.get("reviews")),
         ("actions", "Actions", context["actions"]),
         *((f"on-{part['name']}", f"On {part['name']}", True) for part in parts[1:]),
-        ("looks", "Test looks", True),
+        ("test-evaluations", "Test evaluations", True),
         ("provenance", "Provenance", True),
     ]
     return [(anchor, title) for anchor, title, is_there in sections if is_there]
@@ -130,8 +146,8 @@ def headline_of(split: SplitResult) -> dict[str, Any]:
     metrics = split.metrics
     entries = []
     for key, label, meaning in HEADLINE:
-        told = metrics.get(key)
-        whole = told if isinstance(told, dict) else {"value": told}
+        stored = metrics.get(key)
+        whole = stored if isinstance(stored, dict) else {"value": stored}
         low, high = finite(whole.get("low")), finite(whole.get("high"))
         value = finite(whole.get("value"))
         if value is None and key not in metrics:
@@ -153,8 +169,8 @@ def headline_of(split: SplitResult) -> dict[str, Any]:
     }
 
 
-def _look(row: dict[str, Any]) -> dict[str, Any]:
-    """Return one line of the ledger of test looks."""
+def _evaluation(row: dict[str, Any]) -> dict[str, Any]:
+    """Return one line of the list of evaluations on test."""
     words = {key: printable(row.get(key) or "–") for key in ("time", "command", "checkpoint")}
     return {**words, "top1": finite(row.get("top1"))}
 

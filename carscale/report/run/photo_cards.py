@@ -6,18 +6,16 @@ Axes: N samples, W wrong samples, P of them that are shown.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from carscale.report.page.checks import finite
-from carscale.report.page.pictures import SMALL_PX, Picture, make_pictures
+from carscale.report.page.pictures import SMALL_PX, make_pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from carscale.analysis.result import Analysis
     from carscale.report.page.place import Place
-    from carscale.report.run.subject import Subject
+    from carscale.types import Predictions
 
 
 MAX_PHOTOS = 4000
@@ -38,74 +36,55 @@ def rounded(value: object) -> float | None:
     return None if number is None else float(f"{number:.6g}")
 
 
-def build_cards(subject: Subject, place: Place) -> list[dict[str, Any]]:
-    """Return a mapping a shown mistake, highest loss first, and write their thumbnails.
+def build_cards(analysis: Analysis, place: Place) -> list[dict[str, Any]]:
+    """Return a mapping for each mistake shown, highest loss first, and write their thumbnails.
 
     Returns:
-        Each with ``id``, ``path``, ``label`` and ``said`` (class numbers), ``prob_label``,
-        ``prob_said``, ``loss``, ``top`` (pairs of class number and probability), ``groups``
+        Each with ``id``, ``path``, ``label`` and ``prediction`` (class numbers), ``prob_label``,
+        ``prob_prediction``, ``loss``, ``top`` (pairs of class number and probability), ``groups``
         (indices), ``primary`` and ``cluster`` (an index or -1), ``thumb``, ``photo``, ``trouble``.
     """
-    told = subject.predictions
-    rows = subject.wrong_W[:MAX_PHOTOS].tolist()
+    predictions = analysis.evidence.predictions
+    rows = analysis.wrong_W[:MAX_PHOTOS].tolist()
     pictures = make_pictures(
         place,
-        [str(told.paths_N[row]) for row in rows],
-        [f"{subject.split}-{int(told.ids_N[row])}" for row in rows],
+        [str(predictions.paths_N[row]) for row in rows],
+        [f"{analysis.evidence.split}-{int(predictions.ids_N[row])}" for row in rows],
         max_px=SMALL_PX,
     )
-    groups, primary, cluster = _memberships(subject)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for number, group in enumerate(analysis.groups):
+        for row in group.rows_G.tolist():
+            groups[row].append(number)
+    cluster = {
+        row: number for number, one in enumerate(analysis.clusters) for row in one.rows_G.tolist()
+    }
     return [
         {
-            **_facts(subject, row),
+            **_facts(predictions, row),
             "groups": groups[row],
-            "primary": primary.get(row, -1),
+            "primary": int(primary),
             "cluster": cluster.get(row, -1),
-            **_links(picture),
+            **asdict(picture),
         }
-        for row, picture in zip(rows, pictures, strict=True)
+        for row, primary, picture in zip(
+            rows, analysis.primary_W[: len(rows)], pictures, strict=True
+        )
     ]
 
 
-def _facts(subject: Subject, row: int) -> dict[str, Any]:
-    """Return what the predictions tell of a row."""
-    told = subject.predictions
-    best: Sequence[tuple[Any, Any]] = list(
-        zip(told.top5_NT[row].tolist(), told.top5_prob_NT[row].tolist(), strict=True)
+def _facts(predictions: Predictions, row: int) -> dict[str, Any]:
+    """Return what was predicted of a row."""
+    best = zip(
+        predictions.top5_NT[row].tolist(), predictions.top5_prob_NT[row].tolist(), strict=True
     )
     return {
-        "id": int(told.ids_N[row]),
-        "path": str(told.paths_N[row]),
-        "label": int(told.labels_N[row]),
-        "said": int(told.prediction_N[row]),
-        "prob_label": rounded(told.prob_label_N[row]),
-        "prob_said": rounded(told.prob_prediction_N[row]),
-        "loss": rounded(told.loss_N[row]),
+        "id": int(predictions.ids_N[row]),
+        "path": str(predictions.paths_N[row]),
+        "label": int(predictions.labels_N[row]),
+        "prediction": int(predictions.prediction_N[row]),
+        "prob_label": rounded(predictions.prob_label_N[row]),
+        "prob_prediction": rounded(predictions.prob_prediction_N[row]),
+        "loss": rounded(predictions.loss_N[row]),
         "top": [[number, rounded(prob)] for number, prob in best],
     }
-
-
-def _links(picture: Picture) -> dict[str, Any]:
-    """Return a picture's links."""
-    return {"thumb": picture.thumb, "photo": picture.photo, "trouble": picture.trouble}
-
-
-def _memberships(
-    subject: Subject,
-) -> tuple[dict[int, list[int]], dict[int, int], dict[int, int]]:
-    """Return the groups, the primary group and the cluster of each row."""
-    groups: dict[int, list[int]] = defaultdict(list)
-    if subject.analysis is None:
-        return groups, {}, {}
-    for number, group in enumerate(subject.analysis.groups):
-        for row in np.asarray(group.rows_G).tolist():
-            groups[row].append(number)
-    primary = dict(
-        zip(subject.wrong_W.tolist(), np.asarray(subject.analysis.primary_W).tolist(), strict=True)
-    )
-    cluster = {
-        row: number
-        for number, one in enumerate(subject.analysis.clusters)
-        for row in np.asarray(one.rows_G).tolist()
-    }
-    return groups, primary, cluster

@@ -14,11 +14,12 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from carscale.report.page.checks import finite
 from carscale.report.page.theme import Theme, shorten, tidy
-from carscale.report.run.findings import NUM_BINS, Reliability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
+
+    from carscale.analysis.result import Reliability
 
 
 SIZE_IN = (6.2, 3.7)
@@ -119,7 +120,7 @@ def draw_series(
 
 
 def draw_recall(theme: Theme, rows: Sequence[dict[str, Any]]) -> Figure:
-    """Draw each class's recall with its interval against its train photos; short ones stand out.
+    """Draw each class's recall with its interval against its train photos; low recall stands out.
 
     Args:
         theme: Colours.
@@ -127,16 +128,16 @@ def draw_recall(theme: Theme, rows: Sequence[dict[str, Any]]) -> Figure:
     """
     figure, axes = _figure((9.6, 4.6))
     shown = [row for row in rows if finite(row.get("recall")) is not None]
-    for is_short, colour, marker, label in (
+    for is_low, colour, marker, label in (
         (False, theme.blue, "o", "other classes"),
-        (True, theme.bad, "D", "short by the metric"),
+        (True, theme.bad, "D", "low recall"),
     ):
-        part = [row for row in shown if bool(row["is_short"]) is is_short]
+        part = [row for row in shown if bool(row["has_low_recall"]) is is_low]
         if not part:
             continue
         x_K, recall_K = column(part, "train_count"), column(part, "recall")
         low_K, high_K = column(part, "recall_low"), column(part, "recall_high")
-        faint = 0.75 if is_short else float(np.clip(14 / len(shown), 0.05, 0.5))
+        faint = 0.75 if is_low else float(np.clip(14 / len(shown), 0.05, 0.5))
         axes.vlines(x_K, low_K, high_K, color=colour, alpha=faint, linewidth=1.4)
         size = 26 if len(shown) > 60 else 44
         axes.scatter(x_K, recall_K, s=size, color=colour, marker=marker, label=label, linewidths=0)
@@ -152,7 +153,7 @@ def draw_recall(theme: Theme, rows: Sequence[dict[str, Any]]) -> Figure:
     axes.set_ylim(-0.03, 1.03)
     axes.margins(x=0.06)
     figure.legend(loc="outside lower left", ncols=2, fontsize=9.5)
-    _name_worst(axes, [row for row in shown if row["is_short"]], theme)
+    _name_worst(axes, [row for row in shown if row["has_low_recall"]], theme)
     return figure
 
 
@@ -193,18 +194,18 @@ def draw_reliability(theme: Theme, bins: Reliability) -> Figure:
     """Draw accuracy by confidence, with intervals, over the number of samples of each bin."""
     figure = Figure(figsize=(6.2, 4.9), layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    left_R = np.arange(NUM_BINS) / NUM_BINS
-    middle_R = left_R + 0.5 / NUM_BINS
+    num_bins = len(bins.counts_R)
+    middle_R = (np.arange(num_bins) + 0.5) / num_bins
     has_R = bins.counts_R > 0
     axes.plot([0, 1], [0, 1], color=theme.muted, linestyle=(0, (4, 3)), linewidth=1.2)
     axes.text(0.02, 0.09, "as right as sure", color=theme.muted, fontsize=9.5)
-    axes.bar(middle_R[has_R], bins.accuracy_R[has_R], 0.9 / NUM_BINS, color=theme.blue, alpha=0.35)
+    axes.bar(middle_R[has_R], bins.accuracy_R[has_R], 0.9 / num_bins, color=theme.blue, alpha=0.35)
     axes.vlines(
         middle_R[has_R], bins.low_R[has_R], bins.high_R[has_R], color=theme.blue, linewidth=1.6
     )
     axes.plot(bins.confidence_R[has_R], bins.accuracy_R[has_R], "o", color=theme.blue, markersize=5)
     tidy(axes, title="Right when sure?", y="share that is right")
-    below.bar(middle_R, bins.counts_R, 0.9 / NUM_BINS, color=theme.muted, alpha=0.6)
+    below.bar(middle_R, bins.counts_R, 0.9 / num_bins, color=theme.muted, alpha=0.6)
     tidy(below, x="probability the model gave its answer", y="photos")
     below.yaxis.set_major_locator(MaxNLocator(2, integer=True))
     for each in (axes, below):

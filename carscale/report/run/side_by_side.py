@@ -49,7 +49,7 @@ def write_overview(
     run_dirs: Sequence[Path],
     folder: Path,
     *,
-    analyses: Sequence[Mapping[str, Analysis]] | None = None,
+    analyses: Sequence[Mapping[str, Analysis]],
 ) -> Path:
     """Write ``index.html``, tables and figures; return the page's path.
 
@@ -58,7 +58,7 @@ def write_overview(
     Args:
         run_dirs: Run folders with their reports; the first is what others are compared with.
         folder: Where the page goes; made when absent.
-        analyses: What was found in each run, by split; ``None`` when nobody looked.
+        analyses: Of each run, by split.
 
     Raises:
         RunError: A run can't be read, or the folder holds something else.
@@ -67,14 +67,13 @@ def write_overview(
     folder.mkdir(parents=True, exist_ok=True)
     records = [gather(run_dir) for run_dir in run_dirs]
     names = _names(records)
-    found = list(analyses or [{}] * len(records))
     context = {
         "mark": MARK,
         "names": names,
         "links": [link_to(one.folder / "report" / "index.html", folder) for one in records],
         "splits": [_side_by_side(split, records) for split in ("test", "val")],
         "labels": [(key, label) for key, label, _ in HEADLINE],
-        "causes": _causes(found, names, folder),
+        "causes": _causes(analyses, names, folder),
         "changes": _changes(records, names),
     }
     context["csv"] = _numbers_csv(context, folder)
@@ -96,8 +95,8 @@ def _side_by_side(split: str, records: Sequence[RunRecord]) -> dict[str, Any]:
     """Return a split's numbers of every run; ``None`` for a run without that split."""
     rows: list[dict[str, Any] | None] = []
     for one in records:
-        told = one.splits.get(split)
-        row = headline_of(told) if told and told.metrics else None
+        result = one.splits.get(split)
+        row = headline_of(result) if result and result.metrics else None
         if row:
             row["by_key"] = {entry["key"]: entry for entry in row["entries"]}
             row["hash"] = _hash(one, split)
@@ -107,17 +106,17 @@ def _side_by_side(split: str, records: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _hash(record: RunRecord, split: str) -> str:
-    """Return what tells whether two runs were asked about the same photos; empty if unknown."""
+    """Return the hash of a run's split; empty if unknown."""
     data = record.env.get("data")
     hashes = data.get("hashes") if isinstance(data, dict) else None
     return str(hashes.get(split) or "") if isinstance(hashes, dict) else ""
 
 
 def _causes(
-    found: Sequence[Mapping[str, Analysis]], names: Sequence[str], folder: Path
+    analyses: Sequence[Mapping[str, Analysis]], names: Sequence[str], folder: Path
 ) -> dict[str, Any] | None:
     """Draw the primary causes of the runs whose val was analysed; ``None`` without any."""
-    known = [(name, one["val"]) for name, one in zip(names, found, strict=True) if "val" in one]
+    known = [(name, one["val"]) for name, one in zip(names, analyses, strict=True) if "val" in one]
     titles = dict.fromkeys(group.title for _, one in known for group in one.groups)
     if not titles:
         return None
@@ -158,7 +157,7 @@ def _changes(records: Sequence[RunRecord], names: Sequence[str]) -> list[dict[st
 
 
 def _flips(first: RunRecord, other: RunRecord, split: str) -> dict[str, Any]:
-    """Return the photos that became right and wrong, or why that can't be told."""
+    """Return how many photos became right and wrong, or why that is not known."""
     a, b = first.splits[split].predictions, other.splits[split].predictions
     if a is None or b is None:
         return {"trouble": "no predictions"}

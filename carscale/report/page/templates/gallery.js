@@ -17,7 +17,7 @@
     const { names, groups } = data;
     let picture = make("span", { class: "photo none" }, make("span", {}, `No picture: ${photo.trouble}`));
     if (photo.thumb) {
-      const alt = `Photo of class ${names[photo.label]}, taken for ${names[photo.said]}`;
+      const alt = `Photo of class ${names[photo.label]}, predicted as ${names[photo.prediction]}`;
       picture = make("a", { class: "photo", href: photo.photo },
         make("img", { src: photo.thumb, loading: "lazy", width: 200, height: 133, alt }));
       picture.addEventListener("click", (event) => {
@@ -38,8 +38,8 @@
   }
   function facts({ names }, photo) {
     return make("dl", {},
-      make("dt", {}, "is"), make("dd", { class: "is" }, `${names[photo.label]} `, make("span", { class: "prob" }, percent(photo.prob_label))),
-      make("dt", {}, "said"), make("dd", { class: "said" }, `${names[photo.said]} `, make("span", { class: "prob" }, percent(photo.prob_said))));
+      make("dt", {}, "true"), make("dd", { class: "is" }, `${names[photo.label]} `, make("span", { class: "prob" }, percent(photo.prob_label))),
+      make("dt", {}, "predicted"), make("dd", { class: "prediction" }, `${names[photo.prediction]} `, make("span", { class: "prob" }, percent(photo.prob_prediction))));
   }
   function marks(photo, groups) {
     return make("ul", { class: "marks", "aria-label": "Groups" }, ...photo.groups.map((number) =>
@@ -70,7 +70,7 @@
       image.onerror = () => { if (photo.thumb && !image.src.endsWith(photo.thumb)) image.src = photo.thumb; };
       image.hidden = !photo.thumb;
       if (photo.thumb) image.src = photo.photo ?? photo.thumb;
-      image.alt = `Photo of class ${gallery.data.names[photo.label]}, taken for ${gallery.data.names[photo.said]}`;
+      image.alt = `Photo of class ${gallery.data.names[photo.label]}, predicted as ${gallery.data.names[photo.prediction]}`;
       side.replaceChildren(facts(gallery.data, photo), ...(photo.groups.length ? [marks(photo, gallery.data.groups)] : []), path(photo));
       count.textContent = `${place + 1} of ${gallery.found.length}`;
     }
@@ -100,44 +100,44 @@
     const photos = data.photos;
     const field = (name) => form.elements.namedItem(name);
     const gallery = { data, found: photos, shown: 0, focusCard };
-    let outside = { label: new Set(), said: new Set() };
+    let outside = { label: new Set(), prediction: new Set() };
     const orders = {
       loss: () => 0, // as they come; the loss that is no number is first
-      sure: (a, b) => (b.prob_said ?? -1) - (a.prob_said ?? -1),
-      unsure: (a, b) => (a.prob_said ?? 2) - (b.prob_said ?? 2),
-      class: (a, b) => data.names[a.label].localeCompare(data.names[b.label]) || data.names[a.said].localeCompare(data.names[b.said]),
+      sure: (a, b) => (b.prob_prediction ?? -1) - (a.prob_prediction ?? -1),
+      unsure: (a, b) => (a.prob_prediction ?? 2) - (b.prob_prediction ?? 2),
+      class: (a, b) => data.names[a.label].localeCompare(data.names[b.label]) || data.names[a.prediction].localeCompare(data.names[b.prediction]),
     };
-    for (const name of ["label", "said"]) {
+    for (const name of ["label", "prediction"]) {
       const counts = new Map();
       for (const photo of photos) counts.set(photo[name], (counts.get(photo[name]) ?? 0) + 1);
       [...counts].sort(([a], [b]) => data.names[a].localeCompare(data.names[b]))
         .forEach(([number, count]) => field(name).append(new Option(`${data.names[number]} (${count})`, number)));
     }
     data.groups.forEach((title, number) => field("group")?.append(new Option(title, number)));
-    const looks = new Set(photos.map((photo) => photo.cluster).filter((number) => number >= 0));
-    [...looks].sort((a, b) => a - b).forEach((number) => field("cluster")?.append(new Option(`Look ${number + 1}`, number)));
+    const clusters = new Set(photos.map((photo) => photo.cluster).filter((number) => number >= 0));
+    [...clusters].sort((a, b) => a - b).forEach((number) => field("cluster")?.append(new Option(`Cluster ${number + 1}`, number)));
     const buttons = [...document.querySelectorAll(`[data-filter="${root.dataset.gallery}"]`)];
 
     function apply() {
       const text = field("path").value.trim().toLowerCase();
       const number = (name) => (field(name)?.value ? Number(field(name).value) : null);
-      const [group, cluster, label, said] = ["group", "cluster", "label", "said"].map(number);
+      const [group, cluster, label, prediction] = ["group", "cluster", "label", "prediction"].map(number);
       const [low, high] = [number("low"), number("high")].map((value) => (value === null ? null : value / 100));
       gallery.found = photos.filter((photo) =>
         (group === null || photo.groups.includes(group)) &&
         (cluster === null || photo.cluster === cluster) &&
         (label === null || photo.label === label) &&
-        (said === null || photo.said === said) &&
-        !outside.label.has(photo.label) && !outside.said.has(photo.said) &&
-        (low === null || photo.prob_said >= low) &&
-        (high === null || (photo.prob_said ?? 2) <= high) &&
+        (prediction === null || photo.prediction === prediction) &&
+        !outside.label.has(photo.label) && !outside.prediction.has(photo.prediction) &&
+        (low === null || photo.prob_prediction >= low) &&
+        (high === null || (photo.prob_prediction ?? 2) <= high) &&
         (!text || photo.path.toLowerCase().includes(text)));
       gallery.found.sort(orders[field("sort").value]);
       gallery.shown = 0;
       list.replaceChildren();
       showMore();
       const all = photos.length.toLocaleString("en");
-      found.textContent = gallery.found.length === photos.length ? `All ${all} photos` : `${gallery.found.length.toLocaleString("en")} of ${all} photos${gallery.found.length ? "" : ": none is like that"}${outside.label.size ? "; true class of another make" : ""}${outside.said.size ? "; named as another make" : ""}`;
+      found.textContent = gallery.found.length === photos.length ? `All ${all} photos` : `${gallery.found.length.toLocaleString("en")} of ${all} photos${gallery.found.length ? "" : ": none is like that"}${outside.label.size ? "; true class of another make" : ""}${outside.prediction.size ? "; predicted as another make" : ""}`;
       root.dataset.found = gallery.found.length;
       for (const button of buttons) {
         const [name, value] = button.dataset.group !== undefined ? ["group", button.dataset.group] : ["cluster", button.dataset.cluster];
@@ -171,7 +171,7 @@
         node.append(new Option(`${data.names[value]} (0)`, value)); // beyond the photos shown
         node.value = String(value);
       }
-      outside = { label: new Set(not.label), said: new Set(not.said) };
+      outside = { label: new Set(not.label), prediction: new Set(not.prediction) };
       apply();
       const heading = document.getElementById(`photos-${root.dataset.gallery}`);
       heading.scrollIntoView({ block: "start" });
@@ -181,7 +181,7 @@
     form.hidden = false;
     form.addEventListener("input", apply);
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("reset", () => setTimeout(() => { outside = { label: new Set(), said: new Set() }; apply(); }));
+    form.addEventListener("reset", () => setTimeout(() => { outside = { label: new Set(), prediction: new Set() }; apply(); }));
     more.addEventListener("click", () => {
       const first = gallery.shown;
       showMore();
@@ -202,12 +202,12 @@
     if (data) makeGallery(root, data);
   }
   document.addEventListener("carscale:pair", ({ detail }) => 
-    galleries.get(detail.split)?.jump({ label: detail.label, said: detail.said }, { label: detail.notLabel, said: detail.notSaid }));
+    galleries.get(detail.split)?.jump({ label: detail.label, prediction: detail.prediction }, { label: detail.notLabel, prediction: detail.notPrediction }));
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("[data-jump]");
     const gallery = link && galleries.get(link.dataset.jump);
     if (!gallery) return;
     event.preventDefault();
-    gallery.jump({ label: link.dataset.label, said: link.dataset.said });
+    gallery.jump({ label: link.dataset.label, prediction: link.dataset.prediction });
   });
 })();

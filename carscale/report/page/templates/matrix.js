@@ -76,7 +76,7 @@
       if (row.number >= 0 && row.number === col.number) return `${n} × ${row.name}, right: ${of}`;
       const from = row.number < 0 ? "any other class" : row.name;
       const to = col.number < 0 ? "any other class" : col.name;
-      if (row.number >= 0 && col.number >= 0) return `${n} × ${from} taken for ${to}${n ? `: ${of}` : ""}`;
+      if (row.number >= 0 && col.number >= 0) return `${n} × ${from} predicted as ${to}${n ? `: ${of}` : ""}`;
       const right = n - wrong;
       return `${n.toLocaleString("en")} × ${from} named as ${to}, ${right ? `${right.toLocaleString("en")} of them rightly and ${wrong.toLocaleString("en")} wrongly` : "all wrongly"}${n ? `: ${of}` : ""}`;
     }
@@ -103,16 +103,16 @@
     }
     function pick(cell) {
       const found = scene.at.get(cell.i * scene.cols.length + cell.j);
-      const [label, said] = [scene.rows[cell.i].number, scene.cols[cell.j].number];
+      const [label, prediction] = [scene.rows[cell.i].number, scene.cols[cell.j].number];
       if (!found?.wrong) return;
-      if (label < 0 && said < 0) return; // most mistakes there are: nothing to show
+      if (label < 0 && prediction < 0) return; // most mistakes there are: nothing to show
       const known = (lines, number) => (number < 0 ? lines.map((line) => line.number) : []);
       const detail = {
         split: data.split,
         label: label < 0 ? null : label,
-        said: said < 0 ? null : said,
+        prediction: prediction < 0 ? null : prediction,
         notLabel: known(scene.rows, label), // "other" is every class but these
-        notSaid: known(scene.cols, said),
+        notPrediction: known(scene.cols, prediction),
       };
       document.dispatchEvent(new CustomEvent("carscale:pair", { detail }));
     }

@@ -49,7 +49,7 @@
       cell.wrong += wrong;
       sums.set(key, cell);
     }
-    const names = down === across ? down.name : `${down.name} taken for ${across.name}`;
+    const names = down === across ? down.name : `${down.name} predicted as ${across.name}`;
     const scene = makeScene(rows, cols, [...sums.values()], [], names);
     scene.title = `${names}: ${scene.rows.length - 1} × ${scene.cols.length - 1} classes, all others as “other”; ${scene.total.toLocaleString("en")} photos`;
     return scene;

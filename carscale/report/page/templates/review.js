@@ -89,7 +89,7 @@
         make("p", { class: "fine" }, `${place + 1} of ${samples.length}${sample.suspect ? " · suspect" : ""}`),
         make("dl", {},
           make("dt", {}, "label"), make("dd", { class: "is" }, `${names[sample.label]} `, make("span", { class: "prob" }, percent(sample.prob_label))),
-          make("dt", {}, "model"), make("dd", { class: "said" }, `${names[sample.suggested]} `, make("span", { class: "prob" }, percent(sample.prob_suggested)))),
+          make("dt", {}, "model"), make("dd", { class: "prediction" }, `${names[sample.suggested]} `, make("span", { class: "prob" }, percent(sample.prob_suggested)))),
         make("p", { class: "path" }, sample.path));
       for (const [node, decision] of [[wrong, "wrong"], [right, "right"], [unsure, "unsure"]]) {
         node.setAttribute("aria-pressed", String(made?.decision === decision || (decision === "wrong" && isLeft)));
