@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from typing import Any
 
 import typer
 
 from carscale.cli import compare, errors, evaluate, folds, predict, recipes, report, runs, study
 from carscale.cli.benchmark.loaders import app as benchmark_app
 from carscale.cli.data.app import app as data_app
-from carscale.errors import CarscaleError
+from carscale.errors import CarscaleError, ConfigError
 
 app = typer.Typer(
     name="carscale",
@@ -32,14 +34,44 @@ app.command("recipes")(recipes.recipes)
 app.command("predict")(predict.predict)
 
 
+INTERRUPTED = 130  # what shells give for Ctrl-C
+UsageError: Any = typer.BadParameter.__bases__[0]
+"""A command line that does not fit; typer exports only its children."""
+
+
 def run() -> None:
     """Run the command line; print an error of ours in its own words."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except CarscaleError as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        sys.exit(error.exit_code)
+        _fail(error)
+    except typer.BadParameter as error:
+        _fail(_wrong_choice(error))
+    except UsageError as error:
+        _fail(error)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # carscale ... | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _fail(error: Any) -> None:  # noqa: ANN401 - ours or typer's
+    """Print an error, once for all processes, and exit with its code."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        if isinstance(error, CarscaleError):
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        else:
+            error.show()
+    sys.exit(error.exit_code)
+
+
+def _wrong_choice(error: typer.BadParameter) -> Exception:
+    """Return the error of a word that is none of an option's choices as a library call says it."""
+    found = re.search(r"'(.*?)' is not one of (.+?)\.?$", error.message)
+    if not (found and error.param and error.param.opts):
+        return error
+    *most, last = re.findall(r"'(.*?)'", found[2])
+    return ConfigError(
+        f"{error.param.opts[0]} {found[1]}: must be {' or '.join([', '.join(most), last])}"
+    )

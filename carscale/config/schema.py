@@ -16,6 +16,22 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 """A number in [0, 1)."""
 
 
+PolicyName = Literal[
+    "none",
+    "simple",
+    "standard",
+    "geometric",
+    "photometric",
+    "trivial",
+    "rand",
+    "erase",
+    "degrade",
+    "mixup",
+    "cutmix",
+    "strong",
+]
+
+
 class Section(BaseModel):
     """Knobs that belong together; frozen, and no other keys."""
 
@@ -82,20 +98,7 @@ class Loader(Section):
 class Augment(Section):
     """How train photos vary; ``carscale data preview`` shows it."""
 
-    policy: Literal[
-        "none",
-        "simple",
-        "standard",
-        "geometric",
-        "photometric",
-        "trivial",
-        "rand",
-        "erase",
-        "degrade",
-        "mixup",
-        "cutmix",
-        "strong",
-    ] = "standard"
+    policy: PolicyName = "standard"
     crop_scale_min: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Smallest share of the photo's area that a random crop keeps."""
     rotate_degrees: Annotated[float, Field(ge=0, le=45)] = 8.0

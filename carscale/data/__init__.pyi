@@ -2,6 +2,7 @@ from .freezing.freeze import FreezeRule as FreezeRule
 from .freezing.freeze import check_out as check_out
 from .freezing.freeze import freeze as freeze
 from .frozen.folds import hold_out as hold_out
+from .frozen.layout import Frozen as Frozen
 from .frozen.layout import as_text as as_text
 from .frozen.layout import quarantine_lines as quarantine_lines
 from .frozen.layout import read_card as read_card

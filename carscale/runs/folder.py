@@ -8,6 +8,7 @@ from typing import Any
 
 from carscale.errors import RunError
 
+
 def recipe_of(env: dict[str, Any]) -> str | None:
     """Return the recipe that a run was started by, as it was typed.
 

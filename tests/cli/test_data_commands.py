@@ -25,7 +25,7 @@ def test_freeze_prints_the_folder_and_notes(carscale, raw, tmp_path):
     out = tmp_path / "frozen"
     code, stdout, stderr = carscale("data", "freeze", raw, out)
     assert (code, stdout) == (0, f"{out}\n")
-    assert "3 classes: 13 train, 3 val, 3 test; 0 made plain, 1 refused" in stderr
+    assert "3 classes: 13 train, 3 val, 3 test; 0 converted, 1 quarantined" in stderr
     assert "note: 1 file in quarantine.jsonl: Make0 Model/notes.txt (no image)" in stderr
     assert "note: classes of one photo, in train only: Make2 Model" in stderr
     assert data.verify(out, mode="full") == 19
@@ -194,7 +194,7 @@ def test_preview_writes_a_grid(carscale, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--policy", "wild"], "augment.policy='wild': should be 'none', 'simple', 'standard', "),
+        (["--policy", "wild"], "--policy wild: must be none, simple, standard, geometric, "),
         (["--image-px", "3"], "data.image_px='3': should be greater than or equal to 16"),
         (["--model", "no_such_net"], "no_such_net"),
         (["--out", "/nowhere/at/all.png"], "--out /nowhere/at/all.png: can't be written: No such"),

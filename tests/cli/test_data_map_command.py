@@ -117,7 +117,7 @@ def test_unreadable_files_are_counted(carscale, base, trained, tmp_path):
     notes = {row["source"]: row["note"] for row in json.loads(stdout)}
     assert notes["Lancia Delta"].endswith("in 2 photos")
     assert notes["Tata Nano"] == "the run saw no photo"
-    assert "2 of 4 files are no photos that can be read" in stderr
+    assert "2 of 4 files can't be decoded" in stderr
 
 
 def test_a_file_is_replaced_only_by_force(carscale, base, source, tmp_path):

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carscale.cli.terminal import shown
+from carscale.cli.options import Json, Root
+from carscale.cli.output import first_few, print_json, print_table
 
 if TYPE_CHECKING:
     from carscale.curate import Audit, DuplicateGroup, Quality
-    from carscale.types import Splits
-
-NUM_NAMED = 3
+    from carscale.workflows import DataCheck
 
 
-def check_data(
-    root: Annotated[Path, typer.Argument(help="Frozen folder or pack.")],
+def check(
+    root: Root,
     full: Annotated[
         bool,
         typer.Option(
@@ -37,68 +35,44 @@ def check_data(
     near: Annotated[
         bool, typer.Option("--near", help="Fail for near duplicates across splits, too.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check a frozen folder against its lock, look for leaks, and show its classes and quality.
 
     Example: carscale data check data/demo
     """
-    from carscale import curate, data, progress
-    from carscale.errors import DataError
+    from carscale import workflows
 
-    data.read_card(root)  # a wrong folder is a wrong input
-    try:
-        num_hashed = data.verify(root, mode="full" if full else "fast")
-    except DataError as error:
-        error.exit_code = 1  # the check did its work; the data failed it
-        raise
-    splits = data.read_splits(root)
-    with progress.stages() as advance:
-        found = curate.audit_data(
-            root, quality=quality, near=near, advance=lambda total: advance("measure", total)
-        )
-    rows, ratio = _class_rows(splits), _imbalance(splits)
+    found = workflows.check(root, full=full, quality=quality, near=near)
     if as_json:
-        told = {
-            "root": str(root),
-            "hashes": splits.card["hashes"],
-            "imbalance_ratio": ratio[0],
-            "classes": rows,
-            "notes": splits.card["notes"],
-            **found.as_dict(),
-        }
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        print_json(found.to_dict())
     else:
-        _class_table(rows)
-        num_photos = sum(map(len, (splits.train, splits.val, splits.test)))
-        print(
-            f"{len(rows)} classes, {num_photos} photos; "
-            f"imbalance ratio in train {ratio[0]:.1f} ({ratio[1]} to {ratio[2]})"
-        )
-        if splits.extra:
-            counts = ", ".join(f"{len(split)} in {name}" for name, split in splits.extra.items())
-            print(f"beside these: {counts}")
-        kind = "shards" if "shards" in splits.card else "photos"
-        print(f"the lock matches ({num_hashed} {kind} hashed)")
-        for line in _lines(root, found):
-            print(line)
-    if found.leaks:
-        raise _leaks_error(root, found)
+        _print(root, found)
+    if found.audit.leaks:
+        raise _leaks_error(root, found.audit)
 
 
-def _class_rows(splits: Splits) -> list[dict[str, Any]]:
-    """Return a row a class with its counts."""
-    every = (splits.train, splits.val, splits.test)
-    return [
-        {"class": car.name, **{split.name: int(split.counts_K[k]) for split in every}}
-        for k, car in enumerate(splits.classes)
-    ]
-
-
-def _imbalance(splits: Splits) -> tuple[float, int, int]:
-    """Return how many times the rarest class's train photos the most frequent has, and both."""
-    held = splits.train.counts_K[splits.train.counts_K > 0]
-    return float(held.max() / held.min()), int(held.max()), int(held.min())
+def _print(root: Path, found: DataCheck) -> None:
+    """Print the classes, the most frequent first, then what a person should know."""
+    names = ("train", "val", "test")
+    rows = sorted(found.class_counts, key=lambda row: (-row["train"], row["class"]))
+    print_table(
+        ("class", *(f">{name}" for name in names)),
+        ((row["class"], *(row[name] for name in names)) for row in rows),
+    )
+    splits, (most, least) = found.splits, found.most_and_least
+    num_photos = sum(map(len, (splits.train, splits.val, splits.test)))
+    print(
+        f"{len(rows)} classes, {num_photos} photos; "
+        f"imbalance ratio in train {most / least:.1f} ({most} to {least})"
+    )
+    if splits.extra:
+        counts = ", ".join(f"{len(split)} in {name}" for name, split in splits.extra.items())
+        print(f"beside these: {counts}")
+    kind = "shards" if "shards" in splits.card else "photos"
+    print(f"the lock matches ({found.num_hashed} {kind} hashed)")
+    for line in _lines(root, found.audit):
+        print(line)
 
 
 def _lines(root: Path, found: Audit) -> list[str]:
@@ -108,10 +82,10 @@ def _lines(root: Path, found: Audit) -> list[str]:
     lines = []
     if found.thin:
         names = [f"{one.name} ({one.train} + {one.val} + {one.test})" for one in found.thin]
-        lines.append(f"near-empty classes: {_some(names)}; {curate.FEW_RULE}")
+        lines.append(f"near-empty classes: {first_few(names)}; {curate.FEW_RULE}")
     conflicts = [" = ".join(group.paths) for group in found.conflicts]
     if conflicts:
-        lines.append(f"in two classes, one label must be wrong: {_some(conflicts)}")
+        lines.append(f"in two classes, one label must be wrong: {first_few(conflicts)}")
     if found.duplicates:
         kinds = "duplicates" if found.has_near else "exact duplicates"
         near = " --near" if found.has_near else ""
@@ -129,10 +103,10 @@ def _quality_lines(quality: Quality) -> list[str]:
     lines = []
     for name, paths in quality.flags.items():
         if paths:
-            lines.append(f"{name}: {_some(paths)}; {data.QUALITY_RULES[name]}")
+            lines.append(f"{name}: {first_few(paths)}; {data.QUALITY_RULES[name]}")
     if quality.unreadable:
-        told = [f"{path} ({why})" for path, why in quality.unreadable.items()]
-        lines.append(f"unreadable: {_some(told)}")
+        named = [f"{path} ({why})" for path, why in quality.unreadable.items()]
+        lines.append(f"unreadable: {first_few(named)}")
     if not any(quality.flags.values()) and not quality.unreadable:
         lines.append("no photo is dark, bright, blurred, tiny, odd in shape or nearly empty")
     suspects = [sign for sign in quality.rgb_swaps if sign.is_suspected]
@@ -178,25 +152,3 @@ def _pair(group: DuplicateGroup) -> str:
     other = next(n for n, split in enumerate(group.splits) if split != group.splits[0])
     sign = "=" if group.kind == "exact" else "~"
     return f"{group.paths[0]} {sign} {group.paths[other]}"
-
-
-def _some(names: list[str]) -> str:
-    """Return a count, the first names and how many more there are."""
-    more = f" and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else ""
-    return f"{len(names)}: " + "; ".join(names[:NUM_NAMED]) + more
-
-
-def _class_table(rows: list[dict[str, Any]]) -> None:
-    """Print the classes and their counts, the most frequent first."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("class", box=None)
-    for name in ("train", "val", "test"):
-        table.add_column(name, justify="right")
-    for row in sorted(rows, key=lambda row: (-int(row["train"]), str(row["class"]))):
-        table.add_row(
-            Text(shown(row["class"])), *(str(row[name]) for name in ("train", "val", "test"))
-        )
-    Console().print(table)

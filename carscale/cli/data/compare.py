@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carscale.cli.terminal import shown
+from carscale.cli.options import ImageColumn, Json, LabelColumn, Seed
+from carscale.cli.output import print_json, print_notes, print_table, shown
 
 if TYPE_CHECKING:
-    from carscale import config
-    from carscale.curate import Gap, PhotoStats
+    from carscale.curate import Gap
 
 MAX_PAIRS = 8
 
 
-def compare_sets(
+def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="Frozen folder or pack.")],
     b: Annotated[
         str,
         typer.Argument(metavar="B", help="What carscale data freeze takes, or a frozen folder."),
     ],
     run: Annotated[
-        Path | None, typer.Option(help="Run folder: also compare what its model sees.")
+        Path | None, typer.Option(help="Run folder: also compare its model's embeddings.")
     ] = None,
-    num_photos: Annotated[
-        int, typer.Option(min=20, help="Most photos a side that the run looks at.")
-    ] = 500,
+    num_photos: Annotated[int, typer.Option(min=20, help="Most photos a side to embed.")] = 500,
     max_photos: Annotated[
         int, typer.Option(min=20, help="Most photos a side that are measured; by a draw.")
     ] = 20_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of all draws.")] = 0,
-    image_column: Annotated[
-        str | None, typer.Option(help="Column of paths or photos, where its name is unusual.")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Column of classes, where its name is unusual.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    seed: Seed = 0,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    as_json: Json = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for gap.json and attributes.csv.")
     ] = None,
@@ -49,57 +42,41 @@ def compare_sets(
 
     Example: carscale data compare data/cars more-photos --run runs/effnet_focal
     """
-    from carscale import config, curate, data, progress, files, runs
+    from carscale import progress, workflows
 
-    data.read_card(a)  # a wrong folder is a wrong input
-    folder = None if run is None else runs.find_run(run)
-    cfg = None if folder is None else config.from_yaml(folder / "config.yaml")
     if out is not None:
         _make_folder(out)
-    columns = {"image_column": image_column, "label_column": label_column}
-    with (
-        progress.stages() as advance,
-        curate.measure_photos(a, most=max_photos, seed=seed, advance=advance) as looks_a,
-        curate.measure_photos(b, most=max_photos, seed=seed + 1, advance=advance, **columns) as looks_b,
-    ):
-        seen = None
-        if folder is not None and cfg is not None:
-            seen = (
-                _embed(folder, cfg, looks_a, num_photos, seed),
-                _embed(folder, cfg, looks_b, num_photos, seed),
-            )
-        advance("compare", 1)
-        gap = curate.find_gap(looks_a, looks_b, embeddings=seen, seed=seed)
+    gap = workflows.compare_sets(
+        a,
+        b,
+        run=run,
+        num_photos=num_photos,
+        max_photos=max_photos,
+        seed=seed,
+        image_column=image_column,
+        label_column=label_column,
+    )
     for side in (gap.a, gap.b):
         if side["num_unread"]:
-            progress.note(f"note: {side['name']}: {side['num_unread']} files can't be read")
+            print_notes([f"{side['name']}: {side['num_unread']} files can't be read"])
         if side["num_compared"] + side["num_unread"] < side["num_photos"]:
-            progress.note(
-                f"note: {side['name']}: {side['num_compared']} of {side['num_photos']} photos, "
-                "by a draw; more: --max-photos"
+            print_notes(
+                [
+                    f"{side['name']}: {side['num_compared']} of {side['num_photos']} photos, "
+                    "by a draw; more: --max-photos"
+                ]
             )
-    told = gap.as_dict()
     if out is not None:
-        _write(out, told)
+        workflows.write_gap(gap, out)
+        progress.note(f"wrote {out}{os.sep}gap.json and attributes.csv")
     if as_json:
-        print(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
-        return
-    _print(gap, told["summary"])
-
-
-def _embed(folder: Path, cfg: config.Recipe, looks: PhotoStats, num_photos: int, seed: int) -> Any:  # noqa: ANN401 - an array; numpy waits
-    """Return what a run's model sees of some photos of a set."""
-    import numpy as np
-
-    from carscale.workflows.embed import embed_readable
-
-    rng = np.random.Generator(np.random.Philox(seed))
-    chosen = np.sort(rng.permutation(len(looks))[:num_photos])
-    return embed_readable(folder, cfg, [looks.photos[row].read for row in chosen.tolist()])
+        print_json(gap.as_dict())
+    else:
+        _print(gap)
 
 
 def _make_folder(out: Path) -> None:
-    """Make the folder of the results."""
+    """Make the folder of the results, before minutes are spent on them."""
     from carscale.errors import ConfigError
 
     if (out / "card.json").exists():
@@ -110,38 +87,25 @@ def _make_folder(out: Path) -> None:
         raise ConfigError(f"--out {out}: can't be written: {error.strerror}") from error
 
 
-def _write(out: Path, told: dict[str, Any]) -> None:
-    """Write the results as JSON and CSV."""
-    from carscale import progress, files, runs
-    from carscale.report.page.csv import write_csv
-
-    files.write_json(out / "gap.json", told)
-    rows = told["attributes"]
-    write_csv(out / "attributes.csv", list(rows[0]), (list(row.values()) for row in rows))
-    progress.note(f"wrote {out}{os.sep}gap.json and attributes.csv")
-
-
-def _print(gap: Gap, summary: list[str]) -> None:
+def _print(gap: Gap) -> None:
     """Print a line an attribute, the first photos of both, and the sentences."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from carscale import curate
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for head in ("attribute", "A", "B", "delta", "interval", "p", "gap"):
-        is_word = head in ("attribute", "gap")
-        table.add_column(head, justify="left" if is_word else "right", no_wrap=True)
-    for one in gap.attributes:
-        table.add_row(
-            one.name,
-            f"{one.median_a:.4g}",
-            f"{one.median_b:.4g}",
-            f"{one.delta:+.2f}",
-            f"{one.low:+.2f}..{one.high:+.2f}",
-            "<0.001" if one.p < 0.001 else f"{one.p:.3f}",
-            Text(one.strength, style="bold" if one.matters else "dim"),
-        )
-    Console().print(table)
+    print_table(
+        ("attribute", ">A", ">B", ">delta", ">interval", ">p", "gap"),
+        (
+            (
+                one.name,
+                f"{one.median_a:.4g}",
+                f"{one.median_b:.4g}",
+                f"{one.delta:+.2f}",
+                f"{one.low:+.2f}..{one.high:+.2f}",
+                "<0.001" if one.p < 0.001 else f"{one.p:.3f}",
+                (one.strength, "bold" if one.matters else "dim"),
+            )
+            for one in gap.attributes
+        ),
+    )
     print(
         "Medians; delta is Cliff's: how much oftener B has more than less.\n"
         "Intervals and p hold for all attributes together.\n"
@@ -154,5 +118,5 @@ def _print(gap: Gap, summary: list[str]) -> None:
         print(f"and {num_more} more; all: --json")
     if gap.overlap.pairs:
         print()
-    for sentence in summary:
+    for sentence in curate.sentences(gap):
         print(sentence)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carscale.cli.terminal import shown
+from carscale.cli.options import Force, Json, Link, Root
+from carscale.cli.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from carscale import curate
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 CONCERNS = {"leak": "leak", "label": "two classes", "duplicate": ""}
 
 
-def dedupe_photos(
-    root: Annotated[Path, typer.Argument(help="Frozen folder or pack; it stays as it is.")],
+def dedupe(
+    root: Root,
     near: Annotated[
-        bool, typer.Option("--near", help="Near duplicates too: stored anew, resized, cut.")
+        bool, typer.Option("--near", help="Near duplicates too: re-encoded, resized, cropped.")
     ] = False,
     run: Annotated[
         Path | None, typer.Option(help="Run folder: also what its model takes for the same photo.")
@@ -31,15 +32,15 @@ def dedupe_photos(
     apply: Annotated[
         Path | None, typer.Option(help="New version to make, with one photo of each group.")
     ] = None,
-    link: Annotated[str, typer.Option(help="copy, or hard to share bytes with ROOT.")] = "copy",
-    force: Annotated[bool, typer.Option("--force", help="Replace a frozen folder there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    link: Link = "copy",
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
-    """List photos that are there more than once: across splits, across classes, or just twice.
+    """List duplicate photos: leaks across splits, label conflicts, redundant copies.
 
     Example: carscale data dedupe data/demo --near --out duplicates
     """
-    from carscale import curate, data, progress, runs
+    from carscale import data, progress, workflows
 
     if apply is not None:
         data.check_out(root, apply, force)
@@ -47,17 +48,13 @@ def dedupe_photos(
         from carscale.report import check_gallery_folder
 
         check_gallery_folder(out)
-    with progress.stages() as advance:
-        found = curate.find_duplicates(
-            root, near=near, run=None if run is None else runs.find_run(run), advance=advance
-        )
-        made = None
-        if apply is not None:
-            made = curate.drop_duplicates(found, apply, link=link, force=force, advance=advance)
-    for line in found.notes:
-        progress.note(f"note: {line}")
+    found = workflows.find_duplicates(root, near=near, run=run)
+    made = None
+    if apply is not None:
+        made = workflows.drop_duplicates(found, apply, link=link, force=force)
+    print_notes(found.notes)
     if as_json:
-        print(json.dumps(_as_dict(found, made), indent=1, ensure_ascii=False))
+        print_json(_as_dict(found, made))
     else:
         _print_table(found)
     if out is not None:
@@ -66,10 +63,9 @@ def dedupe_photos(
         command = shlex.join(["carscale", *sys.argv[1:]])
         progress.note(f"wrote {write_gallery(out, found, command=command)}")
     if made is None:
-        _next_steps(found)
+        _note_next_step(found)
         return
-    for line in made.warnings:
-        progress.note(f"note: {line}")
+    print_notes(made.warnings)
     progress.note(
         f"left out {len(made.drops.reasons)} photos, each in {apply}/{data.DEDUPE_LIST} with the "
         "reason"
@@ -82,7 +78,7 @@ def _as_dict(found: curate.Found, made: curate.Deduped | None) -> dict[str, obje
     """Return all that was found, as plain data."""
     from carscale import data
 
-    told: dict[str, object] = {
+    summary: dict[str, object] = {
         "root": str(found.root),
         "counts": found.counts(),
         "looked_for_near_duplicates": found.has_near,
@@ -92,7 +88,7 @@ def _as_dict(found: curate.Found, made: curate.Deduped | None) -> dict[str, obje
     }
     if made is not None:
         paths = found.photos.paths_N
-        told["applied"] = {
+        summary["applied"] = {
             "root": str(made.root),
             "left_out": [
                 {"path": str(paths[row]), "reason": reason}
@@ -102,43 +98,34 @@ def _as_dict(found: curate.Found, made: curate.Deduped | None) -> dict[str, obje
             "held_out": [group.as_dict() for group in made.drops.held_out],
             "notes": made.warnings,
         }
-    return told
+    return summary
 
 
 def _print_table(found: curate.Found) -> None:
     """Print a row a photo, groups apart, then a line of counts."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(width=max(100, Console().width))
     counts = found.counts()
-    if counts["groups"]:
-        table = Table(box=None, pad_edge=False)
-        table.add_column("found")
-        table.add_column("alike", justify="right")
-        table.add_column("concern")
-        table.add_column("photo", overflow="fold")
-        for group in found.every:
-            first = (group.kind, _alike_text(group), CONCERNS[group.concern])
-            if group.is_leak and group.is_conflict:
-                first = (*first[:2], "leak, two classes")
-            for n, path in enumerate(group.paths):
-                cells = first if n == 0 else ("", "", "")
-                table.add_row(*(Text(shown(cell)) for cell in (*cells, path)))
-            table.add_row()
-        console.print(table)
+    print_table(("found", ">similarity", "concern", "photo"), _rows(found))
     kinds = "exact and near duplicates" if found.has_near else "exact duplicates"
     kinds += ", and pairs by embedding" if found.run else ""
-    console.print(
+    print(
         f"{counts['photos']} photos, {kinds}: {counts['groups']} groups, {counts['leaks']} across "
-        f"splits, {counts['conflicts']} in two classes",
-        soft_wrap=True,
-        highlight=False,
+        f"splits, {counts['conflicts']} in two classes"
     )
 
 
-def _alike_text(group: curate.DuplicateGroup) -> str:
+def _rows(found: curate.Found) -> Iterator[tuple[Any, ...]]:
+    """Yield a row a photo, an empty one after each group."""
+    for group in found.every:
+        concern = CONCERNS[group.concern]
+        if group.is_leak and group.is_conflict:
+            concern = "leak, two classes"
+        first = (group.kind, _similarity(group), concern)
+        for n, path in enumerate(group.paths):
+            yield (*(first if n == 0 else ("", "", "")), path)
+        yield ("", "", "", "")
+
+
+def _similarity(group: curate.DuplicateGroup) -> str:
     """Return the number that says how sure a group is: of the embedding, else the correlation."""
     if group.kind == "exact":
         return "1"
@@ -146,7 +133,7 @@ def _alike_text(group: curate.DuplicateGroup) -> str:
     return "" if math.isnan(number) else f"{number:.3f}"
 
 
-def _next_steps(found: curate.Found) -> None:
+def _note_next_step(found: curate.Found) -> None:
     """Say what to type next."""
     from carscale import progress
 

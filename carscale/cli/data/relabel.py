@@ -1,0 +1,39 @@
+"""``carscale data relabel ROOT DECISIONS OUT``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from carscale.cli.options import Force, Link, NewVersion, Root
+from carscale.cli.output import print_notes
+
+
+def relabel(
+    root: Root,
+    decisions: Annotated[
+        Path, typer.Argument(help="CSV with id,path,label,decision,new_label: a review page's.")
+    ],
+    out: NewVersion,
+    any_split: Annotated[
+        bool,
+        typer.Option("--any-split", help="Change val and test too; old results no longer compare."),
+    ] = False,
+    link: Link = "copy",
+    force: Force = False,
+) -> None:
+    """Correct labels by a person's review, in a new version that names its parent.
+
+    Example: carscale data relabel data/cars decisions.csv data/cars-2
+    """
+    from carscale import progress, workflows
+
+    made = workflows.relabel(root, decisions, out, any_split=any_split, link=link, force=force)
+    print_notes(made.warnings)
+    progress.note(
+        f"{made.num_relabelled} relabelled, {made.num_left_out} left out, "
+        f"{made.num_unchanged} unchanged"
+    )
+    print(made.root)

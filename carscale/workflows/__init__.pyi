@@ -1,0 +1,16 @@
+from .data_sets import DataCheck as DataCheck
+from .data_sets import check as check
+from .data_sets import diff as diff
+from .data_sets import draw_demo as draw_demo
+from .data_sets import drop_duplicates as drop_duplicates
+from .data_sets import find_duplicates as find_duplicates
+from .data_sets import freeze as freeze
+from .data_sets import pack as pack
+from .data_sets import preview as preview
+from .data_sets import relabel as relabel
+from .data_sets import write_data_report as write_data_report
+from .other_sets import ClassProposals as ClassProposals
+from .other_sets import compare_sets as compare_sets
+from .other_sets import map_classes as map_classes
+from .other_sets import merge as merge
+from .other_sets import write_gap as write_gap
