@@ -192,7 +192,7 @@ def print_equal(count, workers):
 def print_power(count, workers):
     """Print how often a true gain of two points is found."""
     print("\n## A true gain of 2 points\n")
-    print("| photos | seed sd | seeds | arms | *helps* | *no difference* | *can't tell yet* |"
+    print("| photos | seed sd | seeds | arms | *helps* | *no difference* | *inconclusive* |"
           " *hurts* |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
     cells = [(1_000, 0.5, 3, 1), (5_000, 0.5, 3, 1), (20_000, 0.5, 3, 1), (20_000, 0.25, 3, 1)]
@@ -203,7 +203,7 @@ def print_power(count, workers):
         words = [row[0] for row in many(partial(study_words, world), count, workers)]
         shares = [
             f"{100 * words.count(word) / count:.1f}"
-            for word in ("helps", "no difference", "can't tell yet", "hurts")
+            for word in ("helps", "no difference", "inconclusive", "hurts")
         ]
         print(f"| {size:,} | {sd} | {seeds} | {arms} | {' | '.join(shares)} |", flush=True)
 

@@ -67,7 +67,46 @@ def replace_folder(staging: Path, final: Path) -> None:
     shutil.rmtree(old)
 
 
-def sweep_staging(place: Path, doing: str) -> None:
+@contextmanager
+def staged_folder(out: Path, doing: str) -> Iterator[Path]:
+    """Give an empty folder beside a place to fill, and move it there when the block is done.
+
+    After an error nothing is left of it, and what was at the place stays.
+
+    Args:
+        out: The place; a link there is kept. A folder there is replaced.
+        doing: A word for the folder's name while it is made.
+
+    Raises:
+        DataError: It can't be written.
+    """
+    place = out.resolve()
+    try:
+        with scratch_folder(place, doing) as staging:
+            yield staging
+            publish_folder(staging, place)
+    except OSError as error:
+        raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
+
+
+@contextmanager
+def scratch_folder(place: Path, doing: str) -> Iterator[Path]:
+    """Give an empty hidden folder beside a place, and remove it in the end.
+
+    Args:
+        place: Named in the folder's name.
+        doing: Another word of it.
+    """
+    folder = place.with_name(f".{place.name}.{os.getpid()}.{doing}")
+    _sweep(place, doing)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(place: Path, doing: str) -> None:
     """Remove what killed processes left beside a place: theirs no longer live, or had our number.
 
     Another machine may write to the same disk, so what changed within the hour stays.
@@ -88,32 +127,6 @@ def _lives(process: int) -> bool:
     except PermissionError:  # another user's
         pass
     return True
-
-
-@contextmanager
-def staged_folder(out: Path, doing: str) -> Iterator[Path]:
-    """Give an empty folder beside a place to fill, and move it there when the block is done.
-
-    After an error nothing is left of it, and what was at the place stays.
-
-    Args:
-        out: The place; a link there is kept. A folder there is replaced.
-        doing: A word for the folder's name while it is made.
-
-    Raises:
-        DataError: It can't be written.
-    """
-    place = out.resolve()
-    staging = place.with_name(f".{place.name}.{os.getpid()}.{doing}")
-    try:
-        sweep_staging(place, doing)
-        staging.mkdir(parents=True)
-        yield staging
-        publish_folder(staging, place)
-    except OSError as error:
-        raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_json(path: Path, value: object) -> None:

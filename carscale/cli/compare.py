@@ -5,11 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from carscale.cli.splits import check_split
+
+if TYPE_CHECKING:
+    from carscale.report.study.rows import ArmRow
+    from carscale.verdicts import StudyResult
 
 
 def compare(
@@ -40,21 +44,20 @@ def compare(
 
     _check(split, metric, margin, both=as_json and as_csv)
     if out is not None:
-        from carscale.report import check_study_folder
+        from carscale.report import check_page_folder
 
-        check_study_folder(out, replaces=force)
+        check_page_folder(out, "study", replaces=force)
     with progress.bar("compare", None, unit="runs") as advance:
         advance(0, f"reading {len(run_folders)} runs")
         result = compare_runs(run_folders, split=split, metric=metric, margin=margin / 100)
         advance(len(run_folders), "done")
-    study = result.as_dict()
-    print_study(study, as_json=as_json, as_csv=as_csv)
+    print_study(result, as_json=as_json, as_csv=as_csv)
     if out is not None:
         from carscale.report import write_study
 
-        study["title"] = "Comparison of runs"
-        study["command"] = shlex.join(["carscale", *sys.argv[1:]])
-        progress.note(f"wrote {write_study(out, study)}")
+        command = shlex.join(["carscale", *sys.argv[1:]])
+        page = write_study(out, result, title="Comparison of runs", command=command)
+        progress.note(f"wrote {page}")
 
 
 def _check(split: str, metric: str, margin: float, *, both: bool) -> None:
@@ -70,62 +73,60 @@ def _check(split: str, metric: str, margin: float, *, both: bool) -> None:
         raise ConfigError("--json and --csv: one of them")
 
 
-def print_study(study: dict[str, Any], *, as_json: bool, as_csv: bool) -> None:
-    """Print a study, ``StudyResult.as_dict()``, as a table, as JSON or as CSV."""
+def print_study(study: StudyResult, *, as_json: bool, as_csv: bool) -> None:
+    """Print a study as a table, as JSON or as CSV."""
     if as_json:
         import json
 
-        print(json.dumps(study, indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(study.as_dict(), indent=1, ensure_ascii=False, allow_nan=False))
         return
-    from carscale.report.study.rows import RESULT_COLUMNS, csv_text, result_rows
+    from carscale.report import arm_rows, results_csv
 
-    rows = result_rows(study)
     if as_csv:
-        print(csv_text(rows, RESULT_COLUMNS), end="")
-        return
-    _print_table(study, rows)
+        print(results_csv(study), end="")
+    else:
+        _print_table(study, arm_rows(study))
 
 
-def _print_table(study: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def _print_table(study: StudyResult, rows: list[ArmRow]) -> None:
     """Print a row an arm, then what each changes, then what else must be known."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console(width=max(100, Console().width), highlight=False)
-    about = study["about"]
+    about = study.about
     console.print(
-        f"{about['metric_label']} on {about['num_photos']:,} {about['split']} photos of "
-        f"{about['num_classes']:,} classes; differences in points, 95 % intervals"
+        f"{about.metric_label} on {about.num_photos:,} {about.split} photos of "
+        f"{about.num_classes:,} classes; differences in points, 95 % intervals"
     )
     table = Table(box=None)
-    for name in ("arm", "seeds", about["metric_label"], "difference", "interval", "p", "train"):
+    for name in ("arm", "seeds", about.metric_label, "difference", "interval", "p", "train"):
         table.add_column(name, justify="left" if name == "arm" else "right")
     table.add_column("verdict")
     for row in rows:
         table.add_row(*(escape(cell) for cell in _cells(row)))
     console.print(table)
-    for arm in study["arms"]:
-        for line in (*arm["settings"], *arm["notes"]):
-            console.print(escape(f"{arm['name']}: {line}"), soft_wrap=True)
-    for one in study["interactions"]:
-        console.print(escape(one["sentence"]), soft_wrap=True)
+    for arm in study.arms:
+        for line in (*arm.settings, *arm.notes):
+            console.print(escape(f"{arm.name}: {line}"), soft_wrap=True)
+    for one in study.interactions:
+        console.print(escape(one.sentence), soft_wrap=True)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: ArmRow) -> list[str]:
     """Return a row's words."""
     from carscale.verdicts.text import points
 
-    has = row["difference"] is not None
     return [
-        row["arm"],
-        str(row["num_seeds"]),
-        "" if row["value"] is None else f"{100 * row['value']:.1f} %",
-        points(row["difference"]) if has else "",
-        f"{points(row['low'])} to {points(row['high'])}" if has else "",
-        "" if row["p_holm"] is None else _p_text(row["p_holm"]),
-        "" if row["train_s"] is None else f"{row['train_s']:,.0f} s",
-        row["verdict"],
+        row.arm,
+        str(row.num_seeds),
+        "" if row.value is None else f"{100 * row.value:.1f} %",
+        "" if row.difference is None else points(row.difference),
+        "" if row.low is None or row.high is None else f"{points(row.low)} to {points(row.high)}",
+        "" if row.p_holm is None else _p_text(row.p_holm),
+        "" if row.train_s is None else f"{row.train_s:,.0f} s",
+        row.verdict,
     ]
 
 

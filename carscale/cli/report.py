@@ -31,12 +31,12 @@ def report(
     Example: carscale report runs/effnet_focal
     """
     from carscale import progress, runs
-    from carscale.report import check_overview_folder, write_overview, write_report
+    from carscale.report import check_page_folder, write_overview, write_report
 
     folders = list(dict.fromkeys(runs.find_run(each) for each in run))
     beside = out or _common_parent(folders) / "report"
     if len(folders) > 1:
-        check_overview_folder(beside)
+        check_page_folder(beside, "runs")
     found = []
     for folder in folders:
         with progress.bar(f"report {folder.name}", None) as advance:

@@ -32,8 +32,10 @@ def list_runs(
 
     if metric not in METRICS:
         raise ConfigError(f"--metric {metric}: must be of {', '.join(METRICS)}")
-    if out is not None and (out / "index.html").exists() and not (out / "runs.json").exists():
-        raise ConfigError(f"--out {out}: holds a page that is not of runs", "name another folder")
+    if out is not None:
+        from carscale.report import check_page_folder
+
+        check_page_folder(out, "history")
     with bar("runs", None, unit="runs") as advance:
         found = find_runs(folder)
         advance(len(found), "reading")
@@ -47,7 +49,7 @@ def list_runs(
     if out is not None:
         from carscale.report.study.runs_page import write_index
 
-        note(f"wrote {write_index(out, [asdict(one) for one in told], metric=metric)}")
+        note(f"wrote {write_index(out, told, metric=metric)}")
 
 
 def _print(told: list[DataHistory], metric: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from carscale.studies.plan import StudyPlan
     from carscale.studies.run import Launch
     from carscale.studies.speed import Speed
+    from carscale.verdicts import StudyResult
 
 
 def study(
@@ -48,7 +49,7 @@ def study(
     Example: carscale study recipes/studies/balance.yaml data.root=data/demo --dry-run
     """
     from carscale import config
-    from carscale.report import check_study_folder
+    from carscale.report import check_page_folder
     from carscale.studies.plan import make_plan
     from carscale.studies.run import Launch, is_done, run_study
     from carscale.studies.speed import measure_arms, with_budget
@@ -59,7 +60,7 @@ def study(
     folder = out or Path("runs/studies") / asked.name
     plan = make_plan(asked, folder, words=tuple(overrides or ()), file=str(file))
     is_ours = any((folder / name).exists() for name in ("plan.json", "speeds.json"))
-    check_study_folder(folder, replaces=is_ours)
+    check_page_folder(folder, "study", replaces=is_ours)
     how = Launch(tuple(shlex.split(launch)))
     speeds: dict[str, Speed] = {}
     if asked.budget.seconds or dry_run:
@@ -80,15 +81,19 @@ def study(
         _report_failures(failed, folder)
         sys.exit(1)
     page, result = _write(plan)
-    _print(result, as_json=as_json)
-    if not as_json:
+    if as_json:
+        print((plan.folder / "results.json").read_text(encoding="utf-8"), end="")
+    else:
+        from carscale.cli.compare import print_study
+
+        print_study(result, as_json=False, as_csv=False)
         print(page)
     if failed:
         _report_failures(failed, folder)
         sys.exit(1)
 
 
-def _write(plan: StudyPlan) -> tuple[Path, dict[str, Any]]:
+def _write(plan: StudyPlan) -> tuple[Path, StudyResult]:
     """Judge what is done and write the page; return its path and what it says."""
     from carscale.report import write_study
     from carscale.studies.run import is_done
@@ -105,11 +110,10 @@ def _write(plan: StudyPlan) -> tuple[Path, dict[str, Any]]:
         metric=asked.metric,
         margin=asked.margin / 100,
         overrides={name: arm.changes for name, arm in plan.arms.items()},
-    ).as_dict()
-    result["title"] = f"Study: {asked.name}"
-    result["intro"] = asked.about
-    result["command"] = shlex.join(["carscale", *sys.argv[1:]])
-    return write_study(plan.folder, result), result
+    )
+    words = {"title": f"Study: {asked.name}", "intro": asked.about}
+    command = shlex.join(["carscale", *sys.argv[1:]])
+    return write_study(plan.folder, result, **words, command=command), result
 
 
 def _write_so_far(plan: StudyPlan) -> None:
@@ -123,13 +127,6 @@ def _write_so_far(plan: StudyPlan) -> None:
         note(f"no page yet: {error}")
     else:
         note(f"so far: {page}")
-
-
-def _print(result: dict[str, Any], *, as_json: bool) -> None:
-    """Print verdicts as a table or JSON."""
-    from carscale.cli.compare import print_study
-
-    print_study(result, as_json=as_json, as_csv=False)
 
 
 def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> None:

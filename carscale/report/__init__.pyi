@@ -1,13 +1,12 @@
-from .data.duplicates_page import check_gallery_folder as check_gallery_folder
 from .data.duplicates_page import write_gallery as write_gallery
-from .data.page import check_data_folder as check_data_folder
 from .data.page import write_data_report as write_data_report
 from .page.panels import draw_panels as draw_panels
+from .page.place import check_page_folder as check_page_folder
 from .run.gather import RunRecord as RunRecord
 from .run.gather import gather as gather
 from .run.gather import predicted_splits as predicted_splits
 from .run.page import write_report as write_report
-from .run.side_by_side import check_overview_folder as check_overview_folder
 from .run.side_by_side import write_overview as write_overview
-from .study.write import check_study_folder as check_study_folder
+from .study.rows import arm_rows as arm_rows
+from .study.rows import results_csv as results_csv
 from .study.write import write_study as write_study

@@ -1,4 +1,4 @@
-"""How many more seeds, or photos, would settle what can't be told yet.
+"""How many more seeds, or photos, would settle an inconclusive comparison.
 
 Axes: S seeds, N photos, M numbers of seeds that are tried.
 """
@@ -46,7 +46,7 @@ class Spread:
 class SampleSize:
     """More seeds, more photos: each alone where it can do it, else both together.
 
-    ``None`` can't; a number above ``MAX_SEEDS`` or ``MAX_PHOTOS`` is not worked out.
+    ``None`` where it alone can't; a number above ``MAX_SEEDS`` or ``MAX_PHOTOS`` is not worked out.
     """
 
     seeds: int | None
@@ -54,7 +54,7 @@ class SampleSize:
     together: bool = False
 
     def words(self, split: str) -> str:
-        """Return the second half of ``can't tell yet: ...``.
+        """Return what would settle it, after ``inconclusive: ``.
 
         Example:
             >>> SampleSize(2, 1340).words("val")

@@ -79,30 +79,57 @@ class ArmResult:
 
 
 @dataclass(frozen=True)
+class StudyAbout:
+    """What was compared, and how.
+
+    Attributes:
+        split, metric, metric_label: Whose predictions, and the metric's key and name.
+        margin: A smaller difference counts as none, as a share.
+        level: Of the intervals.
+        baseline: The arm that the others are compared with.
+        num_photos, num_classes: Of the split.
+        hashes: Of the split, the classes and the baseline's train photos.
+    """
+
+    split: str
+    metric: str
+    metric_label: str
+    margin: float
+    level: float
+    baseline: str
+    num_photos: int
+    num_classes: int
+    hashes: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class StudyClass:
+    """A class with its photos in the compared split and in train (``None``: not known)."""
+
+    name: str
+    support: int
+    train_count: int | None
+
+
+@dataclass(frozen=True)
 class StudyResult:
     """Everything a page, a table or a file says of a study.
 
     Attributes:
-        about: ``split, metric, metric_label, margin, level, num_photos, num_classes, baseline,
-            hashes``.
-        classes: ``name, support, train_count`` of each class; a class's place is its label.
+        about: What was compared.
+        classes: In label order.
         arms: The baseline first, the others as they came.
         interactions: Where one arm unites the changes of two others.
     """
 
-    about: dict[str, Any]
-    classes: list[dict[str, Any]]
+    about: StudyAbout
+    classes: list[StudyClass]
     arms: list[ArmResult]
     interactions: list[Interaction] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data, as ``results.json`` and ``report.write_study`` take it."""
-        return {
-            "about": self.about,
-            "classes": self.classes,
-            "arms": [asdict(arm) for arm in self.arms],
-            "interactions": [asdict(one) for one in self.interactions],
-        }
+        """Return plain data, as ``results.json`` has it."""
+        return asdict(self)
 
 
 def judge(
@@ -296,23 +323,23 @@ def _interaction(
 
 def _about(
     every: Sequence[RunPredictions], order: Sequence[str], split: str, metric: str, margin: float
-) -> dict[str, Any]:
+) -> StudyAbout:
     """Return what was compared, and how."""
     first = every[0]
-    return {
-        "split": split,
-        "metric": metric,
-        "metric_label": METRICS[metric],
-        "margin": margin,
-        "level": LEVEL,
-        "baseline": order[0],
-        "num_photos": len(first.labels_N),
-        "num_classes": len(np.unique(first.labels_N)),
-        "hashes": first.hashes,
-    }
+    return StudyAbout(
+        split=split,
+        metric=metric,
+        metric_label=METRICS[metric],
+        margin=margin,
+        level=LEVEL,
+        baseline=order[0],
+        num_photos=len(first.labels_N),
+        num_classes=len(np.unique(first.labels_N)),
+        hashes=first.hashes,
+    )
 
 
-def _classes(every: Sequence[RunPredictions]) -> list[dict[str, Any]]:
+def _classes(every: Sequence[RunPredictions]) -> list[StudyClass]:
     """Return the class list with the photos that each class has."""
     first = every[0]
     size = max(int(first.labels_N.max()) + 1, len(first.classes or []))
@@ -320,7 +347,4 @@ def _classes(every: Sequence[RunPredictions]) -> list[dict[str, Any]]:
     support_K = np.bincount(first.labels_N, minlength=size).tolist()
     known = first.train_counts if len(first.train_counts or []) == size else None
     counts: Sequence[int | None] = known or [None] * size
-    return [
-        {"name": name, "support": support, "train_count": count}
-        for name, support, count in zip(names, support_K, counts, strict=True)
-    ]
+    return [StudyClass(*row) for row in zip(names, support_K, counts, strict=True)]

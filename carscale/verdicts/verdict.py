@@ -1,4 +1,4 @@
-"""From right and wrong answers to words: what helps, what hurts, what can't be told.
+"""From right and wrong answers to words: what helps, what hurts, what is inconclusive.
 
 The rule, for each arm against the baseline, both asked about the same photos with the same seeds:
 
@@ -7,7 +7,7 @@ The rule, for each arm against the baseline, both asked about the same photos wi
 2. Its interval is the wider of the t-interval over seeds and the bootstrap over photos of the
    means over seeds; its p the larger of theirs, corrected for the number of arms (Holm).
 3. ``helps`` and ``hurts``: the 95 % interval excludes 0 and the corrected p is below 0.05.
-   ``no difference``: else, the interval lies within the margin. All else ``can't tell yet``, and
+   ``no difference``: else, the interval lies within the margin. All else ``inconclusive``, with
    what would settle it. One seed never settles anything.
 
 Axes: S seeds, N photos, K classes, A arms.
@@ -35,7 +35,7 @@ METRICS = {"top1": "top-1", "balanced_accuracy": "balanced accuracy"}
 MIN_SEEDS = 3
 """What one seed is told to grow to; two make an interval 3 times as wide as three do."""
 
-Word = Literal["helps", "hurts", "no difference", "can't tell yet", "no finished run"]
+Word = Literal["helps", "hurts", "no difference", "inconclusive", "no finished run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ class Verdict:
         p_holm: Corrected for the arms beside it.
         seeds: A row a seed.
         classes: A row a class that has photos.
-        sample_size: What would settle it; only where the word is ``can't tell yet``.
+        sample_size: What would settle it; only where the word is ``inconclusive``.
     """
 
     word: Word
@@ -251,7 +251,7 @@ def _word(
     """Return the word, the word with its numbers, and what would settle it."""
     if found.by_seeds is None:
         more = SampleSize(MIN_SEEDS - 1, None)
-        return "can't tell yet", f"can't tell yet: needs {more.seeds} more seeds at least", more
+        return "inconclusive", f"inconclusive: needs at least {more.seeds} more seeds", more
     if found.excludes_zero and p_holm < 1 - LEVEL:
         word: Word = "helps" if found.value > 0 else "hurts"
         return word, word, None
@@ -260,7 +260,7 @@ def _word(
         shown = math.ceil(1000 * reach - 1e-9) / 10  # rounded up, so that it holds
         return "no difference", f"no difference beyond ±{shown:.1f} points", None
     more = _needed(found, num_arms, margin)
-    return "can't tell yet", f"can't tell yet: {more.words(split)}", more
+    return "inconclusive", f"inconclusive: {more.words(split)}", more
 
 
 def _needed(found: Difference, num_arms: int, margin: float) -> SampleSize:

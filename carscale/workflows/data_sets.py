@@ -307,13 +307,13 @@ def write_data_report(root: Path | str, out: Path | str | None = None) -> Path:
         ConfigError: The folder holds something else.
         DataError: No frozen folder.
     """
-    from carscale.report import check_data_folder, write_data_report
+    from carscale.report import check_page_folder, write_data_report
 
     root = Path(root)
     data.read_card(root)  # a wrong folder is a wrong input, said at once
     place = root.resolve() if root.name in ("", "..") else root
     folder = Path(out) if out is not None else place.with_name(f"{place.name}-report")
-    check_data_folder(folder)
+    check_page_folder(folder, "data")
     with progress.stages(unit="") as advance:
         return write_data_report(root, folder, advance=advance)
 

@@ -140,7 +140,7 @@ def test_wrong_input_is_refused_and_nothing_is_written(carscale, demo, tmp_path)
         ("data", "dedupe", tmp_path / "none"): "holds no frozen data",
         ("data", "dedupe", demo, "--apply", tmp_path / "full"): "holds no frozen data, and other",
         ("data", "dedupe", demo, "--apply", demo): "lies inside the source",
-        ("data", "dedupe", demo, "--out", tmp_path / "full"): "holds other things than a page",
+        ("data", "dedupe", demo, "--out", tmp_path / "full"): "holds other files than a page",
         ("data", "dedupe", demo, "--run", tmp_path / "none"): "no such run folder",
         ("data", "dedupe", demo, "--apply", tmp_path / "x", "--link", "soft"): "--link soft",
     }

@@ -1,12 +1,17 @@
-"""A study as ``StudyResult.as_dict()`` gives it, of random answers."""
-
-from dataclasses import asdict
+"""A study of random predictions."""
 
 import numpy as np
 
+from carscale.verdicts.interactions import Interaction
+from carscale.verdicts.results import ArmResult, RunRow, StudyAbout, StudyClass, StudyResult
 from carscale.verdicts.verdict import METRICS, Pair, judge_pairs, score
 
 GAINS = {"sampler": 0.15, "focal": -0.15, "smoothing": 0.0}
+WORDS = {
+    "title": "Study: balance",
+    "intro": "Which remedies pay?",
+    "command": "carscale study recipes/studies/balance.yaml",
+}
 
 
 def make_study(
@@ -30,50 +35,47 @@ def make_study(
         _arm(name, right.get(name), labels_N, verdict, with_costs)
         for name, verdict in verdicts.items()
     ]
-    return {
-        "about": {
-            "split": "val", "metric": "top1", "metric_label": METRICS["top1"], "margin": 0.01,
-            "level": 0.95, "baseline": named("natural"), "num_photos": num_photos,
-            "num_classes": num_classes, "hashes": {"split": "d" * 64, "train": None},
-        },
-        "classes": [
-            {"name": named(f"Make M{k} 2012"), "support": int((labels_N == k).sum()),
-             "train_count": 100 - k % 90}
+    return StudyResult(
+        about=StudyAbout(
+            split="val", metric="top1", metric_label=METRICS["top1"], margin=0.01, level=0.95,
+            baseline=named("natural"), num_photos=num_photos, num_classes=num_classes,
+            hashes={"split": "d" * 64, "train": None},
+        ),
+        classes=[
+            StudyClass(named(f"Make M{k} 2012"), int((labels_N == k).sum()), 100 - k % 90)
             for k in range(num_classes)
         ],
-        "arms": arms,
-        "interactions": [
-            {"first": "sampler", "second": "focal", "both": "both", "is_flagged": True,
-             "difference": None, "sentence": named("sampler and focal: together they do less")},
+        arms=arms,
+        interactions=[
+            Interaction("sampler", "focal", "both", None, is_flagged=True,
+                        sentence=named("sampler and focal: together they do less")),
         ],
-        "title": named("Study: balance"), "intro": "Which remedies pay?",
-        "command": "carscale study recipes/studies/balance.yaml",
-    }  # fmt: skip
+    )  # fmt: skip
 
 
 def _arm(name, right, labels_N, verdict, with_costs):
     by_seed = {one.seed: one for one in verdict.seeds} if verdict else {}
     runs = [
-        {
-            "folder": f"runs/{name}-{seed}", "seed": seed, "value": score(row, labels_N, "top1"),
-            "difference": by_seed[seed].difference if by_seed else None,
-            "num_gained": by_seed[seed].num_gained if by_seed else None,
-            "num_lost": by_seed[seed].num_lost if by_seed else None,
-            "mcnemar_p": by_seed[seed].mcnemar_p if by_seed else None,
-            "train_s": 60.0 + len(name) if with_costs else None,
-            "memory_gib": 1.25 if with_costs else None,
-            "command": f"accelerate launch recipes/{name}.py seed={seed}",
-        }
+        RunRow(
+            folder=f"runs/{name}-{seed}", seed=seed, value=score(row, labels_N, "top1"),
+            difference=by_seed[seed].difference if by_seed else None,
+            num_gained=by_seed[seed].num_gained if by_seed else None,
+            num_lost=by_seed[seed].num_lost if by_seed else None,
+            mcnemar_p=by_seed[seed].mcnemar_p if by_seed else None,
+            train_s=60.0 + len(name) if with_costs else None,
+            memory_gib=1.25 if with_costs else None,
+            command=f"accelerate launch recipes/{name}.py seed={seed}",
+        )
         for seed, row in enumerate([] if right is None else right)
     ]  # fmt: skip
-    return {
-        "name": name,
-        "is_baseline": verdict is None,
-        "settings": [f"balance.loss: ce -> {name}"] if verdict else [],
-        "value": float(np.mean([run["value"] for run in runs])) if runs else None,
-        "verdict": asdict(verdict) if verdict else None,
-        "runs": runs,
-        "train_s": runs[0]["train_s"] if runs else None,
-        "memory_gib": runs[0]["memory_gib"] if runs else None,
-        "notes": [] if runs else [f"runs/{name}-0: no predictions of val yet"],
-    }
+    return ArmResult(
+        name=name,
+        is_baseline=verdict is None,
+        settings=(f"balance.loss: ce -> {name}",) if verdict else (),
+        value=float(np.mean([run.value for run in runs])) if runs else None,
+        verdict=verdict,
+        runs=tuple(runs),
+        train_s=runs[0].train_s if runs else None,
+        memory_gib=runs[0].memory_gib if runs else None,
+        notes=() if runs else (f"runs/{name}-0: no predictions of val yet",),
+    )

@@ -19,7 +19,7 @@ def pages(run12, tmp_path_factory):
     return {"run": run12[0] / "report" / "index.html", "study": study}
 
 
-@pytest.mark.parametrize(("name", "num_hovers", "num_tables"), [("run", 1, 4), ("study", 1, 3)])
+@pytest.mark.parametrize(("name", "num_hovers", "num_tables"), [("run", 1, 6), ("study", 1, 3)])
 def test_page_loads_in_a_browser_without_errors(pages, tmp_path, name, num_hovers, num_tables):
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")

@@ -180,9 +180,12 @@ def test_a_pack_shows_small_copies(frozen, tmp_path):
 def test_a_page_is_replaced_and_other_folders_are_not(frozen, tmp_path):
     folder = tmp_path / "page"
     write_data_report(frozen, folder)
-    (folder / "old.txt").write_text("of the page of before")
+    (folder / "tables" / "old.csv").write_text("of the page of before")
     write_data_report(frozen, folder)
-    assert not (folder / "old.txt").exists()
+    assert not (folder / "tables" / "old.csv").exists()
+    (folder / "mine.txt").write_text("keep")
+    with pytest.raises(ConfigError, match=r"holds other files than a page of ours \(mine.txt\)"):
+        write_data_report(frozen, folder)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(ConfigError, match="holds other files"):

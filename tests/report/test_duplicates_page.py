@@ -85,12 +85,12 @@ def test_a_page_of_before_is_replaced_and_other_files_are_not(found, tmp_path):
     first = write_gallery(folder, found).read_text()
     assert write_gallery(folder, found).read_text() == first
     (folder / "mine.txt").write_text("x")
-    with pytest.raises(ConfigError, match=r"holds other things than a page of ours \(mine.txt\)"):
+    with pytest.raises(ConfigError, match=r"holds other files than a page of ours \(mine.txt\)"):
         write_gallery(folder, found)
     assert (folder / "mine.txt").read_text() == "x"
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "index.html").write_text("<h1>mine</h1>")
-    with pytest.raises(ConfigError, match="holds other things"):
+    with pytest.raises(ConfigError, match="holds other files"):
         write_gallery(tmp_path / "other", found)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "page"]
 

@@ -161,10 +161,10 @@ def test_cells_are_told_by_pointer_and_by_key(open_page, twelve):
     counts_KK = np.zeros((12, 12), dtype=int)
     np.add.at(counts_KK, (told.labels_N, told.prediction_N), 1)
     np.fill_diagonal(counts_KK, 0)
-    label, said = np.unravel_index(np.argmax(counts_KK), counts_KK.shape)
+    label, predicted = np.unravel_index(np.argmax(counts_KK), counts_KK.shape)
     assert words.startswith(f"{counts_KK.max()} × ")
     if (counts_KK == counts_KK.max()).sum() == 1:
-        assert f"{rows[label]['name']} taken for {rows[said]['name']}: " in words
+        assert f"{rows[label]['name']} predicted as {rows[predicted]['name']}: " in words
     page.keyboard.press("ArrowRight")
     assert readout(page) != words
     box = canvas.bounding_box()
@@ -216,8 +216,8 @@ def test_a_cell_shows_its_photos(open_page, twelve):
     gallery = page.locator("[data-gallery=val]")
     assert int(gallery.get_attribute("data-found")) == num
     label = int(gallery.locator("[name=label]").input_value())
-    said = int(gallery.locator("[name=said]").input_value())
-    assert ((told.labels_N == label) & (told.prediction_N == said)).sum() == num
+    predicted = int(gallery.locator("[name=prediction]").input_value())
+    assert ((told.labels_N == label) & (told.prediction_N == predicted)).sum() == num
     assert page.evaluate("document.activeElement.id") == "photos-val"
 
 
@@ -237,12 +237,12 @@ def test_a_cell_of_other_shows_its_photos(open_page, many):
         if num:
             break
         page.keyboard.press("ArrowRight")
-    assert "any other class named as" in readout(page)
+    assert "any other class predicted as" in readout(page)
     assert num > 0
     page.keyboard.press("Enter")
     gallery = page.locator("[data-gallery=val]")
-    said = int(gallery.locator("[name=said]").input_value())
-    wrong = (told.prediction_N == said) & (told.labels_N != said)
+    predicted = int(gallery.locator("[name=prediction]").input_value())
+    wrong = (told.prediction_N == predicted) & (told.labels_N != predicted)
     assert int(gallery.get_attribute("data-found")) == num <= wrong.sum()
     assert "true class of another make" in gallery.locator("[data-found]").text_content()
     gallery.locator("[type=reset]").click()
@@ -276,7 +276,7 @@ def test_filters_and_order(open_page, twelve):
     gallery.locator("[name=high]").fill("70")
     assert num() == ((sure >= 0.5) & (sure <= 0.7)).sum()
     gallery.locator("[name=sort]").select_option("sure")
-    shown = [float(t.split()[-2]) for t in gallery.locator(".said").all_text_contents()]
+    shown = [float(t.split()[-2]) for t in gallery.locator(".prediction").all_text_contents()]
     assert shown == sorted(shown, reverse=True)
     gallery.locator("[type=reset]").click()
     page.wait_for_function(
@@ -445,7 +445,7 @@ def test_no_mistake_at_all(open_page, tmp_path, num_classes):
     for key in ("n", "ArrowDown", "+", "b", "Enter"):
         page.keyboard.press(key)
     assert " × " in readout(page)
-    assert "every photo got its true class" in page.locator("#mistakes-val").text_content()
+    assert "every prediction is correct" in page.locator("#mistakes-val").text_content()
 
 
 def test_two_fingers_zoom_the_map(open_page, many):

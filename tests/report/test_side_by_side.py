@@ -12,7 +12,7 @@ from page_reader import Page
 
 from carscale import tables
 from carscale.cli import main
-from carscale.errors import RunError
+from carscale.errors import ConfigError
 from carscale.report import write_overview, write_report
 
 
@@ -60,11 +60,11 @@ def test_numbers_causes_and_changes(three, tmp_path):
 
 def test_other_pages_and_runs_are_not_overwritten(three, tmp_path):
     runs, found = three
-    with pytest.raises(RunError, match="is a run folder"):
+    with pytest.raises(ConfigError, match="is a run folder"):
         write_overview(runs, runs[0], analyses=found)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "index.html").write_text("mine")
-    with pytest.raises(RunError, match="is another page"):
+    with pytest.raises(ConfigError, match=r"holds other files than a page of ours \(index.html\)"):
         write_overview(runs, tmp_path / "mine", analyses=found)
     write_overview(runs, tmp_path / "out", analyses=found)
     write_overview(runs, tmp_path / "out", analyses=found)  # its own is

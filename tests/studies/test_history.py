@@ -64,10 +64,12 @@ def test_the_page_escapes_names_and_draws_a_curve(tmp_path):
     make(tmp_path / "runs" / "y", "2026-01-02", 0.6)
     from dataclasses import asdict
 
-    told = [asdict(one) for one in histories(find_runs(tmp_path / "runs"))]
+    told = histories(find_runs(tmp_path / "runs"))
     page = write_index(tmp_path / "page", told, metric="top1")
     text = page.read_text()
     assert "&lt;b&gt;x" in text
     assert "<b>x" not in text
     assert (page.parent / "figures" / "progress-0-light.svg").exists()
-    assert files.read_json(page.parent / "runs.json") == json.loads(json.dumps(told))
+    assert files.read_json(page.parent / "runs.json") == json.loads(
+        json.dumps([asdict(one) for one in told])
+    )

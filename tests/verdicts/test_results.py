@@ -9,6 +9,7 @@ from folders import answers, write_run
 from carscale.errors import DataError
 from carscale.verdicts import judge
 from carscale.verdicts.interactions import find_triples
+from carscale.verdicts.results import StudyClass
 
 
 @pytest.fixture
@@ -44,10 +45,8 @@ def test_photos_are_paired_by_key_and_runs_by_seed(study):
             row.command
             == f"accelerate launch recipes/effnet_focal.py balance.loss=focal seed={seed}"
         )
-    assert found.about["num_photos"] == 900
-    assert found.classes[2] == {
-        "name": "Make M2 2012", "support": int((labels_N == 2).sum()), "train_count": 7,
-    }  # fmt: skip
+    assert found.about.num_photos == 900
+    assert found.classes[2] == StudyClass("Make M2 2012", int((labels_N == 2).sum()), 7)
 
 
 def test_costs_are_seconds_of_steps_and_peak_memory(tmp_path):
@@ -82,7 +81,7 @@ def test_missing_runs_are_passed_over_and_noted(study, tmp_path):
     assert [row.seed for row in focal.verdict.seeds] == [1]
     assert focal.notes == ("seed 2: the baseline has none, so not compared",)
     assert focal.runs[1].difference is None
-    assert focal.verdict.word == "can't tell yet"
+    assert focal.verdict.word == "inconclusive"
     assert gone.verdict.word == bare.verdict.word == "no finished run"
     assert gone.value is None
     assert gone.notes == tuple(f"{one}: no predictions of val yet" for one in (lost, never))
@@ -188,6 +187,6 @@ def test_triples_are_found_in_any_order_and_only_when_whole():
 
 def test_balanced_accuracy_and_margin_are_passed_on(study):
     found = judge(study[0], "base", metric="balanced_accuracy", margin=0.5)
-    assert found.about["metric_label"] == "balanced accuracy"
-    assert found.about["margin"] == 0.5
+    assert found.about.metric_label == "balanced accuracy"
+    assert found.about.margin == 0.5
     assert "points of balanced accuracy" in found.arms[1].verdict.sentence

@@ -50,9 +50,9 @@ def test_small_differences_on_many_photos_are_none_beyond_what_is_said():
 def test_what_cannot_be_told_says_what_would_settle_it():
     base, arm, labels = answers(300, 3, gain=0.01)
     found = judged(base, arm, labels)
-    assert found.word == "can't tell yet"
+    assert found.word == "inconclusive"
     pattern = (
-        r"can't tell yet: (\d+ more seeds?|[\d,]+ more val photos)"
+        r"inconclusive: (\d+ more seeds?|[\d,]+ more val photos)"
         r"( (or|and) [\d,]+ more val photos)? would settle it"
     )
     assert re.fullmatch(pattern, found.text)
@@ -63,15 +63,15 @@ def test_what_cannot_be_told_says_what_would_settle_it():
 def test_one_seed_never_settles_anything():
     base, arm, labels = answers(4000, 1, gain=0.2)
     found = judged(base, arm, labels)
-    assert found.word == "can't tell yet"
-    assert found.text == "can't tell yet: needs 2 more seeds at least"
+    assert found.word == "inconclusive"
+    assert found.text == "inconclusive: needs at least 2 more seeds"
     assert found.difference.by_seeds is None
     assert found.difference.interval == found.difference.by_photos
     assert not found.difference.excludes_zero
     assert "one seed does not say how much seeds differ" in found.sentence
     assert not any(one.stands_out for one in found.classes)
     calm = judged(base, base, labels)
-    assert calm.word == "can't tell yet"
+    assert calm.word == "inconclusive"
 
 
 @pytest.mark.parametrize("metric", ["top1", "balanced_accuracy"])
@@ -79,13 +79,13 @@ def test_one_seed_never_settles_anything():
 def test_identical_arms_claim_nothing(num_photos, word, metric):
     base, _, labels = answers(num_photos, 3)
     found = judged(base, base, labels, metric=metric)
-    assert found.word == ("can't tell yet", "no difference")[word]
+    assert found.word == ("inconclusive", "no difference")[word]
     assert found.difference.value == 0
     assert found.p_holm == 1
     if word:
         assert found.text == "no difference beyond ±0.1 points"
     else:
-        assert re.fullmatch(r"can't tell yet: [\d,]+ more val photos would settle it", found.text)
+        assert re.fullmatch(r"inconclusive: [\d,]+ more val photos would settle it", found.text)
 
 
 def test_the_interval_is_the_wider_of_two_and_p_the_larger():

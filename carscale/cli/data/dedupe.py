@@ -45,9 +45,9 @@ def dedupe(
     if apply is not None:
         data.check_out(root, apply, force)
     if out is not None:
-        from carscale.report import check_gallery_folder
+        from carscale.report import check_page_folder
 
-        check_gallery_folder(out)
+        check_page_folder(out, "duplicates")
     found = workflows.find_duplicates(root, near=near, run=run)
     made = None
     if apply is not None:

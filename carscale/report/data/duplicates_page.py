@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carscale import data, files
-from carscale.errors import ConfigError
 from carscale.report.page.checks import finite, printable
 from carscale.report.page.csv import write_csv
 from carscale.report.page.pictures import SMALL_PX, make_pictures
-from carscale.report.page.place import place_of
+from carscale.report.page.place import MARKS, check_page_folder, place_of
 from carscale.report.page.templating import environment
 
 if TYPE_CHECKING:
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
     from carscale.report.page.pictures import Picture
 
 
-MARK = "<!-- carscale: duplicates -->"
-OURS = {"index.html", "tables", "thumbs"}
 MAX_GROUPS = 400
 """Groups of a section that the page shows; the table has all."""
 MAX_PHOTOS = 24
@@ -51,23 +46,6 @@ SECTIONS = (
 """Concern, anchor, title and what it means, in the page's order."""
 
 
-def check_gallery_folder(folder: Path) -> None:
-    """Raise unless a page of duplicates may be written here.
-
-    Raises:
-        ConfigError: It holds other things.
-    """
-    again = "name another with: --out FOLDER"
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder}: is no folder", again)
-    held = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    page = folder / "index.html"
-    is_ours = page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")
-    if held - OURS or (held and not is_ours):
-        other = min(held - OURS, default="index.html")
-        raise ConfigError(f"{folder}: holds other things than a page of ours ({other})", again)
-
-
 def write_gallery(folder: Path, found: Found, *, command: str = "") -> Path:
     """Write ``index.html``, thumbnails and a table; return the page's path.
 
@@ -77,22 +55,14 @@ def write_gallery(folder: Path, found: Found, *, command: str = "") -> Path:
         command: What made it.
 
     Raises:
-        ConfigError: The folder holds other things, or can't be written.
+        ConfigError: The folder holds other files.
+        DataError: It can't be written.
     """
-    check_gallery_folder(folder)
-    final = folder.resolve()
-    staging = final.with_name(f".{final.name}.{os.getpid()}.gallery")
-    try:
-        shutil.rmtree(staging, ignore_errors=True)  # of a killed one with our process number
-        staging.mkdir(parents=True)
-        context = _context(found, staging, final, command)
+    check_page_folder(folder, "duplicates")
+    with files.staged_folder(folder, "gallery") as staging:
+        context = _context(found, staging, folder.resolve(), command)
         text = environment().get_template("duplicates.html.j2").render(context)
-        files.write_atomic(staging / "index.html", text.encode("utf-8", "replace"))
-        files.publish_folder(staging, final)
-    except OSError as error:
-        raise ConfigError(f"--out {folder}: can't be written: {error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        (staging / "index.html").write_bytes(text.encode("utf-8", "replace"))
     return folder / "index.html"
 
 
@@ -113,7 +83,7 @@ def _context(found: Found, build: Path, final: Path, command: str) -> dict[str, 
         )
     )
     return {
-        "mark": MARK,
+        "mark": MARKS["duplicates"],
         "root": printable(found.root),
         "command": printable(command),
         "counts": found.counts(),

@@ -7,7 +7,6 @@ a photo. Why: 2,000 classes would be 8,000 files.
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 from collections import Counter
@@ -16,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carscale import files
-from carscale.errors import ConfigError
 from carscale.report.data import sections
 from carscale.report.data.gather import DataRecord, gather_data
 from carscale.report.page.checks import printable
-from carscale.report.page.place import place_of
+from carscale.report.page.place import MARKS, Place, check_page_folder, place_of
 from carscale.report.page.script_data import as_script
 from carscale.report.page.templating import TEMPLATES, count_text, environment
 
@@ -29,32 +27,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-MARK = "<!-- carscale: a data set -->"
 MAX_LISTED = 100
 MAX_ROWS = 12
 SCRIPT = "data_page.js"
 
 Row = dict[str, Any]
-
-
-def check_data_folder(folder: Path) -> None:
-    """Raise unless a data set's page may be written here.
-
-    Raises:
-        ConfigError: It is no folder, holds something else, or lies in frozen data.
-    """
-    again = "name another with: --out FOLDER"
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder}: is no folder", again)
-    for above in (folder, *folder.resolve().parents):
-        if (above / "card.json").is_file():
-            raise ConfigError(
-                f"{folder}: {above} is frozen data; its lock allows no more files", again
-            )
-    page = folder / "index.html"
-    held = folder.is_dir() and any(folder.iterdir())
-    if held and not (page.is_file() and MARK in page.read_text("utf-8", errors="replace")):
-        raise ConfigError(f"{folder}: holds other files", again)
 
 
 def write_data_report(
@@ -75,30 +52,19 @@ def write_data_report(
         advance: Told what is done and how much of it there is.
 
     Raises:
-        ConfigError: ``folder`` holds something else.
-        DataError: No frozen folder.
+        ConfigError: ``folder`` holds other files.
+        DataError: No frozen folder, or the page can't be written.
     """
-    check_data_folder(folder)
+    check_page_folder(folder, "data")
     record = gather_data(root, more_flags=more_flags, advance=advance)
-    final = folder.resolve()
-    final.parent.mkdir(parents=True, exist_ok=True)
-    staging = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
-    try:
-        _build(record, staging, final, advance)
-        files.publish_folder(staging, final)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
+    with files.staged_folder(folder, "report") as staging:
+        _build(record, place_of(root.resolve(), staging, folder.resolve()), advance)
     return folder / "index.html"
 
 
-def _build(
-    record: DataRecord, folder: Path, page_folder: Path, advance: Callable[[str, int], None]
-) -> None:
+def _build(record: DataRecord, place: Place, advance: Callable[[str, int], None]) -> None:
     """Write the page and all it shows."""
-    place = place_of(record.root.resolve(), folder, page_folder)
+    folder = place.build_folder
     advance("draw", 3)
     classes = sections.build_classes(record, place)
     advance("draw", 3)
@@ -107,7 +73,7 @@ def _build(
     pairs = sections.build_pairs(record, place)
     advance("draw", 3)
     context = {
-        "mark": MARK,
+        "mark": MARKS["data"],
         "name": printable(record.name),
         "num": len(record),
         "splits": sections.build_splits(record),

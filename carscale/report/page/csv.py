@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,27 @@ from carscale.report.page.checks import finite
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Write a CSV file and return its link from the page; NaN and ``None`` become empty cells."""
+    """Write a CSV file and return its link from the page."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([csv_cell(value) for value in row])
+    path.write_bytes(csv_text(header, rows).encode("utf-8"))
     return f"{path.parent.name}/{path.name}"
 
 
-def csv_cell(value: object) -> object:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    r"""Return a table as CSV; NaN and ``None`` become empty cells.
+
+    Example:
+        >>> csv_text(["a", "b"], [[1, None], [float("nan"), "x"]])
+        'a,b\n1,\n,x\n'
+    """
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return sink.getvalue()
+
+
+def _cell(value: object) -> object:
     """Return what goes into a cell."""
     if isinstance(value, float):
         number = finite(value)

@@ -1,4 +1,4 @@
-"""Where a page's photos come from and where its files go."""
+"""Where a page's photos come from, where its files go, and whether they may go there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carscale import data
+from carscale.errors import ConfigError
+
+MARKS = {
+    "data": "<!-- carscale: a data set -->",
+    "duplicates": "<!-- carscale: duplicates -->",
+    "history": "<!-- carscale: runs over time -->",
+    "runs": "<!-- carscale: several runs -->",
+    "study": "<!-- carscale: a study -->",
+}
+"""What each kind of page holds, so that it is known again."""
+ALONE = ("data", "duplicates")
+"""Pages whose folder is replaced as a whole."""
+OWN = {"index.html", "data", "figures", "scripts", "strips", "tables", "thumbs"}
 
 
 @dataclass(frozen=True)
@@ -30,3 +43,37 @@ def place_of(data_root: Path | None, build_folder: Path, page_folder: Path) -> P
     """Return a place; a pack's table is read once, here."""
     read = None if data_root is None else data.photo_reader(data_root)
     return Place(data_root, build_folder, page_folder, read)
+
+
+def check_page_folder(folder: Path, kind: str, *, replaces: bool | None = None) -> None:
+    """Raise unless a page may be written to a folder.
+
+    Args:
+        folder: Where it would go; may be absent.
+        kind: Of ``MARKS``.
+        replaces: Whether a page there may be replaced; ``None`` replaces only one of this kind.
+
+    Raises:
+        ConfigError: It is no folder, a run folder, in frozen data, or holds what must stay.
+    """
+    again = "name another with: --out FOLDER"
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is no folder", again)
+    if (folder / "config.yaml").exists():
+        raise ConfigError(f"{folder}: is a run folder; a page would mix with it", again)
+    for above in (folder, *folder.resolve().parents):
+        if (above / "card.json").is_file():
+            raise ConfigError(
+                f"{folder}: {above} is frozen data; its lock allows no more files", again
+            )
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    pages = sorted(names & {"index.html", "results.json"})
+    if pages and replaces is False:
+        raise ConfigError(
+            f"{folder}: holds a page already ({pages[0]})", "replace it with: --force"
+        )
+    page = folder / "index.html"
+    is_other = page.is_file() and MARKS[kind] not in page.read_text("utf-8", errors="replace")
+    others = (names - OWN if kind in ALONE else set()) or ({page.name} if is_other else set())
+    if others and not replaces:
+        raise ConfigError(f"{folder}: holds other files than a page of ours ({min(others)})", again)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale import files, stats
-from carscale.errors import RunError
 from carscale.report.page.checks import finite, printable
 from carscale.report.page.csv import write_csv
 from carscale.report.page.pictures import link_to
+from carscale.report.page.place import MARKS, check_page_folder
 from carscale.report.page.templating import environment
 from carscale.report.page.theme import figure_entry
 from carscale.report.run import error_groups_plots
@@ -24,25 +24,6 @@ from carscale.report.run.page import HEADLINE, headline_of
 
 if TYPE_CHECKING:
     from carscale.analysis.result import Analysis
-
-
-MARK = "<!-- carscale: several runs -->"
-
-
-def check_overview_folder(folder: Path) -> None:
-    """Raise unless a page of several runs may be written here.
-
-    Raises:
-        RunError: It is a run folder, or holds another page.
-    """
-    again = "name another with: --out FOLDER"
-    if (folder / "config.yaml").exists():
-        raise RunError(
-            f"{folder}: is a run folder; a page of several runs would mix with it", again
-        )
-    page = folder / "index.html"
-    if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
-        raise RunError(f"{page}: is another page", again)
 
 
 def write_overview(
@@ -61,14 +42,15 @@ def write_overview(
         analyses: Of each run, by split.
 
     Raises:
-        RunError: A run can't be read, or the folder holds something else.
+        RunError: A run can't be read.
+        ConfigError: The folder holds another page.
     """
-    check_overview_folder(folder)
+    check_page_folder(folder, "runs")
     folder.mkdir(parents=True, exist_ok=True)
     records = [gather(run_dir) for run_dir in run_dirs]
     names = _names(records)
     context = {
-        "mark": MARK,
+        "mark": MARKS["runs"],
         "names": names,
         "links": [link_to(one.folder / "report" / "index.html", folder) for one in records],
         "splits": [_side_by_side(split, records) for split in ("test", "val")],

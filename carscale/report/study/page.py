@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from carscale.report.page.checks import printable
+from carscale.report.page.place import MARKS
 from carscale.report.page.templating import environment
 from carscale.report.page.theme import figure_entry
 from carscale.report.study import plots
+from carscale.report.study.plots import Cost
 from carscale.report.study.rows import (
-    CLASS_COLUMNS,
-    RESULT_COLUMNS,
-    RUN_COLUMNS,
+    ArmRow,
+    Effect,
+    arm_rows,
     class_rows,
-    csv_text,
-    result_rows,
+    classes_csv,
+    effects_of,
+    results_csv,
     run_rows,
+    runs_csv,
 )
 from carscale.verdicts.text import points
 
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from carscale.report.page.theme import Theme
+    from carscale.verdicts.results import StudyAbout, StudyClass, StudyResult
+    from carscale.verdicts.verdict import ClassChange
 
 
 MAX_CLASSES_SHOWN = 40
@@ -35,11 +42,11 @@ MAX_HOVER = 5000
 """More cells of the heat map say nothing under the pointer."""
 WIDE_PX = 560
 """Wider figures scroll on a phone; smaller ones shrink."""
-TOLD = {
+SPOKEN = {
     "helps": ("helps", "help"),
     "hurts": ("hurts", "hurt"),
     "no difference": ("makes no difference", "make no difference"),
-    "can't tell yet": ("can't be told yet", "can't be told yet"),
+    "inconclusive": ("is inconclusive", "are inconclusive"),
     "no finished run": ("has no finished run to compare", "have no finished run to compare"),
 }
 """How one arm and how several arms of a verdict are spoken of; in the order of the sentence."""
@@ -47,34 +54,39 @@ TOLD = {
 Row = dict[str, Any]
 
 
-def build_study(study: dict[str, Any], folder: Path, mark: str) -> tuple[str, dict[str, str]]:
+def build_study(
+    study: StudyResult, folder: Path, mark: str, words: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
     """Draw figures into ``folder/figures``; return the page and its tables by file name.
 
     Args:
-        study: As ``write_study`` takes it, whole.
+        study: What was found.
         folder: Where the page is built.
         mark: Goes into the figures' names.
+        words: ``title``, ``intro`` and ``command``.
     """
     tables = {
-        "results.csv": csv_text(result_rows(study), RESULT_COLUMNS),
-        "runs.csv": csv_text(run_rows(study), RUN_COLUMNS),
-        "classes.csv": csv_text(class_rows(study), CLASS_COLUMNS),
+        "results.csv": results_csv(study),
+        "runs.csv": runs_csv(study),
+        "classes.csv": classes_csv(study),
     }
     (folder / "figures").mkdir(exist_ok=True)
     shown = _printable(study)
-    rows = result_rows(shown)
+    rows, effects = arm_rows(shown), effects_of(shown)
     out, expected = _standing_out(shown)
     context = {
+        **_printable(dict(words)),
+        "mark": MARKS["study"],
         "study": shown,
-        "about": shown["about"],
+        "about": shown.about,
         "rows": rows,
-        "costs": _costs(rows),
+        "time_ratios": _time_ratios(rows),
         "summary": _summary(rows),
-        "notes": [(arm["name"], note) for arm in shown["arms"] for note in arm["notes"]],
+        "notes": [(arm.name, note) for arm in shown.arms for note in arm.notes],
         "runs": run_rows(shown),
-        "forest": _forest(shown, rows, folder, mark),
+        "forest": _forest(shown.about, effects, folder, mark),
         "heat": _heat(shown, folder, mark),
-        "cost_figure": _cost_figure(shown, rows, folder, mark),
+        "cost_figure": _cost_figure(shown, effects, folder, mark),
         "standing_out": out[:MAX_CLASSES_SHOWN],
         "num_standing_out": len(out),
         "num_by_chance": expected,
@@ -82,40 +94,34 @@ def build_study(study: dict[str, Any], folder: Path, mark: str) -> tuple[str, di
     return environment().get_template("study.html.j2").render(context), tables
 
 
-def _printable(value: Any) -> Any:  # noqa: ANN401 - plain data
-    """Return plain data whose texts a page and a figure can hold."""
+def _printable(value: Any) -> Any:  # noqa: ANN401 - texts anywhere in it
+    """Return a value whose texts a page and a figure can hold."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, dict):
         return {key: _printable(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_printable(one) for one in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        texts = {field.name: _printable(getattr(value, field.name)) for field in fields(value)}
+        return replace(value, **texts)
     return value
 
 
-def _summary(rows: list[Row]) -> list[tuple[str, list[str], str]]:
+def _summary(rows: list[ArmRow]) -> list[tuple[str, list[str], str]]:
     """Return word, arms and how they are spoken of, for each word that some arm has."""
     found = []
-    for word, (one, many) in TOLD.items():
-        names = [row["arm"] for row in rows if row["word"] == word]
+    for word, (one, many) in SPOKEN.items():
+        names = [row.arm for row in rows if row.word == word]
         if names:
             found.append((word, names, one if len(names) == 1 else many))
     return found
 
 
-def _costs(rows: list[Row]) -> list[Row]:
-    """Return how many times the baseline's time each arm takes; ``None`` if not known."""
-    base = rows[0]["train_s"]
-    return [
-        {"times": row["train_s"] / base if base and row["train_s"] is not None else None}
-        for row in rows
-    ]
-
-
-def _judged(rows: list[Row]) -> list[Row]:
-    """Return arms that have a difference, the best first."""
-    judged = [row for row in rows if row["difference"] is not None]
-    return sorted(judged, key=lambda row: -row["difference"])
+def _time_ratios(rows: list[ArmRow]) -> list[float | None]:
+    """Return each arm's training time over the baseline's; ``None`` if not known."""
+    base = rows[0].train_s
+    return [row.train_s / base if base and row.train_s is not None else None for row in rows]
 
 
 def _entry(
@@ -128,82 +134,75 @@ def _entry(
     return entry, figure
 
 
-def _forest(study: dict[str, Any], rows: list[Row], folder: Path, mark: str) -> Row | None:
+def _forest(about: StudyAbout, effects: list[Effect], folder: Path, mark: str) -> Row | None:
     """Draw differences with intervals; ``None`` when nothing could be compared."""
-    about, judged = study["about"], _judged(rows)
-    if not judged:
+    if not effects:
         return None
-    seeds = {
-        arm["name"]: [one["difference"] for one in arm["verdict"]["seeds"]]
-        for arm in study["arms"]
-        if arm["verdict"]
-    }
-    drawn = [row | {"per_seed": seeds[row["arm"]]} for row in judged]
     told = "; ".join(
-        f"{row['arm']} {points(row['difference'])} ({points(row['low'])} to "
-        f"{points(row['high'])}), {row['word']}"
-        for row in judged
+        f"{one.arm} {points(one.value)} ({points(one.low)} to {points(one.high)}), {one.word}"
+        for one in effects
     )
     entry, _ = _entry(
-        lambda theme: plots.draw_forest(theme, drawn, margin=about["margin"]),
+        lambda theme: plots.draw_forest(theme, effects, margin=about.margin),
         (folder, "forest", mark),
-        alt=f"Points of {about['metric_label']} against {about['baseline']}: {told}.",
-        caption=f"Bars: 95 % intervals of the difference in {about['metric_label']}. Small dots: "
-        f"single seeds. Band: ±{100 * about['margin']:g} points: inside it a difference is none.",
+        alt=f"Points of {about.metric_label} against {about.baseline}: {told}.",
+        caption=f"Bars: 95 % intervals of the difference in {about.metric_label}. Small dots: "
+        f"single seeds. Band: ±{100 * about.margin:g} points: inside it a difference is none.",
         csv="results.csv",
     )
     return entry
 
 
-def _heat(study: dict[str, Any], folder: Path, mark: str) -> Row | None:
+def _heat(study: StudyResult, folder: Path, mark: str) -> Row | None:
     """Draw the change of each class; ``None`` when nothing could be compared."""
-    arms = [arm for arm in study["arms"] if arm["verdict"] and arm["verdict"]["classes"]]
+    arms = [(arm.name, arm.verdict.classes) for arm in study.arms if arm.verdict]
+    arms = [(name, changes) for name, changes in arms if changes]
     if not arms:
         return None
-    classes = study["classes"]
-    held = sorted(row["label"] for row in arms[0]["verdict"]["classes"])
-    is_counted = all(classes[label]["train_count"] is not None for label in held)
+    classes = study.classes
+    labels = sorted(row.label for row in arms[0][1])
+    counts = {label: classes[label].train_count for label in labels}
+    is_counted = None not in counts.values()
     if is_counted:
-        held.sort(key=lambda label: (-classes[label]["train_count"], label))
-    place = {label: column for column, label in enumerate(held)}
-    changes_AK = np.full((len(arms), len(held)), np.nan)
-    out_AK = np.zeros((len(arms), len(held)), dtype=bool)
-    for number, arm in enumerate(arms):
-        for row in arm["verdict"]["classes"]:
-            changes_AK[number, place[row["label"]]] = row["difference"]
-            out_AK[number, place[row["label"]]] = row["stands_out"]
-    names = [arm["name"] for arm in arms]
-    labels = [classes[label]["name"] for label in held]
+        labels.sort(key=lambda label: (-(counts[label] or 0), label))
+    place = {label: column for column, label in enumerate(labels)}
+    changes_AK = np.full((len(arms), len(labels)), np.nan)
+    out_AK = np.zeros((len(arms), len(labels)), dtype=bool)
+    for number, (_, changes) in enumerate(arms):
+        for row in changes:
+            changes_AK[number, place[row.label]] = row.difference
+            out_AK[number, place[row.label]] = row.stands_out
+    arm_names = [name for name, _ in arms]
+    names = [classes[label].name for label in labels]
     order = "from the most train photos to the fewest" if is_counted else "in the list's order"
     entry, figure = _entry(
-        lambda theme: plots.draw_heat(theme, changes_AK, out_AK, names, labels, order=order),
+        lambda theme: plots.draw_heat(theme, changes_AK, out_AK, arm_names, names, order=order),
         (folder, "heat", mark),
-        alt=f"Change of recall of {len(held)} classes, {order}, by {', '.join(names)}; "
+        alt=f"Change of recall of {len(names)} classes, {order}, by {', '.join(arm_names)}; "
         "the numbers are in the CSV.",
-        caption=f"Change of each class's recall against {study['about']['baseline']}, {order}. "
+        caption=f"Change of each class's recall against {study.about.baseline}, {order}. "
         "A dot: the class's own 95 % interval excludes 0.",
         csv="classes.csv",
     )
     if changes_AK.size <= MAX_HOVER:
-        entry["hover"] = {"points": plots.locate_cells(figure, changes_AK, names, labels)}
+        entry["hover"] = {"points": plots.locate_cells(figure, changes_AK, arm_names, names)}
     return entry
 
 
-def _cost_figure(study: dict[str, Any], rows: list[Row], folder: Path, mark: str) -> Row | None:
-    """Draw gain against training time; ``None`` when times were not logged."""
-    about = study["about"]
-    drawn = [row for row in _judged(rows) if row["train_s"] is not None]
-    if not drawn:
+def _cost_figure(study: StudyResult, effects: list[Effect], folder: Path, mark: str) -> Row | None:
+    """Draw the difference against training time; ``None`` when times were not logged."""
+    baseline = study.arms[0]
+    costs = [Cost(one.arm, one.train_s, one) for one in effects if one.train_s is not None]
+    if not costs:
         return None
-    if rows[0]["train_s"] is not None:
-        drawn = [rows[0] | {"difference": 0.0}, *drawn]
-    label = about["metric_label"]
+    if baseline.train_s is not None:
+        costs = [Cost(baseline.name, baseline.train_s, None), *costs]
+    label = study.about.metric_label
     told = "; ".join(
-        f"{row['arm']} {points(row['difference'])} points in {row['train_s']:.0f} s"
-        for row in drawn
+        f"{one.arm} {points(one.difference)} points in {one.train_s:.0f} s" for one in costs
     )
     entry, _ = _entry(
-        lambda theme: plots.draw_costs(theme, drawn, metric=label),
+        lambda theme: plots.draw_costs(theme, costs, metric=label),
         (folder, "costs", mark),
         alt=f"Difference in {label} against training time: {told}.",
         caption="Up is better, left is cheaper. Time is the mean over runs of the seconds spent in "
@@ -213,9 +212,11 @@ def _cost_figure(study: dict[str, Any], rows: list[Row], folder: Path, mark: str
     return entry
 
 
-def _standing_out(study: dict[str, Any]) -> tuple[list[Row], float]:
+def _standing_out(
+    study: StudyResult,
+) -> tuple[list[tuple[str, StudyClass, ClassChange]], float]:
     """Return classes whose interval excludes 0, the largest change first; how many chance gives."""
     rows = class_rows(study)
-    out = [row for row in rows if row["stands_out"]]
-    out.sort(key=lambda row: -abs(row["difference"]))
-    return out, (1 - study["about"]["level"]) * len(rows)
+    out = [row for row in rows if row[2].stands_out]
+    out.sort(key=lambda row: -abs(row[2].difference))
+    return out, (1 - study.about.level) * len(rows)

@@ -6,7 +6,8 @@ Axes: A arms, K classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from carscale.report.study.rows import Effect
+
 
 MAX_NAMED = 40
 """More classes stand side by side without their names."""
@@ -30,50 +33,58 @@ WORDS = {
     "helps": ("green", "^", True),
     "hurts": ("bad", "v", True),
     "no difference": ("blue", "o", True),
-    "can't tell yet": ("muted", "o", False),
+    "inconclusive": ("muted", "o", False),
 }
 """Colour, marker and whether it is filled, so that colour alone says nothing."""
 PLACES = tuple((side, lift) for lift in (0, 13, -13, 26, -26, 39, -39) for side in (1, -1))
 """Where a name may stand beside its point, the best first: side, and points of height."""
 
-Rows = Sequence[dict[str, Any]]
+
+@dataclass(frozen=True)
+class Cost:
+    """What an arm costs in training; the baseline has no effect."""
+
+    arm: str
+    train_s: float
+    effect: Effect | None
+
+    @property
+    def difference(self) -> float:
+        """Return the difference from the baseline, as a share."""
+        return self.effect.value if self.effect else 0.0
 
 
-def draw_forest(theme: Theme, rows: Rows, *, margin: float) -> Figure:
+def draw_forest(theme: Theme, effects: Sequence[Effect], *, margin: float) -> Figure:
     """Draw each arm's difference with its interval, the best on top; faint dots are seeds.
 
     Args:
         theme: Colours.
-        rows: ``arm, word, difference, low, high, per_seed``, best first; as shares.
+        effects: The best first.
         margin: Half the width of the band that counts as no difference, as a share.
     """
-    figure = Figure(figsize=(7.8, 1.35 + 0.46 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(7.8, 1.35 + 0.46 * len(effects)), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-100 * margin, 100 * margin, color=theme.calm, alpha=0.55, linewidth=0)
     axes.axvline(0, color=theme.ink, linewidth=1.1)
-    for place, row in enumerate(reversed(rows)):
-        colour = getattr(theme, WORDS[row["word"]][0])
-        seeds = 100 * np.array(row["per_seed"])
-        axes.plot(seeds, np.full(len(seeds), place - 0.26), ".", color=theme.muted, markersize=5)
-        axes.hlines(place, 100 * row["low"], 100 * row["high"], color=colour, linewidth=2.4)
-        _mark(axes, theme, 100 * row["difference"], place, row["word"])
-    axes.set_yticks(range(len(rows)), [shorten(row["arm"], 30) for row in reversed(rows)])
-    axes.set_ylim(-0.7, len(rows) - 0.3)
+    upwards = effects[::-1]
+    for place, one in enumerate(upwards):
+        colour = getattr(theme, WORDS[one.word][0])
+        x_S = 100 * np.array(one.per_seed)
+        axes.plot(x_S, np.full(len(x_S), place - 0.26), ".", color=theme.muted, markersize=5)
+        axes.hlines(place, 100 * one.low, 100 * one.high, color=colour, linewidth=2.4)
+        _mark(axes, theme, 100 * one.value, place, one.word)
+    axes.set_yticks(range(len(effects)), [shorten(one.arm, 30) for one in upwards])
+    axes.set_ylim(-0.7, len(effects) - 0.3)
     tidy(axes, x="points against the baseline")
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", labelsize=10.5, labelcolor=theme.ink)
     axes.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))
     right = axes.secondary_yaxis("right")
-    right.set_yticks(range(len(rows)), [_told(row) for row in reversed(rows)])
+    right.set_yticks(range(len(effects)), [f"{points(one.value)}  {one.word}" for one in upwards])
     right.tick_params(length=0, labelsize=10, labelcolor=theme.ink)
     for side in (*axes.spines.values(), *right.spines.values()):
         side.set_visible(False)
     return figure
-
-
-def _told(row: dict[str, Any]) -> str:
-    """Return what stands at an arm's right."""
-    return f"{points(row['difference'])}  {row['word']}"
 
 
 def _mark(axes: Axes, theme: Theme, x: float, y: float, word: str) -> None:
@@ -206,46 +217,46 @@ def _label(
         label.set(rotation=28, ha="left", rotation_mode="anchor")
 
 
-def draw_costs(theme: Theme, rows: Rows, *, metric: str) -> Figure:
+def draw_costs(theme: Theme, costs: Sequence[Cost], *, metric: str) -> Figure:
     """Draw each arm's difference against its training time; the baseline is the diamond at 0.
 
     Args:
         theme: Colours.
-        rows: ``arm, word, difference, low, high, train_s``; the baseline has word ``baseline``.
+        costs: Of the arms.
         metric: Its name, for the axis.
     """
     figure = Figure(figsize=(8.2, 4.6), layout="constrained")
     axes = figure.subplots()
     axes.axhline(0, color=theme.ink, linewidth=1.1)
-    unit, name = (60.0, "minutes") if max(row["train_s"] for row in rows) >= 120 else (1.0, "s")
-    for row in rows:
-        x, y = row["train_s"] / unit, 100 * row["difference"]
-        if row["word"] == "baseline":
+    unit, name = (60.0, "minutes") if max(one.train_s for one in costs) >= 120 else (1.0, "s")
+    for one in costs:
+        x, y, effect = one.train_s / unit, 100 * one.difference, one.effect
+        if effect is None:
             axes.plot(x, y, "D", color=theme.ink, markersize=8)
             continue
-        colour = getattr(theme, WORDS[row["word"]][0])
-        axes.vlines(x, 100 * row["low"], 100 * row["high"], color=colour, linewidth=1.6, alpha=0.7)
-        _mark(axes, theme, x, y, row["word"])
+        colour = getattr(theme, WORDS[effect.word][0])
+        axes.vlines(x, 100 * effect.low, 100 * effect.high, color=colour, linewidth=1.6, alpha=0.7)
+        _mark(axes, theme, x, y, effect.word)
     tidy(axes, x=f"training time of a run, {name}", y=f"points of {metric}")
     axes.margins(x=0.14, y=0.08)
-    _name_points(axes, theme, rows, unit)
+    _name_points(axes, theme, costs, unit)
     return figure
 
 
-def _name_points(axes: Axes, theme: Theme, rows: Rows, unit: float) -> None:
+def _name_points(axes: Axes, theme: Theme, costs: Sequence[Cost], unit: float) -> None:
     """Write arm names beside their points, above or below where two would meet."""
     axes.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr] # the layout
     px = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
     left, right = axes.get_window_extent().intervalx
     zero = axes.transData.transform((0, 0))[1]
     spots = {
-        row["arm"]: axes.transData.transform((row["train_s"] / unit, 100 * row["difference"]))
-        for row in rows
+        one.arm: axes.transData.transform((one.train_s / unit, 100 * one.difference))
+        for one in costs
     }
     taken = [(x - 5 * px, x + 5 * px, y) for x, y in spots.values()]
-    for row in sorted(rows, key=lambda one: one["train_s"]):
-        x, y = spots[row["arm"]]
-        text = shorten(row["arm"], 24)
+    for one in sorted(costs, key=lambda one: one.train_s):
+        x, y = spots[one.arm]
+        text = shorten(one.arm, 24)
         width = 5.6 * px * len(text)
         for side, lift in PLACES:
             start = x + 9 * px if side > 0 else x - 9 * px - width
@@ -258,7 +269,7 @@ def _name_points(axes: Axes, theme: Theme, rows: Rows, unit: float) -> None:
                 continue
             taken.append((start, start + width, level))
             axes.annotate(
-                text, (row["train_s"] / unit, 100 * row["difference"]), xytext=(9 * side, lift),
+                text, (one.train_s / unit, 100 * one.difference), xytext=(9 * side, lift),
                 textcoords="offset points", va="center", ha="left" if side > 0 else "right",
                 fontsize=9.5, color=theme.ink,
             )  # fmt: skip

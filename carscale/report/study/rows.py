@@ -1,76 +1,145 @@
-"""A study as rows: for the table on the page, ``results.csv`` and the command line."""
+"""A study as rows: for the tables on its page, its CSV files and the command line."""
 
 from __future__ import annotations
 
-import csv
-import io
-from typing import Any
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING
 
-from carscale.report.page.csv import csv_cell
+from carscale.report.page.csv import csv_text
 
-RESULT_COLUMNS = (
-    "arm", "word", "verdict", "difference", "low", "high", "wider", "p_holm", "num_seeds", "value",
-    "train_s", "memory_gib", "settings", "notes",
-)  # fmt: skip
-"""Differences and the metric are shares, not points."""
+if TYPE_CHECKING:
+    from carscale.verdicts.results import ArmResult, RunRow, StudyClass, StudyResult
+    from carscale.verdicts.verdict import ClassChange
+
 RUN_COLUMNS = (
-    "arm", "seed", "value", "difference", "num_gained", "num_lost", "mcnemar_p", "train_s",
-    "memory_gib", "folder", "command",
+    "seed", "value", "difference", "num_gained", "num_lost", "mcnemar_p", "train_s", "memory_gib",
+    "folder", "command",
 )  # fmt: skip
-CLASS_COLUMNS = (
-    "arm", "class", "train_count", "support", "difference", "low", "high", "stands_out",
-)  # fmt: skip
+CLASS_COLUMNS = ("support", "difference", "low", "high", "stands_out")
 
 
-def result_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row an arm, the baseline first; what does not exist is ``None``."""
-    return [_result(arm) for arm in study["arms"]]
+@dataclass(frozen=True)
+class ArmRow:
+    """An arm in ``results.csv``; what does not exist is ``None``.
+
+    Attributes:
+        arm, word, verdict: Its name, the verdict in a word, and with what would settle it.
+        difference, low, high: From the baseline, with its 95 % interval; shares, not points.
+        wider: Which interval that is: over seeds or over photos.
+        p_holm: Corrected for the number of arms.
+        num_seeds: That were compared; of the baseline, that finished.
+        value: Mean of the metric, as a share.
+        train_s, memory_gib: What a run costs.
+        settings, notes: ``;`` between.
+    """
+
+    arm: str
+    word: str
+    verdict: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    wider: str | None
+    p_holm: float | None
+    num_seeds: int
+    value: float | None
+    train_s: float | None
+    memory_gib: float | None
+    settings: str
+    notes: str
 
 
-def _result(arm: dict[str, Any]) -> dict[str, Any]:
+def arm_rows(study: StudyResult) -> list[ArmRow]:
+    """Return a row per arm, the baseline first."""
+    return [_arm_row(arm) for arm in study.arms]
+
+
+def _arm_row(arm: ArmResult) -> ArmRow:
     """Return an arm's row."""
-    verdict = arm["verdict"] or {}
-    found = verdict.get("difference") or {}
-    interval = found.get("interval") or {}
-    return {
-        "arm": arm["name"],
-        "word": "baseline" if arm["is_baseline"] else verdict.get("word"),
-        "verdict": "baseline" if arm["is_baseline"] else verdict.get("text"),
-        "difference": found.get("value"),
-        "low": interval.get("low"),
-        "high": interval.get("high"),
-        "wider": interval.get("source"),
-        "p_holm": verdict.get("p_holm"),
-        "num_seeds": len(arm["runs"]) if arm["is_baseline"] else len(verdict.get("seeds") or ()),
-        "value": arm["value"],
-        "train_s": arm["train_s"],
-        "memory_gib": arm["memory_gib"],
-        "settings": "; ".join(arm["settings"]),
-        "notes": "; ".join(arm["notes"]),
-    }
+    verdict = arm.verdict
+    found = verdict.difference if verdict else None
+    return ArmRow(
+        arm=arm.name,
+        word=verdict.word if verdict else "baseline",
+        verdict=verdict.text if verdict else "baseline",
+        difference=found.value if found else None,
+        low=found.interval.low if found else None,
+        high=found.interval.high if found else None,
+        wider=found.interval.source if found else None,
+        p_holm=verdict.p_holm if verdict else None,
+        num_seeds=len(verdict.seeds) if verdict else len(arm.runs),
+        value=arm.value,
+        train_s=arm.train_s,
+        memory_gib=arm.memory_gib,
+        settings="; ".join(arm.settings),
+        notes="; ".join(arm.notes),
+    )
 
 
-def run_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row a run."""
-    return [{"arm": arm["name"], **run} for arm in study["arms"] for run in arm["runs"]]
+@dataclass(frozen=True)
+class Effect:
+    """An arm's difference from the baseline, for figures; as shares.
+
+    Attributes:
+        arm, word: Its name and its verdict in a word.
+        value, low, high: The difference and its 95 % interval.
+        per_seed: Of each seed.
+        train_s: What a run costs; ``None`` when not logged.
+    """
+
+    arm: str
+    word: str
+    value: float
+    low: float
+    high: float
+    per_seed: tuple[float, ...]
+    train_s: float | None
 
 
-def class_rows(study: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row an arm and class: name, photos, change of recall with its interval."""
-    known = [{"class": one["name"], "train_count": one["train_count"]} for one in study["classes"]]
+def effects_of(study: StudyResult) -> list[Effect]:
+    """Return the arms that could be compared, the best first."""
+    found = []
+    for arm in study.arms:
+        if arm.verdict and (one := arm.verdict.difference):
+            low, high = one.interval.low, one.interval.high
+            word = arm.verdict.word
+            found.append(Effect(arm.name, word, one.value, low, high, one.per_seed, arm.train_s))
+    return sorted(found, key=lambda one: -one.value)
+
+
+def run_rows(study: StudyResult) -> list[tuple[str, RunRow]]:
+    """Return every run with its arm's name."""
+    return [(arm.name, run) for arm in study.arms for run in arm.runs]
+
+
+def class_rows(study: StudyResult) -> list[tuple[str, StudyClass, ClassChange]]:
+    """Return every arm's change of every class: the arm's name, the class, the change."""
     return [
-        {"arm": arm["name"], **known[row["label"]], **row}
-        for arm in study["arms"]
-        if arm["verdict"]
-        for row in arm["verdict"]["classes"]
+        (arm.name, study.classes[change.label], change)
+        for arm in study.arms
+        for change in (arm.verdict.classes if arm.verdict else ())
     ]
 
 
-def csv_text(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
-    """Return rows as CSV; what does not exist is an empty cell."""
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([csv_cell(row[name]) for name in columns])
-    return sink.getvalue()
+def results_csv(study: StudyResult) -> str:
+    """Return ``results.csv``: a row per arm."""
+    return csv_text([field.name for field in fields(ArmRow)], map(astuple, arm_rows(study)))
+
+
+def runs_csv(study: StudyResult) -> str:
+    """Return ``runs.csv``: a row per run."""
+    return csv_text(
+        ["arm", *RUN_COLUMNS],
+        ([arm, *(getattr(run, name) for name in RUN_COLUMNS)] for arm, run in run_rows(study)),
+    )
+
+
+def classes_csv(study: StudyResult) -> str:
+    """Return ``classes.csv``: a row per arm and class."""
+    return csv_text(
+        ["arm", "class", "train_count", *CLASS_COLUMNS],
+        (
+            [arm, one.name, one.train_count, *(getattr(change, name) for name in CLASS_COLUMNS)]
+            for arm, one, change in class_rows(study)
+        ),
+    )

@@ -78,7 +78,7 @@
       const to = col.number < 0 ? "any other class" : col.name;
       if (row.number >= 0 && col.number >= 0) return `${n} × ${from} predicted as ${to}${n ? `: ${of}` : ""}`;
       const right = n - wrong;
-      return `${n.toLocaleString("en")} × ${from} named as ${to}, ${right ? `${right.toLocaleString("en")} of them rightly and ${wrong.toLocaleString("en")} wrongly` : "all wrongly"}${n ? `: ${of}` : ""}`;
+      return `${n.toLocaleString("en")} × ${from} predicted as ${to}, ${right ? `${right.toLocaleString("en")} of them correctly and ${wrong.toLocaleString("en")} wrongly` : "all wrongly"}${n ? `: ${of}` : ""}`;
     }
     function tell() {
       readout.textContent = cursor ? words(cursor) : "Point at a cell, or move with the arrow keys.";
