@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carscale import tables
+from carscale import runs, tables
 from carscale.types import CarClass, Predictions
 
 
@@ -60,7 +60,9 @@ def write_run(folder: Path, num_samples: int, num_classes: int) -> None:
     listed = {"classes": [asdict(one) for one in classes]}
     (folder / "classes.json").write_text(json.dumps(listed))
     counts = np.random.default_rng(1).integers(20, 2000, size=num_classes).tolist()
-    (folder / "env.json").write_text(json.dumps({"data": {"train_counts": counts}}))
+    (folder / "env.json").write_text(
+        json.dumps({"format": runs.FORMAT, "data": {"train_counts": counts}})
+    )
     (folder / "config.yaml").write_text("data:\n  root: nowhere\n")
     predictions = make_predictions(num_samples, num_classes)
     content = tables.predictions_bytes(predictions)

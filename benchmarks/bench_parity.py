@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from carscale import config, data, evaluation, loaders
+from carscale import data, evaluation, loaders
+from carscale.runs import RunFolder
 from carscale.workflows.evaluate import load_result
 from carscale.world import open_world
 
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--backends", default="torch,dali_cpu")
     parser.add_argument("--split", default="val")
     args = parser.parse_args()
-    cfg = config.from_yaml(Path(args.run) / "config.yaml")
+    cfg = RunFolder(args.run).settings()
     split = getattr(data.load(cfg.data), args.split)
     model, view, _, where = load_result(Path(args.run), cfg.model)
     tables = {}

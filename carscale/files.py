@@ -182,6 +182,13 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1] if line]
 
 
+def read_tail(path: Path, num_bytes: int) -> str:
+    """Return the last bytes of a file as text; its first character may be cut."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - num_bytes))
+        return file.read().decode("utf-8", errors="replace")
+
+
 class JsonLines:
     """A log that grows by lines and can be cut back to a known size.
 

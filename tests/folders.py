@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from carscale import config, tables
+from carscale import config, runs, tables
 from carscale.types import Predictions
 
 
@@ -19,7 +19,8 @@ def write_run(
     (folder / "config.yaml").write_text(config.to_yaml(cfg))
     known = {"classes": "c" * 64, split: "d" * 64, "train": "e" * 64} | (hashes or {})
     (folder / "env.json").write_text(json.dumps({
-        "recipe": recipe, "command": [f"recipes/{recipe}.py", *words, f"seed={seed}"],
+        "format": runs.FORMAT, "recipe": recipe,
+        "command": [f"recipes/{recipe}.py", *words, f"seed={seed}"],
         "data": {"hashes": known, "train_counts": list(range(5, 5 + size))},
     }))  # fmt: skip
     classes = [{"name": f"Make M{k} 2012", "folder": f"Make M{k} 2012"} for k in range(size)]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carscale import files, runs
+from carscale import files
 from carscale.errors import RunError
 
 
@@ -236,19 +236,3 @@ def test_the_lock_is_free_when_the_block_raised(tmp_path):
         raise ValueError("mine")
     with files.hold_lock(tmp_path):
         assert multiprocessing.current_process().name
-
-
-def test_find_run_says_which_runs_there_are(tmp_path):
-    for name in ("b", "a"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.yaml").write_text("")
-    (tmp_path / "none").mkdir()
-    assert runs.find_run(tmp_path / "a") == tmp_path / "a"
-    with pytest.raises(RunError, match=r"no such run folder\n  runs in .*: a, b"):
-        runs.find_run(tmp_path / "c")
-    with pytest.raises(RunError, match=r"holds no run \(no config.yaml\)\n  runs in .*: a, b"):
-        runs.find_run(tmp_path / "none")
-    with pytest.raises(RunError, match="no run lies in"):
-        runs.find_run(tmp_path / "x" / "y")
-    with pytest.raises(RunError, match=r"holds no run \(no config.yaml\)\n  runs in .*: a, b"):
-        runs.find_run(tmp_path)

@@ -31,13 +31,14 @@ def errors(
 
     Example: carscale errors runs/effnet_focal
     """
-    from carscale import analysis, files, progress, runs, tables
+    from carscale import analysis, files, progress, tables
     from carscale.errors import ConfigError
+    from carscale.runs import RunFolder
 
     if as_json and as_csv:
         raise ConfigError("command line: --json and --csv exclude each other")
     check_split(split, ("val", "test"))
-    folder = runs.find_run(run)
+    folder = RunFolder.open(run)
 
     from carscale.workflows.errors import analyse_run
 
@@ -46,7 +47,7 @@ def errors(
             folder, split, data_root=data_root, advance=lambda step: advance(1, step)
         )
     columns = analysis.mistake_columns(found)
-    out = folder / "errors"
+    out = folder.errors_folder
     out.mkdir(exist_ok=True)
     files.write_atomic(out / f"{split}.parquet", tables.table_bytes(columns))
     files.write_json(out / f"actions-{split}.json", list(found.actions))

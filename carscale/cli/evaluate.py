@@ -50,11 +50,12 @@ def evaluate(
 
     Example: carscale evaluate runs/effnet_focal --split test
     """
-    from carscale import config, runs
+    from carscale import config
     from carscale.errors import ConfigError
+    from carscale.runs import RunFolder
 
     check_split(split, ("train", "val", "test"))
-    folder = runs.find_run(run)
+    folder = RunFolder.open(run)
     allowed = (
         "data.root=",
         "data.verify=",
@@ -71,7 +72,7 @@ def evaluate(
     chosen = [] if flip is None else [f"evaluate.flip={flip}"]
     if temperature is not None:
         chosen.append(f"evaluate.temperature={'val' if temperature else 'none'}")
-    cfg = config.resolve(config.from_yaml(folder / "config.yaml"), [*(overrides or []), *chosen])
+    cfg = config.resolve(folder.settings(), [*(overrides or []), *chosen])
 
     if saliency is not None and (embeddings or as_json or probs is not None):
         raise ConfigError(

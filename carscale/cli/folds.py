@@ -33,11 +33,12 @@ def folds(
 
     Example: carscale folds runs/effnet_focal --num-folds 2
     """
-    from carscale import progress, runs
+    from carscale import progress
+    from carscale.runs import RunFolder
     from carscale.studies.folds import FoldRule, run_folds
     from carscale.studies.run import Launch
 
-    folder = runs.find_run(run)
+    folder = RunFolder.open(run)
     how = Launch(tuple(shlex.split(launch)))
     rule = FoldRule(num_folds, num_repeats, tuple(overrides or ()), how, keep_weights)
     path, found = run_folds(folder, rule)

@@ -21,17 +21,16 @@ def predict(
 
     Example: carscale predict runs/effnet_focal photo1.jpg folder/
     """
-    from carscale import config, runs
     from carscale.errors import ConfigError
+    from carscale.runs import RunFolder
 
     if as_json and as_csv:
         raise ConfigError("command line: --json and --csv exclude each other")
-    folder = runs.find_run(run)
-    cfg = config.from_yaml(folder / "config.yaml")
+    folder = RunFolder.open(run)
 
     from carscale.workflows.predict import predict_photos
 
-    rows = predict_photos(folder, cfg, photos)
+    rows = predict_photos(folder, folder.settings(), photos)
     if as_json:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False))

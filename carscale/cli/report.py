@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from carscale.analysis import Analysis
+    from carscale.runs import RunFolder
 
 
 def report(
@@ -30,10 +31,11 @@ def report(
 
     Example: carscale report runs/effnet_focal
     """
-    from carscale import progress, runs
+    from carscale import progress
     from carscale.report import check_page_folder, write_overview, write_report
+    from carscale.runs import RunFolder
 
-    folders = list(dict.fromkeys(runs.find_run(each) for each in run))
+    folders = list(dict.fromkeys(RunFolder.open(each) for each in run))
     beside = out or _common_parent(folders) / "report"
     if len(folders) > 1:
         check_page_folder(beside, "runs")
@@ -42,45 +44,40 @@ def report(
         with progress.bar(f"report {folder.name}", None) as advance:
             tell = partial(advance, 1)
             found.append(_analyses(folder, data_root, tell))
-            page = write_report(folder, data_root=data_root, analyses=found[-1], advance=tell)
+            page = write_report(folder.path, data_root=data_root, analyses=found[-1], advance=tell)
         print(page)
         _track(folder, page.parent)
     if len(folders) > 1:
-        print(write_overview(folders, beside, analyses=found))
+        print(write_overview([each.path for each in folders], beside, analyses=found))
 
 
 def _analyses(
-    folder: Path, data_root: Path | None, advance: Callable[[str], None]
+    folder: RunFolder, data_root: Path | None, advance: Callable[[str], None]
 ) -> dict[str, Analysis]:
     """Return what was found in a run, by split that was predicted."""
-    from carscale.report import predicted_splits
     from carscale.workflows.errors import analyse_run
 
     return {
         split: analyse_run(folder, split, data_root=data_root, advance=advance)
-        for split in predicted_splits(folder)
+        for split in folder.predicted_splits
     }
 
 
-def _track(folder: Path, page_folder: Path) -> None:
+def _track(folder: RunFolder, page_folder: Path) -> None:
     """Hand the page's figures to the run's tracker, where it has one."""
-    from carscale import config
-
-    path = folder / "config.yaml"
-    tracker = config.from_yaml(path).train.tracker if path.is_file() else "none"
+    tracker = folder.settings().train.tracker
     if tracker == "none":
         return
-    from carscale import files, images, progress
+    from carscale import images, progress
     from carscale.world import track_pictures
 
     figures = sorted((page_folder / "figures").glob("*.png"))
     pictures = {f"report/{file.stem}": images.decode(file.read_bytes()) for file in figures}
-    env = folder / "env.json"
-    project = files.read_json(env).get("recipe", folder.name) if env.is_file() else folder.name
+    project = folder.environment().get("recipe", folder.name)
     if not track_pictures(tracker, folder, str(project), pictures):
         progress.note(f"train.tracker={tracker} takes no pictures; they are in {page_folder}")
 
 
-def _common_parent(folders: list[Path]) -> Path:
+def _common_parent(folders: list[RunFolder]) -> Path:
     """Return the folder that all runs lie in."""
-    return Path(os.path.commonpath([folder.absolute().parent for folder in folders]))
+    return Path(os.path.commonpath([folder.path.absolute().parent for folder in folders]))

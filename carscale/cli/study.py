@@ -51,7 +51,7 @@ def study(
     from carscale import config
     from carscale.report import check_page_folder
     from carscale.studies.plan import make_plan
-    from carscale.studies.run import Launch, is_done, run_study
+    from carscale.studies.run import Launch, run_study
     from carscale.studies.speed import measure_arms, with_budget
 
     asked = config.read_study(file)
@@ -77,7 +77,7 @@ def study(
         keep_weights=not drop_weights,
         after_seed=lambda: _write_so_far(plan),
     )
-    if failed and not any(is_done(job.folder) for job in plan.jobs):
+    if failed and not any(job.folder.is_finished for job in plan.jobs):
         _report_failures(failed, folder)
         sys.exit(1)
     page, result = _write(plan)
@@ -96,14 +96,13 @@ def study(
 def _write(plan: StudyPlan) -> tuple[Path, StudyResult]:
     """Judge what is done and write the page; return its path and what it says."""
     from carscale.report import write_study
-    from carscale.studies.run import is_done
     from carscale.verdicts import judge
 
     asked = plan.study
     folders: dict[str, list[Path]] = {name: [] for name in plan.arms}
     for job in plan.jobs:
-        if is_done(job.folder):
-            folders[job.arm].append(job.folder)
+        if job.folder.is_finished:
+            folders[job.arm].append(job.folder.path)
     result = judge(
         folders,
         asked.baseline,
@@ -137,7 +136,6 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
     from rich.markup import escape
     from rich.table import Table
 
-    from carscale.studies.run import is_done
     from carscale.studies.speed import run_seconds
 
     console = Console(width=max(100, Console().width), highlight=False)
@@ -151,7 +149,7 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
         mark = " (baseline)" if name == plan.study.baseline else ""
         table.add_row(f"{name}{mark}", escape(changes), f"{arm.num_steps:,}", span)
     console.print(table)
-    left = [job for job in plan.jobs if not is_done(job.folder)]
+    left = [job for job in plan.jobs if not job.folder.is_finished]
     for job in left:
         recipe = plan.arms[job.arm].arm.recipe
         console.print(launch.shown(recipe, plan.words(job)), soft_wrap=True, markup=False)

@@ -19,6 +19,7 @@ from carscale.curate.duplicates import (
     embedding_groups,
 )
 from carscale.errors import DataError
+from carscale.runs import RunFolder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class Found:
     groups: list[DuplicateGroup]
     alike: list[DuplicateGroup]
     has_near: bool
-    run: Path | None = None
+    run: Path | RunFolder | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -104,7 +105,7 @@ def find_duplicates(
     root: Path,
     *,
     near: bool = False,
-    run: Path | None = None,
+    run: Path | RunFolder | None = None,
     advance: Advance = lambda what, total: None,
 ) -> Found:
     """Find photos that are in a frozen folder or pack more than once.
@@ -119,7 +120,7 @@ def find_duplicates(
         DataError: No frozen folder, or the run's embeddings are missing or of other photos.
     """
     photos = read_photos(root)
-    embedded = None if run is None else _read_embeddings(root, run)
+    embedded = None if run is None else _read_embeddings(root, RunFolder(run))
     pairs, notes = None, []
     if near or run is not None:
         measured = data.photo_attributes(root, lambda total: advance("measure", total))
@@ -212,12 +213,12 @@ class _Embedded:
     notes: list[str]
 
 
-def _read_embeddings(root: Path, run: Path) -> _Embedded:
+def _read_embeddings(root: Path, run: RunFolder) -> _Embedded:
     """Return what a run saw of a folder's splits; train must be there."""
     splits = data.read_splits(root)
     rows, parts, notes, checkpoints = [], [], [], {}
     for split in (splits.train, splits.val, splits.test):
-        path = run / "predictions" / f"{split.name}.embeddings.parquet"
+        path = run.embeddings_file(split.name)
         again = f"make them with: carscale evaluate {run} --split {split.name} --embeddings"
         if not len(split):
             continue
@@ -232,7 +233,7 @@ def _read_embeddings(root: Path, run: Path) -> _Embedded:
         parts.append(embeddings_ND)
     if len(checkpoints) > 1:
         raise DataError(
-            f"{run}/predictions: embeddings are of several checkpoints: "
+            f"{run.predictions_folder}: embeddings are of several checkpoints: "
             f"{', '.join(sorted(checkpoints))}",
             *checkpoints.values(),
         )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from carscale.errors import ModelError
 from carscale.models.positions import fit_positions
+from carscale.runs import RunFolder, weights_file
 
 PACKAGED = {
     "tf_efficientnet_lite0": (
@@ -29,7 +30,7 @@ NUM_NAMED = 5
 def save_state(folder: Path, name: str, state: dict[str, Tensor]) -> None:
     """Write tensors to ``folder/name.safetensors``."""
     plain = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
-    save_file(plain, folder / f"{name}.safetensors")
+    save_file(plain, weights_file(folder, name))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -88,7 +89,7 @@ def stored_state(weights: str) -> tuple[dict[str, Tensor], str]:
     """
     path = Path(weights)
     if path.is_dir():
-        path = _weights_of_run(path)
+        path = weights_file(RunFolder(path).best_checkpoint)
     return read_weights(path), str(path)
 
 
@@ -164,15 +165,3 @@ def _packaged_state(name: str, folder: Path) -> dict[str, Tensor]:
     if any(names[key].shape != tensor.shape for key, tensor in matched.items()):
         raise ModelError(f"{files[0]}: tensors do not match timm's {name}")
     return matched
-
-
-def _weights_of_run(run: Path) -> Path:
-    """Return the weights file of a run's best checkpoint.
-
-    Raises:
-        ModelError: The run has none yet.
-    """
-    found: list[Path] = sorted((run / "checkpoints").glob("best_*/model.safetensors"))
-    if not found:
-        raise ModelError(f"{run}: holds no finished epoch (checkpoints/best_*)")
-    return found[-1]

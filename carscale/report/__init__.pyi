@@ -4,7 +4,6 @@ from .page.panels import draw_panels as draw_panels
 from .page.place import check_page_folder as check_page_folder
 from .run.gather import RunRecord as RunRecord
 from .run.gather import gather as gather
-from .run.gather import predicted_splits as predicted_splits
 from .run.page import write_report as write_report
 from .run.side_by_side import write_overview as write_overview
 from .study.rows import arm_rows as arm_rows

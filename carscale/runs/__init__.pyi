@@ -1,3 +1,7 @@
-from .folder import find_run as find_run
-from .folder import recipe_of as recipe_of
+from .checkpoint_files import card_file as card_file
+from .checkpoint_files import state_file as state_file
+from .checkpoint_files import step_of as step_of
+from .checkpoint_files import weights_file as weights_file
+from .folder import FORMAT as FORMAT
+from .folder import RunFolder as RunFolder
 from .resume import FREE_ON_RESUME as FREE_ON_RESUME

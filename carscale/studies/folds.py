@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from carscale import config, data, evaluation, files, runs, tables
+from carscale import config, data, evaluation, files, tables
 from carscale.errors import ConfigError, RunError, TrainingError
 from carscale.progress import bar
-from carscale.studies.run import Launch, steps_done, terminable, tidy, train_to_end
+from carscale.runs import RunFolder
+from carscale.studies.run import Launch, terminable, tidy, train_to_end
 from carscale.types import Predictions, Splits
 
 FIXED = ("data.num_folds", "data.fold", "run.", "train.select", "train.patience")
@@ -41,7 +42,7 @@ class FoldRule:
     keep_weights: bool = False
 
 
-def run_folds(folder: Path, rule: FoldRule) -> tuple[Path, Predictions]:
+def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictions]:
     """Train what is not trained yet, and join the folds' predictions.
 
     Started again after a kill it goes on where it was.
@@ -61,33 +62,34 @@ def run_folds(folder: Path, rule: FoldRule) -> tuple[Path, Predictions]:
         RunError: The run names no recipe, or another process works on its folds.
         TrainingError: A fold failed; says why.
     """
-    cfg = config.from_yaml(folder / "config.yaml")
+    run = RunFolder(folder)
+    cfg = run.settings()
     if cfg.data.num_folds:
-        raise ConfigError(f"{folder}: is itself one fold", "give the run that it was made of")
+        raise ConfigError(f"{run}: is itself one fold", "give the run that it was made of")
     _check_words(rule.words)
-    place = folder / "folds"
+    place = run.folds_folder
     trainings = [(r, fold) for r in range(rule.num_repeats) for fold in range(rule.num_folds)]
     names = [_name(fold, r) for r, fold in trainings]
-    words = [_words(folder, rule, fold, r) for r, fold in trainings]
+    words = [_words(run, rule, fold, r) for r, fold in trainings]
     settings = [config.resolve(config.Recipe(), fold_words) for fold_words in words]
     whole = data.read_splits(Path(settings[0].data.root))
     data.hold_out(whole, rule.num_folds, rule.num_folds - 1)  # the first that would be empty
     _check_repeats(rule, whole)
-    recipe = _recipe(folder)
+    recipe = _recipe(run)
     place.mkdir(exist_ok=True)
     with files.hold_lock(place), terminable():
-        _check_plan(place, _plan(folder, recipe, rule, whole.train.hash))
+        _check_plan(place, _plan(run, recipe, rule, whole.train.hash))
         num_train = len(whole.train) * (rule.num_folds - 1) // rule.num_folds
         total = sum(one.num_steps(num_train) for one in settings)
-        begun = sum(steps_done(place / name) for name in names)
+        begun = sum(RunFolder(place / name).steps_done for name in names)
         with bar("folds", total, start=begun, unit="steps") as advance:
             for number, (name, fold_words) in enumerate(zip(names, words, strict=True), 1):
                 advance(0, f"training {number}/{len(names)}")
                 _train_fold(place, name, rule.launch.command(recipe, fold_words), advance)
-                tidy(place / name, keep_weights=rule.keep_weights)
+                tidy(RunFolder(place / name), keep_weights=rule.keep_weights)
     repeats = [_join(place, rule.num_folds, whole, r) for r in range(rule.num_repeats)]
     joined = repeats[0] if len(repeats) == 1 else evaluation.averaged(repeats)
-    out = folder / "predictions" / "folds.parquet"
+    out = run.predictions_file("folds")
     out.parent.mkdir(exist_ok=True)
     files.write_atomic(out, tables.predictions_bytes(joined))
     return out, joined
@@ -108,10 +110,10 @@ def _check_repeats(rule: FoldRule, whole: Splits) -> None:
         )
 
 
-def _words(folder: Path, rule: FoldRule, fold: int, repeat: int) -> list[str]:
+def _words(run: RunFolder, rule: FoldRule, fold: int, repeat: int) -> list[str]:
     """Return the settings of one fold."""
     return [
-        f"config={folder / 'config.yaml'}",
+        f"config={run.settings_file}",
         "train.select=last",
         "train.patience=0",
         "train.log_dynamics=false",
@@ -119,25 +121,25 @@ def _words(folder: Path, rule: FoldRule, fold: int, repeat: int) -> list[str]:
         *rule.words,
         f"data.num_folds={rule.num_folds}",
         f"data.fold={fold}",
-        f"run.dir={folder / 'folds'}",
+        f"run.dir={run.folds_folder}",
         f"run.name={_name(fold, repeat)}",
         "resume=auto",
-        *([f"seed={_seed(folder, rule) + repeat}"] if repeat else []),
+        *([f"seed={_seed(run, rule) + repeat}"] if repeat else []),
     ]
 
 
-def _seed(folder: Path, rule: FoldRule) -> int:
+def _seed(run: RunFolder, rule: FoldRule) -> int:
     """Return the seed of the first training of each fold."""
-    return config.resolve(config.from_yaml(folder / "config.yaml"), list(rule.words)).seed
+    return config.resolve(run.settings(), list(rule.words)).seed
 
 
-def _recipe(folder: Path) -> Path:
+def _recipe(run: RunFolder) -> Path:
     """Return the recipe that a run was started by."""
-    named = runs.recipe_of(files.read_json(folder / "env.json"))
+    named = run.recipe_file
     if named is not None and Path(named).is_file():
         return Path(named)
     raise RunError(
-        f"{folder}/env.json: names no recipe that lies here (it has {named})",
+        f"{run.environment_file}: names no recipe that lies here (it has {named})",
         f"start this where the run was started, so that {named or 'its recipe'} is found",
     )
 
@@ -153,9 +155,9 @@ def _check_words(words: tuple[str, ...]) -> None:
             )
 
 
-def _plan(folder: Path, recipe: Path, rule: FoldRule, train_hash: str) -> dict[str, Any]:
+def _plan(run: RunFolder, recipe: Path, rule: FoldRule, train_hash: str) -> dict[str, Any]:
     """Return what decides on each training; more repeats only add some."""
-    settings = (folder / "config.yaml").read_bytes()
+    settings = run.settings_file.read_bytes()
     return {
         "num_folds": rule.num_folds,
         "words": list(rule.words),
@@ -185,18 +187,16 @@ def _check_plan(place: Path, plan: dict[str, Any]) -> None:
 
 def _train_fold(place: Path, name: str, command: list[str], advance: Callable[..., None]) -> None:
     """Train one fold to its end."""
-    folder = place / name
-    why = train_to_end(folder, command, place / "logs" / f"{name}.txt", advance)
+    run = RunFolder(place / name)
+    why = train_to_end(run, command, place / "logs" / f"{name}.txt", advance)
     if why is not None:
-        raise TrainingError(f"{folder}: failed: {why}", "the same command goes on from here")
+        raise TrainingError(f"{run}: failed: {why}", "the same command goes on from here")
 
 
 def _join(place: Path, num_folds: int, whole: Splits, repeat: int) -> Predictions:
     """Return the folds' predictions as one table over the whole train split."""
-    parts = [
-        tables.read_predictions(place / _name(fold, repeat) / "predictions" / "val.parquet")
-        for fold in range(num_folds)
-    ]
+    folds = [RunFolder(place / _name(fold, repeat)) for fold in range(num_folds)]
+    parts = [run.predictions("val") for run in folds]
     keeps_probs = all(part.probs_NK is not None for part in parts)
     ids_N = np.concatenate([part.ids_N for part in parts])
     order_N = np.argsort(ids_N, kind="stable")

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from carscale import config, files
+from carscale import config
 from carscale.errors import CarscaleError, RunError
 from carscale.progress import note
+from carscale.runs import RunFolder
 from carscale.verdicts.run_predictions import FREE
 
 
@@ -76,7 +77,7 @@ def find_runs(folder: Path) -> list[Path]:
 
 def _below(folder: Path) -> Iterator[Path]:
     """Yield run folders, not looking into hidden ones."""
-    if (folder / "config.yaml").is_file():
+    if RunFolder(folder).has_settings:
         yield folder
         return
     for path in sorted(folder.iterdir()):
@@ -152,23 +153,18 @@ def _changes(before: dict[str, Any], run: dict[str, Any]) -> tuple[str, ...]:
 
 def _read(folder: Path) -> dict[str, Any]:
     """Read what the index shows of a run folder."""
-    env = files.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
-    log = files.read_lines(folder / "log.jsonl")
-    epochs = [line for line in log if line["event"] == "epoch"]
-    chosen = [line for line in epochs if line["is_best"]]
-    steps = [line["step"] for line in log if line["event"] == "step"]
-    is_over = any(line["event"] == "end" for line in log)
-    looks = files.read_lines(folder / "test_evaluations.jsonl")
-    hashes = env.get("data", {}).get("hashes", {})
-    made = datetime.fromtimestamp((folder / "config.yaml").stat().st_mtime, UTC)
+    run = RunFolder.open(folder)
+    env, best, steps = run.environment(), run.best_epoch, run.steps_done
+    evaluations = run.test_evaluations()
+    made = datetime.fromtimestamp(run.settings_file.stat().st_mtime, UTC)
     return {
         "folder": folder,
-        "cfg": config.from_yaml(folder / "config.yaml"),
+        "cfg": run.settings(),
         "started": env.get("started") or made.isoformat(timespec="seconds"),
         "recipe": env.get("recipe"),
-        "val_hash": hashes.get("val"),
-        "train_hash": hashes.get("train"),
-        "state": "done" if is_over else f"at step {steps[-1]}" if steps else "not begun",
-        "val": chosen[-1]["val"] if chosen else {},
-        "test_top1": looks[-1].get("top1") if looks else None,
+        "val_hash": run.hashes.get("val"),
+        "train_hash": run.hashes.get("train"),
+        "state": "done" if run.log("end") else f"at step {steps}" if steps else "not begun",
+        "val": best["val"] if best else {},
+        "test_top1": evaluations[-1].get("top1") if evaluations else None,
     }

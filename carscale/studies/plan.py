@@ -14,11 +14,12 @@ import carscale
 from carscale import config, data, files
 from carscale.config import Arm, Recipe, Study
 from carscale.errors import ConfigError, DataError, RunError
+from carscale.runs import RunFolder
 from carscale.types import Splits
 
 ROOMS_THAT_TRAIN = (
-    *("augment", "balance", "config", "data", "evaluate", "images", "loaders", "models"),
-    *("stats", "train", "world"),
+    *("augment", "balance", "config", "data", "evaluation", "images", "loaders", "models"),
+    *("runs", "stats", "training", "world"),
 )
 PACKAGES_THAT_TRAIN = ("torch", "timm", "accelerate", "numpy")
 RESERVED = ("seed", "resume", "run.dir", "run.name", "train.select", "train.patience")
@@ -36,7 +37,7 @@ class Job:
 
     arm: str
     seed: int
-    folder: Path
+    folder: RunFolder
 
     @property
     def name(self) -> str:
@@ -95,14 +96,14 @@ class StudyPlan:
     def jobs(self) -> list[Job]:
         """Return the runs: every arm's first seed, then every arm's second, and so on."""
         return [
-            Job(name, seed, self.folder / "runs" / f"{name}-s{seed}")
+            Job(name, seed, RunFolder(self.folder / "runs" / f"{name}-s{seed}"))
             for seed in self.study.seeds
             for name in self.arms
         ]
 
     def words(self, job: Job) -> list[str]:
         """Return what a run's recipe is started with."""
-        own = [f"seed={job.seed}", f"run.dir={job.folder.parent}", f"run.name={job.name}"]
+        own = [f"seed={job.seed}", f"run.dir={job.folder.path.parent}", f"run.name={job.name}"]
         return [*self.arms[job.arm].words, *own]
 
     @cached_property
@@ -141,7 +142,7 @@ class StudyPlan:
         if not path.exists():
             return
         old, new = files.read_json(path), self.stored()
-        begun = {job.arm for job in self.jobs if (job.folder / "config.yaml").exists()}
+        begun = {job.arm for job in self.jobs if job.folder.has_settings}
         if begun and old["code"] != new["code"] and not any_code:
             raise RunError(
                 f"{self.folder}: its runs were made by other code: {old['code']} -> {new['code']}",

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from carscale import files
 from carscale.progress import bar, note
+from carscale.runs import RunFolder
 from carscale.studies.plan import Job, StudyPlan
 
 LOOK_EVERY_S = 0.5
@@ -78,11 +79,11 @@ def run_study(
         plan.check_stored(any_code=any_code)
         plan.store()
         total = sum(plan.arms[job.arm].num_steps for job in plan.jobs)
-        begun = sum(steps_done(job.folder) for job in plan.jobs)
+        begun = sum(job.folder.steps_done for job in plan.jobs)
         with bar("study", total, start=begun, unit="steps") as advance:
             for number, job in enumerate(plan.jobs, start=1):
                 advance(0, f"run {number}/{len(plan.jobs)}  {job.name}")
-                was_done = is_done(job.folder)
+                was_done = job.folder.is_finished
                 why = None if was_done else _run(plan, job, launch, advance)
                 if why is None:
                     tidy(job.folder, keep_weights=keep_weights)
@@ -92,26 +93,6 @@ def run_study(
                 if job.arm == list(plan.arms)[-1] and not was_done:
                     after_seed()
     return failed
-
-
-def is_done(folder: Path) -> bool:
-    """Tell whether a run reached its end and predicted val."""
-    if not (folder / "predictions" / "val.parquet").is_file():
-        return False
-    return any(line["event"] == "end" for line in files.read_lines(folder / "log.jsonl"))
-
-
-def steps_done(folder: Path) -> int:
-    """Return the last step in a run's log; 0 without one."""
-    path = folder / "log.jsonl"
-    if not path.exists():
-        return 0
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-        tail = file.read().decode("utf-8", errors="replace")
-    found = [part.split(",")[0] for part in tail.split('"step": ')[1:]]
-    numbers = [int(text.strip("} \n")) for text in found if text.strip("} \n").isdigit()]
-    return max(numbers, default=0)
 
 
 def train(
@@ -151,7 +132,7 @@ def train(
 
 
 def train_to_end(
-    folder: Path,
+    run: RunFolder,
     command: list[str],
     log: Path,
     advance: Callable[..., None],
@@ -163,30 +144,30 @@ def train_to_end(
     A run that an earlier runner started, and that still trains, is waited for.
 
     Args:
-        folder: Of the run.
+        run: Its folder.
         command: What starts it, or goes on with it.
         log: Grows by what it says.
         advance: Told how many steps were done since it was last told.
         before: Called before the command is started, where it has to be.
     """
-    seen = steps_done(folder)
+    seen = run.steps_done
 
     def look() -> None:
         nonlocal seen
-        now = steps_done(folder)
+        now = run.steps_done
         if now != seen:
             advance(now - seen)
             seen = now
 
-    _wait_for_other(folder, look)
-    if is_done(folder):
+    _wait_for_other(run, look)
+    if run.is_finished:
         return None
     before()
     code = train(command, log, look)
-    if files.is_held(folder):  # an orphan took its lock only after we had looked
-        _wait_for_other(folder, look)
+    if run.is_training:  # an orphan took its lock only after we had looked
+        _wait_for_other(run, look)
         code = 0
-    if code == 0 and is_done(folder):
+    if code == 0 and run.is_finished:
         return None
     return f"{_last_words(log)} (exit {code}; all of it: {log})"
 
@@ -198,30 +179,28 @@ def _run(plan: StudyPlan, job: Job, launch: Launch, advance: Callable[..., None]
     return train_to_end(job.folder, command, log, advance, before=plan.check_data)
 
 
-def _wait_for_other(folder: Path, look: Callable[[], None]) -> None:
+def _wait_for_other(run: RunFolder, look: Callable[[], None]) -> None:
     """Wait while a run that an earlier runner started goes on."""
-    if not files.is_held(folder):
+    if not run.is_training:
         return
-    note(f"{folder.name}: still training from before; waiting for it")
-    while files.is_held(folder):
+    note(f"{run.name}: still training from before; waiting for it")
+    while run.is_training:
         time.sleep(LOOK_EVERY_S)
         look()
 
 
 def _last_words(log: Path) -> str:
     """Return the error line of a log, or else its last line."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
-        tail = file.read().decode("utf-8", errors="replace")
+    tail = files.read_tail(log, TAIL_BYTES)
     lines = [line.strip() for line in tail.rpartition("$ ")[2].splitlines()[1:] if line.strip()]
     named = [line for line in lines if line.split(":")[0].endswith("Error")]
     ours = [line for line in named if "CalledProcessError" not in line]
     return (ours or named or lines or ["it said nothing"])[-1 if not ours else 0]
 
 
-def tidy(folder: Path, *, keep_weights: bool) -> None:
+def tidy(run: RunFolder, *, keep_weights: bool) -> None:
     """Remove a finished run's checkpoints; its result stays if wanted."""
-    for path in (folder / "checkpoints").glob("*"):
+    for path in run.checkpoints_folder.glob("*"):
         if path.is_dir() and (not keep_weights or not path.name.startswith("best_")):
             shutil.rmtree(path)
 

@@ -14,8 +14,9 @@ from carscale import files, threads
 from carscale.config import Budget
 from carscale.errors import ConfigError, RunError
 from carscale.progress import bar
+from carscale.runs import RunFolder
 from carscale.studies.plan import ArmPlan, StudyPlan
-from carscale.studies.run import Launch, is_done, steps_done, train
+from carscale.studies.run import Launch, train
 
 NUM_STEPS, STEPS_A_LOOK = 12, 4
 SLOW = ("data", "loader", "augment", "model", "train", "evaluate")
@@ -108,7 +109,7 @@ def _measure(plan: StudyPlan, name: str, launch: Launch) -> Speed:
     """Train a few steps of an arm and time their parts."""
     arm, folder = plan.arms[name], plan.folder / ".measure"
     shutil.rmtree(folder, ignore_errors=True)
-    run = folder / "run"
+    run = RunFolder(folder / "run")
     words = [f"run.dir={folder}", "run.name=run", f"train.max_steps={NUM_STEPS}"]
     words += [f"train.log_every_steps={STEPS_A_LOOK}", "train.tracker=none"]
     kept = [
@@ -118,21 +119,21 @@ def _measure(plan: StudyPlan, name: str, launch: Launch) -> Speed:
 
     def look() -> None:
         nonlocal first
-        if not first and steps_done(run):
+        if not first and run.steps_done:
             first = time.monotonic()
 
     log = plan.folder / "logs" / f"measure-{name}.txt"
     code = train(launch.command(arm.arm.recipe, [*kept, *words]), log, look)
     whole_s = time.monotonic() - begin
-    if code or not is_done(run):
+    if code or not run.is_finished:
         raise RunError(
             f"arm {name}: does not run: exit {code} after a few steps", f"its words: {log}"
         )
-    rows = files.read_lines(run / "timing.jsonl")
+    rows = run.timing()
     ends = [0, *(row["step"] for row in rows)]
     per_step = [row["elapsed_s"] / (row["step"] - ends[at]) for at, row in enumerate(rows)]
     spent = sum(row["elapsed_s"] for row in rows)
-    num_scores = sum(line["event"] == "epoch" for line in files.read_lines(run / "log.jsonl")) + 1
+    num_scores = len(run.log("epoch")) + 1
     start_s = max(0.0, first - begin - rows[0]["elapsed_s"])
     shutil.rmtree(folder)
     score_s = max(0.0, (whole_s - start_s - spent) / num_scores)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carscale import files, models
-from carscale.errors import ModelError, RunError
+from carscale.errors import RunError
 from carscale.progress import note
+from carscale.runs import RunFolder, card_file, state_file, step_of, weights_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,51 +59,52 @@ class State:
 
 def save_checkpoint(run: Run, learner: Learner, state: State, card: dict[str, Any]) -> None:
     """Write ``checkpoints/step_N`` on rank 0; whole or not at all."""
-    staging = _beside(run.folder / "checkpoints", f"step_{state.step:08d}")
+    final = run.folder.checkpoint("step", state.step)
+    staging = _staging(final)
     models.save_state(staging, "model", learner.model.net.state_dict())
     if learner.ema is not None:
         models.save_state(staging, "ema", learner.ema.net.state_dict())
     models.save_state(staging, "optimizer", learner.optimizer_tensors())
-    files.write_json(staging / "model.json", card)
+    files.write_json(card_file(staging), card)
     sizes = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
     counters = asdict(state)
     counters["best_score"] = None if state.best_step < 0 else state.best_score
-    files.write_json(staging / "state.json", counters | {"files": sizes})
-    files.publish_folder(staging, staging.parent / f"step_{state.step:08d}")
+    files.write_json(state_file(staging), counters | {"files": sizes})
+    files.publish_folder(staging, final)
 
 
 def save_best(run: Run, learner: Learner, step: int, card: dict[str, Any]) -> None:
     """Write ``checkpoints/best_N`` on rank 0: the weights that are the run's result so far."""
-    staging = _beside(run.folder / "checkpoints", f"best_{step:08d}")
+    final = run.folder.checkpoint("best", step)
+    staging = _staging(final)
     models.save_state(staging, "model", learner.eval_model.net.state_dict())
-    files.write_json(staging / "model.json", card)
-    files.publish_folder(staging, staging.parent / f"best_{step:08d}")
+    files.write_json(card_file(staging), card)
+    files.publish_folder(staging, final)
 
 
 def prune(run: Run, state: State, *, keep_last: int) -> None:
     """Delete older steps and results, and what killed writers left, on rank 0."""
-    folder = run.folder / "checkpoints"
+    folder = run.folder.checkpoints_folder
     for path in [*folder.glob(".*.writing"), *folder.glob(".*.old")]:
         shutil.rmtree(path)
-    steps = _numbered(folder, "step")
-    past = [path for path in steps if _number(path) <= state.step]
-    kept = past[-keep_last:]
+    steps = run.folder.checkpoints("step")
+    kept = [path for path in steps if step_of(path) <= state.step][:keep_last]
     for path in set(steps) - set(kept):
         shutil.rmtree(path)
-    named = {files.read_json(path / "state.json")["best_step"] for path in kept}
-    for path in _numbered(folder, "best"):
-        if _number(path) not in named | {state.best_step}:
+    named = {files.read_json(state_file(path))["best_step"] for path in kept}
+    for path in run.folder.checkpoints("best"):
+        if step_of(path) not in named | {state.best_step}:
             shutil.rmtree(path)
 
 
-def newest_whole(run_folder: Path) -> tuple[Path, dict[str, Any]] | None:
+def newest_whole(folder: RunFolder) -> tuple[Path, dict[str, Any]] | None:
     """Return the newest checkpoint whose files all have their size, and its state.
 
     ``None`` when there is none.
     """
-    for path in reversed(_numbered(run_folder / "checkpoints", "step")):
+    for path in folder.checkpoints("step"):
         try:
-            stored = files.read_json(path / "state.json")
+            stored = files.read_json(state_file(path))
             sizes = {name: (path / name).stat().st_size for name in stored["files"]}
         except (RunError, OSError, KeyError) as error:
             note(f"{path}: not whole, taking an older one ({error})")
@@ -145,12 +147,12 @@ def load_best(run: Run, model: Classifier) -> Classifier:
     """
     payload = None
     if run.world.is_main:
-        found = _numbered(run.folder / "checkpoints", "best")
+        found = run.folder.checkpoints("best")
         if found:
-            payload = (str(found[-1]), models.read_weights(found[-1] / "model.safetensors"))
+            payload = (str(found[0]), models.read_weights(weights_file(found[0])))
     payload = run.world.broadcast(payload)
     if payload is None:
-        raise ModelError(f"{run.folder}: holds no finished epoch (checkpoints/best_*)")
+        raise run.folder.no_epoch_error()
     models.load_state(model.net, payload[1], payload[0])
     run.result = Path(payload[0]).name
     return model
@@ -158,29 +160,17 @@ def load_best(run: Run, model: Classifier) -> Classifier:
 
 def _read(path: Path, stored: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Read a checkpoint's counters and tensors."""
-    names = ("model", "ema", "optimizer")
-    files = {name: path / f"{name}.safetensors" for name in names}
-    tensors = {n: models.read_weights(p) if p.exists() else {} for n, p in files.items()}
+    stored_in = {name: weights_file(path, name) for name in ("model", "ema", "optimizer")}
+    tensors = {n: models.read_weights(p) if p.exists() else {} for n, p in stored_in.items()}
     counters = {key: value for key, value in stored.items() if key != "files"}
     if counters["best_score"] is None:
         counters["best_score"] = float("-inf")
     return str(path), counters, tensors
 
 
-def _numbered(folder: Path, kind: str) -> list[Path]:
-    """Return the folders ``kind_N``, lowest number first."""
-    found = [path for path in folder.glob(f"{kind}_*") if path.name[len(kind) + 1 :].isdigit()]
-    return sorted(found, key=_number)
-
-
-def _number(path: Path) -> int:
-    """Return the N of ``kind_N``."""
-    return int(path.name.partition("_")[2])
-
-
-def _beside(folder: Path, name: str) -> Path:
-    """Make an empty folder to write in."""
-    staging = folder / f".{name}.writing"
+def _staging(final: Path) -> Path:
+    """Make an empty folder next to where a checkpoint goes."""
+    staging = final.with_name(f".{final.name}.writing")
     if staging.exists():
         shutil.rmtree(staging)
     staging.mkdir(parents=True)

@@ -56,15 +56,15 @@ class Journal:
         self.restart_clock()
         if self.run.cfg.train.log_dynamics:
             self.dynamics = DynamicsLog(
-                self.run.folder / "dynamics.bin",
+                self.run.folder.dynamics_file,
                 self.run.world,
                 num_shown=state.step * self.global_batch_size,
             )
         if not self.run.world.is_main:
             return
         folder = self.run.folder
-        self._log = files.JsonLines(folder / "log.jsonl", size=state.log_bytes)
-        self._timing = files.JsonLines(folder / "timing.jsonl", size=state.timing_bytes)
+        self._log = files.JsonLines(folder.log_file, size=state.log_bytes)
+        self._timing = files.JsonLines(folder.timing_file, size=state.timing_bytes)
         if state.step == 0:
             self._log.write(event="start", num_steps=num_steps, hashes=state.hashes)
         else:

@@ -311,7 +311,7 @@ def _describe(run: Run, learner: Learner, loader: TrainLoader, hashes: dict[str,
     split = loader.split
     if run.world.is_main:
         classes = [asdict(car_class) for car_class in split.classes]
-        files.write_json(run.folder / "classes.json", {"classes": classes})
+        files.write_json(run.folder.classes_file, {"classes": classes})
     card, name = models.card(learner.model, run.cfg.data.image_px), run.cfg.model.name
     run.record(
         data={"root": str(split.root), "hashes": hashes, "train_counts": split.counts_K.tolist()},

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale.errors import DataError
+from carscale.runs import RunFolder
 from carscale.verdicts.interactions import Interaction, describe, find_triples
 from carscale.verdicts.run_predictions import (
     RunPredictions,
     changes,
     check_comparable,
-    has_predictions,
     read_run_predictions,
 )
 from carscale.verdicts.verdict import LEVEL, METRICS, Pair, Verdict, judge_pairs, measure, score
@@ -193,7 +193,7 @@ def _read_arm(name: str, folders: Sequence[Path], split: str) -> BySeed:
     """Return an arm's finished runs by seed."""
     found: BySeed = {}
     for folder in folders:
-        if not has_predictions(Path(folder), split):
+        if not RunFolder(Path(folder)).has_predictions(split):
             continue
         run = read_run_predictions(Path(folder), split)
         if run.cfg.seed in found:
@@ -211,7 +211,7 @@ def _missing(folders: Sequence[Path], split: str) -> tuple[str, ...]:
     return tuple(
         f"{folder}: no predictions of {split} yet"
         for folder in folders
-        if not has_predictions(Path(folder), split)
+        if not RunFolder(Path(folder)).has_predictions(split)
     )
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import config, files, runs, tables
+from carscale import config
 from carscale.errors import DataError
-from carscale.runs import FREE_ON_RESUME
+from carscale.runs import FREE_ON_RESUME, RunFolder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,11 +53,6 @@ class RunPredictions:
     command: str | None
 
 
-def has_predictions(folder: Path, split: str) -> bool:
-    """Tell whether a run has predicted a split."""
-    return (folder / "predictions" / f"{split}.parquet").is_file()
-
-
 def read_run_predictions(folder: Path, split: str) -> RunPredictions:
     """Read what a run predicted.
 
@@ -65,24 +60,17 @@ def read_run_predictions(folder: Path, split: str) -> RunPredictions:
         RunError: There is no such run, or a file of it can't be read.
         DataError: It has no predictions of the split; says how to make them.
     """
-    runs.find_run(folder)
-    if not has_predictions(folder, split):
-        raise DataError(
-            f"{folder}: has no predictions of {split}",
-            f"make them with: carscale evaluate {shlex.quote(str(folder))} --split {split}",
-        )
-    predictions = tables.read_predictions(folder / "predictions" / f"{split}.parquet")
-    env = _mapping(folder / "env.json")
-    data = env.get("data") or {}
-    stored, about = data.get("hashes") or {}, predictions.about
+    run = RunFolder.open(folder)
+    predictions, env = run.predictions(split), run.environment()
+    stored, about = run.hashes, predictions.about
     order_N = np.argsort(predictions.keys_N.astype(str), kind="stable")
-    timing = files.read_lines(folder / "timing.jsonl")
+    timing = run.timing()
     spent = [row["elapsed_s"] for row in timing if row.get("elapsed_s") is not None]
     memory = [row["memory_gib"] for row in timing if row.get("memory_gib") is not None]
-    listed = _mapping(folder / "classes.json").get("classes")
+    classes = run.classes() if run.classes_file.exists() else ()
     return RunPredictions(
         folder=folder,
-        cfg=config.from_yaml(folder / "config.yaml"),
+        cfg=run.settings(),
         recipe=env.get("recipe"),
         keys_N=predictions.keys_N[order_N],
         labels_N=predictions.labels_N[order_N],
@@ -92,8 +80,8 @@ def read_run_predictions(folder: Path, split: str) -> RunPredictions:
             "classes": about.get("class_hash") or stored.get("classes"),
             "train": stored.get("train"),
         },
-        classes=[row["name"] for row in listed] if listed else None,
-        train_counts=data.get("train_counts"),
+        classes=[car_class.name for car_class in classes] or None,
+        train_counts=run.train_counts,
         train_s=float(sum(spent)) if spent else None,
         memory_gib=float(max(memory)) if memory else None,
         command=_command(env.get("command")),
@@ -170,12 +158,6 @@ def _advice(other: RunPredictions, first: RunPredictions, split: str) -> str:
 def _short(digest: str | None) -> str:
     """Return enough of a hash to tell two apart."""
     return digest[:12] if digest else "unknown"
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    """Return a JSON file that holds a mapping; empty when there is none."""
-    found = files.read_json(path) if path.is_file() else {}
-    return found if isinstance(found, dict) else {}
 
 
 def _command(words: object) -> str | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from carscale import config, evaluation, files
+from carscale import config, evaluation
 from carscale.errors import ConfigError
+from carscale.runs import RunFolder
 from carscale.types import Predictions
-
-FILE = "calibration.json"
 
 
 def calibrate(on_val: Predictions) -> dict[str, Any]:
@@ -46,27 +44,19 @@ def calibrate(on_val: Predictions) -> dict[str, Any]:
     } | {name: about.get(name) for name in ("checkpoint", "split_hash", "flip", "precision")}
 
 
-def store(folder: Path, calibration: dict[str, Any]) -> None:
-    """Write ``calibration.json`` into a run folder."""
-    files.write_json(folder / FILE, calibration)
-
-
-def stored_temperature(folder: Path, cfg: config.Evaluate, checkpoint: str) -> float | None:
+def stored_temperature(run: RunFolder, cfg: config.Evaluate, checkpoint: str) -> float | None:
     """Return the temperature that was fitted for a checkpoint, predicted in the same way.
 
     Args:
-        folder: Of the run.
+        run: Its folder.
         cfg: ``flip`` has to be that of the fit.
         checkpoint: Name of the run's result.
 
     Returns:
         ``None`` when there is none.
     """
-    path = folder / FILE
-    if not path.exists():
-        return None
-    stored = files.read_json(path)
-    if (stored["checkpoint"], stored["flip"]) != (checkpoint, cfg.flip):
+    stored = run.calibration()
+    if not stored or (stored["checkpoint"], stored["flip"]) != (checkpoint, cfg.flip):
         return None
     return float(stored["temperature"])
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from carscale import config, curate, data, files, progress, runs
+from carscale import config, curate, data, files, progress
 from carscale.errors import ConfigError, DataError
+from carscale.runs import RunFolder
 
 if TYPE_CHECKING:
     from carscale.types import Splits
@@ -256,7 +257,7 @@ def find_duplicates(
     Raises:
         DataError: No frozen folder, or embeddings of other photos.
     """
-    folder = None if run is None else runs.find_run(Path(run))
+    folder = None if run is None else RunFolder.open(run)
     with progress.stages() as advance:
         return curate.find_duplicates(Path(root), near=near, run=folder, advance=advance)
 

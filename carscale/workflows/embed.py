@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from carscale import config, evaluation, images, progress
+from carscale.runs import RunFolder
 from carscale.workflows.evaluate import load_result
 from carscale.workflows.predict import view_of
 from carscale.world import name_out_of_memory, open_world, smaller_batches
@@ -18,7 +19,7 @@ AT_ONCE = 32
 
 
 def embed_readable(
-    folder: Path, cfg: config.Recipe, photos: Sequence[Callable[[], bytes]]
+    folder: Path | RunFolder, cfg: config.Recipe, photos: Sequence[Callable[[], bytes]]
 ) -> np.ndarray[Any, Any]:
     """Return what the classifier layer of a run's model is given, of each photo that can be read.
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from carscale import analysis, config, data, files, runs, tables, training
-from carscale.errors import DataError, RunError
+from carscale import analysis, config, data, files, tables, training
+from carscale.errors import DataError
+from carscale.runs import RunFolder
 from carscale.types import CarClass, Predictions, Split, Splits
-from carscale.workflows.evaluate import read_embeddings
 
 NUMBERS = (
     "brightness",
@@ -31,7 +31,7 @@ Advance = Callable[[str], None]
 
 
 def analyse_run(
-    folder: Path,
+    folder: Path | RunFolder,
     split: str,
     *,
     data_root: Path | None = None,
@@ -40,7 +40,7 @@ def analyse_run(
     """Return why a run errs on a split.
 
     Args:
-        folder: The run folder.
+        folder: The run's.
         split: ``val`` or ``test``.
         data_root: Where the photos lie now; the run's ``data.root`` when ``None``.
         advance: Told what comes next.
@@ -49,9 +49,10 @@ def analyse_run(
         DataError: No predictions, of another class list, or not finite.
         RunError: No class list in the run.
     """
-    evidence, notes = gather_evidence(folder, split, data_root=data_root, advance=advance)
+    run = RunFolder(folder)
+    evidence, notes = gather_evidence(run, split, data_root=data_root, advance=advance)
     found = analysis.analyse(evidence, more_notes=notes, advance=advance)
-    places = _places(folder, data_root)
+    places = _places(run, data_root)
     actions = tuple(
         action | {"command": action["command"] and _filled(action["command"], places)}
         for action in found.actions
@@ -60,14 +61,12 @@ def analyse_run(
     return replace(found, actions=actions, notes=(*notes, *own))
 
 
-def _places(folder: Path, data_root: Path | None) -> dict[str, str]:
+def _places(run: RunFolder, data_root: Path | None) -> dict[str, str]:
     """Return what the capital words of commands stand for."""
-    env = files.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
-    recipe = runs.recipe_of(env)
-    cfg = _settings(folder)
+    cfg, recipe = _settings(run), run.recipe_file
     root = data_root or (Path("ROOT") if cfg is None else Path(cfg.data.root))
-    told = {"RUN": folder, "NAME": folder.name, "DIR": folder.parent}
-    return {name: shlex.quote(str(place)) for name, place in (told | {"ROOT": root}).items()} | {
+    places = {"RUN": run.path, "NAME": run.name, "DIR": run.path.parent, "ROOT": root}
+    return {name: shlex.quote(str(place)) for name, place in places.items()} | {
         "RECIPE": shlex.quote(recipe) if recipe else "RECIPE"
     }
 
@@ -78,48 +77,35 @@ def _filled(text: str, places: dict[str, str]) -> str:
 
 
 def gather_evidence(
-    folder: Path, split: str, *, data_root: Path | None = None, advance: Advance
+    run: RunFolder, split: str, *, data_root: Path | None = None, advance: Advance
 ) -> tuple[analysis.Evidence, tuple[str, ...]]:
     """Read predictions and all that belongs to them; return it, and what is left out and why."""
     advance(f"reading the predictions of {split}")
-    predictions = tables.read_predictions(folder / "predictions" / f"{split}.parquet")
-    classes = _read_classes(folder)
-    _check_predictions(predictions, classes, folder, split)
-    cfg = _settings(folder)
-    splits, notes = _read_data(folder, cfg, predictions, split, data_root)
+    predictions, classes = run.predictions(split), run.classes()
+    _check_predictions(predictions, classes, run, split)
+    cfg = _settings(run)
+    splits, notes = _read_data(run, cfg, predictions, split, data_root)
     checkpoint = str(predictions.about.get("checkpoint", ""))
     split_hash = str(predictions.about.get("split_hash", ""))
-    env = files.read_json(folder / "env.json") if (folder / "env.json").exists() else {}
-    counts = (env.get("data") or {}).get("train_counts")
+    counts = run.train_counts
     evidence: dict[str, Any] = {
         "split": split,
         "predictions": predictions,
         "classes": classes,
         "train_counts_K": np.array(counts) if counts and len(counts) == len(classes) else None,
-        "embeddings_ND": read_embeddings(folder, split, split_hash, checkpoint),
+        "embeddings_ND": run.embeddings(split, split_hash, checkpoint),
         "settings": {} if cfg is None else _told(cfg),
     }
     if splits is not None:
         evidence["train_counts_K"] = splits.train.counts_K
-        evidence["train"] = _train_side(folder, cfg, splits.train, checkpoint)
+        evidence["train"] = _train_side(run, cfg, splits.train, checkpoint)
         evidence |= _photo_evidence(splits, data.named_split(splits, split), advance)
     return analysis.Evidence(**evidence), tuple(notes)
 
 
-def _read_classes(folder: Path) -> tuple[CarClass, ...]:
-    """Return the run's class list."""
-    path = folder / "classes.json"
-    if not path.exists():
-        raise RunError(
-            f"{folder}: holds no class list (classes.json)", "train it by its recipe first"
-        )
-    return tuple(CarClass(**entry) for entry in files.read_json(path)["classes"])
-
-
-def _settings(folder: Path) -> config.Recipe | None:
+def _settings(run: RunFolder) -> config.Recipe | None:
     """Return the run's settings; ``None`` where they are not stored."""
-    path = folder / "config.yaml"
-    return config.from_yaml(path) if path.is_file() else None
+    return run.settings() if run.has_settings else None
 
 
 def _told(cfg: config.Recipe) -> dict[str, str]:
@@ -132,16 +118,16 @@ def _told(cfg: config.Recipe) -> dict[str, str]:
 
 
 def _check_predictions(
-    predictions: Predictions, classes: tuple[CarClass, ...], folder: Path, split: str
+    predictions: Predictions, classes: tuple[CarClass, ...], run: RunFolder, split: str
 ) -> None:
     """Raise when predictions name classes that the run does not have, or are not numbers."""
-    where = f"{folder}/predictions/{split}.parquet"
+    where = run.predictions_file(split)
     most = max(int(predictions.labels_N.max(initial=-1)), int(predictions.top5_NT.max(initial=-1)))
     if most >= len(classes):
         raise DataError(
             f"{where}: names class {most}, the run has {len(classes)}: "
             "it was made with another class list",
-            f"predict again with: carscale evaluate {folder} --split {split}",
+            f"predict again with: carscale evaluate {run} --split {split}",
         )
     num_bad = int((~np.isfinite(predictions.prob_label_N)).sum())
     if num_bad:
@@ -153,7 +139,7 @@ def _check_predictions(
 
 
 def _read_data(
-    folder: Path,
+    run: RunFolder,
     cfg: config.Recipe | None,
     predictions: Predictions,
     split: str,
@@ -162,7 +148,7 @@ def _read_data(
     """Return the frozen data when it is at hand and holds the predicted photos; else say why."""
     unsaid = "nothing is said of photos, train labels and neighbours"
     if data_root is None and cfg is None:
-        return None, [f"No settings (config.yaml) in {folder}: {unsaid}. Try: --data-root FOLDER"]
+        return None, [f"No settings (config.yaml) in {run}: {unsaid}. Try: --data-root FOLDER"]
     root = data_root or Path(cfg.data.root if cfg else "")
     if not (root / "card.json").is_file():
         return None, [
@@ -177,29 +163,28 @@ def _read_data(
         return None, [
             f"{root} holds another {split} split ({found.hash[:12]}) than was predicted "
             f"({str(wanted)[:12]}): {unsaid}. Predict this one with: carscale evaluate "
-            f"{shlex.quote(str(folder))} --split {split} {shlex.quote(f'data.root={root}')}"
+            f"{shlex.quote(str(run))} --split {split} {shlex.quote(f'data.root={root}')}"
         ]
     return splits, []
 
 
 def _train_side(
-    folder: Path, cfg: config.Recipe | None, split: Split, checkpoint: str
+    run: RunFolder, cfg: config.Recipe | None, split: Split, checkpoint: str
 ) -> analysis.TrainSide:
     """Return what is known of train."""
-    path = folder / "predictions" / "folds.parquet"
-    folds = tables.read_predictions(path) if path.exists() else None
+    folds = run.predictions("folds") if run.has_predictions("folds") else None
     if folds is not None and folds.about.get("split_hash") != split.hash:
         folds = None
     return analysis.TrainSide(
         ids_M=split.ids_N,
         paths_M=split.paths_N,
         labels_M=split.labels_N,
-        embeddings_MD=read_embeddings(folder, "train", split.hash, checkpoint),
+        embeddings_MD=run.embeddings("train", split.hash, checkpoint),
         folds=folds,
         dynamics=None
         if cfg is None
         else training.read_dynamics(
-            folder / "dynamics.bin",
+            run.dynamics_file,
             split.ids_N,
             global_batch_size=cfg.loader.global_batch_size,
         ),

@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from carscale import config, data, evaluation, files, loaders, models, tables
 from carscale.errors import ModelError
-from carscale.types import CarClass, Predictions, Split, Splits, View
-from carscale.workflows.calibration import calibrate, store
+from carscale.runs import RunFolder, card_file, weights_file
+from carscale.types import CarClass, Predictions, Splits, View
+from carscale.workflows.calibration import calibrate
 from carscale.world import open_world
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 def evaluate_run(
-    folder: Path,
+    folder: Path | RunFolder,
     cfg: config.Recipe,
     *,
     split: str,
@@ -37,8 +34,9 @@ def evaluate_run(
         DataError: The photos do not match their lock.
         ModelError: The run has no result yet, or one of another class list.
     """
+    run = RunFolder(folder)
     splits = data.load(cfg.data.model_copy(update={"partial": "leave"}))
-    model, view, card, where = load_result(folder, cfg.model)
+    model, view, card, where = load_result(run, cfg.model)
     _check_classes(card, splits, where)
     with open_world(
         precision=cfg.train.precision, num_cpu_threads=cfg.train.num_cpu_threads
@@ -69,11 +67,13 @@ def evaluate_run(
         )
         if keep_embeddings:
             to_embed = {split: predictions}
-            if split != "train" and not has_embeddings(folder, splits.train, where.name):
+            stored = run.embeddings("train", splits.train.hash, where.name)
+            if split != "train" and stored is None:
                 to_embed["train"] = predicted("train", keep_probs=False, keep_embeddings=True)
             if world.is_main:
+                run.predictions_folder.mkdir(exist_ok=True)
                 for name, embedded in to_embed.items():
-                    _write_embeddings(folder, name, embedded)
+                    files.write_atomic(run.embeddings_file(name), tables.embeddings_bytes(embedded))
         if scales:  # val decides, whatever is evaluated
             on_val = predictions if split == "val" else predicted("val", keep_probs=True)
             found = calibrate(on_val)
@@ -82,67 +82,36 @@ def evaluate_run(
             if not (few if keep_probs is None else keep_probs):
                 predictions = replace(predictions, probs_NK=None)
             if world.is_main:
-                store(folder, found)
-        return _write(folder, splits, predictions, split, command) if world.is_main else None
-
-
-def has_embeddings(folder: Path, split: Split, checkpoint: str) -> bool:
-    """Tell whether a split's embeddings by this checkpoint lie in the run folder."""
-    return read_embeddings(folder, split.name, split.hash, checkpoint) is not None
-
-
-def read_embeddings(
-    folder: Path, split: str, split_hash: str, checkpoint: str
-) -> NDArray[np.float16] | None:
-    """Return a split's embeddings in the order of its ids; ``None`` where none are of this result.
-
-    Args:
-        folder: Of the run.
-        split: Its name.
-        split_hash: What the split holds.
-        checkpoint: Name of the run's result.
-    """
-    path = folder / "predictions" / f"{split}.embeddings.parquet"
-    if not path.exists():
-        return None
-    _, embeddings_ND, about = tables.read_embeddings(path)
-    is_same = (about.get("split_hash"), about.get("checkpoint")) == (split_hash, checkpoint)
-    return embeddings_ND if is_same else None
+                files.write_json(run.calibration_file, found)
+        return _write(run, splits, predictions, split, command) if world.is_main else None
 
 
 def load_result(
-    folder: Path, cfg: config.Model
+    folder: Path | RunFolder, cfg: config.Model
 ) -> tuple[models.Classifier, View, dict[str, Any], Path]:
     """Return a run's chosen model, its view, its card and where it lies.
 
     Raises:
         ModelError: No epoch was finished yet, or the weights do not fit.
     """
-    found = sorted((folder / "checkpoints").glob("best_*"))
-    if not found:
-        raise ModelError(
-            f"{folder}: holds no finished epoch yet (checkpoints/best_*)",
-            "train it to the end of an epoch by its recipe",
-        )
-    where = found[-1]
-    card = files.read_json(where / "model.json")
+    where = RunFolder(folder).best_checkpoint
+    card = files.read_json(card_file(where))
     stored = card["view"]
     view = View(**stored | {"mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
     classes = tuple(CarClass(**entry) for entry in card["classes"])
     model = models.build(cfg, view, classes, with_weights=False)
-    weights = where / "model.safetensors"
+    weights = weights_file(where)
     models.load_state(model.net, models.read_weights(weights), str(weights))
     return model, view, card, where
 
 
-def held_out(folder: Path, splits: Splits, checkpoint: str) -> list[dict[str, Any]]:
+def held_out(run: RunFolder, splits: Splits, checkpoint: str) -> list[dict[str, Any]]:
     """Return a row a class over val and test together, as far as they are predicted.
 
     Together they are all that the model never trained on.
     """
     hashes = set(splits.card["hashes"].values())
-    paths = [folder / "predictions" / f"{name}.parquet" for name in ("val", "test")]
-    parts = [tables.read_predictions(path) for path in paths if path.exists()]
+    parts = [run.predictions(name) for name in ("val", "test") if run.has_predictions(name)]
     parts = [part for part in parts if part.about.get("checkpoint") == checkpoint]
     parts = [part for part in parts if part.about.get("split_hash") in hashes]
     if not parts:
@@ -157,16 +126,9 @@ def held_out(folder: Path, splits: Splits, checkpoint: str) -> list[dict[str, An
     return evaluation.per_class(pooled, splits.classes, splits.train.counts_K)
 
 
-def _write_embeddings(folder: Path, split: str, predictions: Predictions) -> None:
-    """Write what the classifier layer saw of a split."""
-    path = folder / "predictions" / f"{split}.embeddings.parquet"
-    path.parent.mkdir(exist_ok=True)
-    files.write_atomic(path, tables.embeddings_bytes(predictions))
-
-
-def _pooled(folder: Path, splits: Splits, checkpoint: str) -> dict[str, Any]:
+def _pooled(run: RunFolder, splits: Splits, checkpoint: str) -> dict[str, Any]:
     """Return what ``metrics.json`` says of val and test together."""
-    rows = held_out(folder, splits, checkpoint)
+    rows = held_out(run, splits, checkpoint)
     return {
         "per_class": rows,
         "low_recall_classes": [row["class"] for row in rows if row["has_low_recall"]],
@@ -182,20 +144,19 @@ def _stacked(columns: list[Any]) -> Any:  # noqa: ANN401 - arrays of any kind
 
 
 def _write(
-    folder: Path, splits: Splits, predictions: Predictions, split: str, command: list[str]
+    run: RunFolder, splits: Splits, predictions: Predictions, split: str, command: list[str]
 ) -> dict[str, Any]:
-    """Write predictions, metrics and, for test, the ledger."""
-    path = folder / "predictions" / f"{split}.parquet"
-    path.parent.mkdir(exist_ok=True)
-    files.write_atomic(path, tables.predictions_bytes(predictions))
+    """Write predictions, metrics and, for test, that it was evaluated."""
+    run.predictions_folder.mkdir(exist_ok=True)
+    files.write_atomic(run.predictions_file(split), tables.predictions_bytes(predictions))
     metrics = evaluation.summary(predictions, splits.classes, splits.train.counts_K)
     checkpoint = str(predictions.about["checkpoint"])
     files.update_json(
-        folder / "metrics.json",
-        lambda whole: whole | {split: metrics, "held_out": _pooled(folder, splits, checkpoint)},
+        run.metrics_file,
+        lambda whole: whole | {split: metrics, "held_out": _pooled(run, splits, checkpoint)},
     )
     if split.startswith("test"):
-        look = {
+        evaluation_on_test = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": " ".join(["carscale", *command]),
             "split": split,
@@ -203,7 +164,7 @@ def _write(
             "split_hash": predictions.about.get("split_hash"),
             "top1": metrics["top1"]["value"],
         }
-        files.append_line(folder / "test_evaluations.jsonl", look)
+        files.append_line(run.test_evaluations_file, evaluation_on_test)
     return metrics
 
 

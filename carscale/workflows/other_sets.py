@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from carscale import config, curate, data, files, progress, runs
+from carscale import curate, data, files, progress
 from carscale.errors import ConfigError, ModelError
+from carscale.runs import RunFolder
 from carscale.workflows.data_sets import write_result
 
 
@@ -82,7 +83,7 @@ def map_classes(
     with data.source_classes(source, **columns) as classes:
         proposals = curate.propose_map(names, list(classes))
         if run is not None:
-            seen = _predicted_classes(runs.find_run(Path(run)), names, classes, num_photos, notes)
+            seen = _predicted_classes(RunFolder.open(run), names, classes, num_photos, notes)
             proposals = curate.with_predictions(proposals, seen)
         counts = {name: len(photos) for name, photos in classes.items()}
     text = curate.map_text(proposals, names, counts, base=str(base), source=str(source))
@@ -92,7 +93,7 @@ def map_classes(
 
 
 def _predicted_classes(
-    run: Path,
+    run: RunFolder,
     base_names: Sequence[str],
     classes: Mapping[str, Sequence[data.SourcePhoto]],
     num_photos: int,
@@ -101,7 +102,7 @@ def _predicted_classes(
     """Return, by source class, how many photos a run predicts as each base class."""
     from carscale.workflows.predict import predict_readable
 
-    known = {entry["name"] for entry in files.read_json(run / "classes.json")["classes"]}
+    known = {car_class.name for car_class in run.classes()}
     shared = known.intersection(base_names)
     if not shared:
         raise ModelError(
@@ -116,7 +117,7 @@ def _predicted_classes(
     chosen = {name: data.evenly(photos, num_photos) for name, photos in classes.items()}
     owners = [name for name, photos in chosen.items() for _ in photos]
     photos = [(photo.where, photo.read) for group in chosen.values() for photo in group]
-    rows = predict_readable(run, config.from_yaml(run / "config.yaml"), photos)
+    rows = predict_readable(run, run.settings(), photos)
     seen: dict[str, Counter[str]] = {name: Counter() for name in classes}
     for name, row in zip(owners, rows, strict=True):
         if row["error"] is None:
@@ -206,7 +207,7 @@ def compare_sets(
         DataError: No frozen folder, no such source, fewer than three photos.
     """
     data.read_card(Path(a))  # a wrong folder is a wrong input
-    folder = None if run is None else runs.find_run(Path(run))
+    folder = None if run is None else RunFolder.open(run)
     columns = {"image_column": image_column, "label_column": label_column}
     with ExitStack() as stack:
         advance = stack.enter_context(progress.stages())
@@ -225,7 +226,7 @@ def compare_sets(
         return curate.find_gap(*sides, embeddings=embedded, seed=seed)
 
 
-def _embed(run: Path, photos: curate.PhotoStats, num_photos: int, seed: int) -> Any:  # noqa: ANN401 - an array; numpy waits
+def _embed(run: RunFolder, photos: curate.PhotoStats, num_photos: int, seed: int) -> Any:  # noqa: ANN401 - an array; numpy waits
     """Return the embeddings of some photos of a set."""
     import numpy as np
 
@@ -235,7 +236,7 @@ def _embed(run: Path, photos: curate.PhotoStats, num_photos: int, seed: int) -> 
     chosen = np.sort(rng.permutation(len(photos))[:num_photos])
     return embed_readable(
         run,
-        config.from_yaml(run / "config.yaml"),
+        run.settings(),
         [photos.photos[row].read for row in chosen.tolist()],
     )
 

@@ -12,13 +12,16 @@ import torch
 from carscale import augment, config, evaluation, images, progress
 from carscale.errors import DataError
 from carscale.loaders import render
+from carscale.runs import RunFolder
 from carscale.types import View
 from carscale.workflows.calibration import stored_temperature
 from carscale.workflows.evaluate import load_result
 from carscale.world import name_out_of_memory, open_world, smaller_batches
 
 
-def predict_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list[dict[str, Any]]:
+def predict_photos(
+    folder: Path | RunFolder, cfg: config.Recipe, photos: list[Path]
+) -> list[dict[str, Any]]:
     """Return a row a photo: its ``path``, ``top5`` (class and prob) and ``error`` or ``None``.
 
     Mirror images count with ``evaluate.flip``; probabilities are at the temperature that
@@ -33,7 +36,7 @@ def predict_photos(folder: Path, cfg: config.Recipe, photos: list[Path]) -> list
 
 
 def predict_readable(
-    folder: Path, cfg: config.Recipe, photos: Sequence[tuple[str, Callable[[], bytes]]]
+    folder: Path | RunFolder, cfg: config.Recipe, photos: Sequence[tuple[str, Callable[[], bytes]]]
 ) -> list[dict[str, Any]]:
     """Return what ``predict_photos`` returns, of photos wherever they lie.
 
@@ -43,7 +46,7 @@ def predict_readable(
         photos: A name for each photo, and what returns its bytes or raises ``OSError``.
     """
     model, view, card, where = load_result(folder, cfg.model)
-    temperature = stored_temperature(folder, cfg.evaluate, where.name)
+    temperature = stored_temperature(RunFolder(folder), cfg.evaluate, where.name)
     if temperature is not None:
         progress.note(f"probabilities at temperature {temperature:.3f}, fitted on val")
     elif cfg.evaluate.temperature == "val":

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import analysis, config, data, evaluation, files, loaders, report, tables
+from carscale import analysis, config, data, evaluation, files, loaders, report
 from carscale.errors import ConfigError, DataError, LaunchError
 from carscale.progress import bar
-from carscale.workflows.evaluate import load_result, read_embeddings
+from carscale.runs import RunFolder
+from carscale.workflows.evaluate import load_result
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +33,9 @@ class _Neighbours:
     embeddings_MD: NDArray[np.float32]
 
 
-def draw_saliency(folder: Path, cfg: config.Recipe, split_name: str, ids: list[int]) -> list[Path]:
+def draw_saliency(
+    folder: Path | RunFolder, cfg: config.Recipe, split_name: str, ids: list[int]
+) -> list[Path]:
     """Write ``RUN/saliency/SPLIT-ID.png`` for photos of a predicted split; return the paths.
 
     Each shows the photo, where the model sees the predicted and the true class (Grad-CAM), a photo
@@ -56,15 +59,16 @@ def draw_saliency(folder: Path, cfg: config.Recipe, split_name: str, ids: list[i
         )
     splits = data.load(cfg.data.model_copy(update={"partial": "leave"}))
     split = data.named_split(splits, split_name)
-    predictions = tables.read_predictions(folder / "predictions" / f"{split_name}.parquet")
+    run = RunFolder(folder)
+    predictions = run.predictions(split_name)
     if predictions.about.get("split_hash") not in (None, split.hash):
         raise DataError(
-            f"{folder}: predicted another {split_name} split than {split.root} holds",
-            f"predict again with: carscale evaluate {folder} --split {split_name}",
+            f"{run}: predicted another {split_name} split than {split.root} holds",
+            f"predict again with: carscale evaluate {run} --split {split_name}",
         )
     rows = _rows(split, ids)
-    model, view, _, where = load_result(folder, cfg.model)
-    near = _neighbours(folder, split, splits.train, where.name)
+    model, view, _, where = load_result(run, cfg.model)
+    near = _neighbours(run, split, splits.train, where.name)
     import torch
 
     paths = []
@@ -85,7 +89,7 @@ def draw_saliency(folder: Path, cfg: config.Recipe, split_name: str, ids: list[i
                 (words, loaders.plain_view(source, place, view), None)
                 for words, source, place in beside
             ]
-            path = folder / "saliency" / f"{split_name}-{int(split.ids_N[row])}.png"
+            path = run.saliency_folder / f"{split_name}-{int(split.ids_N[row])}.png"
             path.parent.mkdir(exist_ok=True)
             files.write_atomic(path, report.draw_panels(panels))
             paths.append(path)
@@ -104,10 +108,10 @@ def _rows(split: Split, ids: list[int]) -> list[int]:
     return [int(row) for row in np.searchsorted(split.ids_N, ids)]
 
 
-def _neighbours(folder: Path, split: Split, train: Split, checkpoint: str) -> _Neighbours | None:
+def _neighbours(run: RunFolder, split: Split, train: Split, checkpoint: str) -> _Neighbours | None:
     """Return the embeddings of the split and of train, where both are known."""
-    of_split = read_embeddings(folder, split.name, split.hash, checkpoint)
-    of_train = read_embeddings(folder, "train", train.hash, checkpoint)
+    of_split = run.embeddings(split.name, split.hash, checkpoint)
+    of_train = run.embeddings("train", train.hash, checkpoint)
     if of_split is None or of_train is None:
         return None
     return _Neighbours(train, analysis.normalised(of_split), analysis.normalised(of_train))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carscale.runs import RunFolder
 from carscale.world.processes import open_world
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def track_pictures(
-    tracker: str, run_folder: Path, project: str, pictures: dict[str, NDArray[Any]]
+    tracker: str, run: RunFolder, project: str, pictures: dict[str, NDArray[Any]]
 ) -> bool:
     """Log pictures under a run's name; tell whether the tracker takes pictures.
 
@@ -20,14 +20,14 @@ def track_pictures(
 
     Args:
         tracker: ``train.tracker`` of the run; ``none`` logs nothing.
-        run_folder: Trackers that write files put them here; its name is the run's.
+        run: Trackers that write files put them here; its name is the run's.
         project: What the run was logged under: its recipe.
         pictures: uint8 ``[H, W, 3]`` by name.
     """
     if tracker == "none" or not pictures:
         return False
-    with open_world(tracker=tracker, folder=run_folder) as world:
-        named = {"wandb": {"name": run_folder.name}, "mlflow": {"run_name": run_folder.name}}
+    with open_world(tracker=tracker, folder=run.path) as world:
+        named = {"wandb": {"name": run.name}, "mlflow": {"run_name": run.name}}
         world.accelerator.init_trackers(project, init_kwargs=named)
         takers = [one for one in world.accelerator.trackers if hasattr(one, "log_images")]
         options = {"dataformats": "NHWC"} if tracker == "tensorboard" else {}

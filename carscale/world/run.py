@@ -19,15 +19,9 @@ from typing import Any
 from carscale import config, files, tables, threads
 from carscale.errors import CarscaleError, ConfigError, DataError, RunError
 from carscale.progress import note
-from carscale.runs import FREE_ON_RESUME
+from carscale.runs import FORMAT, FREE_ON_RESUME, RunFolder
 from carscale.types import Predictions
 from carscale.world.processes import World, open_world, resolve_precision
-
-RUN_PARTS = (
-    *("config.yaml", "env.json", "classes.json", "log.jsonl", "timing.jsonl", "metrics.json"),
-    *("calibration.json", "checkpoints", "predictions", "report"),
-)
-"""What ``resume=overwrite`` removes."""
 
 INTERRUPTED = 130  # what shells give for Ctrl-C
 
@@ -46,7 +40,7 @@ class Run:
     Only rank 0 writes; every method may be called on all ranks.
     """
 
-    folder: Path
+    folder: RunFolder
     cfg: config.Recipe
     world: World
     recipe: str
@@ -57,7 +51,7 @@ class Run:
         """Add facts to ``env.json``: what the run was made with."""
         self.environment.update(facts)
         if self.world.is_main:
-            files.write_json(self.folder / "env.json", self.environment)
+            files.write_json(self.folder.environment_file, self.environment)
 
     def store_backend(self, backend: str, why: str) -> None:
         """Store which loader backend ``auto`` became, and why."""
@@ -70,11 +64,11 @@ class Run:
     def save_predictions(self, split: str, predictions: Predictions) -> None:
         """Write ``predictions/<split>.parquet``."""
         if self.world.is_main:
-            path = self.folder / "predictions" / f"{split}.parquet"
-            path.parent.mkdir(exist_ok=True)
             known = {"checkpoint": self.result, "precision": self.cfg.train.precision}
-            told = replace(predictions, about=predictions.about | known)
-            files.write_atomic(path, tables.predictions_bytes(told))
+            known_by = replace(predictions, about=predictions.about | known)
+            self.folder.predictions_folder.mkdir(exist_ok=True)
+            path = self.folder.predictions_file(split)
+            files.write_atomic(path, tables.predictions_bytes(known_by))
 
 
 @contextmanager
@@ -99,7 +93,7 @@ def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
                 precision=resolved.train.precision,
                 num_cpu_threads=resolved.train.num_cpu_threads,
                 tracker=tracker,
-                folder=folder,
+                folder=folder.path,
             ) as world,
             _folder_of_one(folder, resolved, world),
         ):
@@ -122,7 +116,7 @@ def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
         sys.exit(INTERRUPTED)
 
 
-def _run_folder(cfg: config.Recipe, recipe: str) -> Path:
+def _run_folder(cfg: config.Recipe, recipe: str) -> RunFolder:
     """Return ``run.dir/run.name``.
 
     Raises:
@@ -131,30 +125,32 @@ def _run_folder(cfg: config.Recipe, recipe: str) -> Path:
     name = cfg.run.name or recipe
     if name in (".", "..") or "/" in name:
         raise ConfigError(f"run.name={name}: must be a plain name", "folders go into run.dir")
-    return Path(cfg.run.dir) / name
+    return RunFolder(Path(cfg.run.dir) / name)
 
 
-def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
+def _resolve(cfg: config.Recipe, folder: RunFolder) -> config.Recipe:
     """Return the settings with ``auto`` filled in, from the folder's run when it goes on.
 
     Raises:
-        RunError: The folder holds a run and ``resume=never``, or one of other settings.
+        RunError: The folder holds a run and ``resume=never``, or one of other settings, or one
+            that another version of carscale made.
     """
-    stored = folder / "config.yaml"
-    has_checkpoint = any((folder / "checkpoints").glob("step_*"))
-    if cfg.resume != "overwrite" and not has_checkpoint and _is_finished(folder):
+    has_checkpoint = bool(folder.checkpoints("step"))
+    if cfg.resume != "overwrite" and folder.has_settings:
+        folder.check_format()
+    if cfg.resume != "overwrite" and not has_checkpoint and folder.is_finished:
         raise RunError(
             f"{folder}: holds a finished run whose checkpoints were removed; it can't go on",
             "start another beside it: run.name=NAME; or train it again: resume=overwrite",
         )
-    if cfg.resume == "overwrite" or not stored.exists() or not has_checkpoint:
+    if cfg.resume == "overwrite" or not folder.has_settings or not has_checkpoint:
         return _fill(cfg, resolve_precision(cfg.train.precision), _threads(cfg), "auto")
     if cfg.resume == "never":
         raise RunError(
             f"{folder}: holds a run already, and resume=never",
             "go on with it: resume=auto; start another beside it: run.name=NAME",
         )
-    old = config.from_yaml(stored)
+    old = folder.settings()
     new = _fill(cfg, old.train.precision, old.train.num_cpu_threads, old.loader.backend)
     changed = config.differences(old, new, ignore=FREE_ON_RESUME)
     if changed:
@@ -166,20 +162,10 @@ def _resolve(cfg: config.Recipe, folder: Path) -> config.Recipe:
     return new
 
 
-def _is_finished(folder: Path) -> bool:
-    """Tell whether a run reached its end and predicted val, which comes after its last checkpoint.
-
-    The log alone does not tell: a kill may come between its last line and that checkpoint.
-    """
-    has_predictions = (folder / "predictions" / "val.parquet").is_file()
-    log = files.read_lines(folder / "log.jsonl") if has_predictions else []
-    return any(line["event"] == "end" for line in log)
-
-
 def _fill(cfg: config.Recipe, precision: str, num_cpu_threads: int, backend: str) -> config.Recipe:
     """Return the settings without ``auto`` and 0 for precision and threads.
 
-    ``auto`` for the backend is left to ``loaders.settle``, which knows the photos and the model.
+    ``auto`` for the backend is left to ``loaders.resolve_backend``, which knows photos and model.
     """
     train = cfg.train.model_copy(
         update={
@@ -199,63 +185,57 @@ def _threads(cfg: config.Recipe) -> int:
 
 
 @contextmanager
-def _folder_of_one(folder: Path, cfg: config.Recipe, world: World) -> Iterator[None]:
+def _folder_of_one(folder: RunFolder, cfg: config.Recipe, world: World) -> Iterator[None]:
     """Make the folder and hold its lock on rank 0."""
     if not world.is_main:
         yield
         return
-    is_new = not folder.exists()
+    is_new = not folder.path.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(
             f"{folder}: can't be made: {error}", "choose another: run.dir=FOLDER"
         ) from error
-    with files.hold_lock(folder):
+    with files.hold_lock(folder.path):
         if cfg.resume == "overwrite":
             _empty(folder)
         _store_settings(folder, cfg)
         try:
             yield
         except BaseException:
-            if is_new and not (folder / "log.jsonl").exists():  # nothing was trained
+            if is_new and not folder.log_file.exists():  # nothing was trained
                 shutil.rmtree(folder)
             raise
 
 
-def _farewell(folder: Path) -> str:
+def _farewell(folder: RunFolder) -> str:
     """Return where the run lies, how good it is, and what to type next."""
-    epochs = [line for line in files.read_lines(folder / "log.jsonl") if line["event"] == "epoch"]
-    chosen = [line for line in epochs if line["is_best"]]
-    score = (
-        f"val top-1 {chosen[-1]['val']['top1']:.1%} (epoch {chosen[-1]['epoch']:g}); "
-        if chosen
-        else ""
-    )
+    best = folder.best_epoch
+    score = f"val top-1 {best['val']['top1']:.1%} (epoch {best['epoch']:g}); " if best else ""
     where = shlex.quote(str(folder))
     return f"{folder}: {score}next: carscale evaluate {where}; carscale report {where}"
 
 
-def _store_settings(folder: Path, cfg: config.Recipe) -> None:
+def _store_settings(folder: RunFolder, cfg: config.Recipe) -> None:
     """Write ``config.yaml``; read back, it never empties a folder."""
     stored = cfg.model_copy(update={"resume": "auto"})
-    files.write_atomic(folder / "config.yaml", config.to_yaml(stored))
+    files.write_atomic(folder.settings_file, config.to_yaml(stored))
 
 
-def _empty(folder: Path) -> None:
-    """Remove an old run's files, and nothing that no run writes; looks at test are kept.
+def _empty(folder: RunFolder) -> None:
+    """Remove an old run's files, and nothing that no run writes; test evaluations are kept.
 
     Raises:
         RunError: The folder holds files but no run.
     """
-    held = [path.name for path in folder.iterdir() if path.name != ".lock"]
-    if held and "config.yaml" not in held:
+    held = [path.name for path in folder.path.iterdir() if path.name != ".lock"]
+    if held and not folder.has_settings:
         raise RunError(
             f"{folder}: holds {len(held)} files but no run (no config.yaml); nothing was removed",
             "choose another: run.name=NAME",
         )
-    for name in RUN_PARTS:
-        path = folder / name
+    for path in folder.training_output:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -306,6 +286,7 @@ def _environment(run: Run) -> dict[str, Any]:
     )
     is_gpu = run.world.device.type == "cuda"
     return {
+        "format": FORMAT,
         "recipe": run.recipe,
         "started": _started(run.folder),
         "command": [Path(sys.argv[0]).as_posix(), *sys.argv[1:]],
@@ -320,10 +301,9 @@ def _environment(run: Run) -> dict[str, Any]:
     }
 
 
-def _started(folder: Path) -> str:
+def _started(folder: RunFolder) -> str:
     """Return when the run began: what its folder says, or now."""
-    path = folder / "env.json"
-    stored = files.read_json(path).get("started") if path.exists() else None
+    stored = folder.environment().get("started")
     return str(stored or datetime.now(UTC).isoformat(timespec="seconds"))
 
 

@@ -105,7 +105,10 @@ def test_another_class_list_is_refused(trained, tmp_path, monkeypatch, capsys):
     [
         (("errors", "RUN", "--json", "--csv"), "exclude each other"),
         (("errors", "RUN", "--split", "train"), "must be val or test"),
-        (("errors", "RUN", "--split", "test"), "carscale evaluate RUN --split"),
+        (
+            ("errors", "RUN", "--split", "test"),
+            "no predictions of test\n  make them with: carscale",
+        ),
         (("evaluate", "RUN", "--saliency", "x"), "wanted ids of photos"),
         (("evaluate", "RUN", "--saliency", "99999"), "holds no photo of that id"),
     ],

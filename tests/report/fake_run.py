@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from carscale import stats, tables
+from carscale import runs, stats, tables
 from carscale.analysis import Evidence, analyse
-from carscale.report import predicted_splits, write_report
+from carscale.report import write_report
+from carscale.runs import RunFolder
 from carscale.types import CarClass, Predictions
 
 MAKES = ("Audi", "BMW", "Chevrolet", "Dodge", "Ford", "Honda", "Hyundai", "Jeep", "Kia", "Volvo")
@@ -187,6 +188,7 @@ def make_run(
         "model:\n  name: tf_efficientnet_lite0\nseed: 0\n"
     )
     (run / "env.json").write_text(json.dumps({
+        "format": runs.FORMAT,
         "command": "recipes/effnet_focal.py data.root=data/cars", "device": "cpu", "world_size": 2,
         "versions": {"torch": "2.9.1", "timm": "1.0.22"}, "precision": "fp32", "backend": "torch",
         "git_commit": "0123456789abcdef", "num_cpu_threads": 1,
@@ -214,7 +216,7 @@ def write_analysed(run, **options):
     listed = run / "classes.json"
     rows = json.loads(listed.read_text())["classes"] if listed.exists() else []
     analyses = {}
-    for split in predicted_splits(run):
+    for split in RunFolder(run).predicted_splits:
         predictions = tables.read_predictions(run / "predictions" / f"{split}.parquet")
         analyses[split] = analyse(Evidence(split, predictions, tuple(CarClass(**r) for r in rows)))
     return write_report(run, analyses=analyses, **options)

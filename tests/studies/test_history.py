@@ -7,6 +7,7 @@ import pytest
 from carscale import config, files
 from carscale.errors import RunError
 from carscale.report.study.runs_page import write_index
+from carscale.runs import FORMAT
 from carscale.studies.history import find_runs, histories
 
 
@@ -14,8 +15,8 @@ def make(folder, started, top1=None, *, val="v" * 64, train="t" * 64, words=(), 
     folder.mkdir(parents=True)
     cfg = config.resolve(config.Recipe(), list(words))
     (folder / "config.yaml").write_text(config.to_yaml(cfg))
-    env = {"recipe": "effnet", "started": started, "data": {"hashes": {"val": val, "train": train}}}
-    files.write_json(folder / "env.json", env)
+    env = {"format": FORMAT, "recipe": "effnet", "started": started}
+    files.write_json(folder / "env.json", env | {"data": {"hashes": {"val": val, "train": train}}})
     log = [{"event": "start"}, {"event": "step", "step": 7}]
     if top1 is not None:
         scores = {"top1": top1, "macro_f1": top1 / 2}

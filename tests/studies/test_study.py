@@ -15,6 +15,7 @@ import pytest
 
 from carscale import config, files
 from carscale.errors import ConfigError, DataError, RunError
+from carscale.runs import RunFolder
 from carscale.studies import plan, run, speed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +96,7 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
     failed = run.run_study(plan, run.Launch())
     assert list(failed) == ["focal-s0"]
     assert "AttributeError" in failed["focal-s0"]
-    done = [job.name for job in plan.jobs if run.is_done(job.folder)]
+    done = [job.name for job in plan.jobs if job.folder.is_finished]
     assert done == ["base-s0", "base-s1", "focal-s1"]
     kept = {path.name[:4] for path in (plan.folder / "runs/base-s0/checkpoints").iterdir()}
     assert kept == {"best"}
@@ -145,7 +146,7 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
     again = run.Launch().command(recipe, [*plan.arms["base"].words, *words])
     answer = subprocess.run(again, capture_output=True, text=True, check=False)
     assert "holds a finished run whose checkpoints were removed" in answer.stderr
-    assert run.is_done(plan.folder / "runs" / "base-s0")
+    assert RunFolder(plan.folder / "runs" / "base-s0").is_finished
 
     base = plan.arms["base"]
     moved = dataclasses.replace(base.splits.train, hash="0" * 64)
@@ -155,7 +156,7 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
         other.check_data()
     with pytest.raises(DataError, match="arm base began on other photos: train changed"):
         run.run_study(other, run.Launch())
-    assert run.is_done(plan.jobs[0].folder)
+    assert plan.jobs[0].folder.is_finished
 
 
 @pytest.mark.launch
@@ -220,10 +221,10 @@ def test_where_all_runs_fail_the_failures_are_told(tiny, tmp_path):
 
 
 def test_the_last_step_of_a_log_is_found_in_its_tail(tmp_path):
-    assert run.steps_done(tmp_path) == 0
+    assert RunFolder(tmp_path).steps_done == 0
     lines = [json.dumps({"event": "step", "step": n, "loss": 1.0}) for n in range(1, 900)]
     (tmp_path / "log.jsonl").write_text("\n".join(lines) + '\n{"event": "step", "st')
-    assert run.steps_done(tmp_path) == 899
+    assert RunFolder(tmp_path).steps_done == 899
 
 
 def test_an_interrupt_ends_all_that_a_run_started(tmp_path):

@@ -12,6 +12,7 @@ from ranks import run_process
 
 from carscale import config, files, models, training
 from carscale.errors import ConfigError
+from carscale.runs import RunFolder
 
 
 def run_here(root, folder, *overrides):
@@ -310,7 +311,7 @@ def test_load_best_of_an_empty_run_says_so(tmp_path):
         broadcast = staticmethod(lambda value: value)
 
     class Run:
-        folder = tmp_path
+        folder = RunFolder(tmp_path)
         world = Alone()
 
     with pytest.raises(Exception, match="holds no finished epoch"):

@@ -6,12 +6,12 @@ Axes: N samples of a split, K classes, T best classes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from carscale.errors import DataError
+from carscale.runs import RunFolder
 from carscale.types import CarClass, Predictions
 
 TOP1_TOLERANCE = 1e-4  # metrics.json may be rounded
@@ -58,10 +58,10 @@ def printable(text: object) -> str:
 
 
 def check(
-    split: SplitResult, classes: tuple[CarClass, ...], env: dict[str, Any], folder: Path
+    split: SplitResult, classes: tuple[CarClass, ...], env: dict[str, Any], run: RunFolder
 ) -> None:
     """Raise unless predictions, metrics and class list speak of the same thing."""
-    again = f"predict again with: carscale evaluate {folder} --split {split.name}"
+    again = f"predict again with: carscale evaluate {run} --split {split.name}"
     known = {one.name for one in classes}
     strange = [
         row["class"]
@@ -70,14 +70,14 @@ def check(
     ]
     if strange:
         raise DataError(
-            f"{folder / 'metrics.json'}: {split.name} has {len(strange)} classes that the class "
+            f"{run.metrics_file}: {split.name} has {len(strange)} classes that the class "
             f"list of {len(classes)} lacks (first: {strange[0]})",
             again,
         )
     if split.predictions is None:
         return
     _check_predictions(split.predictions, len(classes), env, (f"{split.name}.parquet", again))
-    _check_numbers(split, split.predictions, (str(folder / "metrics.json"), again))
+    _check_numbers(split, split.predictions, (str(run.metrics_file), again))
 
 
 def _check_predictions(

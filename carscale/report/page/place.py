@@ -8,6 +8,7 @@ from pathlib import Path
 
 from carscale import data
 from carscale.errors import ConfigError
+from carscale.runs import RunFolder
 
 MARKS = {
     "data": "<!-- carscale: a data set -->",
@@ -59,7 +60,7 @@ def check_page_folder(folder: Path, kind: str, *, replaces: bool | None = None) 
     again = "name another with: --out FOLDER"
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder}: is no folder", again)
-    if (folder / "config.yaml").exists():
+    if RunFolder(folder).has_settings:
         raise ConfigError(f"{folder}: is a run folder; a page would mix with it", again)
     for above in (folder, *folder.resolve().parents):
         if (above / "card.json").is_file():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale.report.page.pictures import SMALL_PX, make_pictures
+from carscale.runs import RunFolder
 
 if TYPE_CHECKING:
     from carscale.analysis.result import Analysis
@@ -63,7 +64,9 @@ def build_saliency(run_folder: Path, analysis: Analysis, place: Place) -> list[d
     """
     predictions, names = analysis.evidence.predictions, [c.name for c in analysis.evidence.classes]
     found: list[dict[str, Any]] = []
-    for path in sorted((run_folder / "saliency").glob(f"{analysis.evidence.split}-*.png")):
+    for path in sorted(
+        RunFolder(run_folder).saliency_folder.glob(f"{analysis.evidence.split}-*.png")
+    ):
         number = re.fullmatch(r".*-(\d+)", path.stem)
         rows = np.flatnonzero(predictions.ids_N == (int(number[1]) if number else -1))
         if len(rows) == 0 or len(found) == MAX_SALIENCY:

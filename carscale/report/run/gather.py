@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from carscale import evaluation, files, tables
+from carscale import evaluation, files
 from carscale.errors import DataError, RunError
 from carscale.report.page.checks import SplitResult, check, finite, printable
+from carscale.runs import RunFolder
 from carscale.types import CarClass
 
 SPLITS = ("test", "val")  # the order of the headline
@@ -67,13 +68,14 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
     folder = Path(run_dir).absolute()
     if not folder.is_dir():
         raise RunError(f"{run_dir}: no such run folder", "list the runs with: ls runs")
-    config_text, config = _read_config(folder / "config.yaml")
-    env = _read_mapping(folder / "env.json")
-    metrics = _read_mapping(folder / "metrics.json")
+    run = RunFolder(folder)
+    run.check_format()
+    config_text, config = _read_config(run.settings_file)
+    env, metrics = run.environment(), run.metrics()
     notes: list[str] = []
-    log = _read_lines(folder / "log.jsonl")
+    log = run.log()
     root = _find_root(data_root, config, notes)
-    splits = _read_splits(folder, metrics, notes)
+    splits = _read_splits(run, metrics, notes)
     steps = _by_number(log, "step")
     epochs = _by_number(log, "epoch")
     if not splits and not steps and not epochs:
@@ -82,9 +84,9 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
             "train first: accelerate launch recipes/<recipe>.py",
             f"or predict: carscale evaluate {run_dir}",
         )
-    classes = _read_classes(folder, root, splits)
+    classes = _read_classes(run, root, splits)
     for split in splits.values():
-        check(split, classes, env, folder)
+        check(split, classes, env, run)
     splits = {name: _measured(split, classes, env) for name, split in splits.items()}
     return RunRecord(
         name=printable(folder.name),
@@ -94,11 +96,11 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
         env=env,
         steps=steps,
         epochs=epochs,
-        timing=_read_lines(folder / "timing.jsonl"),
+        timing=run.timing(),
         splits=splits,
         held_out=_read_held_out(metrics, splits),
         classes=classes,
-        test_evaluations=_read_lines(folder / "test_evaluations.jsonl"),
+        test_evaluations=run.test_evaluations(),
         data_root=root,
         notes=notes,
     )
@@ -124,14 +126,6 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise RunError(f"{path}: holds a {type(tree).__name__}, wanted a mapping")
     return tree
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the mappings of a JSON-lines file; an absent file has none."""
-    try:
-        return [row for row in files.read_lines(path) if isinstance(row, dict)]
-    except ValueError as error:
-        raise RunError(f"{path}: a line is not JSON: {error}") from error
 
 
 def _by_number(log: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
@@ -163,24 +157,14 @@ def _find_root(data_root: Path | None, config: dict[str, Any], notes: list[str])
     return None
 
 
-def predicted_splits(folder: Path) -> tuple[str, ...]:
-    """Return the splits that a run has predictions of: val, test, then tests that merges added."""
-    names = [*reversed(SPLITS), *_tests(folder)]
-    return tuple(name for name in names if (folder / "predictions" / f"{name}.parquet").is_file())
-
-
-def _tests(folder: Path) -> list[str]:
-    """Return the tests of other origin that were predicted."""
-    found = (folder / "predictions").glob("test_*.parquet")
-    return sorted(path.stem for path in found if not path.stem.endswith(".embeddings"))
-
-
-def _read_splits(folder: Path, metrics: dict[str, Any], notes: list[str]) -> dict[str, SplitResult]:
+def _read_splits(
+    run: RunFolder, metrics: dict[str, Any], notes: list[str]
+) -> dict[str, SplitResult]:
     """Return every split that has predictions or metrics."""
     splits = {}
-    for name in (*SPLITS, *_tests(folder)):
-        path = folder / "predictions" / f"{name}.parquet"
-        predictions = tables.read_predictions(path) if path.is_file() else None
+    added = [name for name in run.predicted_splits if name not in SPLITS]
+    for name in (*SPLITS, *added):
+        predictions = run.predictions(name) if run.has_predictions(name) else None
         numbers = metrics.get(name) or {}
         if numbers and predictions is None:
             notes.append(
@@ -210,10 +194,10 @@ def _measured(
 
 
 def _read_classes(
-    folder: Path, root: Path | None, splits: dict[str, SplitResult]
+    run: RunFolder, root: Path | None, splits: dict[str, SplitResult]
 ) -> tuple[CarClass, ...]:
     """Return the class list: the run's copy, else the data set's, else the names in the metrics."""
-    places = [folder / "classes.json"] + ([root / "classes.json"] if root else [])
+    places = [run.classes_file] + ([root / run.classes_file.name] if root else [])
     for path in places:
         if path.is_file():
             rows = _read_mapping(path).get("classes")
@@ -226,7 +210,7 @@ def _read_classes(
             return tuple(CarClass(name=printable(name), folder=str(name)) for name in names)
     if any(split.predictions is not None for split in splits.values()):
         looked = ", ".join(str(path) for path in places)
-        raise DataError(f"{folder}: predictions without a class list; looked for {looked}")
+        raise DataError(f"{run}: predictions without a class list; looked for {looked}")
     return ()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import files, runs
+from carscale import files
 from carscale.report.page.checks import SplitResult, finite, printable
 from carscale.report.page.place import place_of
 from carscale.report.page.templating import TEMPLATES, count_text, environment
@@ -17,6 +17,7 @@ from carscale.report.run.error_groups_section import write_actions
 from carscale.report.run.gather import RunRecord, gather
 from carscale.report.run.split_section import build_split
 from carscale.report.run.training_section import build_training
+from carscale.runs import RunFolder
 
 if TYPE_CHECKING:
     from carscale.analysis.result import Analysis
@@ -64,7 +65,7 @@ def write_report(
     """
     advance("reading the run")
     record = gather(run_dir, data_root=data_root)
-    final = record.folder / "report"
+    final = RunFolder(record.folder).report_folder
     with files.staged_folder(final, "tmp") as staging:
         _build(record, analyses, place_of(record.data_root, staging, final), advance)
         advance("putting it in place")
@@ -248,9 +249,9 @@ def _command_text(command: object) -> str | None:
 
 def _again(record: RunRecord) -> list[str]:
     """Return the commands that make this run and this page again."""
-    recipe = runs.recipe_of(record.env) or "recipes/<recipe>.py"
+    recipe = RunFolder(record.folder).recipe_file or "recipes/<recipe>.py"
     run = shlex.quote(printable(record.folder))
-    config = shlex.quote(f"config={printable(record.folder)}/config.yaml")
+    config = shlex.quote(f"config={printable(RunFolder(record.folder).settings_file)}")
     name = shlex.quote(f"run.name={record.name}-again")
     return [
         f"accelerate launch {recipe} {config} {name}",

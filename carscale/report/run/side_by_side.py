@@ -21,6 +21,7 @@ from carscale.report.page.theme import figure_entry
 from carscale.report.run import error_groups_plots
 from carscale.report.run.gather import RunRecord, gather
 from carscale.report.run.page import HEADLINE, headline_of
+from carscale.runs import RunFolder
 
 if TYPE_CHECKING:
     from carscale.analysis.result import Analysis
@@ -52,7 +53,9 @@ def write_overview(
     context = {
         "mark": MARKS["runs"],
         "names": names,
-        "links": [link_to(one.folder / "report" / "index.html", folder) for one in records],
+        "links": [
+            link_to(RunFolder(one.folder).report_folder / "index.html", folder) for one in records
+        ],
         "splits": [_side_by_side(split, records) for split in ("test", "val")],
         "labels": [(key, label) for key, label, _ in HEADLINE],
         "causes": _causes(analyses, names, folder),
