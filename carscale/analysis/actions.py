@@ -1,4 +1,4 @@
-"""What to do about the mistakes, with what it would change.
+"""Actions: what to do about the mistakes, and what that would change.
 
 N samples, M train samples, K classes, P pairs, G samples of a class.
 """
@@ -35,7 +35,7 @@ MIN_GROUP_SHARE = 0.03
 MIN_SPLIT_SAMPLES = 30
 MIN_GAP = 0.3
 MAX_POINTS = 2000
-"""Train photos of a class that its parts are looked for in, spread evenly."""
+"""Train photos of a class that are clustered; an even sample of more."""
 
 
 def plan_actions(
@@ -47,11 +47,10 @@ def plan_actions(
     hardness: Hardness | None,
     learning: Sequence[LearningRow],
 ) -> tuple[dict[str, Any], ...]:
-    """Return what to do, by the number of mistakes it is about, the most first.
+    """Return what to do, sorted by the number of mistakes it concerns, the most first.
 
     Each is plain data: ``kind``, ``title``, ``why``, ``command`` (or ``None``; RUN, NAME, DIR,
-    RECIPE and ROOT stand for what only the caller knows), ``num_mistakes`` it is about, and its
-    numbers.
+    RECIPE and ROOT stand for what only the caller knows), ``num_mistakes`` and its own numbers.
     """
     found = [
         *_check_labels(evidence, reviews, groups),
@@ -83,7 +82,7 @@ def merge_effect(
 def _check_labels(
     evidence: Evidence, reviews: Sequence[Review], groups: Sequence[Group]
 ) -> list[dict[str, Any]]:
-    """Ask for a look at the labels that are probably wrong."""
+    """Suggest a review of the labels that are probably wrong."""
     doubted = [group.rows_G for group in groups if group.name in ("label", "duplicate")]
     about = len(np.unique(np.concatenate(doubted))) if doubted else 0
     actions: list[dict[str, Any]] = []
@@ -100,8 +99,8 @@ def _check_labels(
                 "title": f"Check {shown} labels of {review.split}",
                 "why": f"About {num_errors:.0f} of {len(review)} labels of {review.split} are "
                 f"expected to be wrong, {expected:.0f} of them among the first {shown} of the "
-                f"review list. (Confident learning, or a near duplicate, speaks for another class "
-                f"of {num_suspects}.)",
+                f"label review. ({num_suspects} are suspects: confident learning or a near "
+                "duplicate gives another class.)",
                 "command": "carscale data relabel ROOT decisions.csv OUT",
                 "num_mistakes": about if review.split == evidence.split else shown,
                 "split": review.split,
@@ -125,9 +124,8 @@ def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
     return [
         {
             "kind": "near-duplicates",
-            "title": f"Decide on {len(near.ids_P2)} pairs of near duplicates with different labels",
-            "why": "Of two photos that are almost the same, one label is wrong, or the photo shows "
-            "both cars.",
+            "title": f"Review {len(near.ids_P2)} pairs of near duplicates with different labels",
+            "why": "One label of each pair is wrong, or the photo shows both cars.",
             "command": "carscale data relabel ROOT decisions.csv OUT",
             "num_mistakes": int(np.isin(near.ids_P2, wrong).any(axis=1).sum()),
             "pairs": [
@@ -148,7 +146,7 @@ def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _merges(evidence: Evidence, confusions: Confusions) -> list[dict[str, Any]]:
-    """Name pairs that are mixed up both ways more than chance, and what merging them gives."""
+    """Suggest merging pairs that are confused both ways more than by chance, with the new top-1."""
     names = [one.name for one in evidence.classes]
     predictions = evidence.predictions
     actions: list[dict[str, Any]] = []
@@ -162,8 +160,8 @@ def _merges(evidence: Evidence, confusions: Confusions) -> list[dict[str, Any]]:
             {
                 "kind": "merge",
                 "title": f"Merge {first} and {second}, or add photos that tell them apart",
-                "why": f"They are taken for each other {pair.total} times, both ways. As one class "
-                f"top-1 on {evidence.split} would be {after:.1%} instead of {before:.1%}.",
+                "why": f"They are confused {pair.total} times, in both directions. Merged, top-1 "
+                f"on {evidence.split} would be {after:.1%} instead of {before:.1%}.",
                 "command": None,
                 "num_mistakes": pair.total,
                 "classes": [first, second],
@@ -175,7 +173,7 @@ def _merges(evidence: Evidence, confusions: Confusions) -> list[dict[str, Any]]:
 
 
 def _splits(evidence: Evidence) -> list[dict[str, Any]]:
-    """Name classes whose photos fall in two parts that the model sees as different things."""
+    """Suggest splitting classes whose train embeddings form two clusters."""
     train = evidence.train
     if train is None or train.embeddings_MD is None or evidence.embeddings_ND is None:
         return []
@@ -188,20 +186,19 @@ def _splits(evidence: Evidence) -> list[dict[str, Any]]:
         if right.all():
             continue
         some = train_rows_K[k][:: max(1, -(-len(train_rows_K[k]) // MAX_POINTS))]
-        middles = _two_parts(normalised(train.embeddings_MD[some]), evidence.seed)
-        if middles is None:
+        centres = _two_parts(normalised(train.embeddings_MD[some]), evidence.seed)
+        if centres is None:
             continue
-        part = (normalised(evidence.embeddings_ND[rows]) @ middles.T).argmax(axis=1)
+        part = (normalised(evidence.embeddings_ND[rows]) @ centres.T).argmax(axis=1)
         if min((part == 0).sum(), (part == 1).sum()) < MIN_SEEN:
             continue
         recalls = [float(right[part == side].mean()) for side in (0, 1)]
         actions.append(
             {
                 "kind": "split",
-                "title": f"Look whether {one.name} is two classes",
-                "why": "Its train photos fall in two parts by the model's own features (two "
-                f"generations, or two views); recall is {recalls[0]:.0%} on one and "
-                f"{recalls[1]:.0%} on the other.",
+                "title": f"Check whether {one.name} is two classes",
+                "why": "Its train embeddings form two clusters (two generations, or two views); "
+                f"recall is {recalls[0]:.0%} on one and {recalls[1]:.0%} on the other.",
                 "command": None,
                 "num_mistakes": int((~right).sum()),
                 "classes": [one.name],
@@ -212,7 +209,7 @@ def _splits(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _two_parts(points_GD: NDArray[np.float32], seed: int) -> NDArray[np.float32] | None:
-    """Return the middles of two clear parts; ``None`` where there are none."""
+    """Return the centres of two well separated clusters; ``None`` where there are none."""
     if len(points_GD) < MIN_SPLIT_SAMPLES or (points_GD == points_GD[0]).all():
         return None
     from sklearn.cluster import KMeans
@@ -225,7 +222,7 @@ def _two_parts(points_GD: NDArray[np.float32], seed: int) -> NDArray[np.float32]
 
 
 def _augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Name the setting that shows train photos what a group's photos suffer from."""
+    """Suggest the augmentation that makes train photos like those of a group."""
     num_wrong = int((evidence.predictions.labels_N != evidence.predictions.prediction_N).sum())
     actions: list[dict[str, Any]] = []
     for group in groups:
@@ -253,14 +250,14 @@ def _setting(group: str, settings: dict[str, str]) -> tuple[str | None, str]:
         if "data.image_px" not in settings:
             return None, ""
         more_px = -(-int(settings["data.image_px"]) * 3 // 2 // 32) * 32
-        return f"data.image_px={more_px}", "details that tell years apart need pixels"
+        return f"data.image_px={more_px}", "details that tell years apart need a higher resolution"
     setting, words = SETTINGS.get(group, ("", ""))
     key, _, value = setting.partition("=")
     return (None, "") if not setting or settings.get(key) == value else (setting, words)
 
 
 def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[dict[str, Any]]:
-    """Name the classes that need photos, and how many."""
+    """Suggest how many photos to add to which classes."""
     if not learning:
         return []
     names = [one.name for one in evidence.classes]
@@ -281,13 +278,15 @@ def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[di
         }
         for row in learning
     ]
-    told = [f"{row['class']} (+{row['more']})" for row in rows if row["more"] is not None][:5]
+    listed = [f"{row['class']} (+{row['more']})" for row in rows if row["more"] is not None][:5]
     hopeless = sum(row["more"] is None for row in rows)
-    why = f"To reach the mean error of {learning[0].target:.1%}: {', '.join(told)}."
-    if not told:
-        why = "None of the worse classes reaches the mean error by ten times its photos: look why."
+    why = f"To reach the mean error of {learning[0].target:.1%}: {', '.join(listed)}."
+    if not listed:
+        why = "No such class reaches the mean error with ten times its photos: check its labels."
     elif hopeless:
-        why += f" {_counted(hopeless)} would need more than ten times their photos: look why."
+        why += (
+            f" {_counted(hopeless)} would need more than ten times their photos: check the labels."
+        )
     return [
         {
             "kind": "more-photos",
@@ -308,7 +307,7 @@ def _counted(num: int) -> str:
 def _fine_tuning(
     evidence: Evidence, hardness: Hardness | None, confusions: Confusions
 ) -> list[dict[str, Any]]:
-    """Name the train samples that are worth more steps."""
+    """Suggest train samples for fine-tuning."""
     train = evidence.train
     if train is None:
         return []
@@ -319,17 +318,17 @@ def _fine_tuning(
         is_wrong_M = folds.prediction_N != folds.labels_N
         is_near_M = is_wrong_M & (folds.prob_label_N >= 0.05)  # else rather a wrong label
         chosen.append(folds.ids_N[is_near_M][np.argsort(folds.margin_N[is_near_M], kind="stable")])
-        why.append("wrong out of sample, with a label that is still probable")
+        why.append("misclassified out of sample, with a label that is still probable")
     if hardness is not None:
         ambiguous = hardness.region_M == "ambiguous"
         order = np.argsort(-hardness.variability_M[ambiguous], kind="stable")
         chosen.append(hardness.ids_M[ambiguous][order])
         why.append("ambiguous over training")
     if not chosen:
-        alike = [pair for pair in confusions.pairs if pair.p < 0.05][:MAX_MERGES]
-        numbers = [number for pair in alike for number in (pair.first, pair.second)]
+        confused = [pair for pair in confusions.pairs if pair.p < 0.05][:MAX_MERGES]
+        numbers = [number for pair in confused for number in (pair.first, pair.second)]
         chosen.append(train.ids_M[np.isin(train.labels_M, numbers)])
-        why.append("of the classes that are confused most")
+        why.append("of the most confused classes")
     ids = list(dict.fromkeys(np.concatenate(chosen).tolist()))
     if not ids:
         return []

@@ -1,4 +1,4 @@
-"""How sure against how right; what abstaining would give. N samples, R bins, S steps."""
+"""Calibration and selective prediction. N samples, R bins, S steps."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def adaptive_error(
 ) -> float:
     """Return the calibration error over bins that hold equally many samples.
 
-    Equal widths put most samples of a sure model into one bin; equal counts do not.
+    Equal widths put most samples of a confident model into one bin; equal counts do not.
 
     Args:
         confidence_N: Probability of the predicted class, in [0, 1].
@@ -97,15 +97,15 @@ def adaptive_error(
 def coverage_curve(
     confidence_N: NDArray[np.floating], is_correct_N: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return accuracy on what a model answers when it may abstain below some confidence.
+    """Return accuracy against coverage when predictions below some confidence are rejected.
 
     Args:
         confidence_N: Probability of the predicted class.
-        is_correct_N: Whether it is right.
+        is_correct_N: Whether it is correct.
 
     Returns:
-        Coverage, accuracy, and confidence asked for, each ``[S]``, from all samples down; samples
-        of one confidence come in together.
+        Coverage, accuracy and confidence threshold, each ``[S]``, from all samples down; samples
+        of equal confidence are kept together.
 
     Reference:
         El-Yaniv, Wiener 2010, https://jmlr.org/papers/v11/el-yaniv10a.html.

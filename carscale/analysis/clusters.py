@@ -1,4 +1,4 @@
-"""Wrong photos that look alike to the model, and what sets them apart.
+"""Error clusters: mistakes with similar embeddings, and what they have in common.
 
 Axes: W wrong samples, D features, C clusters, T tests.
 """
@@ -34,7 +34,7 @@ Test = tuple[int, str, float, float, float, str]
 
 
 def find_clusters(evidence: Evidence, wrong_W: NDArray[np.int64]) -> tuple[Cluster, ...]:
-    """Group wrong photos by their embeddings and test which attributes set a group apart.
+    """Cluster mistakes by their embeddings and test which attributes differ in a cluster.
 
     K-means on the first 32 principal components; the number of clusters is the one with the best
     silhouette. Numbers are tested by Mann-Whitney, texts and flags by a two-sided binomial test of
@@ -48,7 +48,7 @@ def find_clusters(evidence: Evidence, wrong_W: NDArray[np.int64]) -> tuple[Clust
         return ()
     rows_W = wrong_W[:MAX_WRONG]
     points_WC = _reduced(normalised(evidence.embeddings_ND[rows_W]))
-    if not points_WC.std(axis=0).max() > 1e-6:  # all alike: a layer that died
+    if not points_WC.std(axis=0).max() > 1e-6:  # all the same: a dead layer
         return ()
     number_W, far_W = _k_means(points_WC, evidence.seed)
     tests: list[Test] = []
@@ -87,7 +87,7 @@ def _reduced(rows_WD: NDArray[np.float32]) -> NDArray[np.float64]:
 def _k_means(
     points_WC: NDArray[np.float64], seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return each point's cluster and its distance to the cluster's middle."""
+    """Return each point's cluster and its distance to the cluster's centre."""
     from sklearn.cluster import KMeans
 
     num_distinct = len(np.unique(points_WC.round(6), axis=0))
@@ -134,7 +134,14 @@ def _number_test(
         return cluster, name, 1.0, np.nan, np.nan, ""
     here, there = float(np.median(inside)), float(np.median(outside))
     words = f"{'higher' if here > there else 'lower'} {name}: median {here:.3g}, "
-    return cluster, name, stats.rank_sum(inside, outside), here, there, words + f"else {there:.3g}"
+    return (
+        cluster,
+        name,
+        stats.rank_sum(inside, outside),
+        here,
+        there,
+        words + f"other mistakes {there:.3g}",
+    )
 
 
 def _share_test(
@@ -152,7 +159,6 @@ def _share_test(
     # of those that have the value, as many should be inside as photos are
     p = stats.binomial_two_sided(inside, inside + outside, num_in / (num_in + num_out))
     here, there = inside / num_in, outside / num_out
-    words = (
-        f"{'more' if here > there else 'fewer'} with {name} {value}: {here:.0%}, else {there:.0%}"
-    )
+    more = "more" if here > there else "fewer"
+    words = f"{more} with {name} {value}: {here:.0%}, other mistakes {there:.0%}"
     return cluster, name, float(p), here, there, words

@@ -1,4 +1,4 @@
-"""Who is taken for whom, at any number of classes. N samples, K classes, C cells, P pairs."""
+"""The confusion matrix and its confused pairs. N samples, K classes, C cells, P pairs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ HALF = 0.5
 """Photos that each class is given beside its own."""
 
 MIN_TO_TELL = 6
-"""Mistakes of a pair below which even all of them one way could be chance (2 / 2**5 > 0.05)."""
+"""Fewer mistakes of a pair can all be one-way by chance (2 / 2**5 > 0.05)."""
 
 
 def find_confusions(
     labels_N: NDArray[np.int64], prediction_N: NDArray[np.int64], classes: Sequence[CarClass]
 ) -> Confusions:
-    """Return the matrix's cells, an order that shows look-alikes, and the pairs that stand out.
+    """Return the matrix's cells, an order that puts look-alikes together, and the confused pairs.
 
     Args:
         labels_N: True classes in ``[0, K)``.

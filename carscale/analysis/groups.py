@@ -1,4 +1,4 @@
-"""Groups of mistakes with a named cause. N samples, M train samples, W wrong ones, K classes."""
+"""Error groups: mistakes with a named cause. N samples, M of train, W wrong ones, K classes."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
 
 
 PRIMARY_RULE = (
-    "A mistake's primary cause is the first group it is in, in the order of the list: faults of "
-    "the label, then of the photo, then of the classes, the narrower before the wider."
+    "A mistake's primary cause is the first group it is in, in the order of the list: label "
+    "errors, then properties of the photo, then of the classes, narrow before wide."
 )
 FAR_QUANTILE = 0.99
 NUM_NEIGHBOURS = 5
 NUM_USUAL = 5000
-"""Train photos whose own neighbours tell what is usual."""
+"""Train photos that the usual distance to neighbours is measured on."""
 
 MAX_BASE = 200_000
-"""Of more train photos, so many, spread evenly, are searched for neighbours."""
+"""Train photos searched for neighbours; an even sample of more."""
 
 MIN_OWN = 20
-"""A class of fewer train photos is held to what is usual for all of train."""
+"""A class of fewer train photos takes its limit from all of train."""
 
 RARE_SHARE = 0.25
 SETTINGS = {
-    "dark": ("augment.policy=photometric", "colours vary twice as widely as by `standard`"),
-    "bright": ("augment.policy=photometric", "colours vary twice as widely as by `standard`"),
+    "dark": ("augment.policy=photometric", "twice the colour jitter of `standard`"),
+    "bright": ("augment.policy=photometric", "twice the colour jitter of `standard`"),
     "blurred": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
     "low-information": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
     "tiny": ("augment.policy=degrade", "blur, noise and JPEG artefacts, as of enlarged photos"),
-    "odd-aspect": ("data.fit=pad", "the whole photo without squashing it"),
-    "odd-view": ("augment.policy=geometric", "shear beside rotation and shift"),
+    "odd-aspect": ("data.fit=pad", "keeps the whole photo and its aspect ratio"),
+    "odd-view": ("augment.policy=geometric", "shear, rotation and shift"),
 }
-"""What shows train photos what a group's photos suffer from, and what that is."""
+"""Setting that augments train photos like those of a group, and what it does."""
 
 OVERLAP = 0.05
-"""Least share of two classes' train photos that lie nearer to the other's mean."""
+"""Smallest share of two classes' train photos that lie nearer to the mean of the other."""
 
 MIN_MUTUAL = 2
 """Least number of mistakes between look-alikes."""
@@ -54,7 +54,7 @@ MIN_MUTUAL = 2
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """What the rules look at, worked out once."""
+    """What the rules test, computed once."""
 
     evidence: Evidence
     wrong_W: NDArray[np.int64]
@@ -137,9 +137,8 @@ def _rules(evidence: Evidence) -> list[_Rule]:
             name.replace(" ", "-"),
             f"{name[:1].upper()}{name[1:]} photos",
             _sentence(evidence.rules.get(name, f"the photo is {name}")),
-            "Look whether such photos will come in use. If so, add some, or train with "
-            f"`{_setting(name)}` where the run does not yet; if not, leave them out when the data "
-            "is frozen.",
+            "Decide whether such photos occur in production. If so, add some, or train with "
+            f"`{_setting(name)}` if the run does not yet; if not, leave them out when freezing.",
             lambda known, name=name: known.evidence.flags[name][known.wrong_W],  # type: ignore[misc]
         )
         for name in evidence.flags
@@ -244,16 +243,16 @@ OF_LABELS = (
     _Rule(
         "label",
         "Suspected label error",
-        "Confident learning counts the photo to another class than its label, and its label is "
-        "among the least probable: the first 2n, where n errors are expected.",
-        "Look at them in the label review, most suspicious first, and apply what you decide with "
+        "Confident learning assigns the photo to another class than its label, and the label is "
+        "among the 2n most likely to be wrong, where n label errors are expected.",
+        "Check them in the label review, most suspicious first, and apply your decisions with "
         "`carscale data relabel`.",
         _suspected,
     ),
     _Rule(
         "duplicate",
         "Near duplicate with another label",
-        "Almost the same picture lies in the data under another class.",
+        "A near duplicate of the photo is labelled with another class.",
         "One of the two labels is wrong, or the photo shows both cars: decide in the label review.",
         _duplicated,
     ),
@@ -262,8 +261,8 @@ OF_PHOTOS = (
     _Rule(
         "far",
         "Far from the training data",
-        "The five nearest train photos, by the model's own features, are further away than 99 % of "
-        f"train photos are from theirs (looked for among {MAX_BASE:,} where there are more).",
+        "Mean embedding distance to the five nearest train photos is larger than for 99 % of train "
+        f"photos (searched among {MAX_BASE:,} where there are more).",
         "Nothing like it was trained on. If such photos matter, add some: other angles, "
         "backgrounds, or another source.",
         _far,
@@ -271,9 +270,8 @@ OF_PHOTOS = (
     _Rule(
         "odd-view",
         "Odd view or part of a car",
-        "The photo lies further from the mean of its class, by the model's features, than 99 % of "
-        "the class's train photos do from the mean of the others (99 % of all train photos where "
-        f"the class has fewer than {MIN_OWN}).",
+        "Embedding distance to the class mean is larger than for 99 % of the class's train photos "
+        f"(of all train photos where the class has fewer than {MIN_OWN}).",
         "Often an interior, a detail, or a rare angle. Stronger cropping "
         "(`augment.crop_scale_min`) helps with parts; more photos help with angles.",
         _odd,
@@ -282,19 +280,19 @@ OF_PHOTOS = (
 OF_CLASSES = (
     _Rule(
         "other-year",
-        "Same model, another year",
-        "The true and the predicted class have the same make, model and body, and another year.",
-        "Small details decide: more pixels (`data.image_px`), or merge the years if nobody needs "
-        "them apart.",
+        "Same model, different year",
+        "True and predicted class have the same make, model and body, but not the same year.",
+        "Small details decide: raise the resolution (`data.image_px`), or merge the years if "
+        "nobody needs them apart.",
         _same("make", "model", "body", differ="year"),
     ),
     _Rule(
         "look-alike",
         "Look-alike models",
-        "The two classes are confused more often than chance explains (p < 0.05 after correction), "
-        "and where embeddings are known at least 5 % of their train photos lie nearer to the other "
-        "class.",
-        "More photos of both classes, more pixels, or fine-tuning on the pair.",
+        "The two classes are confused significantly more often than by chance (p < 0.05 after "
+        "correction); with embeddings, also at least 5 % of their train photos lie nearer to the "
+        "mean of the other class.",
+        "More photos of both classes, a higher resolution, or fine-tuning on the pair.",
         _alike,
     ),
     _Rule(
@@ -308,16 +306,16 @@ OF_CLASSES = (
     _Rule(
         "same-make",
         "Same make",
-        "The true and the predicted class are of one make.",
-        "The model sees the make and misses the model: more pixels, stronger augmentation.",
+        "True and predicted class are of the same make.",
+        "The make is right and the model is wrong: higher resolution, stronger augmentation.",
         _same("make"),
     ),
     _Rule(
         "same-body",
-        "Same body, another make",
-        "The true and the predicted class have the same body type and other makes.",
-        "The model sees the shape and misses the make: badges and lamps are small, so more pixels, "
-        "and crops that keep the front whole.",
+        "Same body, different make",
+        "True and predicted class have the same body type but different makes.",
+        "The body is right and the make is wrong: badges and lamps are small, so raise the "
+        "resolution and use crops that keep the front whole.",
         _same("body", differ="make"),
     ),
 )

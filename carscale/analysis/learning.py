@@ -1,4 +1,4 @@
-"""How many photos a class lacks, by a learning curve. K classes."""
+"""How many train photos a class lacks, by a learning curve. K classes."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ def _fit_line(
     rest_K = y_K - np.polyval(plain, x_K)
     between = max(0.0, float((rest_K**2).sum() / (len(x_K) - 2) - noise_K.mean()))
     weights_K = 1 / (between + noise_K)
-    middle = np.average(x_K, weights=weights_K)
-    spread = float((weights_K * (x_K - middle) ** 2).sum())
-    slope = float((weights_K * (x_K - middle) * y_K).sum() / spread)
-    rest_K = y_K - np.average(y_K, weights=weights_K) - slope * (x_K - middle)
+    centre = np.average(x_K, weights=weights_K)
+    spread = float((weights_K * (x_K - centre) ** 2).sum())
+    slope = float((weights_K * (x_K - centre) * y_K).sum() / spread)
+    rest_K = y_K - np.average(y_K, weights=weights_K) - slope * (x_K - centre)
     excess = max(1.0, float((weights_K * rest_K**2).sum() / (len(x_K) - 2)))
     return slope, float(np.sqrt(excess / spread))
 
@@ -102,7 +102,7 @@ def photos_needed(
     support_K: NDArray[np.int64],
     slope: Slope,
 ) -> tuple[LearningRow, ...]:
-    """Return how many photos bring each worse class to the mean error, the most needy first.
+    """Return how many photos bring each worse class to the mean error, the highest error first.
 
     Args:
         counts_K: Train photos.

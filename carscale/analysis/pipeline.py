@@ -1,4 +1,4 @@
-"""From evidence to an analysis: every part in turn. N samples, W wrong ones, K classes."""
+"""Run the whole error analysis, part by part. N samples, W wrong ones, K classes."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def analyse(
     """Return why a model errs on a split.
 
     Args:
-        evidence: What is known; what is not is named in the notes of the result.
-        more_notes: Why something could not be read, to stand before those.
+        evidence: What is known; the notes of the result say what is missing.
+        more_notes: Why something could not be read, put before those.
         advance: Told what comes next, in a few words, for a progress bar.
 
     Raises:
@@ -44,14 +44,14 @@ def analyse(
     _check(evidence)
     predictions, num_classes = evidence.predictions, len(evidence.classes)
     wrong_W = wrong_rows(evidence)
-    advance("who is taken for whom")
+    advance("confused pairs")
     confusions = find_confusions(predictions.labels_N, predictions.prediction_N, evidence.classes)
-    advance("suspected labels")
+    advance("suspected label errors")
     suspicion = suspect(predictions, num_classes, hard_ids=evidence.hard_ids)
     reviews = _reviews(evidence, suspicion)
-    advance("groups of mistakes")
+    advance("error groups")
     groups, primary_W = find_groups(evidence, wrong_W, suspicion, confusions)
-    advance("shared looks")
+    advance("error clusters")
     clusters = find_clusters(evidence, wrong_W)
     advance("slices")
     slices = find_slices(evidence)
@@ -105,11 +105,11 @@ def _check(evidence: Evidence) -> None:
 
 def _reviews(evidence: Evidence, suspicion: Suspicion) -> tuple[Review, ...]:
     """Return label reviews: of train when there are folds, and of the split."""
-    told: list[tuple[Predictions, str, Suspicion | None]] = []
+    parts: list[tuple[Predictions, str, Suspicion | None]] = []
     if evidence.train is not None and evidence.train.folds is not None:
-        told.append((evidence.train.folds, "train", None))
+        parts.append((evidence.train.folds, "train", None))
     if len(evidence.predictions):
-        told.append((evidence.predictions, evidence.split, suspicion))
+        parts.append((evidence.predictions, evidence.split, suspicion))
     conflicting = None if evidence.near is None else evidence.near.ids_P2
     num_classes = len(evidence.classes)
     return tuple(
@@ -120,12 +120,12 @@ def _reviews(evidence: Evidence, suspicion: Suspicion) -> tuple[Review, ...]:
             found=found or suspect(part, num_classes, hard_ids=evidence.hard_ids),
             conflicting_ids=conflicting,
         )
-        for part, name, found in told
+        for part, name, found in parts
     )
 
 
 def _learning(evidence: Evidence) -> tuple[LearningRow, ...]:
-    """Return how many photos the worse classes lack; nothing where no curve is seen."""
+    """Return how many photos the worse classes lack; empty without a learning curve."""
     if evidence.train_counts_K is None:
         return ()
     wrong_K, support_K = class_errors(evidence)
@@ -136,26 +136,25 @@ def _learning(evidence: Evidence) -> tuple[LearningRow, ...]:
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:
-    """Return what could not be looked at, and what to type to get it."""
+    """Return what is missing, and the command that makes it."""
     train, notes = evidence.train, []
     again = f"carscale evaluate RUN --split {evidence.split} --embeddings"
     if evidence.embeddings_ND is None:
-        notes.append(f"No embeddings: no odd views, no shared looks. Make them with: {again}")
+        notes.append(f"No embeddings: no odd views, no error clusters. Make them with: {again}")
     elif train is not None and train.embeddings_MD is None:
         notes.append(f"No embeddings of train: no odd views. Make them with: {again}")
     if train is None or train.folds is None:
         notes.append(
-            "No out-of-sample predictions of train, so its labels are not reviewed. "
+            "No out-of-sample predictions of train: its labels are not reviewed. "
             "Make them with: carscale folds RUN"
         )
     if train is None or train.dynamics is None:
         notes.append("No training dynamics: no data map. Train with train.log_dynamics=true")
     if evidence.predictions.probs_NK is None and len(evidence.predictions):
         notes.append(
-            "Only the five best probabilities are kept, so a model that is too sure makes more "
-            f"labels look wrong. Keep all with: carscale evaluate RUN --split {evidence.split} "
-            "--probs"
+            "Only the top-5 probabilities are stored, so an overconfident model makes more labels "
+            f"look wrong. Store all with: carscale evaluate RUN --split {evidence.split} --probs"
         )
     if not any(one.make for one in evidence.classes):
-        notes.append("Class names tell no make: mistakes are not sorted by make, model, year.")
+        notes.append("Class names hold no make: mistakes are not grouped by make, model, year.")
     return tuple(notes)

@@ -35,7 +35,7 @@ class TrainSide:
 
     Attributes:
         ids_M, paths_M, labels_M: As in ``Split``, ordered by id.
-        embeddings_MD: Features before the classifier, float; ``None`` when not made.
+        embeddings_MD: Input of the classifier layer, float; ``None`` when not made.
         folds: Out-of-sample predictions of these samples; ``None`` without ``carscale folds``.
         dynamics: Probability of the label after each epoch, float32 ``[E, M]``, and whether the
             prediction was right, bool ``[E, M]``; ``None`` without ``train.log_dynamics``.
@@ -51,7 +51,7 @@ class TrainSide:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Everything an analysis looks at; what is ``None`` or empty is said in its notes.
+    """Everything an analysis takes; its notes say what is ``None`` or empty.
 
     Attributes:
         split: ``val`` or ``test``.
@@ -67,7 +67,7 @@ class Evidence:
         hard_ids: Photos of any split that a quality rule finds.
         refused: Files that could not be frozen and why: the quarantine list.
         near: Pairs of near duplicates with different labels, in the whole data set.
-        embeddings_ND: Features before the classifier.
+        embeddings_ND: Embeddings (input of the classifier layer).
         train: The train split.
         settings: What the run was trained with, by key, as text: ``augment.policy``, ``data.fit``,
             ``data.image_px``; what is not in it is not known.
@@ -97,14 +97,14 @@ class ConfusedPair:
     """Two classes and the mistakes between them.
 
     Attributes:
-        first, second: Class numbers; ``first`` is taken for ``second`` more often than back.
+        first, second: Class numbers; most mistakes are of ``first``, predicted as ``second``.
         first_as_second, second_as_first: Mistakes each way.
         first_support, second_support: Photos of each class.
-        chance: Mistakes between them if wrong photos picked other classes as often as those have
-            photos (and half a photo more, so that one without any has a chance).
-        p: That chance alone gives so many, adjusted (Holm) for all pairs seen.
-        kind: Whether mistakes go both ways as often as both classes have photos, more one way than
-            that, or are too few to tell.
+        chance: Expected mistakes between them if wrong predictions fell on the other classes in
+            proportion to their photos (plus half a photo each).
+        p: Probability of so many by chance, corrected (Holm) for all pairs of classes.
+        kind: ``two-way`` where both error rates are alike, ``one-way`` where they differ
+            significantly, or too few mistakes to tell.
     """
 
     first: int
@@ -144,7 +144,7 @@ class Confusions:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Mistakes with something in common.
+    """An error group: mistakes with something in common.
 
     Attributes:
         name: Short, for files and links: ``look-alike``.
@@ -174,7 +174,7 @@ class Slice:
         accuracy, low, high: With its 95 % interval (Jeffreys).
         rest: Accuracy on all other samples.
         p: That the slice is no worse than the rest, adjusted for all slices as ``cut_slices`` says.
-        is_worst: Whether it is worse beyond doubt: ``p < 0.05``.
+        is_worst: Whether it is significantly worse: ``p < 0.05``.
     """
 
     attribute: str
@@ -191,11 +191,11 @@ class Slice:
 
 @dataclass(frozen=True)
 class Trait:
-    """What sets the photos of a cluster apart.
+    """An attribute that differs between a cluster and the other mistakes.
 
     Attributes:
         attribute: Name of the attribute.
-        words: In words: ``lower brightness: median 61, else 118``.
+        words: In words: ``lower brightness: median 61, other mistakes 118``.
         inside, outside: Median, or share, in the cluster and among the other wrong photos.
         p: Adjusted (Holm) over all clusters and attributes.
     """
@@ -209,11 +209,11 @@ class Trait:
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
-    """Wrong photos that look alike to the model.
+    """Mistakes with similar embeddings.
 
     Attributes:
         rows_G: Rows of the predictions, the most typical first.
-        traits: Attributes that differ beyond doubt, the clearest first; may be empty.
+        traits: Attributes that differ significantly, the clearest first; may be empty.
         classes: The most frequent true classes with their counts.
     """
 
@@ -224,14 +224,14 @@ class Cluster:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How sure against how right.
+    """Confidence against accuracy.
 
     Attributes:
         ece, adaptive_ece: Calibration error in bins of equal width, and of equal count.
-        temperature: What suits these predictions (of a large split, of an even part of it);
+        temperature: That fits these predictions best (of a large split: an even sample of it);
             ``None`` without all probabilities.
-        coverage_S, accuracy_S, confidence_S: When the model may abstain: share of photos it
-            answers, accuracy on those, and the confidence it then asks for; descending coverage.
+        coverage_S, accuracy_S, confidence_S: When predictions below a threshold are rejected: share
+            of photos left, accuracy on those, and the threshold; descending coverage.
     """
 
     ece: float
@@ -341,21 +341,21 @@ class Analysis:
     """All that was found on one split.
 
     Attributes:
-        evidence: What was looked at.
+        evidence: What was analysed.
         wrong_W: Rows of the predictions that are wrong, highest loss first.
         groups: In the order that decides on a primary cause.
         primary_W: For each wrong row the index of its primary group; -1 when it is in none.
-        confusions: Who is taken for whom.
+        confusions: The confusion matrix and its pairs.
         slices: All slices, the worst first.
-        clusters: Shared looks; empty without embeddings.
-        calibration: How sure against how right.
+        clusters: Error clusters; empty without embeddings.
+        calibration: Confidence against accuracy.
         reviews: Label reviews: of the split, and of train when there are folds.
         hardness: ``None`` without dynamics.
         learning: One row for each class that is worse than the mean; empty without a curve.
         actions: What to do, most useful first; each a mapping with ``kind``, ``title``, ``why``,
             ``command`` (or ``None``) and its numbers. What ``carscale errors`` writes to
             ``errors/actions-SPLIT.json``.
-        notes: What could not be looked at, and what to type to get it.
+        notes: What is missing, and the command that makes it.
     """
 
     evidence: Evidence

@@ -51,19 +51,19 @@ def mistake_columns(analysis: Analysis) -> dict[str, Any]:
 
 
 def _group_names(analysis: Analysis) -> NDArray[Any]:
-    """Return the names of each mistake's groups, ``;`` between, worked out once a combination."""
+    """Return the names of each mistake's groups, ``;`` between, computed once per combination."""
     wrong_W, groups = analysis.wrong_W, analysis.groups
     is_in_WG = np.zeros((len(wrong_W), len(groups)), dtype=bool)
     for column, group in enumerate(groups):
         is_in_WG[:, column] = np.isin(wrong_W, group.rows_G)
     codes_W = is_in_WG @ (1 << np.arange(len(groups)))
     codes, first, place_W = np.unique(codes_W, return_index=True, return_inverse=True)
-    told = np.empty(len(codes), dtype=object)
-    told[:] = [
+    names = np.empty(len(codes), dtype=object)
+    names[:] = [
         ";".join(group.name for group, is_in in zip(groups, is_in_WG[row], strict=True) if is_in)
         for row in first.tolist()
     ]
-    return told[place_W.reshape(-1)]
+    return names[place_W.reshape(-1)]
 
 
 def as_dict(analysis: Analysis) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Accuracy by what samples share, and the worst such slices. N samples, T tests."""
+"""Slices: accuracy by attributes of the samples, and the worst slices. N samples, T tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 MIN_SAMPLES = 20
-"""Smaller slices are not looked at."""
+"""Smaller slices are not tested."""
 
 NUM_BINS = 4
 MAX_VALUES_TO_CROSS = 8
@@ -42,14 +42,14 @@ def cut_slices(correct_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slic
     """Return every slice of at least ``MIN_SAMPLES`` samples, and of two attributes combined.
 
     Args:
-        correct_N: Whether the prediction was right.
+        correct_N: Whether the prediction is correct.
         factors: Attributes.
 
     Returns:
         Slices with Jeffreys intervals; p is Fisher's exact test, one-sided, of "no worse than the
         rest", adjusted (Holm) over all slices, four fifths of the 5 % for single attributes and
-        one fifth for the many combined ones, which are there only where they are worse beyond
-        doubt. Sorted by p, then accuracy.
+        one fifth for the many combined ones, which are listed only where they are significantly
+        worse. Sorted by p, then accuracy.
 
     Example:
         >>> right = np.array([True] * 80 + [False] * 20)
@@ -69,8 +69,8 @@ def cut_slices(correct_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slic
         return []
     num_T = np.array([num for *_, num, _ in parts])
     wins_T = np.array([wins for *_, wins in parts])
-    all_right, num_all = int(correct_N.sum()), len(correct_N)
-    p_T = stats.fewer_right(wins_T, num_T, all_right, num_all)
+    all_correct, num_all = int(correct_N.sum()), len(correct_N)
+    p_T = stats.fewer_right(wins_T, num_T, all_correct, num_all)
     families = (p_T[: len(singles)], SHARE_OF_SINGLES), (p_T[len(singles) :], 1 - SHARE_OF_SINGLES)
     p_T = np.concatenate([np.minimum(1, stats.holm(p) / share) for p, share in families])
     low_T, high_T = stats.jeffreys(wins_T, num_T)
@@ -83,7 +83,7 @@ def cut_slices(correct_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slic
             accuracy=wins / num,
             low=float(low_T[t]),
             high=float(high_T[t]),
-            rest=(all_right - wins) / (num_all - num) if num < num_all else float("nan"),
+            rest=(all_correct - wins) / (num_all - num) if num < num_all else float("nan"),
             p=float(p_T[t]),
             is_worst=bool(p_T[t] < ALPHA),
         )
@@ -94,7 +94,7 @@ def cut_slices(correct_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slic
 
 
 def _parts(correct_N: NDArray[np.bool_], factor: Factor) -> list[tuple[str, str, int, int]]:
-    """Return (attribute, value, samples, right ones) of each value that is common enough."""
+    """Return (attribute, value, samples, correct ones) of each value that is common enough."""
     name, values_N, names = factor
     is_known_N = values_N >= 0
     num_V = np.bincount(values_N[is_known_N], minlength=len(names))
@@ -110,8 +110,8 @@ def _cross(one: Factor, other: Factor) -> Factor:
     name, values_N, names = one
     other_name, other_N, other_names = other
     both_N = np.where((values_N >= 0) & (other_N >= 0), values_N * len(other_names) + other_N, -1)
-    told = [f"{first}, {other_name} {second}" for first in names for second in other_names]
-    return f"{name} + {other_name}", both_N, [f"{name} {words}" for words in told]
+    values = [f"{first}, {other_name} {second}" for first in names for second in other_names]
+    return f"{name} + {other_name}", both_N, [f"{name} {value}" for value in values]
 
 
 def _factors(evidence: Evidence) -> list[Factor]:
@@ -154,16 +154,16 @@ def _number_factor(name: str, values_N: NDArray[Any]) -> Factor:
     values = np.unique(known)
     if len(values) <= NUM_BINS:
         places_N = np.searchsorted(values, np.where(np.isfinite(numbers_N), numbers_N, values[0]))
-        named = [_told(value) for value in values]
+        named = [_short(value) for value in values]
         return name, np.where(np.isfinite(numbers_N), places_N, -1), named
     edges = np.unique(np.quantile(known, np.arange(1, NUM_BINS) / NUM_BINS))
     edges = edges[edges > known.min()]  # else the first quarter is empty
     bins_N = np.where(np.isfinite(numbers_N), np.searchsorted(edges, numbers_N, side="right"), -1)
-    told = [_told(edge) for edge in edges]
-    middle = [f"{low} to {high}" for low, high in pairwise(told)]
-    return name, bins_N, [f"below {told[0]}", *middle, f"{told[-1]} or more"]
+    texts = [_short(edge) for edge in edges]
+    inner = [f"{low} to {high}" for low, high in pairwise(texts)]
+    return name, bins_N, [f"below {texts[0]}", *inner, f"{texts[-1]} or more"]
 
 
-def _told(number: float) -> str:
+def _short(number: float) -> str:
     """Return a number with three digits."""
     return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"

@@ -49,7 +49,7 @@ def calibration_error(
         num_bins: Bins ``(0, 1/n], (1/n, 2/n] ...``.
 
     Returns:
-        ``sum over bins of |sum(confidence) - sum(right)| / N``, in [0, 1]; NaN for no samples.
+        ``sum over bins of |sum(confidence) - sum(correct)| / N``, in [0, 1]; NaN for no samples.
 
     Reference:
         Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3.
@@ -81,12 +81,16 @@ def per_class(
     A number that does not exist (recall without photos, precision without predictions) is ``None``.
     """
     counts_KK = confusion_matrix(predictions.labels_N, predictions.prediction_N, len(classes))
-    right_K, support_K, named_K = counts_KK.diagonal(), counts_KK.sum(axis=1), counts_KK.sum(axis=0)
-    recall_low, recall_high = stats.jeffreys(right_K, support_K)
-    precision_low, precision_high = stats.jeffreys(right_K, named_K)
+    correct_K, support_K, predicted_K = (
+        counts_KK.diagonal(),
+        counts_KK.sum(axis=1),
+        counts_KK.sum(axis=0),
+    )
+    recall_low, recall_high = stats.jeffreys(correct_K, support_K)
+    precision_low, precision_high = stats.jeffreys(correct_K, predicted_K)
     with np.errstate(invalid="ignore", divide="ignore"):
-        recall_K, precision_K = right_K / support_K, right_K / named_K
-        f1_K = 2 * right_K / (support_K + named_K)
+        recall_K, precision_K = correct_K / support_K, correct_K / predicted_K
+        f1_K = 2 * correct_K / (support_K + predicted_K)
     has_support = support_K > 0
     mean_recall = recall_K[has_support].mean() if has_support.any() else math.nan
     columns: dict[str, NDArray[Any]] = {
@@ -149,16 +153,18 @@ def _resampled_scores(
     """Return the scores of some rows, a row perhaps several times."""
     labels_N, guess_N = predictions.labels_N[rows_N], predictions.prediction_N[rows_N]
     is_correct_N = labels_N == guess_N
-    right_K = np.bincount(labels_N[is_correct_N], minlength=num_classes)
+    correct_K = np.bincount(labels_N[is_correct_N], minlength=num_classes)
     support_K = np.bincount(labels_N, minlength=num_classes)
-    named_K = np.bincount(guess_N, minlength=num_classes)
-    held = support_K > 0
+    predicted_K = np.bincount(guess_N, minlength=num_classes)
+    has_support_K = support_K > 0
     in_top5_N = (predictions.top5_NT[rows_N] == labels_N[:, None]).any(axis=1)
     return {
         "top1": float(is_correct_N.mean()),
         "top5": float(in_top5_N.mean()),
-        "macro_f1": float((2 * right_K[held] / (support_K + named_K)[held]).mean()),
-        "balanced_accuracy": float((right_K[held] / support_K[held]).mean()),
+        "macro_f1": float(
+            (2 * correct_K[has_support_K] / (support_K + predicted_K)[has_support_K]).mean()
+        ),
+        "balanced_accuracy": float((correct_K[has_support_K] / support_K[has_support_K]).mean()),
         "ece": calibration_error(predictions.prob_prediction_N[rows_N], is_correct_N),
     }
 

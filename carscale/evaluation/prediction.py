@@ -49,7 +49,7 @@ class Scorer:
 
 
 def are_few(num_samples: int, num_classes: int) -> bool:
-    """Tell whether all probabilities are kept unless told otherwise: up to 10 million, 40 MB.
+    """Tell whether all probabilities are kept by default: up to 10 million, 40 MB.
 
     Example:
         >>> are_few(8_144, 196), are_few(1_000_000, 1_000)

@@ -1,4 +1,4 @@
-"""Where in a photo a model sees a class. B photos, C channels, H height, W width, K classes."""
+"""Saliency: Grad-CAM. B photos, C channels, H height, W width, K classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def grad_cam(model: nn.Module, images_BCHW: Tensor, classes_B: Tensor) -> NDArray[Any]:
-    """Return how much each place of a photo speaks for a class.
+    """Return how much each place of a photo raises the score of a class.
 
     Taken at the last layer that still has feature maps.
 
@@ -26,7 +26,7 @@ def grad_cam(model: nn.Module, images_BCHW: Tensor, classes_B: Tensor) -> NDArra
 
     Returns:
         Float32 ``[B, H, W]`` in [0, 1], the strongest place of each photo 1; all 0 where
-        nothing speaks for the class.
+        nothing raises it.
 
     Raises:
         ModelError: The network has no feature maps at its end (a transformer of tokens).

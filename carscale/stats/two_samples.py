@@ -85,10 +85,10 @@ def _shares_below(
 
 def _newcombe(area: float, num_a: int, num_b: int, z: float) -> tuple[float, float]:
     """Return the areas that do not lie farther from the found one than chance takes it."""
-    middle = (num_a + num_b) / 2
+    centre = (num_a + num_b) / 2
 
     def is_within(candidate: float) -> bool:
-        spread = 1 + (middle - 1) * (
+        spread = 1 + (centre - 1) * (
             (1 - candidate) / (2 - candidate) + candidate / (1 + candidate)
         )
         variance = candidate * (1 - candidate) * spread / (num_a * num_b)
@@ -179,8 +179,8 @@ def _kernel(points_ND: NDArray[np.float64]) -> NDArray[np.float64]:
     squares_N = np.square(points_ND).sum(axis=1)
     far_NN = squares_N[:, None] + squares_N[None] - 2 * points_ND @ points_ND.T
     np.maximum(far_NN, 0, out=far_NN)
-    middle = float(np.median(far_NN[np.triu_indices(len(far_NN), 1)]))
-    kernel_NN: NDArray[np.float64] = np.exp(-far_NN / (middle or 1.0))
+    median = float(np.median(far_NN[np.triu_indices(len(far_NN), 1)]))
+    kernel_NN: NDArray[np.float64] = np.exp(-far_NN / (median or 1.0))
     np.fill_diagonal(kernel_NN, 0.0)
     return kernel_NN
 

@@ -173,13 +173,13 @@ def _check_plan(place: Path, plan: dict[str, Any]) -> None:
     stored = files.read_json(path) if path.exists() else plan
     changed = [name for name, value in plan.items() if stored.get(name) != value]
     if changed:
-        told = [
+        changes = [
             f"{name}: {json.dumps(stored.get(name))} -> {json.dumps(plan[name])}"
             for name in changed
         ]
         raise ConfigError(
             f"{place}: these folds began with other settings: {', '.join(changed)}",
-            *told,
+            *changes,
             f"go on with those, or begin anew after: rm -r {shlex.quote(str(place))}",
         )
     files.write_json(path, plan)

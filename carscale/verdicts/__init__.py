@@ -1,4 +1,4 @@
-"""What a change does to a metric, in words, from the predictions of runs. Pure: it trains nothing.
+"""Verdicts: does a change help, from the predictions of runs. Pure: nothing is trained here.
 
 In: run folders, grouped into arms. Out: paired differences with intervals, and a verdict on each
 arm: *helps*, *hurts*, *no difference beyond ±x points*, *inconclusive*.

@@ -1,4 +1,4 @@
-"""Any runs, compared: those of the same settings are seeds of one arm."""
+"""Compare any runs: those of the same settings are seeds of one arm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def compare(
         folders: Run folders; the first is in the baseline.
         split: Whose predictions are read.
         metric: ``top1`` or ``balanced_accuracy``.
-        margin: A difference smaller than this is none, as a share.
+        margin: Smaller differences count as none, as a share.
 
     Raises:
         RunError: A folder that holds no run.

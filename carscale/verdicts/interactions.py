@@ -1,4 +1,4 @@
-"""Does a change do more, or less, beside another one? S seeds, N photos."""
+"""Interactions: do two changes together do the sum of each alone? S seeds, N photos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Interaction:
     Attributes:
         first, second, both: Arms; ``both`` makes the changes of the other two.
         difference: (both - baseline) - (first - baseline) - (second - baseline).
-        is_flagged: The interval excludes 0. Corrected for nothing.
+        is_flagged: The interval excludes 0; not corrected for multiple comparisons.
         sentence: The same in words.
     """
 

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 MAX_SEEDS = 1_000
 MAX_PHOTOS = 1_000_000
-"""More of either is said as ``over 1,000``."""
+"""More of either is written as ``over 1,000``."""
 MAX_GROWTH = 100
 """Photos that would grow val more than so many times are not offered where seeds will do."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Where the doubt about a difference comes from, as variances.
+    """The variance of a difference, by source.
 
     Attributes:
         num_seeds, num_photos: What they were measured with.
-        seeds: Of one seed's difference, on photos without end.
-        photos: Of the difference on these photos, by seeds without end.
-        rest: Of one seed's difference on these photos, that is neither.
+        seeds: Of one seed's difference, on infinitely many photos.
+        photos: Of the difference on these photos, over infinitely many seeds.
+        rest: Of one seed's difference on these photos that is neither.
     """
 
     num_seeds: int
@@ -44,7 +44,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class SampleSize:
-    """More seeds, more photos: each alone where it can do it, else both together.
+    """How many more seeds, or more photos, would settle a comparison; else both together.
 
     ``None`` where it alone can't; a number above ``MAX_SEEDS`` or ``MAX_PHOTOS`` is not worked out.
     """
@@ -71,7 +71,7 @@ class SampleSize:
 def spread_of(
     differences_SN: NDArray[np.float64], weights_N: NDArray[np.float64], photo_error: float
 ) -> Spread:
-    """Split the doubt about a weighted mean of differences into its sources.
+    """Split the variance of a weighted mean of differences into its sources.
 
     Args:
         differences_SN: Arm minus baseline, each seed, each photo.
@@ -79,7 +79,7 @@ def spread_of(
         photo_error: Standard error by the photo bootstrap of the means over seeds.
 
     Returns:
-        Variances, none below 0. With one seed the rest can't be told from the photos: it is 0.
+        Variances, none below 0. With one seed the rest can't be separated from the photos: it is 0.
     """
     num_seeds, num_photos = differences_SN.shape
     if num_seeds < 2:
@@ -94,7 +94,7 @@ def spread_of(
 
 
 def sample_size(spread: Spread, *, half_width: float, level: float) -> SampleSize:
-    """Return what would make the interval as narrow as asked, if all else stays as it is.
+    """Return the sample size that makes the interval as narrow as asked, all else equal.
 
     With more seeds the t-quantile, the seeds' error and the rest fall; with more photos the photos'
     error and the rest. Both the interval over seeds and the one over photos must be narrow enough.
@@ -138,7 +138,7 @@ def _growth(
 
 
 def round_up(count: int) -> int:
-    """Return a count with two digits that say something, never fewer.
+    """Return a count rounded up to two significant digits.
 
     Example:
         >>> round_up(7), round_up(123), round_up(10_001)

@@ -1,4 +1,4 @@
-"""``judge``: run folders in, everything a study page says out. S seeds, N photos."""
+"""``judge``: from run folders to everything that a study page shows. S seeds, N photos."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class StudyClass:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """Everything a page, a table or a file says of a study.
+    """Everything that is known of a study.
 
     Attributes:
         about: What was compared.
@@ -144,8 +144,8 @@ def judge(
     """Compare arms with a baseline, paired by seed and by photo.
 
     Args:
-        arms: Run folders by arm. A folder without predictions of the split (failed, or not yet run)
-            is passed over and noted; an arm may have none.
+        arms: Run folders by arm. A folder without predictions of the split (failed, or not yet
+            run) is skipped and noted; an arm may have none.
         baseline: Name of the arm that the others are compared with.
         split: Whose predictions are read; nothing is predicted here.
         metric: ``top1`` or ``balanced_accuracy``.
@@ -154,7 +154,7 @@ def judge(
             ``None`` takes the settings in the run folders.
 
     Raises:
-        DataError: Runs that answered about other photos or classes, two runs of an arm with one
+        DataError: Runs predicted on other photos or classes, two runs of an arm with one
             seed, or no run at all with predictions.
         ValueError: ``baseline`` is no arm, an unknown metric, or a margin that is not above 0.
     """
@@ -207,7 +207,7 @@ def _read_arm(name: str, folders: Sequence[Path], split: str) -> BySeed:
 
 
 def _missing(folders: Sequence[Path], split: str) -> tuple[str, ...]:
-    """Name the runs that have no predictions."""
+    """Return a note of each run without predictions."""
     return tuple(
         f"{folder}: no predictions of {split} yet"
         for folder in folders
@@ -216,7 +216,7 @@ def _missing(folders: Sequence[Path], split: str) -> tuple[str, ...]:
 
 
 def _pair(arm: BySeed, base: BySeed) -> Pair | None:
-    """Return the answers of the seeds that both have; ``None`` if there is none."""
+    """Return the predictions of the seeds that both have; ``None`` if there is none."""
     seeds = tuple(seed for seed in arm if seed in base)
     if not seeds:
         return None
@@ -258,7 +258,7 @@ def _arm(
 
 
 def _unpaired(arm: BySeed, base: BySeed) -> tuple[str, ...]:
-    """Say which seeds found no partner."""
+    """Return a note of the seeds that the baseline lacks."""
     alone = [str(seed) for seed in arm if seed not in base]
     if not alone:
         return ()

@@ -1,4 +1,4 @@
-"""What a run folder holds of a comparison: answers, settings, cost. N photos."""
+"""What a comparison needs of a run folder: predictions, settings, cost. N photos."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FREE = ("seed", *FREE_ON_RESUME)
 
 @dataclass(frozen=True, eq=False)
 class RunPredictions:
-    """One run's answers on a split, photos in the order of their keys.
+    """One run's predictions of a split, photos in the order of their keys.
 
     Attributes:
         folder: The run folder.
@@ -105,7 +105,7 @@ def changes(old: RunPredictions, new: RunPredictions) -> dict[str, str]:
 
 
 def check_comparable(found: Sequence[RunPredictions], split: str) -> None:
-    """Raise unless all runs answered about the same photos and classes.
+    """Raise unless all runs predicted the same photos and classes.
 
     Raises:
         DataError: Names two runs and the two hashes.
@@ -156,7 +156,7 @@ def _advice(other: RunPredictions, first: RunPredictions, split: str) -> str:
 
 
 def _short(digest: str | None) -> str:
-    """Return enough of a hash to tell two apart."""
+    """Return the first 12 digits of a hash."""
     return digest[:12] if digest else "unknown"
 
 

@@ -1,9 +1,9 @@
-"""From right and wrong answers to words: what helps, what hurts, what is inconclusive.
+"""From correct and wrong predictions to verdicts: helps, hurts, no difference, inconclusive.
 
-The rule, for each arm against the baseline, both asked about the same photos with the same seeds:
+The rule, for each arm against the baseline, on the same photos with the same seeds:
 
-1. The difference of a seed is the weighted mean over photos of (arm right) - (baseline right);
-   top-1 weighs photos alike, balanced accuracy weighs classes alike.
+1. The difference of a seed is the weighted mean over photos of (arm correct) - (baseline correct);
+   top-1 weighs photos equally, balanced accuracy weighs classes equally.
 2. Its interval is the wider of the t-interval over seeds and the bootstrap over photos of the
    means over seeds; its p the larger of theirs, corrected for the number of arms (Holm).
 3. ``helps`` and ``hurts``: the 95 % interval excludes 0 and the corrected p is below 0.05.
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 METRICS = {"top1": "top-1", "balanced_accuracy": "balanced accuracy"}
 MIN_SEEDS = 3
-"""What one seed is told to grow to; two make an interval 3 times as wide as three do."""
+"""Seeds that are asked for where there is one; two make an interval 3 times as wide as three."""
 
 Word = Literal["helps", "hurts", "no difference", "inconclusive", "no finished run"]
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Whether an arm and the baseline named each photo right.
+    """Whether an arm and the baseline predicted each photo correctly.
 
     Attributes:
         correct_SN, base_SN: Of the arm, of the baseline; bool, row for row the same seed, column
@@ -63,7 +63,7 @@ class Difference:
         interval: The wider of the next two.
         by_seeds: Paired t-interval; ``None`` with one seed.
         by_photos: Paired bootstrap.
-        spread: What the doubt is made of.
+        spread: The variance by source.
     """
 
     value: float
@@ -86,7 +86,7 @@ class SeedChange:
     Attributes:
         seed: Which.
         difference: As a share.
-        num_gained, num_lost: Photos that only the arm, only the baseline named right.
+        num_gained, num_lost: Photos that only the arm, only the baseline predicted correctly.
         mcnemar_p: Exact, two-sided; of this pair of runs only.
     """
 
@@ -99,13 +99,13 @@ class SeedChange:
 
 @dataclass(frozen=True)
 class ClassChange:
-    """The change of one class's recall, with its own interval, corrected for nothing.
+    """The change of one class's recall; not corrected for multiple comparisons.
 
     Attributes:
         label: The class's number.
         support: Photos of it.
         difference, low, high: As shares.
-        stands_out: The interval excludes 0; of 20 classes that did not change about one will.
+        stands_out: The interval excludes 0; of 20 unchanged classes about one does by chance.
     """
 
     label: int
@@ -121,11 +121,11 @@ class Verdict:
     """What is known of an arm.
 
     Attributes:
-        word: What it comes to.
-        text: The word with its numbers, as tables show it.
-        sentence: The same with difference, interval and p.
+        word: The verdict.
+        text: The word with what would settle it, as tables show it.
+        sentence: With difference, interval and p.
         difference: ``None`` without a pair of runs.
-        p_holm: Corrected for the arms beside it.
+        p_holm: Corrected for the number of arms.
         seeds: A row a seed.
         classes: A row a class that has photos.
         sample_size: What would settle it; only where the word is ``inconclusive``.
@@ -155,7 +155,7 @@ def judge_pairs(
         pairs: Arm by name; ``None`` has no run that could be paired yet.
         labels_N: True classes of the photos.
         metric: ``top1`` or ``balanced_accuracy``.
-        margin: A difference smaller than this is none, as a share.
+        margin: Smaller differences count as none, as a share.
         split: Its name, for the words.
 
     Raises:
@@ -225,14 +225,14 @@ def _minus(pair: Pair, labels_N: NDArray[np.int64]) -> NDArray[np.float64]:
     wanted = (len(pair.seeds), len(labels_N))
     if pair.correct_SN.shape != wanted or pair.base_SN.shape != wanted:
         shapes = f"{pair.correct_SN.shape} and {pair.base_SN.shape}"
-        raise ValueError(f"answers must be of shape {wanted} (seeds, photos), got {shapes}")
+        raise ValueError(f"predictions must be of shape {wanted} (seeds, photos), got {shapes}")
     return pair.correct_SN.astype(np.float64) - pair.base_SN
 
 
 def _weigh(
     labels_N: NDArray[np.int64], metric: str
 ) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-    """Return the photos' weights in a metric, and within what they are resampled.
+    """Return the photos' weights in a metric, and the strata they are resampled within.
 
     Classes of one photo are resampled together: alone they would not vary.
     """
@@ -248,7 +248,7 @@ def _weigh(
 def _word(
     found: Difference, p_holm: float, num_arms: int, margin: float, split: str
 ) -> tuple[Word, str, SampleSize | None]:
-    """Return the word, the word with its numbers, and what would settle it."""
+    """Return the verdict, its text, and what would settle it."""
     if found.by_seeds is None:
         more = SampleSize(MIN_SEEDS - 1, None)
         return "inconclusive", f"inconclusive: needs at least {more.seeds} more seeds", more
@@ -264,7 +264,7 @@ def _word(
 
 
 def _needed(found: Difference, num_arms: int, margin: float) -> SampleSize:
-    """Return what would settle it by whichever is nearer: showing a direction, or no difference.
+    """Return the sample size that settles it, by whichever is nearer: a direction or no difference.
 
     A direction must pass the correction for arms too, here by the level of its strictest step.
     """
@@ -277,9 +277,9 @@ def _needed(found: Difference, num_arms: int, margin: float) -> SampleSize:
 def _sentence(found: Difference, text: str, p_holm: float, metric: str) -> str:
     """Return a verdict with its numbers."""
     low, high = points(found.interval.low), points(found.interval.high)
-    where = "the wider of seeds and photos, here " + found.interval.source
+    where = f"over {found.interval.source}, the wider of the two"
     if found.by_seeds is None:
-        where = "of the photos only: one seed does not say how much seeds differ"
+        where = "over photos only: one seed shows no variation over seeds"
     shown = "< 0.001" if p_holm < 0.001 else f"{p_holm:.3f}"
     return (
         f"{text[0].upper()}{text[1:]}. {points(found.value)} points of {metric}, "

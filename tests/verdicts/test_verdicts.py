@@ -31,7 +31,7 @@ def test_a_clear_gain_helps_and_its_mirror_hurts():
     assert up.sample_size is None
     assert re.fullmatch(
         r"Helps\. \+\d\.\d points of top-1, 95 % interval \+\d\.\d to \+\d\.\d "
-        r"\(the wider of seeds and photos, here (seeds|photos)\), p (< )?0\.\d{3}\.",
+        r"\(over (seeds|photos), the wider of the two\), p (< )?0\.\d{3}\.",
         up.sentence,
     )
 
@@ -68,7 +68,7 @@ def test_one_seed_never_settles_anything():
     assert found.difference.by_seeds is None
     assert found.difference.interval == found.difference.by_photos
     assert not found.difference.excludes_zero
-    assert "one seed does not say how much seeds differ" in found.sentence
+    assert "one seed shows no variation over seeds" in found.sentence
     assert not any(one.stands_out for one in found.classes)
     calm = judged(base, base, labels)
     assert calm.word == "inconclusive"

@@ -98,8 +98,8 @@ def _build(record: DataRecord, place: Place, advance: Callable[[str, int], None]
     (folder / "scripts").mkdir()
     shutil.copyfile(TEMPLATES / SCRIPT, folder / "scripts" / SCRIPT)
     (folder / "data").mkdir()
-    told = {"splits": classes["splits"], "tile": sections.TILE_PX, "classes": classes["rows"]}
-    (folder / "data" / "classes.js").write_text(as_script("classes", told), encoding="ascii")
+    content = {"splits": classes["splits"], "tile": sections.TILE_PX, "classes": classes["rows"]}
+    (folder / "data" / "classes.js").write_text(as_script("classes", content), encoding="ascii")
     (folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
 
 
@@ -227,12 +227,12 @@ def _merged(merged: Row) -> Row:
     }
 
 
-def _relabelled(told: object) -> Row | None:
+def _relabelled(entry: object) -> Row | None:
     """Return what the card says of the review that made this version."""
-    if not isinstance(told, dict):
+    if not isinstance(entry, dict):
         return None
     changes = [
         {name: printable(one.get(name) or "") for name in ("path", "from", "to")}
-        for one in told.get("changes", ())
+        for one in entry.get("changes", ())
     ]
     return {"num": len(changes), "changes": changes[:MAX_LISTED]}

@@ -138,11 +138,11 @@ def _edges(parts: Sequence[NDArray[np.float32]], *, is_log: bool) -> NDArray[np.
     if is_log:
         low, high = max(low, 1e-6), max(high, 1e-6)
         spread = max(np.log(high / low), 0.2)
-        middle = 0.5 * (np.log(low) + np.log(high))
-        return np.exp(np.linspace(middle - spread / 2, middle + spread / 2, NUM_BINS + 1))
+        centre = 0.5 * (np.log(low) + np.log(high))
+        return np.exp(np.linspace(centre - spread / 2, centre + spread / 2, NUM_BINS + 1))
     spread = max(high - low, 1e-3 * max(1.0, abs(high)))
-    middle = (low + high) / 2
-    return np.linspace(middle - spread / 2, middle + spread / 2, NUM_BINS + 1)
+    centre = (low + high) / 2
+    return np.linspace(centre - spread / 2, centre + spread / 2, NUM_BINS + 1)
 
 
 def _log_ticks(axes: Axes, edges: NDArray[np.float64]) -> None:

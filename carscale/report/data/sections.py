@@ -136,13 +136,15 @@ def build_classes(record: DataRecord, place: Place) -> Row:
         }
         for k in order_K
     ]
-    held = [row["counts"][0] for row in rows if row["counts"][0]]
+    num_train = [row["counts"][0] for row in rows if row["counts"][0]]
     return {
         "splits": splits,
         "rows": rows,
         "figure": _class_figure(rows, splits, place.build_folder),
-        "span": (min(held), float(np.median(held)), max(held)) if held else None,
-        "ratio": max(held) / min(held) if held else None,
+        "span": (min(num_train), float(np.median(num_train)), max(num_train))
+        if num_train
+        else None,
+        "ratio": max(num_train) / min(num_train) if num_train else None,
         "unlearned": [row["name"] for row in rows if not row["counts"][0]],
         "tail": [row for row in rows if 0 < row["counts"][0] < FEW],
         "few": FEW,
@@ -245,15 +247,15 @@ def build_looks(record: DataRecord, folder: Path) -> list[Row]:
         parts = [(name, part) for name, part in parts if len(part)]
         if not parts:
             continue
-        told = "; ".join(f"{name} {np.median(part):.3g}" for name, part in parts)
+        medians = "; ".join(f"{name} {np.median(part):.3g}" for name, part in parts)
         entry, _ = figure_entry(
             lambda theme, parts=parts, title=title, unit=unit, is_log=is_log: (  # type: ignore[misc]
                 plots.draw_histogram(theme, parts, title=title, x=unit, is_log=is_log)
             ),
             folder,
             f"looks-{key}",
-            alt=f"{title}: shares of photos. Medians: {told}.",
-            caption=f"Medians: {told}.",
+            alt=f"{title}: shares of photos. Medians: {medians}.",
+            caption=f"Medians: {medians}.",
         )
         figures.append(entry)
     return figures

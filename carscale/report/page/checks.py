@@ -1,4 +1,4 @@
-"""Stop where predictions, metrics and class list do not belong together.
+"""Raise where predictions, metrics and class list do not belong together.
 
 Axes: N samples of a split, K classes, T best classes.
 """
@@ -60,7 +60,7 @@ def printable(text: object) -> str:
 def check(
     split: SplitResult, classes: tuple[CarClass, ...], env: dict[str, Any], run: RunFolder
 ) -> None:
-    """Raise unless predictions, metrics and class list speak of the same thing."""
+    """Raise unless predictions, metrics and class list are of the same run."""
     again = f"predict again with: carscale evaluate {run} --split {split.name}"
     known = {one.name for one in classes}
     strange = [
@@ -109,15 +109,15 @@ def _check_predictions(
 def _check_numbers(split: SplitResult, predictions: Predictions, words: tuple[str, str]) -> None:
     """Raise when the metrics were not taken from these predictions."""
     where, again = words
-    told = finite(split.metrics.get("num_samples"))
-    if told is not None and told != len(predictions):
+    stored = finite(split.metrics.get("num_samples"))
+    if stored is not None and stored != len(predictions):
         raise DataError(
-            f"{where}: {split.name} has {told:.0f} samples, the predictions {len(predictions)}",
+            f"{where}: {split.name} has {stored:.0f} samples, the predictions {len(predictions)}",
             again,
         )
     entry = split.metrics.get("top1")
     top1 = finite(entry.get("value") if isinstance(entry, dict) else entry)
-    seen = float(np.mean(predictions.prediction_N == predictions.labels_N)) if told else None
+    seen = float(np.mean(predictions.prediction_N == predictions.labels_N)) if stored else None
     if top1 is not None and seen is not None and abs(top1 - seen) > TOP1_TOLERANCE:
         raise DataError(
             f"{where}: {split.name} top1 is {top1:.4f}, the predictions give {seen:.4f}", again

@@ -1,4 +1,4 @@
-"""The section on calibration: how sure against how right, and what abstaining would buy.
+"""The sections on calibration, selective prediction and the data map of train.
 
 Axes: N samples, R bins, S steps of a curve, M samples of train.
 """
@@ -72,10 +72,10 @@ def _coverage(split: str, found: Calibration, folder: Path) -> dict[str, Any]:
         lambda theme: error_groups_plots.draw_coverage(theme, found),
         folder,
         f"coverage-{split}",
-        alt=f"Accuracy on {split} against the share of photos that the model answers when it may "
-        "leave the least sure ones to a person.",
-        caption="When the model may leave the photos it is least sure of to a person: how right it "
-        "is on the rest.",
+        alt=f"Accuracy on {split} against coverage: the share of photos left when those of lowest "
+        "confidence are rejected.",
+        caption="Accuracy on the photos that are left when those of lowest confidence are "
+        "rejected.",
         csv=write_csv(
             folder / "tables" / f"coverage-{split}.csv",
             ["coverage", "accuracy", "confidence"],
@@ -88,7 +88,7 @@ def _coverage(split: str, found: Calibration, folder: Path) -> dict[str, Any]:
         [
             u,
             v,
-            f"answers {100 * c:.1f} % of photos: {100 * a:.1f} % right, asks for {100 * s:.1f} %",
+            f"coverage {100 * c:.1f} %: accuracy {100 * a:.1f} %, threshold {100 * s:.1f} %",
         ]
         for (u, v), (c, a, s) in zip(places, rows, strict=True)
     ]
@@ -97,7 +97,7 @@ def _coverage(split: str, found: Calibration, folder: Path) -> dict[str, Any]:
 
 
 def _operating_points(found: Calibration) -> list[tuple[float, float, float]]:
-    """Return what accuracy costs: ``(accuracy, coverage, confidence)`` at most coverage."""
+    """Return ``(accuracy, coverage, confidence)`` of the most coverage that reaches a target."""
     rows = []
     for target in TARGETS:
         is_met_S = np.asarray(found.accuracy_S) >= target
@@ -121,9 +121,11 @@ def build_hardness(found: Hardness, names: list[str], folder: Path) -> dict[str,
         folder,
         "data-map",
         alt=f"Data map of {len(labels)} train photos: mean probability of the label against its "
-        "spread over epochs; " + ", ".join(f"{count} {region}" for region, count in counts) + ".",
-        caption=f"Each dot is a train photo, over {found.num_epochs} epochs. Top left: learnt at "
-        "once. Right: now right, now wrong. Bottom left: never learnt, where wrong labels gather.",
+        "standard deviation over epochs; "
+        + ", ".join(f"{count} {region}" for region, count in counts)
+        + ".",
+        caption=f"Each dot is a train photo, over {found.num_epochs} epochs. Top left: easy. "
+        "Right: ambiguous, the prediction changes. Bottom left: hard, where wrong labels gather.",
         csv=write_csv(
             folder / "tables" / "data-map.csv",
             ["id", "class", "confidence", "variability", "correctness", "forgotten", "region"],

@@ -1,4 +1,4 @@
-"""The section on confusions: the map, its figure, and who is taken for whom.
+"""The section on confusions: the matrix and the most confused pairs.
 
 Axes: K classes, C cells that are not zero.
 """
@@ -29,7 +29,7 @@ MAX_PAIRS = 25
 
 
 def build_confusion(analysis: Analysis, folder: Path) -> dict[str, Any]:
-    """Draw the matrix, store it whole, and list who is taken for whom."""
+    """Draw the matrix, store it whole, and list the confused pairs."""
     evidence, confusions = analysis.evidence, analysis.confusions
     names = [evidence.classes[number].name for number in confusions.order_K]
     counts_KK = np.zeros((len(names), len(names)), dtype=np.int64)
@@ -102,23 +102,21 @@ def matrix_data(confusions: Confusions) -> dict[str, Any]:
 
 
 def _words(num_classes: int, has_makes: bool) -> str:
-    """Say how to read the matrix."""
-    words = (
-        "Rows are what a photo shows, columns what the model said; grey is right, colour a mistake."
-    )
+    """Return how to read the matrix."""
+    words = "Rows are true classes, columns predicted ones; grey is correct, colour a mistake."
     if has_makes:
-        words += " Lines part the makes, so mistakes near the diagonal stay within one."
+        words += " Lines separate the makes: mistakes near the diagonal are within one make."
     if num_classes > MAX_CELLS:
         words += (
             f" {-(-num_classes // MAX_CELLS)} neighbouring classes share a cell; the CSV has each."
         )
     if num_classes > MAX_LABELLED:
-        words += " Thin makes in a crowd have no label."
+        words += " Where makes are crowded, those of few classes have no label."
     return words
 
 
 def _within_make(counts_KK: NDArray[np.int64], blocks: Sequence[tuple[str, int, int]]) -> int:
-    """Return how many mistakes stay within a make."""
+    """Return how many mistakes are within a make."""
     total = 0
     for _, start, stop in blocks:
         block = counts_KK[start:stop, start:stop]

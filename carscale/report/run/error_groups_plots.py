@@ -33,10 +33,10 @@ def draw_counts(theme: Theme, photos: Sequence[tuple[str, int]]) -> Figure:
         axes.bar(places, counts, 0.82, color=theme.blue, alpha=0.85)
     else:  # thinner than a pixel: one area is smaller and looks the same
         axes.fill_between(places, counts, color=theme.blue, alpha=0.85, linewidth=0, step="mid")
-    middle = float(np.median(counts))
-    axes.axhline(middle, color=theme.ink, linestyle=(0, (4, 3)), linewidth=1.1)
+    median = float(np.median(counts))
+    axes.axhline(median, color=theme.ink, linestyle=(0, (4, 3)), linewidth=1.1)
     axes.text(
-        len(photos) - 0.5, middle, f"median {middle:g}", ha="right", va="bottom", fontsize=9.5
+        len(photos) - 0.5, median, f"median {median:g}", ha="right", va="bottom", fontsize=9.5
     )
     tidy(axes, x="" if is_named else f"{len(photos):,} classes", y="train photos")
     axes.grid(False, axis="x")
@@ -53,7 +53,7 @@ def draw_counts(theme: Theme, photos: Sequence[tuple[str, int]]) -> Figure:
 
 
 def draw_coverage(theme: Theme, found: Calibration) -> Figure:
-    """Draw accuracy against the share of photos that are answered."""
+    """Draw accuracy against coverage, for selective prediction."""
     figure = Figure(figsize=(6.2, 4.2), layout="constrained")
     axes = figure.subplots()
     coverage_S, accuracy_S = np.asarray(found.coverage_S), np.asarray(found.accuracy_S)
@@ -62,7 +62,7 @@ def draw_coverage(theme: Theme, found: Calibration) -> Figure:
     whole = int(np.argmax(coverage_S))
     axes.plot(coverage_S[whole], accuracy_S[whole], "o", color=theme.blue, markersize=6)
     axes.axhline(accuracy_S[whole], color=theme.muted, linestyle=(0, (4, 3)), linewidth=1)
-    tidy(axes, title="If it may abstain", x="share of photos it answers", y="share that is right")
+    tidy(axes, title="Risk-coverage", x="coverage", y="accuracy")
     axes.set_xlim(0, 1.02)
     low = float(np.nanmin(accuracy_S))
     axes.set_ylim(max(0.0, low - 0.08), 1.01)
@@ -98,7 +98,12 @@ def draw_hardness(theme: Theme, found: Hardness) -> Figure:
             label=f"{region} ({int(is_in_M.sum()):,})",
             rasterized=len(rows) > 1500,
         )
-    tidy(axes, title="Data map of train", x="spread over epochs", y="mean probability of the label")
+    tidy(
+        axes,
+        title="Data map of train",
+        x="variability over epochs",
+        y="mean probability of the label",
+    )
     axes.set_xlim(left=0)
     axes.set_ylim(-0.02, 1.02)
     figure.legend(loc="outside lower left", ncols=3, fontsize=9.5, markerscale=1.8)

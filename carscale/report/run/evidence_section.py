@@ -1,4 +1,4 @@
-"""What speaks for a cause: near duplicates with different labels, and where classes are seen."""
+"""Near duplicates with different labels, and saliency maps."""
 
 from __future__ import annotations
 

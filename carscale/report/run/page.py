@@ -197,8 +197,8 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
         ("CPU threads", env.get("num_cpu_threads")),
         ("Precision", env.get("precision") or _setting(record, "train", "precision")),
         ("Loader", env.get("backend") or _setting(record, "loader", "backend")),
-        ("Why this loader", env.get("backend_why")),
-        *((f"Numbers of {name}", _made_by(split)) for name, split in record.splits.items()),
+        ("Reason for this loader", env.get("backend_why")),
+        *((f"Predictions of {name}", _made_by(split)) for name, split in record.splits.items()),
         ("Seed", record.config.get("seed")),
         ("Commit", env.get("git_commit")),
     ]

@@ -198,15 +198,15 @@ def draw_reliability(theme: Theme, bins: Reliability) -> Figure:
     middle_R = (np.arange(num_bins) + 0.5) / num_bins
     has_R = bins.counts_R > 0
     axes.plot([0, 1], [0, 1], color=theme.muted, linestyle=(0, (4, 3)), linewidth=1.2)
-    axes.text(0.02, 0.09, "as right as sure", color=theme.muted, fontsize=9.5)
+    axes.text(0.02, 0.09, "perfect calibration", color=theme.muted, fontsize=9.5)
     axes.bar(middle_R[has_R], bins.accuracy_R[has_R], 0.9 / num_bins, color=theme.blue, alpha=0.35)
     axes.vlines(
         middle_R[has_R], bins.low_R[has_R], bins.high_R[has_R], color=theme.blue, linewidth=1.6
     )
     axes.plot(bins.confidence_R[has_R], bins.accuracy_R[has_R], "o", color=theme.blue, markersize=5)
-    tidy(axes, title="Right when sure?", y="share that is right")
+    tidy(axes, title="Reliability diagram", y="accuracy")
     below.bar(middle_R, bins.counts_R, 0.9 / num_bins, color=theme.muted, alpha=0.6)
-    tidy(below, x="probability the model gave its answer", y="photos")
+    tidy(below, x="confidence", y="photos")
     below.yaxis.set_major_locator(MaxNLocator(2, integer=True))
     for each in (axes, below):
         each.set_xlim(0, 1)

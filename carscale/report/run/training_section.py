@@ -58,14 +58,14 @@ def _loss(steps: Rows, epochs: Rows, window: int, folder: Path) -> dict[str, Any
         (value for row in reversed(steps) if (value := finite(row.get("loss"))) is not None), None
     )
     first = next((value for row in steps if (value := finite(row.get("loss"))) is not None), None)
-    came = "no finite value" if last is None else f"from {first:.3f} to {last:.3f}"
+    course = "no finite value" if last is None else f"from {first:.3f} to {last:.3f}"
     entry, _ = figure_entry(
         lambda theme: plots.draw_loss(theme, steps, epochs, window),
         folder,
         "loss",
-        alt=f"Training loss over {len(steps)} steps: {came}.",
+        alt=f"Training loss over {len(steps)} steps: {course}.",
         caption=f"Faint: each step. Bold: mean over {window} steps around it. Training loss may be "
-        "weighted and augmented, so compare the shapes, not the heights.",
+        "weighted and is of augmented photos, so compare shapes, not heights.",
     )
     smooth_S = plots.smooth(plots.column(steps, "loss"), window)
     keys = ("step", "epoch", "loss", "lr", "grad_norm")
@@ -85,8 +85,7 @@ def _val(epochs: Rows, chosen: dict[str, Any] | None, folder: Path) -> dict[str,
         folder,
         "val",
         alt=f"Val metrics over {len(epochs)} epochs; {picked}.",
-        caption="Scored after each epoch on the val split. The dashed line is the epoch whose "
-        "weights were kept.",
+        caption="Val metrics after each epoch. Dashed: the epoch whose weights were kept.",
     )
     vals = [row["val"] if isinstance(row.get("val"), dict) else {} for row in epochs]
     keys = sorted({key for val in vals for key in val if finite(val[key]) is not None})

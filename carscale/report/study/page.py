@@ -138,14 +138,14 @@ def _forest(about: StudyAbout, effects: list[Effect], folder: Path, mark: str) -
     """Draw differences with intervals; ``None`` when nothing could be compared."""
     if not effects:
         return None
-    told = "; ".join(
+    numbers = "; ".join(
         f"{one.arm} {points(one.value)} ({points(one.low)} to {points(one.high)}), {one.word}"
         for one in effects
     )
     entry, _ = _entry(
         lambda theme: plots.draw_forest(theme, effects, margin=about.margin),
         (folder, "forest", mark),
-        alt=f"Points of {about.metric_label} against {about.baseline}: {told}.",
+        alt=f"Points of {about.metric_label} against {about.baseline}: {numbers}.",
         caption=f"Bars: 95 % intervals of the difference in {about.metric_label}. Small dots: "
         f"single seeds. Band: ±{100 * about.margin:g} points: inside it a difference is none.",
         csv="results.csv",
@@ -198,13 +198,13 @@ def _cost_figure(study: StudyResult, effects: list[Effect], folder: Path, mark: 
     if baseline.train_s is not None:
         costs = [Cost(baseline.name, baseline.train_s, None), *costs]
     label = study.about.metric_label
-    told = "; ".join(
+    numbers = "; ".join(
         f"{one.arm} {points(one.difference)} points in {one.train_s:.0f} s" for one in costs
     )
     entry, _ = _entry(
         lambda theme: plots.draw_costs(theme, costs, metric=label),
         (folder, "costs", mark),
-        alt=f"Difference in {label} against training time: {told}.",
+        alt=f"Difference in {label} against training time: {numbers}.",
         caption="Up is better, left is cheaper. Time is the mean over runs of the seconds spent in "
         "training steps, on the machine that ran them. The diamond is the baseline.",
         csv="results.csv",

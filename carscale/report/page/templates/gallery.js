@@ -39,7 +39,7 @@
   function facts({ names }, photo) {
     return make("dl", {},
       make("dt", {}, "true"), make("dd", { class: "is" }, `${names[photo.label]} `, make("span", { class: "prob" }, percent(photo.prob_label))),
-      make("dt", {}, "predicted"), make("dd", { class: "prediction" }, `${names[photo.prediction]} `, make("span", { class: "prob" }, percent(photo.prob_prediction))));
+      make("dt", {}, "pred."), make("dd", { class: "prediction" }, `${names[photo.prediction]} `, make("span", { class: "prob" }, percent(photo.prob_prediction))));
   }
   function marks(photo, groups) {
     return make("ul", { class: "marks", "aria-label": "Groups" }, ...photo.groups.map((number) =>
