@@ -88,7 +88,7 @@ def test_names_are_text_never_markup(page):
     assert ODD in {row["name"] for row in read_script(page.folder)["classes"]}
 
 
-def test_twins_and_near_twins_are_shown_with_their_splits(page, frozen):
+def test_exact_and_near_duplicates_are_shown_with_their_splits(page, frozen):
     with (page.folder / "tables" / "duplicates.csv").open(newline="") as file:
         pairs = list(csv.DictReader(file))
     rows = {row["path"]: row for row in rows_of(frozen)}
@@ -164,7 +164,7 @@ def test_a_merge_is_told(frozen, tmp_path):
         targets_of=lambda names: {name: curate.ClassTarget("new", name) for name in names},
     )
     page = Page(write_data_report(made.root, tmp_path / "page"))
-    assert "Made by a merge of more (CC0 <x>): 6 photos joined train" in page.text
+    assert "Made by a merge of more (CC0 <x>): 6 photos added to train" in page.text
     assert "from 2 sources" in page.text
     assert "carscale data diff" in page.text
     assert page.missing() == []
@@ -237,9 +237,9 @@ def test_a_person_searches_and_looks_at_photos_by_keyboard(page, width, scheme):
     assert complaints == []
 
 
-def test_a_source_whose_red_and_blue_look_exchanged_is_named_first(frozen, tmp_path, monkeypatch):
+def test_a_source_whose_red_and_blue_seem_swapped_is_named_first(frozen, tmp_path, monkeypatch):
     sign = curate.RgbSwap("raw", 40, 30, 28, 0.8, 0.98, "swapped")
     monkeypatch.setattr("carscale.report.data.sections.find_rgb_swaps", lambda *_: (sign,))
     text = write_data_report(frozen, tmp_path / "page").read_text()
-    assert "Red and blue look exchanged in raw" in text
-    assert "<b>red and blue look exchanged</b> (swapped)" in text
+    assert "Red and blue seem swapped in raw" in text
+    assert "<b>red and blue seem swapped</b> (swapped)" in text

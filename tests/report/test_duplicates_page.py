@@ -19,7 +19,7 @@ NASTY = 'Audi <script>alert("x")</script> & Co'
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """Photos of a class that is called like a script; one lies in train and in test."""
-    folder = tmp_path_factory.mktemp("twins")
+    folder = tmp_path_factory.mktemp("duplicates")
     for label, name in enumerate((NASTY, "BMW #1 50% off")):
         for number in range(10):
             draw_photo(folder / "made" / name.replace("/", "-") / f"{number}.jpg", label, number)

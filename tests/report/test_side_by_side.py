@@ -47,7 +47,7 @@ def test_numbers_causes_and_changes(three, tmp_path):
     right = [one.prediction_N == one.labels_N for one in told]
     gained, lost = (right[1] & ~right[0]).sum(), (right[0] & ~right[1]).sum()
     assert f"better val +{gained} −{lost}" in page.text
-    assert "can't be told: not the same photos" in page.text
+    assert "not compared: not the same photos" in page.text
     with (page.folder / "tables" / "causes.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     for column, one in enumerate(found, start=1):

@@ -1,4 +1,4 @@
-"""The page of photos that are there twice: group by group, leaks first."""
+"""The page of duplicate images: group by group, leaks first."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ SECTIONS = (
         "leak",
         "leaks",
         "Across splits",
-        "A model that learned from one is tested on the other: results look better than they are.",
+        "Train/test leakage: results are optimistically biased.",
     ),
     (
         "label",
         "labels",
         "In two classes",
-        "One label must be wrong. Look which, then: `carscale data relabel`.",
+        "One label must be wrong. Check which, then: `carscale data relabel`.",
     ),
     (
         "duplicate",
         "rest",
-        "Just twice",
-        "One split, one class. They count twice in training or in a metric, no more than that.",
+        "Redundant copies",
+        "One split, one class. They only count more than once, in training or in a metric.",
     ),
 )
 """Concern, anchor, title and what it means, in the page's order."""

@@ -1,4 +1,4 @@
-"""Everything that is known of a frozen folder, before any of it is drawn.
+"""Read all that a data set's page shows.
 
 Axes: N photos in the order of the manifest, S side of a signature, P pairs.
 """
@@ -32,7 +32,7 @@ EXTREMES: dict[str, tuple[str, int]] = {
     "blurred": ("sharpness", 1),
     "low information": ("information", 1),
 }
-"""What the examples of a flag are ordered by: the smallest first, or with -1 the largest."""
+"""What orders the examples of a flag: the smallest first, or with -1 the largest."""
 
 Advance = Callable[[str, int], None]
 
@@ -54,11 +54,11 @@ class Flag:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two photos that are the same, or nearly.
+    """A pair of duplicate images.
 
     Attributes:
         one, other: Rows.
-        correlation: Of their grey copies; ``None`` where every byte is the same.
+        correlation: Of their grey thumbnails; ``None`` for equal bytes.
     """
 
     one: int
@@ -79,7 +79,7 @@ class DataRecord:
         rows: Columns of the manifest, by id; ``origin`` is never empty where the card knows.
         attributes: What was measured of the photos.
         flags: By name.
-        pairs: Exact and near duplicates, those across splits first.
+        pairs: Exact and near duplicates, leaks first.
         refused: Path and reason of what could not be frozen.
         left_out: Path and reason of what a merge left out.
     """
@@ -99,13 +99,13 @@ class DataRecord:
     def __len__(self) -> int:
         return len(self.rows["id"])
 
-    def is_across(self, pair: Pair) -> bool:
-        """Tell whether a pair's photos lie in two splits."""
+    def is_leak(self, pair: Pair) -> bool:
+        """Return whether a pair's photos lie in two splits."""
         splits_N = self.rows["split"]
         return bool(splits_N[pair.one] != splits_N[pair.other])
 
-    def is_torn(self, pair: Pair) -> bool:
-        """Tell whether a pair's photos have two classes; a make alone contradicts none."""
+    def is_conflict(self, pair: Pair) -> bool:
+        """Return whether a pair has two classes; a photo of known make only has no conflict."""
         one, other = pair.one, pair.other
         splits_N, classes_N = self.rows["split"], self.rows["class"]
         has_partial = PARTIAL in (splits_N[one], splits_N[other])
@@ -118,7 +118,7 @@ def gather_data(
     more_flags: Mapping[str, tuple[NDArray[np.bool_], str]] | None = None,
     advance: Advance = lambda what, total: None,
 ) -> DataRecord:
-    """Read a frozen folder or pack, measure its photos, find what is nearly the same.
+    """Read a frozen folder or pack, measure its photos, find duplicates.
 
     Args:
         root: The folder; its lock is not checked here.
@@ -154,7 +154,7 @@ def gather_data(
         left_out=tuple(_listed(root / "merge.jsonl")),
     )
     pairs = _pairs(rows["sha256"], measured)
-    pairs.sort(key=lambda pair: (not record.is_across(pair), not record.is_torn(pair), pair.one))
+    pairs.sort(key=lambda pair: (not record.is_leak(pair), not record.is_conflict(pair), pair.one))
     return replace(record, pairs=tuple(pairs))
 
 
@@ -173,16 +173,16 @@ def _flags(measured: PhotoAttributes) -> dict[str, Flag]:
     if measured.unreadable:
         gone = set(measured.unreadable)
         mask_N = np.array([path in gone for path in measured.paths_N.tolist()], dtype=bool)
-        flags["unreadable"] = Flag("the photo can't be read any more", mask_N)
+        flags["unreadable"] = Flag("the photo can no longer be read", mask_N)
     return flags
 
 
 def _pairs(sha256_N: NDArray[Any], measured: PhotoAttributes) -> list[Pair]:
-    """Return equal photos, each with the first of them, and the pairs that are nearly the same."""
+    """Return exact duplicates, each with the first of them, then near duplicates."""
     _, first_N, inverse_N = np.unique(sha256_N, return_index=True, return_inverse=True)
     firsts_N = first_N[inverse_N]
-    twins = np.flatnonzero(firsts_N != np.arange(len(sha256_N)))
-    exact = [Pair(int(firsts_N[row]), int(row), None) for row in twins.tolist()]
+    copies = np.flatnonzero(firsts_N != np.arange(len(sha256_N)))
+    exact = [Pair(int(firsts_N[row]), int(row), None) for row in copies.tolist()]
     found = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
     near = [
         Pair(int(one), int(other), float(correlation))

@@ -1,4 +1,4 @@
-"""A data set's page: what it holds, how its photos look, what is there twice, where it came from.
+"""The page of a data set: classes, sources, photo statistics, quality, duplicates, history.
 
 Chosen: a folder beside the data set. Rejected: a folder in it. Why: the frozen folder is locked,
 and a page in it would be an added file. Chosen: examples of a class as one strip. Rejected: a file
@@ -68,7 +68,7 @@ def _build(record: DataRecord, place: Place, advance: Callable[[str, int], None]
     advance("draw", 3)
     classes = sections.build_classes(record, place)
     advance("draw", 3)
-    looks = sections.build_looks(record, folder)
+    statistics = sections.build_statistics(record, folder)
     flags = sections.build_flags(record, place)
     pairs = sections.build_pairs(record, place)
     advance("draw", 3)
@@ -79,7 +79,7 @@ def _build(record: DataRecord, place: Place, advance: Callable[[str, int], None]
         "splits": sections.build_splits(record),
         "sources": sections.build_sources(record),
         "classes": classes,
-        "looks": looks,
+        "statistics": statistics,
         "flags": flags,
         "num_flagged": int(sections.any_flag(record).sum()),
         "pairs": pairs,
@@ -111,43 +111,42 @@ def _nav(context: Row) -> list[tuple[str, str]]:
         ("classes", "Classes", True),
         ("examples", "Examples", True),
         ("sources", "Sources", True),
-        ("looks", "Looks", context["looks"]),
+        ("statistics", "Photo statistics", context["statistics"]),
         ("quality", "Quality", True),
         ("duplicates", "Duplicates", True),
-        ("refused", "Left out", context["num_refused"] or context["num_left_out"]),
+        ("refused", "Quarantine", context["num_refused"] or context["num_left_out"]),
         ("history", "History", True),
     ]
     return [(anchor, title) for anchor, title, is_there in sections if is_there]
 
 
 def _firsts(context: Row) -> list[tuple[str, str]]:
-    """Return what to look at first: a sentence and the anchor of its section."""
+    """Return what to check first: a sentence and the anchor of its section."""
     classes, pairs = context["classes"], context["pairs"]
     found = []
-    if pairs["across"]:
+    if pairs["leaks"]:
         found.append(
             (
-                f"{_some(pairs['across'], 'pair')} of the same photo lie in two splits: what is "
-                "learnt in one is asked in the other",
+                f"{_some(pairs['leaks'], 'pair')} of duplicates lie in two splits: leakage "
+                "that biases results",
                 "duplicates",
             )
         )
-    if pairs["torn"]:
+    if pairs["conflicts"]:
         found.append(
             (
-                f"{_some(pairs['torn'], 'pair')} of the same photo have two classes: one label of "
-                "each is probably wrong",
+                f"{_some(pairs['conflicts'], 'pair')} of duplicates have two classes: one label of "
+                "each is wrong",
                 "duplicates",
             )
         )
     for row in context["sources"]:
         if row["channels"]:
-            found.append((f"Red and blue look exchanged in {row['name']}", "sources"))
+            found.append((f"Red and blue seem swapped in {row['name']}", "sources"))
     if classes["unlearned"]:
         found.append(
             (
-                f"{_some(len(classes['unlearned']), 'class', 'classes')} without a photo in train, "
-                "never to be learnt",
+                f"{_some(len(classes['unlearned']), 'class', 'classes')} without a photo in train",
                 "classes",
             )
         )
@@ -163,8 +162,8 @@ def _firsts(context: Row) -> list[tuple[str, str]]:
     if worst and worst["num"]:
         found.append(
             (
-                f"{_some(context['num_flagged'], 'photo')} hard to see or odd, most of them "
-                f"{worst['name']} ({worst['num']:,})",
+                f"{_some(context['num_flagged'], 'photo')} of low quality or outliers, most of "
+                f"them {worst['name']} ({worst['num']:,})",
                 "quality",
             )
         )
@@ -191,9 +190,9 @@ def _provenance(record: DataRecord) -> Row:
     facts = [
         ("Folder", record.root.resolve()),
         ("Frozen from", card.get("source")),
-        ("Seed of the draw", card.get("seed")),
+        ("Seed", card.get("seed")),
         *((f"Rule: {name.replace('_', ' ')}", value) for name, value in (rule or {}).items()),
-        ("Made plain", card["counts"].get("made_plain")),
+        ("Converted", card["counts"].get("made_plain")),
         ("Parent", parent.get("name")),
         ("Parent's card", parent.get("card")),
         ("This card", card["lock"].get("card.json")),

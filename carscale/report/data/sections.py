@@ -1,4 +1,4 @@
-"""The sections of a data set's page: what each shows, as plain values.
+"""The sections of a data set's page, as plain values.
 
 Axes: N photos, K classes, S splits.
 """
@@ -37,23 +37,23 @@ MAX_STRIPS = 4000
 NUM_EXAMPLES = 8
 MAX_PAIRS = 60
 MAX_GROUPS = 4
-"""Sources that histograms tell apart; the others are one."""
+"""Sources in a histogram; the others are one."""
 FEW = 20
-"""Photos of which a histogram would say nothing."""
-LOOKS = (
+"""Smaller sources have no histogram, classes of fewer train photos are a tail."""
+STATISTICS = (
     ("longer", "Longer side", "px", True),
     ("aspect", "Width / height", "", True),
     ("brightness", "Brightness", "mean luma, 0 to 255", False),
-    ("contrast", "Contrast", "deviation of luma", False),
-    ("saturation", "Colour", "mean of the largest less the smallest channel", False),
-    ("sharpness", "Sharpness", "fine detail over structure", False),
+    ("contrast", "Contrast", "standard deviation of luma", False),
+    ("saturation", "Saturation", "mean of max less min channel", False),
+    ("sharpness", "Sharpness", "fine detail over coarse structure", False),
 )
 FACTS = ("path", "class", "split", "source")
 USES = {
-    "train": "what models learn from",
-    "val": "what settings are chosen on",
-    "test": "the final number, seldom looked at",
-    PARTIAL: "only the make is known; for a loss on makes",
+    "train": "training",
+    "val": "choosing epochs and settings",
+    "test": "final evaluation",
+    PARTIAL: "only the make is known: partial labels",
 }
 
 Row = dict[str, Any]
@@ -68,7 +68,7 @@ def build_splits(record: DataRecord) -> list[Row]:
             "num": int((splits_N == name).sum()),
             "num_classes": len(set(classes_N[splits_N == name].tolist())),
             "hash": record.card["hashes"][name],
-            "use": USES.get(name, "a test of its own, from another source"),
+            "use": USES.get(name, "a test of another source"),
         }
         for name in record.splits
     ]
@@ -101,7 +101,7 @@ def build_sources(record: DataRecord) -> list[Row]:
 
 
 def build_classes(record: DataRecord, place: Place) -> Row:
-    """Tell how many photos each class has, draw it, and write a strip of examples a class.
+    """Count and draw the photos of each class, and write a strip of examples per class.
 
     Returns:
         ``rows``: name, counts by split, number of flagged photos, sources, ``strip`` and ``links``
@@ -152,7 +152,7 @@ def build_classes(record: DataRecord, place: Place) -> Row:
 
 
 def any_flag(record: DataRecord) -> NDArray[np.bool_]:
-    """Tell which photos any rule finds."""
+    """Return which photos any rule finds."""
     masks = [flag.mask_N for flag in record.flags.values()]
     return np.any(masks, axis=0) if masks else np.zeros(len(record), dtype=bool)
 
@@ -218,7 +218,7 @@ def _strips(
 
 
 def _bytes_of(read: Any, path: str) -> bytes:  # noqa: ANN401 - a reader of bytes
-    """Return a photo's bytes; none where it can't be read, which the flags tell."""
+    """Return a photo's bytes; empty where it can't be read, which is a flag."""
     try:
         return bytes(read(path))
     except OSError:
@@ -231,8 +231,8 @@ def _photo_link(place: Place, path: str) -> str:
     return link_to(file, place.page_folder) if file is not None and file.is_file() else ""
 
 
-def build_looks(record: DataRecord, folder: Path) -> list[Row]:
-    """Draw histograms of what was measured, by source where there are several."""
+def build_statistics(record: DataRecord, folder: Path) -> list[Row]:
+    """Draw histograms of photo statistics, by source where there are several."""
     values = record.attributes.values
     with np.errstate(invalid="ignore"):
         columns = values | {
@@ -241,7 +241,7 @@ def build_looks(record: DataRecord, folder: Path) -> list[Row]:
         }
     groups = _groups(record)
     figures = []
-    for key, title, unit, is_log in LOOKS:
+    for key, title, unit, is_log in STATISTICS:
         parts = [(name, columns[key][mask_N]) for name, mask_N in groups]
         parts = [(name, part[np.isfinite(part)]) for name, part in parts]
         parts = [(name, part) for name, part in parts if len(part)]
@@ -253,7 +253,7 @@ def build_looks(record: DataRecord, folder: Path) -> list[Row]:
                 plots.draw_histogram(theme, parts, title=title, x=unit, is_log=is_log)
             ),
             folder,
-            f"looks-{key}",
+            f"statistics-{key}",
             alt=f"{title}: shares of photos. Medians: {medians}.",
             caption=f"Medians: {medians}.",
         )
@@ -262,7 +262,7 @@ def build_looks(record: DataRecord, folder: Path) -> list[Row]:
 
 
 def _groups(record: DataRecord) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Return the photos that histograms tell apart: the largest sources, then the rest."""
+    """Return the groups of a histogram: the largest sources, then the rest."""
     origins_N = record.rows["origin"]
     counts = Counter(origins_N.tolist())
     large = [name for name, count in counts.most_common(MAX_GROUPS - 1) if count >= FEW]
@@ -274,7 +274,7 @@ def _groups(record: DataRecord) -> list[tuple[str, NDArray[np.bool_]]]:
 
 
 def build_flags(record: DataRecord, place: Place) -> list[Row]:
-    """Return a row a rule: what it asks, photos by split, and examples, the worst first."""
+    """Return a row a rule: its rule, photos by split, and examples, the worst first."""
     rows = []
     for number, (name, flag) in enumerate(record.flags.items()):
         found = _worst(flag)
@@ -314,10 +314,10 @@ def _worst(flag: Flag) -> list[int]:
 
 
 def build_pairs(record: DataRecord, place: Place) -> Row:
-    """Tell which photos are there twice: counts, and the first pairs with pictures.
+    """Return duplicates: counts, and the first pairs with pictures.
 
     Returns:
-        ``exact``, ``near``, ``across``, ``torn``: numbers of pairs. ``pairs``: those shown.
+        ``exact``, ``near``, ``leaks``, ``conflicts``: numbers of pairs. ``pairs``: those shown.
     """
     pairs = record.pairs
     shown = pairs[:MAX_PAIRS]
@@ -334,15 +334,15 @@ def build_pairs(record: DataRecord, place: Place) -> Row:
     return {
         "exact": sum(pair.correlation is None for pair in pairs),
         "near": sum(pair.correlation is not None for pair in pairs),
-        "across": sum(map(record.is_across, pairs)),
-        "torn": sum(map(record.is_torn, pairs)),
+        "leaks": sum(map(record.is_leak, pairs)),
+        "conflicts": sum(map(record.is_conflict, pairs)),
         "num": len(pairs),
         "pairs": [
             {
                 "photos": [_photo(record, row, pictures[row]) for row in (pair.one, pair.other)],
                 "correlation": pair.correlation,
-                "is_across": record.is_across(pair),
-                "is_torn": record.is_torn(pair),
+                "is_leak": record.is_leak(pair),
+                "is_conflict": record.is_conflict(pair),
             }
             for pair in shown
         ],
@@ -361,7 +361,7 @@ def _facts(record: DataRecord, row: int) -> list[str]:
 
 
 def _photo(record: DataRecord, row: int, picture: Picture) -> Row:
-    """Return what the page tells of a photo."""
+    """Return what the page shows of a photo."""
     path, name, split, source = _facts(record, row)
     return {
         "path": path,
