@@ -13,7 +13,7 @@ import numpy as np
 
 from carscale import data, evaluation, loaders
 from carscale.runs import RunFolder
-from carscale.workflows.evaluate import load_result
+from carscale.workflows.evaluation_run import load_result
 from carscale.world import open_world
 
 

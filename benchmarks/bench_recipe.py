@@ -36,7 +36,7 @@ import progressive_resize
 
 from carscale import config, data, files, models, stats, tables
 from carscale.progress import bar
-from carscale.workflows.evaluate import evaluate_run
+from carscale.workflows.evaluation_run import evaluate_run
 
 BATCH = 32
 

@@ -57,12 +57,16 @@ PACK_SCHEMA = MANIFEST_SCHEMA.append(pa.field("shard", pa.int32())).append(
 """A pack's manifest: the photo's bytes lie at ``offset`` in the card's shard of that number."""
 
 
-def table_bytes(columns: dict[str, Any], schema: pa.Schema | None = None) -> bytes:
-    """Return columns as the bytes of one Parquet file; a matrix becomes a column of lists."""
+def arrow_table(columns: dict[str, Any], schema: pa.Schema | None = None) -> pa.Table:
+    """Return columns as an Arrow table; a matrix becomes a column of lists."""
     flat = {name: _lists(v) if getattr(v, "ndim", 1) == 2 else v for name, v in columns.items()}
-    table = pa.table(flat, schema=schema)
+    return pa.table(flat, schema=schema)
+
+
+def table_bytes(columns: dict[str, Any], schema: pa.Schema | None = None) -> bytes:
+    """Return columns as the bytes of one Parquet file."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", row_group_size=1 << 17)
+    pq.write_table(arrow_table(columns, schema), sink, compression="zstd", row_group_size=1 << 17)
     return sink.getvalue()
 
 

@@ -53,7 +53,7 @@ def test_every_path_and_recipe_it_names_exists():
         r"`?((?:recipes|accelerate_configs|carscale|benchmarks)/[\w./]*)", README
     ):
         assert (ROOT / name).exists(), name
-    recipes = {path.name for path in (ROOT / "recipes").glob("*.py")}
+    recipes = {path.name for path in (ROOT / "recipes").glob("[a-z]*.py")}
     assert recipes == set(re.findall(r"\| `recipes/([\w.]+)`", README))
 
 
@@ -72,7 +72,7 @@ def test_the_changelog_knows_every_recipe_and_command():
     from carscale.cli.main import app
 
     text = (ROOT / "CHANGELOG.md").read_text()
-    for path in (ROOT / "recipes").glob("*.py"):
+    for path in (ROOT / "recipes").glob("[a-z]*.py"):
         assert path.stem in text
     for command in app.registered_commands:
         assert f"carscale {command.name}" in text

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carscale.cli.splits import check_split
+from carscale.cli.options import Csv, Force, Json, Metric
+from carscale.cli.output import check_one_format, print_json, print_table, shown
 
 if TYPE_CHECKING:
     from carscale.report.study.rows import ArmRow
@@ -22,16 +23,16 @@ def compare(
         typer.Argument(metavar="RUN...", help="Run folders; the first is the baseline."),
     ],
     split: Annotated[str, typer.Option(help="val or test; predictions must be there.")] = "val",
-    metric: Annotated[str, typer.Option(help="top1 or balanced_accuracy.")] = "top1",
+    metric: Metric = "top1",
     margin: Annotated[
         float, typer.Option(help="Points; a difference smaller than this is none.")
     ] = 1.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="The table as CSV.")] = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for a page with results.json and results.csv.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the page in OUT.")] = False,
+    force: Force = False,
 ) -> None:
     """Say whether runs differ: paired by photo and seed, with intervals, a verdict each.
 
@@ -42,7 +43,8 @@ def compare(
     from carscale import progress
     from carscale.verdicts.arms import compare as compare_runs
 
-    _check(split, metric, margin, both=as_json and as_csv)
+    check_one_format(as_json, as_csv)
+    _check(split, margin)
     if out is not None:
         from carscale.report import check_page_folder
 
@@ -60,25 +62,20 @@ def compare(
         progress.note(f"wrote {page}")
 
 
-def _check(split: str, metric: str, margin: float, *, both: bool) -> None:
+def _check(split: str, margin: float) -> None:
     """Raise where an option can't be used."""
     from carscale.errors import ConfigError
+    from carscale.workflows.model_runs import check_split
 
     check_split(split, ("val", "test", "train"))
-    if metric not in ("top1", "balanced_accuracy"):
-        raise ConfigError(f"--metric {metric}: must be top1 or balanced_accuracy")
     if not 0 < margin < 100:
         raise ConfigError(f"--margin {margin:g}: must lie between 0 and 100 points")
-    if both:
-        raise ConfigError("--json and --csv: one of them")
 
 
 def print_study(study: StudyResult, *, as_json: bool, as_csv: bool) -> None:
     """Print a study as a table, as JSON or as CSV."""
     if as_json:
-        import json
-
-        print(json.dumps(study.as_dict(), indent=1, ensure_ascii=False, allow_nan=False))
+        print_json(study.as_dict())
         return
     from carscale.report import arm_rows, results_csv
 
@@ -90,28 +87,18 @@ def print_study(study: StudyResult, *, as_json: bool, as_csv: bool) -> None:
 
 def _print_table(study: StudyResult, rows: list[ArmRow]) -> None:
     """Print a row an arm, then what each changes, then what else must be known."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(width=max(100, Console().width), highlight=False)
     about = study.about
-    console.print(
+    print(
         f"{about.metric_label} on {about.num_photos:,} {about.split} photos of "
         f"{about.num_classes:,} classes; differences in points, 95 % intervals"
     )
-    table = Table(box=None)
-    for name in ("arm", "seeds", about.metric_label, "difference", "interval", "p", "train"):
-        table.add_column(name, justify="left" if name == "arm" else "right")
-    table.add_column("verdict")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in _cells(row)))
-    console.print(table)
+    numbers = ("seeds", about.metric_label, "difference", "interval", "p", "train")
+    print_table(("arm", *(f">{name}" for name in numbers), "verdict"), map(_cells, rows))
     for arm in study.arms:
         for line in (*arm.settings, *arm.notes):
-            console.print(escape(f"{arm.name}: {line}"), soft_wrap=True)
+            print(shown(f"{arm.name}: {line}"))
     for one in study.interactions:
-        console.print(escape(one.sentence), soft_wrap=True)
+        print(shown(one.sentence))
 
 
 def _cells(row: ArmRow) -> list[str]:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from carscale.cli.options import Launch as LaunchWords
+from carscale.cli.options import Overrides, RunFolderArg
+
 
 def folds(
-    run: Annotated[Path, typer.Argument(help="Run folder; its recipe and settings are taken.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="Settings to change: train.num_epochs=6 ...")
-    ] = None,
+    run: RunFolderArg,
+    overrides: Overrides = None,
     num_folds: Annotated[
         int, typer.Option(min=2, help="Parts of train; each is left out once.")
     ] = 5,
     num_repeats: Annotated[
         int, typer.Option(min=1, help="Trainings of each part; their predictions are averaged.")
     ] = 1,
-    launch: Annotated[
-        str, typer.Option(help="Words for accelerate launch: '--config_file gpu8.yaml'.")
-    ] = "",
+    launch: LaunchWords = "",
     keep_weights: Annotated[
         bool, typer.Option("--keep-weights", help="Keep the folds' weights.")
     ] = False,

@@ -9,7 +9,18 @@ from typing import Any
 
 import typer
 
-from carscale.cli import compare, errors, evaluate, folds, predict, recipes, report, runs, study
+from carscale.cli import (
+    compare,
+    errors,
+    evaluate,
+    folds,
+    predict,
+    recipes,
+    report,
+    runs,
+    study,
+    train,
+)
 from carscale.cli.benchmark.loaders import app as benchmark_app
 from carscale.cli.data.app import app as data_app
 from carscale.errors import CarscaleError, ConfigError
@@ -23,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(benchmark_app, name="benchmark")
+app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("errors")(errors.errors)
 app.command("folds")(folds.folds)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from carscale.errors import ConfigError
 from carscale.progress import note
 
 MIN_WIDTH = 100
@@ -84,3 +85,9 @@ def print_notes(lines: Iterable[str]) -> None:
     """Write what a person should know to stderr."""
     for line in lines:
         note(f"note: {line}")
+
+
+def check_one_format(as_json: bool, as_csv: bool) -> None:
+    """Raise where both JSON and CSV are asked for."""
+    if as_json and as_csv:
+        raise ConfigError("command line: --json and --csv exclude each other")

@@ -2,73 +2,54 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from carscale.cli.options import Csv, Json, RunFolderArg
+from carscale.cli.output import check_one_format, print_csv, print_table
+
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: RunFolderArg,
     photos: Annotated[list[Path], typer.Argument(help="Photos and folders of photos.")],
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
 ) -> None:
     """Name the five likeliest classes of each photo; an unreadable file gets a line saying so.
 
     Example: carscale predict runs/effnet_focal photo1.jpg folder/
     """
-    from carscale.errors import ConfigError
-    from carscale.runs import RunFolder
+    from carscale import workflows
 
-    if as_json and as_csv:
-        raise ConfigError("command line: --json and --csv exclude each other")
-    folder = RunFolder.open(run)
-
-    from carscale.workflows.predict import predict_photos
-
-    rows = predict_photos(folder, folder.settings(), photos)
+    check_one_format(as_json, as_csv)
+    rows = workflows.predict(run, photos).rows
     if as_json:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False))
     elif as_csv:
-        _print_csv(rows)
+        names = [f"{what}{n}" for n in range(1, 6) for what in ("class", "prob")]
+        print_csv(("path", "error", *names), map(_cells, rows))
     else:
-        _print_table(rows)
+        print_table(("photo", "class", ">probability"), _lines(rows))
     if all(row["error"] for row in rows):
         raise typer.Exit(1)
 
 
-def _print_csv(rows: list[dict[str, Any]]) -> None:
-    """Print a line a photo: path, error, then class and probability five times."""
-    writer = csv.writer(sys.stdout)
-    numbers = range(1, 6)
-    writer.writerow(
-        ["path", "error", *(f"{what}{n}" for n in numbers for what in ("class", "prob"))]
-    )
-    for row in rows:
-        pairs = [value for top in row["top5"] for value in (top["class"], f"{top['prob']:.6f}")]
-        writer.writerow([row["path"], row["error"] or "", *pairs])
+def _cells(row: dict[str, Any]) -> list[object]:
+    """Return a photo's line: path, error, then class and probability five times."""
+    pairs = [value for top in row["top5"] for value in (top["class"], f"{top['prob']:.6f}")]
+    return [row["path"], row["error"] or "", *pairs]
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    """Print a table for people."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None)
-    table.add_column("photo", overflow="fold")
-    table.add_column("class")
-    table.add_column("probability", justify="right")
+def _lines(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """Yield a line a class; the photo's name stands on its first."""
     for row in rows:
         if row["error"]:
-            table.add_row(Text(row["path"]), Text(row["error"], style="red"), "")
+            yield row["path"], (row["error"], "red"), ""
         for place, top in enumerate(row["top5"]):
-            style = "bold" if place == 0 else "dim"
-            name = Text(row["path"]) if place == 0 else Text("")
-            table.add_row(name, Text(top["class"], style=style), f"{top['prob']:.3f}")
-    Console().print(table)
+            style = "dim" if place else "bold"
+            yield "" if place else row["path"], (top["class"], style), f"{top['prob']:.3f}"

@@ -2,6 +2,7 @@ from .load import differences as differences
 from .load import flat as flat
 from .load import from_yaml as from_yaml
 from .load import parse as parse
+from .load import read_recipe as read_recipe
 from .load import resolve as resolve
 from .load import to_yaml as to_yaml
 from .plain_yaml import read_plain_yaml as read_plain_yaml

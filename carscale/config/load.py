@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import runpy
 import sys
 import textwrap
 from pathlib import Path
@@ -278,3 +279,15 @@ def _knob(key: str, value: object, field: FieldInfo) -> list[str]:
     told = " ".join((field.description or "").replace("``", "").split())
     lines += textwrap.wrap(" ".join(words), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
     return lines + textwrap.wrap(told, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Return a recipe's settings without running it.
+
+    Raises:
+        ConfigError: The file states no ``RECIPE``.
+    """
+    found = runpy.run_path(str(path), run_name="carscale.recipe").get("RECIPE")
+    if not isinstance(found, Recipe):
+        raise ConfigError(f"{path}: states no RECIPE", "see recipes/effnet_baseline.py")
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import runpy
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -192,7 +191,7 @@ def make_plan(
     for arm in study.arms:
         own = _words(study, arm, words, file)
         try:
-            cfg = config.resolve(_recipe(arm.recipe), list(own))
+            cfg = config.resolve(config.read_recipe(arm.recipe), list(own))
         except ConfigError as error:
             raise ConfigError(f"{file}: arm {arm.name}: {error}") from error
         root = cfg.data.root
@@ -201,14 +200,6 @@ def make_plan(
     _check_alike(arms, study.baseline)
     _check_different(arms, file)
     return StudyPlan(study, folder, arms)
-
-
-def _recipe(path: Path) -> Recipe:
-    """Return a recipe's settings without running it."""
-    found = runpy.run_path(str(path), run_name="carscale.study").get("RECIPE")
-    if not isinstance(found, Recipe):
-        raise ConfigError(f"{path}: states no RECIPE", "see recipes/effnet_baseline.py")
-    return found
 
 
 def _words(study: Study, arm: Arm, words: tuple[str, ...], file: str) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ import torch
 
 from carscale import config, evaluation, images, progress
 from carscale.runs import RunFolder
-from carscale.workflows.evaluate import load_result
-from carscale.workflows.predict import view_of
+from carscale.workflows.evaluation_run import load_result
+from carscale.workflows.photo_predictions import view_of
 from carscale.world import name_out_of_memory, open_world, smaller_batches
 
 AT_ONCE = 32

@@ -100,7 +100,7 @@ def _predicted_classes(
     notes: list[str],
 ) -> dict[str, Counter[str]]:
     """Return, by source class, how many photos a run predicts as each base class."""
-    from carscale.workflows.predict import predict_readable
+    from carscale.workflows.photo_predictions import predict_readable
 
     known = {car_class.name for car_class in run.classes()}
     shared = known.intersection(base_names)

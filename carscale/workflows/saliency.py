@@ -16,7 +16,7 @@ from carscale import analysis, config, data, evaluation, files, loaders, report
 from carscale.errors import ConfigError, DataError, LaunchError
 from carscale.progress import bar
 from carscale.runs import RunFolder
-from carscale.workflows.evaluate import load_result
+from carscale.workflows.evaluation_run import load_result
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class _Neighbours:
     embeddings_MD: NDArray[np.float32]
 
 
-def draw_saliency(
+def draw_photos(
     folder: Path | RunFolder, cfg: config.Recipe, split_name: str, ids: list[int]
 ) -> list[Path]:
     """Write ``RUN/saliency/SPLIT-ID.png`` for photos of a predicted split; return the paths.

@@ -49,7 +49,7 @@ def test_it_prints_and_writes_what_it_measured(tiny, tmp_path, as_json):
         (["--backends", "tensor"], "--backends tensor: must be of torch, dali_cpu, dali_gpu"),
         (["--peers", "webdataset"], "--peers webdataset: must be of torchvision, timm"),
         (["--views", "side"], "--views side: must be of train, plain"),
-        (["--fit", "stretch"], "--fit stretch: must be of crop, pad, squash"),
+        (["--fit", "stretch"], "--fit stretch: must be crop, pad or squash"),
         (["--peers", "dali-stock-gpu"], "--peers dali-stock-gpu: must be of torchvision"),
         (["--local-batch-size", "999"], "--local-batch-size 999: larger than the"),
         (["--out", "/proc/nowhere"], "--out /proc/nowhere: can't be written"),
@@ -116,7 +116,7 @@ def test_models_are_shown_as_a_table_with_attention():
     ("words", "says"),
     [
         (["tset_vit"], "ConfigError: model.name=tset_vit: timm"),
-        (["test_vit", "--attention", "sse"], "model.attention='sse': should be"),
+        (["test_vit", "--attention", "sse"], "--attention sse: must be none, se, eca, cbam or gc"),
         (["test_vit", "--image-px", "32", "--attention", "se"], "test_vit has no stages"),
         (["test_vit", "--local-batch-size", "1"], "Invalid value"),
         ([], "Missing argument"),

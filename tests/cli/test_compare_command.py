@@ -97,7 +97,7 @@ def test_out_writes_a_page_and_replaces_none(folders, tmp_path, monkeypatch, cap
         (("--metric", "ece"), "ConfigError: --metric ece: must be top1 or balanced_accuracy"),
         (("--split", "dev"), "ConfigError: --split dev: must be val, test or train"),
         (("--margin", "0"), "ConfigError: --margin 0: must lie between 0 and 100 points"),
-        (("--json", "--csv"), "ConfigError: --json and --csv: one of them"),
+        (("--json", "--csv"), "--json and --csv exclude each other"),
         (("--split", "test"), "has no predictions of test"),
     ],
 )

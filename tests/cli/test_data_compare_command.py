@@ -67,7 +67,7 @@ def test_loose_photos_are_embedded_as_evaluation_embeds_them(tiny, trained):
 
     from carscale import config, data, evaluation, loaders
     from carscale.workflows.embed import embed_readable
-    from carscale.workflows.evaluate import load_result
+    from carscale.workflows.evaluation_run import load_result
     from carscale.world import open_world
 
     cfg = config.from_yaml(trained / "config.yaml")

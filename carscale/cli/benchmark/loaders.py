@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from carscale.cli.benchmark import models
+from carscale.cli.options import Fit, Force, Json
+from carscale.cli.output import print_json, print_table
 
 app = typer.Typer(
     help="Measure loaders and models on this machine.",
@@ -41,7 +43,7 @@ def loaders(
         "tf_efficientnet_lite0"
     ),
     image_px: Annotated[int, typer.Option(min=16, max=2048, help="Side of the input.")] = 224,
-    fit: Annotated[str, typer.Option(help="crop, pad or squash; peers crop.")] = "crop",
+    fit: Fit = "crop",
     local_batch_size: Annotated[int, typer.Option(min=2, help="Samples a batch.")] = 32,
     num_threads: Annotated[
         int | None, typer.Option(min=1, help="Threads or workers an arm; all cores when absent.")
@@ -51,15 +53,13 @@ def loaders(
     out: Annotated[Path, typer.Option(help="Folder for loaders.json, .png and .svg.")] = Path(
         "benchmark-loaders"
     ),
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the results in OUT.")] = False,
+    as_json: Json = False,
+    force: Force = False,
 ) -> None:
     """Compare our backends, other tools' loaders, the bare decoder and the model, in turns.
 
     Example: carscale benchmark loaders data/demo --views train
     """
-    import json
-
     from carscale import data, progress, threads
     from carscale.errors import ConfigError
 
@@ -74,8 +74,6 @@ def loaders(
         )
     _check_out(out, force)
     chosen_views = _words("--views", views, VIEWS)
-    if fit not in ("crop", "pad", "squash"):
-        raise _wrong("--fit", fit, ("crop", "pad", "squash"))
 
     from carscale.benchmark import RaceRule, race
 
@@ -97,7 +95,7 @@ def loaders(
     with progress.bar("benchmark", steps, unit="steps") as advance:
         result = race(rule, advance=lambda text: advance(1, text))
     if as_json:
-        print(json.dumps(result, indent=1))
+        print_json(result)
     else:
         _print_table(result)
     paths = _write(result, out)
@@ -177,43 +175,28 @@ def _write(result: dict[str, Any], out: Path) -> list[Path]:
 
 def _print_table(result: dict[str, Any]) -> None:
     """Print rows, ratios and the advice for people."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=max(100, Console().width))
     rule = result["rule"]
-    console.print(
+    print(
         f"{rule['root']}: {rule['image_px']} px, uint8, batches of {rule['local_batch_size']}, "
         f"{rule['num_threads']} threads or workers, {rule['num_rounds']} rounds of "
-        f"{rule['num_images']} images; median and interval of images/s",
-        highlight=False,
-        soft_wrap=True,
+        f"{rule['num_images']} images; median and interval of images/s"
     )
-    table = Table(box=None)
-    for name in ("view", "arm", "images/s", "interval", "CPU", "memory", "first batch", "headroom"):
-        table.add_column(name, justify="left" if name in ("view", "arm") else "right")
+    lines = []
     for row in sorted(result["rows"], key=lambda row: (row["view"] != "train", -row["median"])):
         headroom = "" if row["headroom"] is None else f"{row['headroom']:.1f}x"
         memory = f"{row['memory_gib']:.2f} GiB"
         if row["gpu_memory_gib"]:
             memory += f" + {row['gpu_memory_gib']:.1f} GPU"
-        table.add_row(
-            row["view"],
-            row["arm"],
-            f"{row['median']:,.0f}",
-            f"{row['low']:,.0f} to {row['high']:,.0f}",
-            f"{row['cpu_share']:.0%}",
-            memory,
-            f"{row['first_batch_s']:.1f} s",
-            headroom,
-        )
-    console.print(table)
+        speed = f"{row['median']:,.0f}", f"{row['low']:,.0f} to {row['high']:,.0f}"
+        cells = (f"{row['cpu_share']:.0%}", memory, f"{row['first_batch_s']:.1f} s", headroom)
+        lines.append((row["view"], row["arm"], *speed, *cells))
+    numbers = ("images/s", "interval", "CPU", "memory", "first batch", "headroom")
+    print_table(("view", "arm", *(f">{name}" for name in numbers)), lines)
     for ratio in result["ratios"]:
-        console.print(
+        print(
             f"{ratio['view']}: {ratio['arm']} / {ratio['peer']}: {ratio['median']:.2f}x "
-            f"(rounds: {ratio['low']:.2f} to {ratio['high']:.2f})",
-            highlight=False,
+            f"(rounds: {ratio['low']:.2f} to {ratio['high']:.2f})"
         )
     if result["advice"]:
         advice = result["advice"]
-        console.print(f"take loader.backend={advice['backend']}: {advice['why']}", highlight=False)
+        print(f"take loader.backend={advice['backend']}: {advice['why']}")

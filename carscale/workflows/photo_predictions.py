@@ -15,7 +15,7 @@ from carscale.loaders import render
 from carscale.runs import RunFolder
 from carscale.types import View
 from carscale.workflows.calibration import stored_temperature
-from carscale.workflows.evaluate import load_result
+from carscale.workflows.evaluation_run import load_result
 from carscale.world import name_out_of_memory, open_world, smaller_batches
 
 
