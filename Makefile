@@ -1,15 +1,20 @@
 # Two commands do everything on a fresh machine with python3, pip and make.
-#   make demo   install, draw demo photos, freeze, train, evaluate, report
-#   make test   install, then format, lint, types, tests
-#   make soak   half an hour of training with each loader: do memory, threads and files stay flat?
+#   make demo      install, draw demo photos, freeze, train, evaluate, report
+#   make test      install, then format, lint, types, tests
+#   make quick     format, lint, types, tests of pure functions: under a minute
+#   make fix       format and mend what the linter can
+#   make coverage  the tests again, with the share of lines and branches that they run
+#   make soak      half an hour of training with each loader: do memory, threads and files stay flat?
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := data/demo
 RUN := runs/demo
 CONFIG ?= accelerate_configs/cpu1.yaml
 SOAK_MINUTES ?= 30
+PURE := tests/stats tests/augment tests/analysis tests/config tests/car_names tests/test_types.py \
+  tests/test_tables.py tests/test_architecture.py
 
-.PHONY: demo test soak install check clean
+.PHONY: demo test lint quick fix coverage soak install check clean
 
 demo: .venv/installed
 	rm -rf $(DEMO)-raw $(DEMO) $(RUN)
@@ -27,11 +32,23 @@ soak: .venv/installed
 	test -d $(DEMO) || { $(BIN)/carscale data demo $(DEMO)-raw && $(BIN)/carscale data freeze $(DEMO)-raw $(DEMO); }
 	$(BIN)/python benchmarks/soak.py $(DEMO) --minutes $(SOAK_MINUTES)
 
-check:
+check: lint
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+
+quick: .venv/installed lint
+	$(BIN)/pytest $(PURE)
+
+fix: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+coverage: .venv/installed
+	$(BIN)/pytest -n 2 --dist loadfile --cov=carscale --cov-branch --cov-report=term
 
 install: .venv/installed
 

@@ -76,3 +76,11 @@ def test_the_changelog_knows_every_recipe_and_command():
         assert path.stem in text
     for command in app.registered_commands:
         assert f"carscale {command.name}" in text
+
+
+def test_every_path_that_contributing_names_exists():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:carscale|tests|benchmarks|recipes)(?:/[\w./]+)?)`", text)
+    assert len(named) > 30
+    for name in named:
+        assert (ROOT / name).exists(), name
