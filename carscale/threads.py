@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def in_order(
-    pool: ThreadPoolExecutor, job: Callable[[int], Result], numbers: Iterable[int], *, ahead: int
+    pool: ThreadPoolExecutor, job: Callable[[Item], Result], items: Iterable[Item], *, ahead: int
 ) -> Iterator[Result]:
-    """Yield a job's results by the order of its numbers.
+    """Yield a job's results in the order of its items.
 
     Args:
         pool: Does the work.
-        job: A function of a number.
-        numbers: What it is called with.
+        job: A function of an item.
+        items: What it is called with.
         ahead: How many are in flight at most; bounds memory.
 
     Example:
@@ -28,8 +29,8 @@ def in_order(
         [0, 1, 4, 9]
     """
     waiting: deque[Future[Result]] = deque()
-    for number in numbers:
-        waiting.append(pool.submit(job, number))
+    for item in items:
+        waiting.append(pool.submit(job, item))
         if len(waiting) > ahead:
             yield waiting.popleft().result()
     while waiting:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,7 +21,7 @@ from carscale.curate.merge_rules import (
     decide,
 )
 from carscale.data.sources.photos import open_photos
-from carscale.errors import CarscaleError, ConfigError, DataError
+from carscale.errors import ConfigError, DataError
 
 MERGE_LIST = "merge.jsonl"
 """A line for each photo of the source that the new version does not have: path and reason."""
@@ -115,39 +113,21 @@ def merge_source(
     for path in data.local_paths(origin.spec):
         data.check_out(path, out, force)
     data.verify(base)
-    place = out.resolve()  # a link at out is kept
-    staging = place.with_name(f".{place.name}.merging")
-    try:
-        staging.mkdir(parents=True, exist_ok=True)
-        with files.hold_lock(
-            staging, doing="merging in this folder", next_step="wait for it or end it"
-        ):
-            try:
-                made = _merge(_Job(base, parent, origin, staging, rule, link, advance), targets_of)
-            except CarscaleError:  # the same command would fail again
-                shutil.rmtree(staging, ignore_errors=True)
-                raise
-            data.check_out(base, out, force)  # may have come meanwhile
-            files.publish_folder(staging / "version", place)
-            shutil.rmtree(staging)
-    except OSError as error:
-        raise DataError(
-            f"{out}: can't be written: {error}",
-            "nothing was changed there; the same command goes on from here,",
-            f"or free what it holds: rm -r {shlex.quote(str(staging))}",
-        ) from error
+    with files.resumable_folder(out, "merging") as folder:
+        made = _merge(_Job(base, parent, origin, folder, rule, link, advance), targets_of)
+        data.check_out(base, out, force)  # may have come meanwhile
     made.root = out
     return made
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What a merge is asked for; the version is made in ``staging``."""
+    """What a merge is asked for; the version is made in ``folder``."""
 
     base: Path
     parent: dict[str, Any]
     origin: Origin
-    staging: Path
+    folder: Path
     rule: MergeRule
     link: str
     advance: Advance
@@ -157,11 +137,14 @@ def _merge(job: _Job, targets_of: Callable[[Sequence[str]], Mapping[str, ClassTa
     """Decode, choose, and write the version into the staging folder."""
     origin, advance = job.origin, job.advance
     columns = {"image_column": origin.image_column, "label_column": origin.label_column}
-    with open_photos(origin.spec, **columns, scratch=job.staging) as found:
+    with open_photos(origin.spec, **columns, scratch=job.folder.parent) as found:
         targets = targets_of(sorted({data.as_text(file.class_name) for file in found.files}))
         plan = json.dumps([job.parent["lock"]["card.json"], asdict(origin)])
         intake = data.take_in(
-            found.files, job.staging / "intake", plan=plan, advance=lambda n: advance("decode", n)
+            found.files,
+            job.folder.parent / "intake",
+            plan=plan,
+            advance=lambda n: advance("decode", n),
         )
     refused = sorted(found.refused + intake.refused)
     if not intake.samples:
@@ -177,7 +160,7 @@ def _merge(job: _Job, targets_of: Callable[[Sequence[str]], Mapping[str, ClassTa
     }
     card = _write(job, name, intake, decisions, refused=refused, told=told)
     counts = {part: told[part] for part in ("joined", "left_out")}
-    return Merged(job.staging, card, counts, [*found.notes, *_warnings(job.parent, card, told)])
+    return Merged(job.folder, card, counts, [*found.notes, *_warnings(job.parent, card, told)])
 
 
 def _write(
@@ -203,9 +186,6 @@ def _write(
         for sample, choice in zip(intake.samples, decisions, strict=True)
         if choice.split
     ]
-    folder = job.staging / "version"
-    shutil.rmtree(folder, ignore_errors=True)  # of a killed merge
-    folder.mkdir()
     named = data.quarantine_lines([(f"{name}/{path}", why) for path, why in refused])
     lists = {
         "quarantine.jsonl": (job.base / "quarantine.jsonl").read_bytes() + named,
@@ -213,7 +193,7 @@ def _write(
     }
     return data.add_photos(
         job.base,
-        folder,
+        job.folder,
         new_photos,
         make_of=lambda text: parse_name(text).make_key,
         told={"merged": told},

@@ -1,14 +1,14 @@
-"""Write a demo set: plan it, draw it in a few processes beside its place, rename it at the end."""
+"""Write a demo set: plan it, draw it in a few processes into a staging folder, rename that."""
 
 import json
 import multiprocessing
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from carscale import files
 from carscale.demo.makes import CarClass, build_classes
 from carscale.demo.plant import Shot, plan_shots, render_shot
 from carscale.errors import DataError
@@ -57,21 +57,14 @@ def build_demo(
     _check(out, num_classes, num_images, seed)
     classes = build_classes(num_classes, num_images)
     shots, truth = plan_shots(classes, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
-    try:
+    with files.staged_folder(out, "drawing", replaces=False) as folder:
         for car in classes:
-            (partial / car.name).mkdir(parents=True)
-        for num_done in _draw(shots, classes, seed, partial):
+            (folder / car.name).mkdir()
+        for num_done in _draw(shots, classes, seed, folder):
             if advance is not None:
                 advance(num_done)
         text = json.dumps(truth, indent=1) + "\n"
-        (partial / "truth.json").write_text(text, encoding="utf-8")
-        if out.exists():
-            out.rmdir()  # empty, as checked; fails if it has been filled since
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        (folder / "truth.json").write_text(text, encoding="utf-8")
     return truth
 
 

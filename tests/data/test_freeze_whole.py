@@ -10,7 +10,7 @@ from frozen_trees import tree_of
 from photos import draw_classes
 from ranks import run_process
 
-from carscale import data
+from carscale import data, files
 from carscale.data.freezing import freeze
 from carscale.errors import DataError
 
@@ -104,7 +104,7 @@ def test_leftovers_of_a_dead_process_with_our_number_are_swept(raw, tmp_path):
     assert not left.exists()
 
 
-@pytest.mark.parametrize("where", ["lay_out", "replace_folder", "rename", "interrupt"])
+@pytest.mark.parametrize("where", ["lay_out", "publish_folder", "rename", "interrupt"])
 def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monkeypatch, where):
     out = data.freeze(raw, tmp_path / "out").root
     before = tree_of(tmp_path)
@@ -125,7 +125,7 @@ def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monke
     if where == "rename":
         monkeypatch.setattr(Path, "rename", rename_all_but_the_new)
     elif where != "interrupt":
-        owner = freeze.files if where == "replace_folder" else freeze
+        owner = files if where == "publish_folder" else freeze
         monkeypatch.setattr(owner, where, fail)
     error = KeyboardInterrupt if where == "interrupt" else DataError
     advance = interrupt if where == "interrupt" else (lambda total: None)

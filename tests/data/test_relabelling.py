@@ -269,8 +269,8 @@ def test_no_half_version_is_ever_seen(tiny, csv_file, tmp_path, monkeypatch, for
     if force:
         before = tree_of(data.relabel(tiny, csv_file, out).root)
 
-    def fails(beside, final):
-        assert len(list(beside.rglob("*.jpg"))) == 56
+    def fails(staging, final, **how):
+        assert len(list(staging.rglob("*.jpg"))) == 56
         raise OSError("disk full")
 
     monkeypatch.setattr(files, "publish_folder", fails)

@@ -1,8 +1,7 @@
-"""From a source to frozen splits: decode, make plain, assign, write beside, rename."""
+"""From a source to frozen splits: decode, make plain, assign, write, rename."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -114,8 +113,7 @@ def freeze(
             f"add its photos to another set: carscale data map BASE {source} --out map.yaml",
             "or draw other splits from what it was frozen of",
         )
-    place = out.resolve()  # a link at out is kept
-    staging = place.with_name(f".{place.name}.{os.getpid()}.freezing")
+    place = out.resolve()
     with open_source(
         source,
         image_column=image_column,
@@ -124,17 +122,8 @@ def freeze(
         scratch=next(folder for folder in place.parents if folder.is_dir()),
     ) as found:
         _check_kept(found.files, place, out)
-        try:
-            shutil.rmtree(staging, ignore_errors=True)  # of a killed freeze with our process number
-            staging.mkdir(parents=True)
-            frozen = _freeze_beside(found, staging, rule, source, advance)
-            files.replace_folder(staging, place)
-        except OSError as error:
-            raise DataError(
-                f"{out}: can't be written: {error}", "nothing was changed there"
-            ) from error
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        with files.staged_folder(out, "freezing") as staging:
+            frozen = _freeze_into(found, staging, rule, source, advance)
     frozen.root = out
     return frozen
 
@@ -174,14 +163,14 @@ def _check_kept(files: list[SourceFile], place: Path, out: Path) -> None:
             )
 
 
-def _freeze_beside(
+def _freeze_into(
     found: Scan,
     staging: Path,
     rule: FreezeRule,
     source: Path | str,
     advance: Callable[[int], None],
 ) -> Frozen:
-    """Write the frozen folder of a source beside its place."""
+    """Write the frozen folder of a source into an empty folder."""
     samples, looks, quarantine = _decode_all(found.files, staging / "staged", rule, advance)
     if not samples:
         raise DataError(

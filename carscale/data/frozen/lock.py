@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import tables, threads
+from carscale import files, tables, threads
 from carscale.data.frozen.layout import LOCKED_FILES, PACK_FORMAT, card_hash, read_card
 from carscale.data.frozen.split_assignment import split_names
 from carscale.errors import DataError
@@ -220,11 +220,7 @@ def _read_cache(path: Path, manifest_hash: str) -> NDArray[np.int64] | None:
 
 def _write_cache(path: Path, manifest_hash: str, stats_N4: NDArray[np.int64]) -> None:
     """Keep what was seen; a disk that can't take it costs time, nothing else."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}.npz")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(staging, stats=stats_N4, lock=np.array(manifest_hash))
-        staging.replace(path)
-    except OSError:
-        with suppress(OSError):
-            staging.unlink()
+        with files.atomic_file(path) as file:
+            np.savez(file, stats=stats_N4, lock=np.array(manifest_hash))

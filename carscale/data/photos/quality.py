@@ -8,7 +8,6 @@ Axes: N photos of the manifest, S side of a signature.
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import images, threads
+from carscale import files, images, threads
 from carscale.data.frozen.lock import cache_file
 from carscale.data.frozen.reader import read_splits
 
@@ -244,17 +243,13 @@ def _read_cache(
 
 def _write_cache(path: Path, version: str, found: PhotoAttributes) -> None:
     """Keep what was measured; a disk that can't take it costs time, nothing else."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}.npz")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            staging,
-            version=np.array(version),
-            values=np.stack([found.values[name] for name in NUMBERS]),
-            hashes=found.hashes_N,
-            signatures=found.signatures_NSS,
-        )
-        staging.replace(path)
-    except OSError:
-        with suppress(OSError):
-            staging.unlink()
+        with files.atomic_file(path) as file:
+            np.savez(
+                file,
+                version=np.array(version),
+                values=np.stack([found.values[name] for name in NUMBERS]),
+                hashes=found.hashes_N,
+                signatures=found.signatures_NSS,
+            )
