@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from carscale import config
 from carscale.errors import CarscaleError, RunError
@@ -27,7 +26,7 @@ class RunEntry:
         seed: Its seed.
         state: ``done``, or how far it is: ``at step 120``, ``not begun``.
         val: Val metrics of the epoch that is its result; empty before the first.
-        test_top1: As last looked at; ``None`` if never.
+        test_top1: Of the last evaluation on test; ``None`` if never.
         is_best: Whether no earlier run of these data did better.
         changes: ``key: old -> new`` from the run before.
     """
@@ -40,8 +39,17 @@ class RunEntry:
     state: str
     val: dict[str, float]
     test_top1: float | None
-    is_best: bool
-    changes: tuple[str, ...]
+    is_best: bool = False
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A run's row, its settings, and the hashes of its data."""
+
+    entry: RunEntry
+    cfg: config.Recipe
+    hashes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class DataHistory:
 
     Attributes:
         root: Where the last of them read its photos.
-        val_hash: What the val photos are; ``None`` for runs that did not begin.
+        val_hash: Of the val photos; ``None`` for runs that did not begin.
         runs: By time.
     """
 
@@ -90,7 +98,7 @@ def histories(
 ) -> list[DataHistory]:
     """Return runs by data set, the data set of the newest run last.
 
-    A folder that can't be read is said and left out.
+    A folder that can't be read is noted and left out.
 
     Args:
         folders: From ``find_runs``.
@@ -100,71 +108,58 @@ def histories(
     read = []
     for folder in folders:
         try:
-            read.append(_read(folder))
+            read.append(_read(folder, base))
         except (CarscaleError, ValueError, KeyError, OSError) as error:
             note(f"{folder}: left out: {str(error).splitlines()[0]}")
-    read.sort(key=lambda run: (run["started"], run["folder"]))
-    groups: dict[str | None, list[dict[str, Any]]] = {}
+    read.sort(key=lambda run: (run.entry.started, run.entry.folder))
+    groups: dict[str | None, list[_Read]] = {}
     for run in read:
-        groups.setdefault(run["val_hash"], []).append(run)
-    ordered = sorted(groups.items(), key=lambda group: group[1][-1]["started"])
+        groups.setdefault(run.hashes.get("val"), []).append(run)
+    ordered = sorted(groups.items(), key=lambda group: group[1][-1].entry.started)
     return [
-        DataHistory(group[-1]["cfg"].data.root, val_hash, _entries(group, metric, base))
+        DataHistory(group[-1].cfg.data.root, val_hash, _entries(group, metric))
         for val_hash, group in ordered
     ]
 
 
-def _entries(group: list[dict[str, Any]], metric: str, base: Path | None) -> tuple[RunEntry, ...]:
+def _entries(group: Sequence[_Read], metric: str) -> tuple[RunEntry, ...]:
     """Return rows with what changed and what was best so far."""
     entries: list[RunEntry] = []
     best, before = float("-inf"), None
     for run in group:
-        score = run["val"].get(metric)
+        score = run.entry.val.get(metric)
         is_best = score is not None and score > best
-        best = max(best, score) if score is not None else best
-        entries.append(
-            RunEntry(
-                folder=str(run["folder"]),
-                name=str(run["folder"] if base is None else run["folder"].relative_to(base)),
-                started=run["started"],
-                recipe=run["recipe"],
-                seed=run["cfg"].seed,
-                state=run["state"],
-                val=run["val"],
-                test_top1=run["test_top1"],
-                is_best=is_best,
-                changes=() if before is None else _changes(before, run),
-            )
-        )
-        before = run
+        changes = () if before is None else _changes(before, run)
+        entries.append(replace(run.entry, is_best=is_best, changes=changes))
+        best, before = best if score is None else max(best, score), run
     return tuple(entries)
 
 
-def _changes(before: dict[str, Any], run: dict[str, Any]) -> tuple[str, ...]:
+def _changes(before: _Read, run: _Read) -> tuple[str, ...]:
     """Return what differs between neighbours, the seed too."""
     free = tuple(key for key in FREE if key != "seed")
-    changed = config.differences(before["cfg"], run["cfg"], ignore=free)
-    if before["recipe"] != run["recipe"]:
-        changed.insert(0, f"recipe: {before['recipe']} -> {run['recipe']}")
-    if before["train_hash"] != run["train_hash"]:
+    changed = config.differences(before.cfg, run.cfg, ignore=free)
+    if before.entry.recipe != run.entry.recipe:
+        changed.insert(0, f"recipe: {before.entry.recipe} -> {run.entry.recipe}")
+    if before.hashes.get("train") != run.hashes.get("train"):
         changed.append("train photos")
     return tuple(changed)
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read(folder: Path, base: Path | None) -> _Read:
     """Read what the index shows of a run folder."""
     run = RunFolder.open(folder)
     env, best, steps = run.environment(), run.best_epoch, run.steps_done
-    evaluations = run.test_evaluations()
+    evaluations, cfg = run.test_evaluations(), run.settings()
     made = datetime.fromtimestamp(run.settings_file.stat().st_mtime, UTC)
-    return {
-        "folder": folder,
-        "cfg": run.settings(),
-        "started": env.get("started") or made.isoformat(timespec="seconds"),
-        "recipe": env.get("recipe"),
-        "val_hash": run.hashes.get("val"),
-        "train_hash": run.hashes.get("train"),
-        "state": "done" if run.log("end") else f"at step {steps}" if steps else "not begun",
-        "val": best["val"] if best else {},
-        "test_top1": evaluations[-1].get("top1") if evaluations else None,
-    }
+    entry = RunEntry(
+        folder=str(folder),
+        name=str(folder if base is None else folder.relative_to(base)),
+        started=env.get("started") or made.isoformat(timespec="seconds"),
+        recipe=env.get("recipe"),
+        seed=cfg.seed,
+        state="done" if run.log("end") else f"at step {steps}" if steps else "not begun",
+        val=best["val"] if best else {},
+        test_top1=evaluations[-1].get("top1") if evaluations else None,
+    )
+    return _Read(entry, cfg, run.hashes)

@@ -277,7 +277,8 @@ def _needed(found: Difference, num_arms: int, margin: float) -> SampleSize:
 def _sentence(found: Difference, text: str, p_holm: float, metric: str) -> str:
     """Return a verdict with its numbers."""
     low, high = points(found.interval.low), points(found.interval.high)
-    where = f"over {found.interval.source}, the wider of the two"
+    other = "photos" if found.interval.source == "seeds" else "seeds"
+    where = f"over {found.interval.source}, wider than over {other}"
     if found.by_seeds is None:
         where = "over photos only: one seed shows no variation over seeds"
     shown = "< 0.001" if p_holm < 0.001 else f"{p_holm:.3f}"

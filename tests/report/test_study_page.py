@@ -151,12 +151,7 @@ def test_a_page_of_nothing_finished_and_of_one_seed(tmp_path):
     assert Page(write_study(tmp_path / "uncounted", uncounted)).missing() == []
 
 
-@pytest.fixture
-def no_figures(monkeypatch, quick):
-    monkeypatch.setattr(plots, "locate_cells", lambda *_: [])
-
-
-def test_runs_beside_the_page_stay_and_old_figures_go(tmp_path, no_figures):
+def test_runs_beside_the_page_stay_and_old_figures_go(tmp_path, quick):
     (tmp_path / "runs" / "a-0").mkdir(parents=True)
     (tmp_path / "runs" / "a-0" / "config.yaml").write_text("seed: 0\n")
     (tmp_path / "logs").mkdir()
@@ -176,7 +171,7 @@ def test_runs_beside_the_page_stay_and_old_figures_go(tmp_path, no_figures):
 
 
 @pytest.mark.parametrize("stop_at", range(6))
-def test_a_stop_at_any_write_leaves_a_whole_page(tmp_path, no_figures, monkeypatch, stop_at):
+def test_a_stop_at_any_write_leaves_a_whole_page(tmp_path, quick, monkeypatch, stop_at):
     write_study(tmp_path, make_study())
     old = (tmp_path / "index.html").read_text()
     done = []
@@ -213,7 +208,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
         assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
 
 
-def test_where_a_page_can_not_go(tmp_path, no_figures):
+def test_where_a_page_can_not_go(tmp_path, quick):
     check_page_folder(tmp_path / "new", "study", replaces=False)
     check_page_folder(tmp_path, "study", replaces=False)
     (tmp_path / "file").write_text("")

@@ -1,6 +1,6 @@
 """Figures of a data set: numbers in, a matplotlib figure out; no pyplot.
 
-Axes: K classes, S splits, N photos.
+Axes: N photos.
 """
 
 from __future__ import annotations
@@ -18,67 +18,17 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
-from carscale.report.page.theme import Theme, shorten, tidy
+from carscale.report.page.class_bars import COLOURS
+from carscale.report.page.theme import Theme, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
 
-MAX_NAMED = 40
-MAX_BARS = 400
 NUM_BINS = 40
 MOST_TIMES = 4
 """Taller bars than so many times the lower peak are cut, and say how tall they are."""
-COLOURS = ("blue", "orange", "green", "muted", "bad")
-
-
-def draw_class_photos(
-    theme: Theme, names: Sequence[str], counts_SK: NDArray[np.int64], splits: Sequence[str]
-) -> Figure:
-    """Draw the photos of each class, splits on top of each other, in the order given."""
-    is_named = len(names) <= MAX_NAMED
-    figure = Figure(figsize=(9.6, 4.8 if is_named else 3.4), layout="constrained")
-    axes = figure.subplots()
-    places_K, base_K = np.arange(len(names)), np.zeros(len(names))
-    for number, split in enumerate(splits):
-        colour = getattr(theme, COLOURS[number % len(COLOURS)])
-        top_K = base_K + counts_SK[number]
-        if len(names) <= MAX_BARS:
-            axes.bar(
-                places_K,
-                counts_SK[number],
-                0.82,
-                bottom=base_K,
-                color=colour,
-                alpha=0.85,
-                label=split,
-            )
-        else:  # thinner than a pixel: areas are smaller and look the same
-            axes.fill_between(
-                places_K,
-                base_K,
-                top_K,
-                color=colour,
-                alpha=0.85,
-                linewidth=0,
-                step="mid",
-                label=split,
-            )
-        base_K = top_K
-    tidy(axes, x="" if is_named else f"{len(names):,} classes", y="photos")
-    axes.grid(False, axis="x")
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_ylim(0, max(1.0, 1.06 * base_K.max(initial=1)))
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set_xticks([])
-    if is_named:
-        shown = [shorten(name, 26) for name in names]
-        axes.set_xticks(
-            places_K, shown, rotation=50, ha="right", rotation_mode="anchor", fontsize=8.5
-        )
-    axes.legend(loc="upper right", ncols=len(splits), fontsize=9.5)
-    return figure
 
 
 def draw_histogram(

@@ -16,9 +16,10 @@ from carscale.curate import find_rgb_swaps
 from carscale.data.frozen.split_assignment import PARTIAL
 from carscale.report.data import plots
 from carscale.report.page.checks import printable
+from carscale.report.page.class_bars import MAX_NAMED, draw_class_bars
 from carscale.report.page.csv import write_csv
 from carscale.report.page.pictures import SMALL_PX, Picture, link_to, make_pictures
-from carscale.report.page.theme import figure_entry, points_of
+from carscale.report.page.theme import FigureEntry, figure_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,33 +158,26 @@ def any_flag(record: DataRecord) -> NDArray[np.bool_]:
     return np.any(masks, axis=0) if masks else np.zeros(len(record), dtype=bool)
 
 
-def _class_figure(rows: Sequence[Row], splits: Sequence[str], folder: Path) -> Row:
+def _class_figure(rows: Sequence[Row], splits: Sequence[str], folder: Path) -> FigureEntry:
     """Draw the photos of each class, and write them as a table."""
     counts_SK = np.array([row["counts"] for row in rows]).T
     names = [row["name"] for row in rows]
-    csv = write_csv(
-        folder / "tables" / "classes.csv",
-        ["class", *splits, "flagged", "sources"],
-        ([row["name"], *row["counts"], row["flagged"], row["sources"]] for row in rows),
-    )
-    entry, figure = figure_entry(
-        lambda theme: plots.draw_class_photos(theme, names, counts_SK, splits),
+    has_hover = len(rows) > MAX_NAMED
+    words = [f"{row['name']}: {_counted(row['counts'], splits)}" for row in rows]
+    return figure_entry(
+        lambda theme: draw_class_bars(theme, names, counts_SK, splits),
         folder,
         "classes",
         alt=f"Photos of {len(rows)} classes by split; in train from {counts_SK[0].min()} to "
         f"{counts_SK[0].max()}.",
         caption="A bar is a class, the one with the most train photos first; its parts are splits.",
-        csv=csv,
+        csv=write_csv(
+            folder / "tables" / "classes.csv",
+            ["class", *splits, "flagged", "sources"],
+            ([row["name"], *row["counts"], row["flagged"], row["sources"]] for row in rows),
+        ),
+        hover=(range(len(rows)), counts_SK[0].tolist(), words) if has_hover else None,
     )
-    if len(rows) > plots.MAX_NAMED:
-        tops = counts_SK[0].tolist()
-        entry["hover"] = {
-            "points": [
-                [u, v, f"{row['name']}: {_counted(row['counts'], splits)}"]
-                for (u, v), row in zip(points_of(figure, range(len(rows)), tops), rows, strict=True)
-            ]
-        }
-    return entry
 
 
 def _counted(counts: Sequence[int], splits: Sequence[str]) -> str:
@@ -231,7 +225,7 @@ def _photo_link(place: Place, path: str) -> str:
     return link_to(file, place.page_folder) if file is not None and file.is_file() else ""
 
 
-def build_statistics(record: DataRecord, folder: Path) -> list[Row]:
+def build_statistics(record: DataRecord, folder: Path) -> list[FigureEntry]:
     """Draw histograms of photo statistics, by source where there are several."""
     values = record.attributes.values
     with np.errstate(invalid="ignore"):
@@ -248,7 +242,7 @@ def build_statistics(record: DataRecord, folder: Path) -> list[Row]:
         if not parts:
             continue
         medians = "; ".join(f"{name} {np.median(part):.3g}" for name, part in parts)
-        entry, _ = figure_entry(
+        entry = figure_entry(
             lambda theme, parts=parts, title=title, unit=unit, is_log=is_log: (  # type: ignore[misc]
                 plots.draw_histogram(theme, parts, title=title, x=unit, is_log=is_log)
             ),

@@ -135,14 +135,50 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[: limit - 1 - tail]}…{text[-tail:]}"
 
 
+@dataclass(frozen=True)
+class FigureEntry:
+    """A drawn figure on a page.
+
+    Attributes:
+        name: Of its files, without ending.
+        width, height: In px.
+        alt, caption: Its words.
+        csv: Link to its numbers.
+        points: What the pointer shows: shares of width and height from the top left, and words.
+    """
+
+    name: str
+    width: int
+    height: int
+    alt: str
+    caption: str
+    csv: str | None
+    points: list[tuple[float, float, str]]
+
+
+Hover = tuple[Sequence[float], Sequence[float], Sequence[str]]
+"""Points of a figure in its data's coordinates, and the words of each."""
+
+
 def figure_entry(
-    draw: Callable[[Theme], Figure], folder: Path, name: str, **words: str
-) -> tuple[dict[str, Any], Figure]:
-    """Draw a figure into ``folder/figures``; return what the page needs of it, and the figure."""
+    draw: Callable[[Theme], Figure],
+    folder: Path,
+    name: str,
+    *,
+    alt: str,
+    caption: str,
+    csv: str | None = None,
+    hover: Hover | None = None,
+) -> FigureEntry:
+    """Draw a figure into ``folder/figures``; return what the page needs of it."""
     figure = render(draw, folder / "figures", name)
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    entry = {"name": name, "width": width, "height": height, "hover": None, "csv": None, **words}
-    return entry, figure
+    points = []
+    if hover is not None:
+        x, y, words = hover
+        places = points_of(figure, x, y)
+        points = [(u, v, text) for (u, v), text in zip(places, words, strict=True)]
+    return FigureEntry(name, width, height, alt, caption, csv, points)
 
 
 def points_of(figure: Figure, x: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:

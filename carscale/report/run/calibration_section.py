@@ -12,7 +12,7 @@ import numpy as np
 from carscale.analysis import reliability
 from carscale.report.page.checks import finite
 from carscale.report.page.csv import write_csv
-from carscale.report.page.theme import figure_entry, points_of
+from carscale.report.page.theme import FigureEntry, figure_entry
 from carscale.report.run import error_groups_plots, plots
 
 if TYPE_CHECKING:
@@ -43,32 +43,45 @@ def build_calibration(split: SplitResult, analysis: Analysis, folder: Path) -> d
     }
 
 
-def _reliability(split: str, bins: Reliability, folder: Path) -> dict[str, Any]:
+def _reliability(split: str, bins: Reliability, folder: Path) -> FigureEntry:
     """Draw accuracy by confidence and store its numbers."""
     num_bins = len(bins.counts_R)
-    entry, _ = figure_entry(
+    edges = np.arange(num_bins + 1) / num_bins
+    shares = (bins.confidence_R, bins.accuracy_R, bins.low_R, bins.high_R)
+    columns = (edges[:-1], edges[1:], bins.counts_R, *shares)
+    return figure_entry(
         lambda theme: plots.draw_reliability(theme, bins),
         folder,
         f"reliability-{split}",
         alt=f"Reliability diagram on {split}: accuracy in {num_bins} bins of confidence.",
         caption=f"{num_bins} bins of equal width; lines are 95 % intervals. Bars below the "
         "diagonal: the model is overconfident there.",
+        csv=write_csv(
+            folder / "tables" / f"reliability-{split}.csv",
+            [
+                "from",
+                "to",
+                "num_samples",
+                "confidence",
+                "accuracy",
+                "accuracy_low",
+                "accuracy_high",
+            ],
+            zip(*(column.tolist() for column in columns), strict=True),
+        ),
     )
-    edges = np.arange(num_bins + 1) / num_bins
-    shares = (bins.confidence_R, bins.accuracy_R, bins.low_R, bins.high_R)
-    columns = (edges[:-1], edges[1:], bins.counts_R, *shares)
-    entry["csv"] = write_csv(
-        folder / "tables" / f"reliability-{split}.csv",
-        ["from", "to", "num_samples", "confidence", "accuracy", "accuracy_low", "accuracy_high"],
-        zip(*(column.tolist() for column in columns), strict=True),
-    )
-    return entry
 
 
-def _coverage(split: str, found: Calibration, folder: Path) -> dict[str, Any]:
+def _coverage(split: str, found: Calibration, folder: Path) -> FigureEntry:
     """Draw accuracy against coverage and store its numbers."""
     columns = (found.coverage_S, found.accuracy_S, found.confidence_S)
-    entry, figure = figure_entry(
+    rows = list(zip(*(column.tolist() for column in columns), strict=True))
+    shown = rows[:: max(1, len(rows) // 400)]
+    words = [
+        f"coverage {100 * c:.1f} %: accuracy {100 * a:.1f} %, threshold {100 * s:.1f} %"
+        for c, a, s in shown
+    ]
+    return figure_entry(
         lambda theme: error_groups_plots.draw_coverage(theme, found),
         folder,
         f"coverage-{split}",
@@ -79,31 +92,20 @@ def _coverage(split: str, found: Calibration, folder: Path) -> dict[str, Any]:
         csv=write_csv(
             folder / "tables" / f"coverage-{split}.csv",
             ["coverage", "accuracy", "confidence"],
-            zip(*(np.asarray(column).tolist() for column in columns), strict=True),
+            rows,
         ),
+        hover=([row[0] for row in shown], [row[1] for row in shown], words),
     )
-    places = points_of(figure, found.coverage_S.tolist(), found.accuracy_S.tolist())
-    rows = zip(*(np.asarray(column).tolist() for column in columns), strict=True)
-    points = [
-        [
-            u,
-            v,
-            f"coverage {100 * c:.1f} %: accuracy {100 * a:.1f} %, threshold {100 * s:.1f} %",
-        ]
-        for (u, v), (c, a, s) in zip(places, rows, strict=True)
-    ]
-    entry["hover"] = {"points": points[:: max(1, len(points) // 400)]}
-    return entry
 
 
 def _operating_points(found: Calibration) -> list[tuple[float, float, float]]:
     """Return ``(accuracy, coverage, confidence)`` of the most coverage that reaches a target."""
     rows = []
     for target in TARGETS:
-        is_met_S = np.asarray(found.accuracy_S) >= target
+        is_met_S = found.accuracy_S >= target
         if not is_met_S.any():
             continue
-        best = int(np.flatnonzero(is_met_S)[np.argmax(np.asarray(found.coverage_S)[is_met_S])])
+        best = int(np.flatnonzero(is_met_S)[np.argmax(found.coverage_S[is_met_S])])
         rows.append((target, float(found.coverage_S[best]), float(found.confidence_S[best])))
     return rows
 
@@ -111,12 +113,13 @@ def _operating_points(found: Calibration) -> list[tuple[float, float, float]]:
 def build_hardness(found: Hardness, names: list[str], folder: Path) -> dict[str, Any]:
     """Draw the data map of train and store its numbers."""
     counts = [(region, int(np.sum(found.region_M == region))) for region in REGIONS]
-    columns = (
-        found.ids_M, found.confidence_M, found.variability_M, found.correctness_M,
-        found.forgotten_M, found.region_M,
+    labels = [names[number] for number in found.labels_M.tolist()]
+    measured = (
+        found.confidence_M, found.variability_M, found.correctness_M, found.forgotten_M,
+        found.region_M,
     )  # fmt: skip
-    labels = [names[number] for number in np.asarray(found.labels_M).tolist()]
-    entry, _ = figure_entry(
+    columns = (found.ids_M.tolist(), labels, *(column.tolist() for column in measured))
+    entry = figure_entry(
         lambda theme: error_groups_plots.draw_hardness(theme, found),
         folder,
         "data-map",
@@ -129,12 +132,7 @@ def build_hardness(found: Hardness, names: list[str], folder: Path) -> dict[str,
         csv=write_csv(
             folder / "tables" / "data-map.csv",
             ["id", "class", "confidence", "variability", "correctness", "forgotten", "region"],
-            (
-                [number, label, *rest]
-                for label, (number, *rest) in zip(
-                    labels, zip(*(c.tolist() for c in columns), strict=True), strict=True
-                )
-            ),
+            zip(*columns, strict=True),
         ),
     )
     return {

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale.report.page.checks import finite, printable
+from carscale.report.page.class_bars import MAX_NAMED, draw_class_bars
 from carscale.report.page.csv import write_csv
-from carscale.report.page.theme import figure_entry, points_of
-from carscale.report.run import error_groups_plots, plots
+from carscale.report.page.theme import FigureEntry, figure_entry
+from carscale.report.run import plots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,26 +107,19 @@ def _train_photos(record: RunRecord, analyses: Mapping[str, Analysis]) -> list[t
     return []
 
 
-def _distribution(photos: Sequence[tuple[str, int]], folder: Path) -> dict[str, Any]:
+def _distribution(photos: Sequence[tuple[str, int]], folder: Path) -> FigureEntry:
     """Draw the train photos of each class."""
-    numbers = [count for _, count in photos]
-    entry, figure = figure_entry(
-        lambda theme: error_groups_plots.draw_counts(theme, photos),
+    names, numbers = [name for name, _ in photos], [count for _, count in photos]
+    words = [f"{name}: {count} train photos" for name, count in photos]
+    return figure_entry(
+        lambda theme: draw_class_bars(theme, names, np.array([numbers]), ["train"]),
         folder,
         "class-photos",
         alt=f"Train photos of {len(photos)} classes: from {min(numbers)} to {max(numbers)}.",
         caption="A bar is a class, the one with the most train photos first.",
         csv=write_csv(folder / "tables" / "class-photos.csv", ["class", "train_photos"], photos),
+        hover=(range(len(photos)), numbers, words) if len(photos) > MAX_NAMED else None,
     )
-    if len(photos) > error_groups_plots.MAX_NAMED:
-        places = points_of(figure, range(len(photos)), numbers)
-        entry["hover"] = {
-            "points": [
-                [u, v, f"{name}: {count} train photos"]
-                for (u, v), (name, count) in zip(places, photos, strict=True)
-            ]
-        }
-    return entry
 
 
 def _flag_rows(analyses: Mapping[str, Analysis]) -> list[dict[str, Any]]:
@@ -255,7 +249,7 @@ def _add_learning(
     return bool(needs)
 
 
-def _recall(split: str, section: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+def _recall(split: str, section: dict[str, Any], folder: Path) -> FigureEntry | None:
     """Draw recall against train photos; ``None`` when no class has both."""
     shown = [
         row
@@ -264,7 +258,12 @@ def _recall(split: str, section: dict[str, Any], folder: Path) -> dict[str, Any]
     ]
     if not shown:
         return None
-    entry, figure = figure_entry(
+    recalls, counts = [[row[key] for row in shown] for key in ("recall", "train_count")]
+    words = [
+        f"{row['class']}: recall {100 * row['recall']:.1f} %, {row['train_count']} train photos"
+        for row in shown
+    ]
+    return figure_entry(
         lambda theme: plots.draw_recall(theme, shown),
         folder,
         f"recall-{split}",
@@ -273,19 +272,5 @@ def _recall(split: str, section: dict[str, Any], folder: Path) -> dict[str, Any]
         caption="A mark is a class, its line the 95 % interval of its recall. Low and on the left: "
         "more photos may help. Low and on the right: it has photos, look at its confusions.",
         csv=section["csv"],
+        hover=(counts, recalls, words),
     )
-    places = points_of(
-        figure, [row["train_count"] for row in shown], [row["recall"] for row in shown]
-    )
-    entry["hover"] = {
-        "points": [
-            [
-                u,
-                v,
-                f"{row['class']}: recall {100 * row['recall']:.1f} %, "
-                f"{row['train_count']} train photos",
-            ]
-            for (u, v), row in zip(places, shown, strict=True)
-        ]
-    }
-    return entry

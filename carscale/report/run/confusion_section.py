@@ -36,7 +36,7 @@ def build_confusion(analysis: Analysis, folder: Path) -> dict[str, Any]:
     for row, column, count in cells_in_order(confusions).tolist():
         counts_KK[row, column] = count
     num_samples, num_mistakes = len(evidence.predictions), len(analysis.wrong_W)
-    entry, _ = figure_entry(
+    entry = figure_entry(
         lambda theme: draw_confusion(theme, counts_KK, names, confusions.blocks),
         folder,
         f"confusion-{evidence.split}",

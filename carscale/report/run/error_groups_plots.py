@@ -18,38 +18,7 @@ if TYPE_CHECKING:
     from carscale.analysis.result import Calibration, Hardness
 
 
-MAX_NAMED = 40
 MAX_DOTS = 6000
-
-
-def draw_counts(theme: Theme, photos: Sequence[tuple[str, int]]) -> Figure:
-    """Draw the train photos of each class, in the order given."""
-    is_named = len(photos) <= MAX_NAMED
-    figure = Figure(figsize=(9.6, 4.6 if is_named else 3.2), layout="constrained")
-    axes = figure.subplots()
-    places = np.arange(len(photos))
-    counts = np.array([count for _, count in photos])
-    if len(photos) <= 400:
-        axes.bar(places, counts, 0.82, color=theme.blue, alpha=0.85)
-    else:  # thinner than a pixel: one area is smaller and looks the same
-        axes.fill_between(places, counts, color=theme.blue, alpha=0.85, linewidth=0, step="mid")
-    median = float(np.median(counts))
-    axes.axhline(median, color=theme.ink, linestyle=(0, (4, 3)), linewidth=1.1)
-    axes.text(
-        len(photos) - 0.5, median, f"median {median:g}", ha="right", va="bottom", fontsize=9.5
-    )
-    tidy(axes, x="" if is_named else f"{len(photos):,} classes", y="train photos")
-    axes.grid(False, axis="x")
-    axes.set_xlim(-0.6, len(photos) - 0.4)
-    axes.set_ylim(0, max(1.0, 1.06 * counts.max()))
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set_xticks([])
-    if is_named:
-        names = [shorten(name, 26) for name, _ in photos]
-        axes.set_xticks(
-            places, names, rotation=50, ha="right", rotation_mode="anchor", fontsize=8.5
-        )
-    return figure
 
 
 def draw_coverage(theme: Theme, found: Calibration) -> Figure:

@@ -111,7 +111,7 @@ def _causes(
         none = int(np.sum(np.asarray(one.primary_W) < 0))
         rows.append((name, [*(counts.get(title, 0) for title in titles), none]))
     words = [*titles, "none of these"]
-    entry, _ = figure_entry(
+    entry = figure_entry(
         lambda theme: error_groups_plots.draw_causes(theme, words, rows),
         folder,
         "causes",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from carscale.report.page.checks import finite
 from carscale.report.page.csv import write_csv
-from carscale.report.page.theme import Theme, figure_entry
+from carscale.report.page.theme import FigureEntry, Theme, figure_entry
 from carscale.report.run import plots
 
 if TYPE_CHECKING:
@@ -52,41 +52,34 @@ def build_training(record: RunRecord, folder: Path) -> dict[str, Any]:
     }
 
 
-def _loss(steps: Rows, epochs: Rows, window: int, folder: Path) -> dict[str, Any]:
+def _loss(steps: Rows, epochs: Rows, window: int, folder: Path) -> FigureEntry:
     """Draw the loss and store its numbers."""
     last = next(
         (value for row in reversed(steps) if (value := finite(row.get("loss"))) is not None), None
     )
     first = next((value for row in steps if (value := finite(row.get("loss"))) is not None), None)
     course = "no finite value" if last is None else f"from {first:.3f} to {last:.3f}"
-    entry, _ = figure_entry(
+    smooth_S = plots.smooth(plots.column(steps, "loss"), window)
+    keys = ("step", "epoch", "loss", "lr", "grad_norm")
+    return figure_entry(
         lambda theme: plots.draw_loss(theme, steps, epochs, window),
         folder,
         "loss",
         alt=f"Training loss over {len(steps)} steps: {course}.",
         caption=f"Faint: each step. Bold: mean over {window} steps around it. Training loss may be "
         "weighted and is of augmented photos, so compare shapes, not heights.",
+        csv=write_csv(
+            folder / "tables" / "steps.csv",
+            [*keys, "loss_smoothed"],
+            ([*map(row.get, keys), mean] for row, mean in zip(steps, smooth_S, strict=True)),
+        ),
     )
-    smooth_S = plots.smooth(plots.column(steps, "loss"), window)
-    keys = ("step", "epoch", "loss", "lr", "grad_norm")
-    rows = (
-        [row.get(key) for key in keys] + [mean] for row, mean in zip(steps, smooth_S, strict=True)
-    )
-    entry["csv"] = write_csv(folder / "tables" / "steps.csv", [*keys, "loss_smoothed"], rows)
-    return entry
 
 
-def _val(epochs: Rows, chosen: dict[str, Any] | None, folder: Path) -> dict[str, Any]:
+def _val(epochs: Rows, chosen: dict[str, Any] | None, folder: Path) -> FigureEntry:
     """Draw the val metrics and store their numbers."""
     number = None if chosen is None else finite(chosen["epoch"])
     picked = "no epoch is marked" if number is None else f"epoch {number:.0f} was chosen"
-    entry, _ = figure_entry(
-        lambda theme: plots.draw_val(theme, epochs, number),
-        folder,
-        "val",
-        alt=f"Val metrics over {len(epochs)} epochs; {picked}.",
-        caption="Val metrics after each epoch. Dashed: the epoch whose weights were kept.",
-    )
     vals = [row["val"] if isinstance(row.get("val"), dict) else {} for row in epochs]
     keys = sorted({key for val in vals for key in val if finite(val[key]) is not None})
     rows = (
@@ -94,11 +87,17 @@ def _val(epochs: Rows, chosen: dict[str, Any] | None, folder: Path) -> dict[str,
         for row, val in zip(epochs, vals, strict=True)
     )
     header = ["epoch", "step", *keys, "is_best"]
-    entry["csv"] = write_csv(folder / "tables" / "epochs.csv", header, rows)
-    return entry
+    return figure_entry(
+        lambda theme: plots.draw_val(theme, epochs, number),
+        folder,
+        "val",
+        alt=f"Val metrics over {len(epochs)} epochs; {picked}.",
+        caption="Val metrics after each epoch. Dashed: the epoch whose weights were kept.",
+        csv=write_csv(folder / "tables" / "epochs.csv", header, rows),
+    )
 
 
-def _series(steps: Rows, timing: Rows, folder: Path) -> list[dict[str, Any]]:
+def _series(steps: Rows, timing: Rows, folder: Path) -> list[FigureEntry]:
     """Draw the learning rate and the speed where they were logged."""
     entries = []
     for rows, key, title, unit in (
@@ -114,20 +113,11 @@ def _series(steps: Rows, timing: Rows, folder: Path) -> list[dict[str, Any]]:
             return plots.draw_series(theme, rows, key, title=title, y=unit)
 
         most = max(value for row in rows if (value := finite(row.get(key))) is not None)
-        entry, _ = figure_entry(
-            draw,
-            folder,
-            key,
-            alt=f"{title} by step, at most {most:.4g} {unit}.".replace(" .", "."),
-            caption="",
-        )
-        keys = ("step", "elapsed_s", "images_per_s", "wait_share", "memory_gib")
-        entry["csv"] = (
-            "tables/steps.csv"
-            if rows is steps
-            else write_csv(
-                folder / "tables" / "timing.csv", keys, ([row.get(k) for k in keys] for row in rows)
-            )
-        )
-        entries.append(entry)
+        csv = "tables/steps.csv"
+        if rows is timing:
+            keys = ("step", "elapsed_s", "images_per_s", "wait_share", "memory_gib")
+            lines = ([*map(row.get, keys)] for row in rows)
+            csv = write_csv(folder / "tables" / "timing.csv", keys, lines)
+        alt = f"{title} by step, at most {most:.4g} {unit}.".replace(" .", ".")
+        entries.append(figure_entry(draw, folder, key, alt=alt, caption="", csv=csv))
     return entries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import numpy as np
 from carscale.report.page.checks import printable
 from carscale.report.page.place import MARKS
 from carscale.report.page.templating import environment
-from carscale.report.page.theme import figure_entry
+from carscale.report.page.theme import FigureEntry, figure_entry
 from carscale.report.study import plots
 from carscale.report.study.plots import Cost
 from carscale.report.study.rows import (
@@ -29,9 +29,6 @@ from carscale.report.study.rows import (
 from carscale.verdicts.text import points
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from carscale.report.page.theme import Theme
     from carscale.verdicts.results import StudyAbout, StudyClass, StudyResult
     from carscale.verdicts.verdict import ClassChange
 
@@ -40,8 +37,6 @@ MAX_CLASSES_SHOWN = 40
 """More rows of classes that stand out are left to ``classes.csv``."""
 MAX_HOVER = 5000
 """More cells of the heat map say nothing under the pointer."""
-WIDE_PX = 560
-"""Wider figures scroll on a phone; smaller ones shrink."""
 SPOKEN = {
     "helps": ("helps", "help"),
     "hurts": ("hurts", "hurt"),
@@ -50,8 +45,6 @@ SPOKEN = {
     "no finished run": ("has no finished run to compare", "have no finished run to compare"),
 }
 """How one arm and how several arms of a verdict are spoken of; in the order of the sentence."""
-
-Row = dict[str, Any]
 
 
 def build_study(
@@ -124,17 +117,9 @@ def _time_ratios(rows: list[ArmRow]) -> list[float | None]:
     return [row.train_s / base if base and row.train_s is not None else None for row in rows]
 
 
-def _entry(
-    draw: Callable[[Theme], Figure], place: tuple[Path, str, str], **words: str
-) -> tuple[Row, Figure]:
-    """Draw a figure whose file names carry the results' mark."""
-    folder, kind, mark = place
-    entry, figure = figure_entry(draw, folder, f"study-{kind}-{mark}", **words)
-    entry["classes"] = "wide" if entry["width"] > WIDE_PX else "snug"
-    return entry, figure
-
-
-def _forest(about: StudyAbout, effects: list[Effect], folder: Path, mark: str) -> Row | None:
+def _forest(
+    about: StudyAbout, effects: list[Effect], folder: Path, mark: str
+) -> FigureEntry | None:
     """Draw differences with intervals; ``None`` when nothing could be compared."""
     if not effects:
         return None
@@ -142,18 +127,18 @@ def _forest(about: StudyAbout, effects: list[Effect], folder: Path, mark: str) -
         f"{one.arm} {points(one.value)} ({points(one.low)} to {points(one.high)}), {one.word}"
         for one in effects
     )
-    entry, _ = _entry(
+    return figure_entry(
         lambda theme: plots.draw_forest(theme, effects, margin=about.margin),
-        (folder, "forest", mark),
+        folder,
+        f"study-forest-{mark}",
         alt=f"Points of {about.metric_label} against {about.baseline}: {numbers}.",
         caption=f"Bars: 95 % intervals of the difference in {about.metric_label}. Small dots: "
         f"single seeds. Band: ±{100 * about.margin:g} points: inside it a difference is none.",
         csv="results.csv",
     )
-    return entry
 
 
-def _heat(study: StudyResult, folder: Path, mark: str) -> Row | None:
+def _heat(study: StudyResult, folder: Path, mark: str) -> FigureEntry | None:
     """Draw the change of each class; ``None`` when nothing could be compared."""
     arms = [(arm.name, arm.verdict.classes) for arm in study.arms if arm.verdict]
     arms = [(name, changes) for name, changes in arms if changes]
@@ -175,21 +160,24 @@ def _heat(study: StudyResult, folder: Path, mark: str) -> Row | None:
     arm_names = [name for name, _ in arms]
     names = [classes[label].name for label in labels]
     order = "from the most train photos to the fewest" if is_counted else "in the list's order"
-    entry, figure = _entry(
+    return figure_entry(
         lambda theme: plots.draw_heat(theme, changes_AK, out_AK, arm_names, names, order=order),
-        (folder, "heat", mark),
+        folder,
+        f"study-heat-{mark}",
         alt=f"Change of recall of {len(names)} classes, {order}, by {', '.join(arm_names)}; "
         "the numbers are in the CSV.",
         caption=f"Change of each class's recall against {study.about.baseline}, {order}. "
         "A dot: the class's own 95 % interval excludes 0.",
         csv="classes.csv",
+        hover=plots.hover_of_cells(changes_AK, arm_names, names)
+        if changes_AK.size <= MAX_HOVER
+        else None,
     )
-    if changes_AK.size <= MAX_HOVER:
-        entry["hover"] = {"points": plots.locate_cells(figure, changes_AK, arm_names, names)}
-    return entry
 
 
-def _cost_figure(study: StudyResult, effects: list[Effect], folder: Path, mark: str) -> Row | None:
+def _cost_figure(
+    study: StudyResult, effects: list[Effect], folder: Path, mark: str
+) -> FigureEntry | None:
     """Draw the difference against training time; ``None`` when times were not logged."""
     baseline = study.arms[0]
     costs = [Cost(one.arm, one.train_s, one) for one in effects if one.train_s is not None]
@@ -201,15 +189,15 @@ def _cost_figure(study: StudyResult, effects: list[Effect], folder: Path, mark: 
     numbers = "; ".join(
         f"{one.arm} {points(one.difference)} points in {one.train_s:.0f} s" for one in costs
     )
-    entry, _ = _entry(
+    return figure_entry(
         lambda theme: plots.draw_costs(theme, costs, metric=label),
-        (folder, "costs", mark),
+        folder,
+        f"study-costs-{mark}",
         alt=f"Difference in {label} against training time: {numbers}.",
         caption="Up is better, left is cheaper. Time is the mean over runs of the seconds spent in "
         "training steps, on the machine that ran them. The diamond is the baseline.",
         csv="results.csv",
     )
-    return entry
 
 
 def _standing_out(

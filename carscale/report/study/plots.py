@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from carscale.report.page.theme import Theme, points_of, shorten, tidy
+from carscale.report.page.theme import Hover, Theme, shorten, tidy
 from carscale.verdicts.text import points
 
 if TYPE_CHECKING:
@@ -155,20 +155,18 @@ def draw_heat(
     return figure
 
 
-def locate_cells(
-    figure: Figure,
-    changes_AK: NDArray[np.float64],
-    arms: Sequence[str],
-    classes: Sequence[str],
-) -> list[tuple[float, float, str]]:
-    """Return where the cells of a drawn heat map lie, as shares of its picture, and their words."""
+def hover_of_cells(
+    changes_AK: NDArray[np.float64], arms: Sequence[str], classes: Sequence[str]
+) -> Hover:
+    """Return the places of the heat map's cells in its coordinates, and their words."""
     is_tall = len(classes) <= MAX_NAMED
     cells = np.argwhere(np.isfinite(changes_AK))
     across, down = (cells if is_tall else cells[:, ::-1]).T.tolist()
-    return [
-        (x, y, f"{classes[label]}, {arms[arm]}: {points(changes_AK[arm, label])} points")
-        for (x, y), (arm, label) in zip(points_of(figure, across, down), cells, strict=True)
+    words = [
+        f"{classes[label]}, {arms[arm]}: {points(changes_AK[arm, label])} points"
+        for arm, label in cells
     ]
+    return across, down, words
 
 
 def _tall_size(arms: Sequence[str], classes: Sequence[str]) -> tuple[float, float]:

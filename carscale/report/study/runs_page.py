@@ -49,7 +49,7 @@ def _section(folder: Path, number: int, history: DataHistory, metric: str) -> di
     ]
     entry = None
     if len(scored) > 1:
-        entry, _ = figure_entry(
+        entry = figure_entry(
             lambda theme: draw_progress(theme, scored, metric),
             folder,
             f"progress-{number}",
