@@ -55,8 +55,9 @@ def train(
     cfg = config.resolve(config.read_recipe(path), list(words))  # a wrong word stops here
     command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
     command += [] if config_file is None else ["--config_file", str(config_file)]
-    exit_code = _run([*command, *launch, str(path), *words])
-    folder = Path(cfg.run.dir) / (cfg.run.name or path.stem)
+    name = cfg.run.name or path.stem
+    exit_code = _run([*command, *launch, str(path), *words, f"run.name={name}"])
+    folder = Path(cfg.run.dir) / name
     if exit_code:
         raise TrainingError(
             f"{folder}: the training ended with exit code {exit_code}; see above",
