@@ -16,7 +16,6 @@ import argparse
 import json
 import math
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,13 +28,9 @@ import timm.optim
 import timm.scheduler
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recipes"))
-
-import effnet_baseline
-import progressive_resize
-
-from carscale import config, data, files, models, stats, tables
+from carscale import config, data, models, pipeline, stats
 from carscale.progress import bar
+from carscale.recipes import effnet_baseline, progressive_resize
 from carscale.workflows.evaluation_run import evaluate_run
 
 BATCH = 32
@@ -49,16 +44,15 @@ def carscale_arm(root: Path, args: argparse.Namespace, recipe: Any, *more: str) 
     """Train a recipe as it is, but for ``more``."""
     words = [f"data.root={root}", f"data.image_px={args.image_px}", f"seed={args.seed}"]
     words += [f"train.num_epochs={args.epochs}", "train.select=last", "resume=overwrite"]
-    words += [f"run.dir={args.out}", f"run.name={recipe.__name__}", *more]
-    cfg = config.resolve(recipe.RECIPE, words)
-    recipe.main(cfg)
-    folder = Path(args.out) / recipe.__name__
+    name = recipe.__name__.rpartition(".")[2]
+    cfg = config.resolve(recipe.RECIPE, [*words, f"run.dir={args.out}", *more])
+    run = pipeline.run(name, cfg)
     right = {}
     for split in ("val", "test"):
-        evaluate_run(folder, cfg, split=split, keep_probs=False, command=["bench_recipe"])
-        p = tables.read_predictions(folder / "predictions" / f"{split}.parquet")
+        evaluate_run(run, cfg, split=split, keep_probs=False, command=["bench_recipe"])
+        p = run.predictions(split)
         right[split] = (p.labels_N == p.prediction_N).tolist()
-    return right, sum(row["elapsed_s"] for row in files.read_lines(folder / "timing.jsonl"))
+    return right, sum(row["elapsed_s"] for row in run.timing())
 
 
 def timm_arm(root: Path, args: argparse.Namespace) -> Arm:

@@ -23,8 +23,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recipes"))
-
 ARMS = ("carscale", "bare", "timm", "timm-openmp")
 NUM_WARMUPS = 3
 
@@ -128,9 +126,8 @@ def _plain_loop(model, optimizer, batch_of) -> Callable[[], None]:
 
 def serve(args: argparse.Namespace) -> None:
     """Be one arm: a round for each line of stdin."""
-    import effnet_focal
-
     from carscale import config
+    from carscale.recipes import effnet_focal
     from carscale.world import open_world
 
     words = [f"data.root={args.root}", f"data.image_px={args.image_px}"]

@@ -1,5 +1,5 @@
-"""Recipes: choices of data, augmentation, balance, model and optimizer that train by one command.
+"""Recipes: what to train, one file each. ``carscale recipes`` lists them and prints one to copy.
 
-Each file states ``RECIPE`` and runs as a script. ``studies/`` holds arms to compare, ``presets/`` a
-family's settings to lay over any recipe: ``config=recipes/presets/convnext.yaml``.
+A variation states its parent and what differs. ``presets/`` hold a network family's settings,
+``studies/`` comparisons for ``carscale study``.
 """

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from carscale import config, data, evaluation, files, loaders, models
+from carscale import config, data, evaluation, files, loaders, models, pipeline
+from carscale.recipes import effnet_focal
 from carscale.world import open_world
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
-sys.path.insert(0, str(RECIPES))
 
 SMALL = [
     "data.image_px=32",
@@ -44,17 +44,17 @@ OUT_OF_MEMORY = {
 
 def recipe(root: Path, folder: Path, *overrides: str) -> config.Recipe:
     """Return the effnet_focal recipe, made small."""
-    import effnet_focal
+    return config.resolve(effnet_focal.RECIPE, _words(root, folder, overrides))
 
+
+def _words(root: Path, folder: Path, overrides: tuple[str, ...]) -> list[str]:
     words = [f"data.root={root}", f"run.dir={folder.parent}", f"run.name={folder.name}"]
-    return config.resolve(effnet_focal.RECIPE, [*words, *SMALL, *overrides])
+    return [*words, *SMALL, *overrides]
 
 
 def train(root: Path, folder: Path, overrides: tuple[str, ...]) -> None:
     """Train as the recipe does."""
-    import effnet_focal
-
-    effnet_focal.main(recipe(root, folder, *overrides))
+    pipeline.main("effnet_focal", effnet_focal.RECIPE, _words(root, folder, overrides))
 
 
 def train_until(

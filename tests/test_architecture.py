@@ -189,7 +189,7 @@ def test_rooms_without_torch_import_none():
 
 def test_importing_a_recipe_or_the_cli_loads_no_torch():
     code = (
-        "import sys; sys.path.insert(0, 'recipes'); import effnet_focal, carscale.cli.main;"
+        "import sys; from carscale.recipes import effnet_focal; import carscale.cli.main;"
         "print([m for m in ('torch', 'timm', 'accelerate', 'datasets', 'scipy', 'matplotlib')"
         " if m in sys.modules])"
     )

@@ -1,61 +1,59 @@
-"""``carscale recipes``: which there are, and what each is for; or the text of one."""
+"""``carscale recipes``: which there are, what each is for, and the text of one to copy."""
 
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from carscale.cli.options import Json
-from carscale.cli.output import print_json, print_table
-
-PACKAGED = Path(__file__).parents[1] / "recipes"
 
 
 def recipes(
     name: Annotated[
         str | None,
-        typer.Argument(help="Print this one: effnet_focal, studies/balance.yaml; or a folder."),
+        typer.Argument(help="Print this recipe, study or preset; of a folder, list its recipes."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List recipes and studies, each with what it is for; with a name, print it to change it.
+    """List recipes, studies and presets, each with what it is for; or print one to copy.
 
-    Example: carscale recipes effnet_focal
+    Example: carscale recipes effnet_focal > my_recipe.py
     """
+    from carscale import config
     from carscale.errors import ConfigError
 
-    file = None if name is None else _file(name)
-    if file is not None:
-        print(file.read_text(encoding="utf-8"), end="")
+    folder = config.RECIPES if name is None else Path(name)
+    if name is not None and not folder.is_dir():
+        found = config.packaged(name)
+        if found is None:
+            raise ConfigError(f"{name}: no such recipe", "list them with: carscale recipes")
+        sys.stdout.write(found.read_text(encoding="utf-8"))
         return
-    folder = PACKAGED if name is None else Path(name)
-    rows = [(path, _purpose(path)) for path in sorted(folder.glob("[a-z]*.py"))]
+    rows = [(path, _purpose(path)) for path in sorted(folder.glob("[!_]*.py"))]
     rows += [(path, _about(path)) for path in sorted(folder.glob("studies/*.yaml"))]
+    rows += [(path, _comment(path)) for path in sorted(folder.glob("presets/*.yaml"))]
     if not rows:
         raise ConfigError(f"{folder}: holds no recipes", "list those of carscale: carscale recipes")
-    named = [
-        (path.relative_to(folder).as_posix() if name is None else path.as_posix(), purpose)
-        for path, purpose in rows
-    ]
+    _print(folder, rows, as_json=as_json)
+
+
+def _print(folder: Path, rows: list[tuple[Path, str]], *, as_json: bool) -> None:
+    """Print names and purposes, and what to type with a name."""
+    from carscale.cli.output import print_json, print_table
+
+    named = [(path.relative_to(folder).as_posix(), path, purpose) for path, purpose in rows]
     if as_json:
-        print_json([{"path": path, "purpose": purpose} for path, purpose in named])
+        print_json([{"name": n, "path": str(path), "purpose": why} for n, path, why in named])
         return
-    print_table(("", ""), named)
-    print("\nchange one:  carscale recipes effnet_focal > my_recipe.py")
-    print("train:       carscale train my_recipe.py data.root=data/cars")
-    print("study:       carscale recipes studies/balance.yaml > balance.yaml")
-    print("             carscale study balance.yaml data.root=data/cars")
-
-
-def _file(name: str) -> Path | None:
-    """Return the packaged file of a name; ``None`` where there is none."""
-    if ".." in Path(name).parts or Path(name).is_absolute():
-        return None
-    wanted = (PACKAGED / name, PACKAGED / f"{name}.py", PACKAGED / "studies" / f"{name}.yaml")
-    return next((path for path in wanted if path.is_file()), None)
+    print_table(("", ""), [(n.removesuffix(".py"), purpose) for n, _, purpose in named])
+    print("\ntrain:   carscale train NAME data.root=data/cars")
+    print("change:  carscale recipes NAME > my_recipe.py; carscale train my_recipe.py ...")
+    print("study:   carscale study NAME data.root=data/cars")
+    print("preset:  carscale train NAME config=presets/NAME.yaml ...")
 
 
 def _purpose(path: Path) -> str:
@@ -76,3 +74,8 @@ def _about(path: Path) -> str:
         return config.read_study(path).about
     except ConfigError as error:
         return f"(no study: {str(error).splitlines()[0]})"
+
+
+def _comment(path: Path) -> str:
+    """Return a preset's first line, which is a comment."""
+    return path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def study(
-    file: Annotated[Path, typer.Argument(help="Study file; see recipes/studies.")],
+    file: Annotated[Path, typer.Argument(help="Study file, or the name of one: carscale recipes.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(help="Settings of all arms: data.root=..., data.image_px=..."),
@@ -54,7 +54,7 @@ def study(
     from carscale.studies.run import Launch, run_study
     from carscale.studies.speed import measure_arms, with_budget
 
-    asked = config.read_study(file)
+    asked = config.read_study(file if file.exists() else config.packaged(file) or file)
     if seeds is not None:
         asked = asked.model_copy(update={"seeds": tuple(range(seeds))})
     folder = out or Path("runs/studies") / asked.name

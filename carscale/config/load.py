@@ -1,7 +1,6 @@
 """From text to a checked recipe and back."""
 
 import difflib
-import os
 import runpy
 import sys
 import textwrap
@@ -12,8 +11,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from carscale.config.packaged_files import packaged
 from carscale.config.schema import Recipe
-from carscale.errors import CarscaleError, ConfigError
+from carscale.errors import ConfigError
 
 COMMAND_LINE = "command line"
 INDENT, WIDTH = " " * 6, 100
@@ -30,32 +30,30 @@ NONE_IS_A_WORD = frozenset(
 
 
 def parse(defaults: Recipe, argv: list[str] | None = None) -> Recipe:
-    """Return the recipe that a script's command line asks for, or end the process.
+    """Return the settings that a script's command line asks for.
 
-    ``--dry-run`` prints the resolved settings and exits 0; ``--help`` prints how to call. A mistake
-    prints one ``ConfigError`` and exits 2, before torch is imported.
+    ``--dry-run`` prints them and ``--help`` prints how to call; both end the process with 0, before
+    torch is imported.
 
     Args:
         defaults: What the recipe states.
         argv: Words after the script's name; ``None`` takes them from ``sys.argv``.
+
+    Raises:
+        ConfigError: One error with every mistake.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     flags = [word for word in words if word.startswith("-")]
-    try:
-        unknown = [flag for flag in flags if flag not in ("--dry-run", "--help")]
-        if unknown:
-            raise ConfigError(
-                f"{COMMAND_LINE}: unknown option {unknown[0]!r}",
-                "settings are bare key=value; options are --dry-run and --help",
-            )
-        if "--help" in flags:
-            sys.stdout.write(_usage(defaults))
-            sys.exit(0)
-        cfg = resolve(defaults, [word for word in words if word not in flags])
-    except CarscaleError as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        sys.exit(error.exit_code)
+    unknown = [flag for flag in flags if flag not in ("--dry-run", "--help")]
+    if unknown:
+        raise ConfigError(
+            f"{COMMAND_LINE}: unknown option {unknown[0]!r}",
+            "settings are bare key=value; options are --dry-run and --help",
+        )
+    if "--help" in flags:
+        sys.stdout.write(_usage(defaults))
+        sys.exit(0)
+    cfg = resolve(defaults, [word for word in words if word not in flags])
     if "--dry-run" in flags:
         sys.stdout.write(to_yaml(cfg))
         sys.exit(0)
@@ -91,11 +89,29 @@ def resolve(defaults: Recipe, overrides: list[str]) -> Recipe:
             problems.append(f"{COMMAND_LINE}: {word!r} is no setting; write key=value")
             continue
         _set(tree, key, _as_value(text), where=COMMAND_LINE, sources=sources, problems=problems)
-    cfg = _validate(tree, sources, problems)
-    problems += [] if cfg is None else _across_sections(cfg)
-    if cfg is None or problems:
-        raise ConfigError("\n".join(problems))
-    return cfg
+    return _checked(tree, sources, problems)
+
+
+def vary(recipe: Recipe, **changes: object) -> Recipe:
+    """Return a recipe with some settings changed, checked as those of a command line are.
+
+    Args:
+        recipe: The parent.
+        **changes: By section: a mapping of the settings that differ; or ``seed=3``.
+
+    Raises:
+        ConfigError: One error with every mistake.
+
+    Example:
+        >>> vary(Recipe(), balance={"loss": "focal", "gamma": 1.0}).balance.loss
+        'focal'
+    """
+    tree = recipe.model_dump()
+    sources: dict[str, str] = {}
+    problems: list[str] = []
+    for key, value in _flatten(changes):
+        _set(tree, key, value, where="recipe", sources=sources, problems=problems)
+    return _checked(tree, sources, problems)
 
 
 def to_yaml(cfg: Recipe) -> str:
@@ -181,9 +197,10 @@ def _across_sections(cfg: Recipe) -> list[str]:
 
 
 def _read_yaml(path: str) -> dict[str, Any]:
-    """Read a mapping of settings."""
+    """Read a mapping of settings: a file, or else a preset that comes with carscale."""
+    file = Path(path) if Path(path).exists() else packaged(path) or Path(path)
     try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from error
     except yaml.YAMLError as error:
@@ -240,17 +257,20 @@ def _unknown_key(tree: dict[str, Any], key: str) -> str:
     return f"unknown key {key!r}{hint}\n  keys beside it: {', '.join(names)}"
 
 
-def _validate(tree: dict[str, Any], sources: dict[str, str], problems: list[str]) -> Recipe | None:
-    """Return the checked recipe, or add one problem a wrong value."""
+def _checked(tree: dict[str, Any], sources: dict[str, str], problems: list[str]) -> Recipe:
+    """Return the checked recipe, or raise with all problems, one for each wrong value."""
     try:
-        return Recipe.model_validate(tree)
+        cfg = Recipe.model_validate(tree)
+        problems += _across_sections(cfg)
+        if not problems:
+            return cfg
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             key = ".".join(str(part) for part in fault["loc"])
             where = sources.get(key, "recipe")
             wanted = fault["msg"].removeprefix("Input should be ")
             problems.append(f"{where}: {key}={fault['input']!r}: should be {wanted}")
-        return None
+    raise ConfigError("\n".join(problems))
 
 
 def _usage(defaults: Recipe) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
 
+from carscale.config.packaged_files import packaged
 from carscale.config.plain_yaml import UniqueKeys
 from carscale.errors import ConfigError
 
@@ -178,8 +179,12 @@ def _arms(path: Path, named: object, recipe: object) -> list[dict[str, Any]]:
 
 
 def _beside(path: Path, name: str) -> Path:
-    """Return a path that starts at the study file, as short as people write it."""
-    return Path(os.path.normpath(path.parent / name))
+    """Return a path that starts at the study file, as short as people write it.
+
+    A copied study finds the recipes and presets that come with carscale.
+    """
+    near = Path(os.path.normpath(path.parent / name))
+    return near if near.exists() else packaged(name.removeprefix("../")) or near
 
 
 def _seeds(path: Path, seeds: object) -> list[int]:

@@ -22,7 +22,6 @@ from carscale.types import Batch, TrainLoader
 from carscale.world import name_out_of_memory
 
 if TYPE_CHECKING:
-    from carscale import config
     from carscale.models import Classifier
     from carscale.training.learner import Learner
     from carscale.world import Run, World
@@ -31,14 +30,11 @@ if TYPE_CHECKING:
 Score = Callable[["Classifier", "World"], dict[str, float]]
 
 
-def fit(
-    cfg: config.Train, run: Run, learner: Learner, loader: TrainLoader, *, score: Score
-) -> None:
+def fit(run: Run, learner: Learner, loader: TrainLoader, *, score: Score) -> None:
     """Train to the end, going on from the run folder's newest whole checkpoint.
 
     Args:
-        cfg: How long, how exact.
-        run: Folder and processes; its resolved settings rule where ``cfg`` says ``auto``.
+        run: Folder, settings and processes.
         learner: Model, loss, optimizer settings.
         loader: Training batches by step.
         score: Takes the model, on all ranks, and returns val metrics; called after each epoch.
@@ -49,36 +45,39 @@ def fit(
         OutOfMemoryError: A batch does not fit; says what to type.
         TrainingError: The loss is not finite.
     """
-    _check_cuts(cfg, run, loader)
+    # 1. Check that batch, network and data fit the settings.
+    _check_micro_batches(run, loader)
     _check_sides(run, learner, loader)
-    _check_dynamics(cfg, loader)
+    _check_dynamics(run, loader)
+
+    # 2. Load counters, weights and EMA of the newest whole checkpoint, if it is of these photos.
     hashes = {"train": loader.split.hash, "val": getattr(score, "hash", "")}
     state, optimizer_tensors = checkpoint.load_checkpoint(run, learner)
     _check_same(run, state, hashes)
     state.hashes = hashes
+
+    # 3. Write what the run is made of: classes, data, model.
     _describe(run, learner, loader, hashes)
-    learner.prepare(run.world, ema_decay=cfg.ema_decay)
+
+    # 4. Move to the device, wrap for DDP, build the optimizer; then load the optimizer's state.
+    learner.prepare(run.world, ema_decay=run.cfg.train.ema_decay)
     if optimizer_tensors:
         learner.load_optimizer_tensors(optimizer_tensors)
     if state.scaler and run.world.accelerator.scaler is not None:
         run.world.accelerator.scaler.load_state_dict(state.scaler)
-    ends = epoch_ends(
-        len(loader.split),
-        global_batch_size=loader.global_batch_size,
-        num_epochs=cfg.num_epochs,
-        max_steps=cfg.max_steps,
-    )
+
+    # 5. Train what is left.
     if state.is_finished:
         if run.world.is_main:
             note(f"{run.folder}: the run is complete; nothing left to train")
         return
     learner.warm_up_ddp(run.world, run.cfg.data.image_px)
-    _Fit(cfg, run, learner, loader, score, state, ends).train()
+    _Fit(run, learner, loader, score, state).train()
 
 
-def _check_dynamics(cfg: config.Train, loader: TrainLoader) -> None:
-    """Raise where there is no label to log what was said of it."""
-    if cfg.log_dynamics and loader.split.class_sets:
+def _check_dynamics(run: Run, loader: TrainLoader) -> None:
+    """Raise when training dynamics are asked for and photos have no single label."""
+    if run.cfg.train.log_dynamics and loader.split.class_sets:
         raise ConfigError(
             "train.log_dynamics=true: data.partial=use trains on photos without a class to log",
             "take one of both back",
@@ -89,15 +88,20 @@ def _check_dynamics(cfg: config.Train, loader: TrainLoader) -> None:
 class _Fit:
     """A training run in progress."""
 
-    cfg: config.Train
     run: Run
     learner: Learner
     loader: TrainLoader
     score: Score
     state: State
-    ends: dict[int, float]
 
     def __post_init__(self) -> None:
+        self.cfg = self.run.cfg.train
+        self.ends = epoch_ends(
+            len(self.loader.split),
+            global_batch_size=self.loader.global_batch_size,
+            num_epochs=self.cfg.num_epochs,
+            max_steps=self.cfg.max_steps,
+        )
         self.num_steps = max(self.ends)
         self.steps_per_epoch = len(self.loader.split) / self.loader.global_batch_size
         self.journal = Journal(
@@ -232,7 +236,7 @@ class _Fit:
         self.journal.restart_clock()
 
     def _sum_unreadable(self) -> None:
-        """Add what all ranks trained on as plain squares since the last call."""
+        """Add the unreadable photos that all ranks trained on since the last call."""
         num_new = torch.tensor(self.num_unreadable, device=self.run.world.device)
         self.state.num_unreadable += int(self.run.world.sum(num_new))
         self.num_unreadable = 0
@@ -261,14 +265,15 @@ class _Fit:
         )
 
 
-def _check_cuts(cfg: config.Train, run: Run, loader: TrainLoader) -> None:
-    """Raise when a global batch leaves a rank without samples in some micro-step."""
-    num_parts = cfg.accumulate_steps * run.world.size
+def _check_micro_batches(run: Run, loader: TrainLoader) -> None:
+    """Raise when a global batch leaves a rank with under 2 samples in some micro-step."""
+    accumulate_steps = run.cfg.train.accumulate_steps
+    num_parts = accumulate_steps * run.world.size
     if loader.global_batch_size >= 2 * num_parts:
         return
     raise ConfigError(
         f"loader.global_batch_size={loader.global_batch_size}: can't be cut in {num_parts} "
-        f"parts of 2 or more: train.accumulate_steps={cfg.accumulate_steps} x {run.world.size} "
+        f"parts of 2 or more: train.accumulate_steps={accumulate_steps} x {run.world.size} "
         "processes",
         f"set loader.global_batch_size={2 * num_parts} or more",
     )

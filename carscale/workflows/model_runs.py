@@ -92,13 +92,11 @@ def recipe_file(recipe: Path | str) -> Path:
         ConfigError: There is none; lists the names.
     """
     path = Path(recipe)
-    packaged = Path(__file__).parents[1] / "recipes"
-    if not path.is_file() and path.name == str(recipe):
-        path = packaged / f"{path.name.removesuffix('.py')}.py"
-    if not path.is_file():
-        names = sorted(file.stem for file in packaged.glob("[a-z]*.py"))
+    found = path if path.is_file() else config.packaged(recipe)
+    if found is None or found.suffix != ".py":
+        names = sorted(file.stem for file in config.RECIPES.glob("[a-z]*.py"))
         raise ConfigError(f"{recipe}: no such recipe", f"recipes: {', '.join(names)}; or a file")
-    return path
+    return found
 
 
 def _as_words(settings: Mapping[str, object]) -> list[str]:

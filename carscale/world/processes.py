@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 if "OMP_WAIT_POLICY" not in os.environ:  # read once, when torch loads its OpenMP library
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-HOW_TO_LAUNCH = "launch with: accelerate launch --config_file accelerate_configs/cpu2.yaml ..."
+CONFIGS = Path(__file__).parents[1] / "accelerate_configs"
+HOW_TO_LAUNCH = f"launch with: accelerate launch --config_file {CONFIGS / 'cpu2.yaml'} ..."
 GROUP_TIMEOUT = timedelta(hours=1)
 """Ranks wait this long for each other: the first check of a large data set runs on one of them."""
 

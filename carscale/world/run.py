@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from carscale import config, files, tables, threads
-from carscale.errors import CarscaleError, ConfigError, DataError, RunError
+from carscale.errors import ConfigError, DataError, RunError
 from carscale.progress import note
 from carscale.runs import FORMAT, FREE_ON_RESUME, RunFolder
 from carscale.types import Predictions
 from carscale.world.processes import World, open_world, resolve_precision
-
-INTERRUPTED = 130  # what shells give for Ctrl-C
 
 TRACKER_PACKAGES = {
     "tensorboard": "tensorboard",
@@ -75,45 +73,39 @@ class Run:
 def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
     """Open the run folder and join the processes, for the length of a ``with`` block.
 
-    A ``CarscaleError`` inside is printed without a traceback and ends the process with its exit
-    code.
-
     Args:
         recipe: The recipe's name; the run's too unless ``run.name`` says otherwise.
         cfg: The settings; ``auto`` values are resolved once and stored in ``config.yaml``.
+
+    Raises:
+        ConfigError: A run name that is no plain name, or a tracker that is not installed.
+        DataError: There are no photos at ``data.root``.
+        RunError: The folder holds another run, or is in use.
+        LaunchError: Processes that do not see each other.
     """
-    try:
-        folder = _run_folder(cfg, recipe)
-        _check_root(cfg.data.root)
-        _check_tracker(cfg.train.tracker)
-        resolved = _resolve(cfg, folder)
-        tracker = resolved.train.tracker
-        with (
-            open_world(
-                precision=resolved.train.precision,
-                num_cpu_threads=resolved.train.num_cpu_threads,
-                tracker=tracker,
-                folder=folder.path,
-            ) as world,
-            _folder_of_one(folder, resolved, world),
-        ):
-            _seed(cfg.seed)
-            run = Run(folder, resolved, world, recipe)
-            run.record(**_environment(run))
-            if tracker != "none":
-                named = {"wandb": {"name": folder.name}, "mlflow": {"run_name": folder.name}}
-                world.accelerator.init_trackers(recipe, init_kwargs=named)
-            yield run
-            if world.is_main:
-                note(_farewell(folder))
-    except CarscaleError as error:
-        rank = os.environ.get("RANK", "0")
-        where = f"[rank {rank}] " if os.environ.get("WORLD_SIZE", "1") != "1" else ""
-        note(f"{where}{type(error).__name__}: {error}")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        note("interrupted; the same command goes on from the last checkpoint")
-        sys.exit(INTERRUPTED)
+    folder = _run_folder(cfg, recipe)
+    _check_root(cfg.data.root)
+    _check_tracker(cfg.train.tracker)
+    resolved = _resolve(cfg, folder)
+    tracker = resolved.train.tracker
+    with (
+        open_world(
+            precision=resolved.train.precision,
+            num_cpu_threads=resolved.train.num_cpu_threads,
+            tracker=tracker,
+            folder=folder.path,
+        ) as world,
+        _folder_of_one(folder, resolved, world),
+    ):
+        _seed(cfg.seed)
+        run = Run(folder, resolved, world, recipe)
+        run.record(**_environment(run))
+        if tracker != "none":
+            named = {"wandb": {"name": folder.name}, "mlflow": {"run_name": folder.name}}
+            world.accelerator.init_trackers(recipe, init_kwargs=named)
+        yield run
+        if world.is_main:
+            note(_farewell(folder))
 
 
 def _run_folder(cfg: config.Recipe, recipe: str) -> RunFolder:

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carscale import config
+from carscale import config, pipeline
 from carscale.errors import ConfigError
 
 OVERRIDES = {
@@ -272,8 +272,11 @@ def test_help_lists_every_knob(capsys):
 
 @pytest.mark.parametrize("words", [["optim.lr=0"], ["--dry-run", "x=1"], ["--force"], ["-n", "2"]])
 def test_bad_words_exit_2_and_say_why(words, capsys):
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(ConfigError, match=r"^command line: "):
         config.parse(config.Recipe(), words)
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(SystemExit) as caught:
+        pipeline.main("test", config.Recipe(), words)
     assert caught.value.code == 2
     out = capsys.readouterr()
     assert out.err.startswith("ConfigError: command line: ")
@@ -283,7 +286,7 @@ def test_bad_words_exit_2_and_say_why(words, capsys):
 def test_only_the_first_process_complains(capsys, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(SystemExit) as caught:
-        config.parse(config.Recipe(), ["optim.lr=0"])
+        pipeline.main("test", config.Recipe(), ["optim.lr=0"])
     assert caught.value.code == 2
     assert capsys.readouterr().err == ""
 
@@ -291,6 +294,33 @@ def test_only_the_first_process_complains(capsys, monkeypatch):
 def test_words_come_from_the_command_line_when_none_are_given(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["recipe.py", "seed=5"])
     assert config.parse(config.Recipe()).seed == 5
+
+
+def test_a_variation_keeps_its_parent_and_is_checked():
+    parent = config.Recipe(seed=3, balance=config.Balance(label_smoothing=0.1))
+    varied = config.vary(parent, balance={"loss": "focal", "gamma": 1.0}, train={"max_steps": 5})
+    changed = config.differences(parent, varied)
+    assert changed == ["balance.loss: ce -> focal", "balance.gamma: 2.0 -> 1.0",
+                       "train.max_steps: 0 -> 5"]  # fmt: skip
+    assert config.vary(parent, seed=4).seed == 4
+    assert config.vary(parent) == parent
+    with pytest.raises(ConfigError) as caught:
+        config.vary(parent, balance={"los": "focal", "gamma": -1}, trian={"max_steps": 5})
+    said = str(caught.value)
+    assert "recipe: unknown key 'balance.los'; did you mean 'balance.loss'?" in said
+    assert "recipe: unknown key 'trian.max_steps'; did you mean 'train.max_steps'?" in said
+    assert "recipe: balance.gamma=-1: should be greater than or equal to 0" in said
+    with pytest.raises(ConfigError, match="unknown key 'balance'"):
+        config.vary(parent, balance="focal")
+
+
+def test_a_preset_that_comes_with_carscale_is_found_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("presets/vit.yaml", "recipes/presets/vit.yaml", "vit"):
+        assert config.resolve(config.Recipe(), [f"config={name}"]).optim.layer_decay == 0.75
+    (tmp_path / "vit").write_text("seed: 7")  # a file here comes first
+    assert config.resolve(config.Recipe(), ["config=vit"]).seed == 7
+    assert config.packaged("../pyproject.toml") is None
 
 
 def test_a_recipe_is_frozen():
@@ -312,8 +342,8 @@ def test_differences_leave_out_what_is_to_be_ignored():
 def test_a_typo_is_answered_without_torch():
     code = (
         "import sys, carscale\n"
-        "from carscale import config\n"
-        "try: config.parse(config.Recipe(), ['optim.lrr=1'])\n"
+        "from carscale import config, pipeline\n"
+        "try: pipeline.main('test', config.Recipe(), ['optim.lrr=1'])\n"
         "except SystemExit as end: print(end.code)\n"
         "print([m for m in ('torch', 'timm', 'accelerate', 'datasets', 'cv2') if m in sys.modules])"
     )

@@ -1,16 +1,15 @@
 """Presets: each resolves over the baseline recipe, and its network builds without weights."""
 
-import importlib
-
 import jobs
 import pytest
 import yaml
 
 from carscale import config, models
+from carscale.recipes import effnet_baseline
 from carscale.types import CarClass
 
 PRESETS = sorted((jobs.RECIPES / "presets").glob("*.yaml"))
-BASELINE = importlib.import_module("effnet_baseline").RECIPE
+BASELINE = effnet_baseline.RECIPE
 CLASSES = tuple(CarClass(name, name) for name in ("a", "b", "c"))
 
 

@@ -86,11 +86,14 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
     recipe = tmp_path / "breaks.py"
     source = (ROOT / "recipes" / "effnet_baseline.py").read_text()
     broken = source.replace(
-        "        # model and loss\n",
-        "        if cfg.balance.loss == 'focal' and cfg.seed == 0:\n"
-        "            raise training.NoSuchThing\n",
-    )
-    assert broken != source
+        "if __name__",
+        "def run(name, cfg):\n"
+        "    if cfg.balance.loss == 'focal' and cfg.seed == 0:\n"
+        "        raise pipeline.NoSuchThing\n"
+        "    return pipeline.run(name, cfg)\n\n\n"
+        "if __name__",
+    ).replace("RECIPE)", "RECIPE, run=run)")
+    assert broken.count("run") > source.count("run") + 3
     recipe.write_text(broken)
     plan = plan_of(write(tmp_path, recipe=recipe), tiny, tmp_path / "out")
     failed = run.run_study(plan, run.Launch())
@@ -209,7 +212,7 @@ def test_where_all_runs_fail_the_failures_are_told(tiny, tmp_path):
     recipe = tmp_path / "breaks.py"
     source = (ROOT / "recipes" / "effnet_baseline.py").read_text()
     recipe.write_text(
-        source.replace("    main(config", "    raise RuntimeError('no')\n    main(config")
+        source.replace("    pipeline.main", "    raise RuntimeError('no')\n    pipeline.main")
     )
     file, out = write(tmp_path, seeds=1, recipe=recipe), tmp_path / "out"
     words = [f"data.root={tiny}", *SMALL, "--out", str(out)]

@@ -352,7 +352,7 @@ def test_micro_steps_that_leave_no_samples_are_named(tiny, tmp_path):
     words = ("loader.global_batch_size=12", "train.accumulate_steps=6", "train.max_steps=2")
     run_here(tiny, tmp_path / "fits", *words)
     with pytest.raises(ConfigError, match=r"accumulate_steps: 7 micro-steps leave under 2"):
-        run_here(tiny, tmp_path / "not", *words, "train.accumulate_steps=7")
+        jobs.recipe(tiny, tmp_path / "not", *words, "train.accumulate_steps=7")
 
 
 def test_a_model_of_one_size_can_not_grow(tiny, tmp_path, capsys):

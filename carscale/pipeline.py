@@ -1,0 +1,105 @@
+"""The training pipeline, top to bottom.
+
+To change it, copy ``run`` into a recipe and end that with ``pipeline.main(NAME, RECIPE, run=run)``
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from carscale import augment, balance, config, data, evaluation, loaders, models, training
+from carscale.errors import CarscaleError
+from carscale.progress import note
+from carscale.runs import RunFolder
+from carscale.world import start_run
+
+INTERRUPTED = 130  # what shells give for Ctrl-C
+
+
+def run(name: str, cfg: config.Recipe) -> RunFolder:
+    """Train, predict val with the best weights, and return the run folder.
+
+    A run that stopped goes on from its last checkpoint.
+
+    Args:
+        name: The recipe's; the run's too unless ``run.name`` says otherwise.
+        cfg: All settings.
+
+    Raises:
+        CarscaleError: Settings, data, model or processes that do not fit; says what to type.
+    """
+    with start_run(name, cfg) as run:  # run folder, seed, check of the processes
+        # 1. Splits: frozen once, the same in every run.
+        splits = data.load(cfg.data)
+
+        # 2. Sampler and augmentation policy: functions of the seed and the position in the stream.
+        view = models.preprocessing(cfg.model, cfg.data)  # size, fit, interpolation, mean, std
+        policy = augment.policy(cfg.augment, view)
+        sampler = balance.sampler(cfg, splits.train)
+        resize_schedule = loaders.resize_schedule(cfg, len(splits.train))
+
+        # 3. Loaders: `auto` becomes one backend, once a run.
+        loader_cfg = loaders.resolve_backend(cfg, run, splits.train, policy)
+        train_loader = loaders.train_loader(
+            loader_cfg,
+            splits.train,
+            policy,
+            run.world,
+            seed=cfg.seed,
+            sampler=sampler,
+            resize_schedule=resize_schedule,
+        )
+        val_loader = loaders.eval_loader(loader_cfg, splits.val, view, run.world)
+
+        # 4. Model and loss. The model takes uint8 and normalises it.
+        model = models.build(cfg.model, view, splits.classes)
+        loss = balance.loss(cfg.balance, splits.train.counts_K, splits.train.class_sets)
+        learner = training.Learner(model, loss, cfg.optim)
+
+        # 5. Fit. Val is scored after each epoch, and chooses the checkpoint.
+        scorer = evaluation.Scorer(val_loader, flip=cfg.evaluate.flip)
+        training.fit(run, learner, train_loader, score=scorer)
+
+        # 6. Predict val with the best weights; every later report reads these predictions.
+        best = training.load_best(run, model)
+        predictions = evaluation.predict(best, val_loader, run.world, flip=cfg.evaluate.flip)
+        run.save_predictions("val", predictions)
+    return run.folder
+
+
+def main(
+    name: str,
+    recipe: config.Recipe,
+    argv: list[str] | None = None,
+    *,
+    run: Callable[[str, config.Recipe], RunFolder] = run,
+) -> None:
+    """Run a recipe as its command line asks; end the process on an error or on Ctrl-C.
+
+    Args:
+        name: The recipe's.
+        recipe: Its settings, below those of the command line.
+        argv: Words of the command line; ``None`` takes the process's.
+        run: The pipeline.
+    """
+    try:
+        cfg = config.parse(recipe, argv)
+    except CarscaleError as error:  # the same on every rank, so one says it
+        is_first = os.environ.get("LOCAL_RANK", "0") == "0"
+        sys.exit(_say(error) if is_first else error.exit_code)
+    try:
+        run(name, cfg)
+    except CarscaleError as error:
+        is_alone = os.environ.get("WORLD_SIZE", "1") == "1"
+        sys.exit(_say(error, "" if is_alone else f"[rank {os.environ.get('RANK', '0')}] "))
+    except KeyboardInterrupt:
+        note("interrupted; the same command goes on from the last checkpoint")
+        sys.exit(INTERRUPTED)
+
+
+def _say(error: CarscaleError, rank: str = "") -> int:
+    """Write an error to stderr; return its exit code."""
+    note(f"{rank}{type(error).__name__}: {error}")
+    return error.exit_code
