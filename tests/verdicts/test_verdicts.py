@@ -31,7 +31,8 @@ def test_a_clear_gain_helps_and_its_mirror_hurts():
     assert up.sample_size is None
     assert re.fullmatch(
         r"Helps\. \+\d\.\d points of top-1, 95 % interval \+\d\.\d to \+\d\.\d "
-        r"\(over (seeds, wider than over photos|photos, wider than over seeds)\), p (< )?0\.\d{3}\.",
+        r"\(over (seeds, wider than over photos|photos, wider than over seeds)\), "
+        r"p (< )?0\.\d{3}\.",
         up.sentence,
     )
 
