@@ -21,7 +21,7 @@ def recipes(
 ) -> None:
     """List recipes, studies and presets, each with what it is for; or print one to copy.
 
-    Example: carscale recipes effnet_focal > my_recipe.py
+    Example: carscale recipes effnet_focal
     """
     from carscale import config
     from carscale.errors import ConfigError
