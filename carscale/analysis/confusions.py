@@ -56,7 +56,7 @@ def order_classes(
 ) -> tuple[NDArray[np.int64], tuple[tuple[str, int, int], ...]]:
     """Return class numbers by make, then by similarity of their rows; and the makes' blocks.
 
-    Similarity is the share of two classes' photos that is taken for the other one. Where no name
+    Similarity is the share of two classes' photos that is predicted as the other one. Where no name
     tells a make there are no blocks and similarity alone decides.
     """
     has_makes = any(one.make for one in classes)

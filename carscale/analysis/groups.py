@@ -193,9 +193,9 @@ def _two_classes(known: _Known, test: Callable[[int, int], bool]) -> NDArray[np.
     return passes_P[place_W.reshape(-1)]
 
 
-def _alike(known: _Known) -> NDArray[np.bool_]:
+def _look_alike(known: _Known) -> NDArray[np.bool_]:
     """Tell which mistakes are between classes that are often confused and overlap."""
-    alike = {
+    confused = {
         frozenset((pair.first, pair.second))
         for pair in known.confusions.pairs
         if pair.p < 0.05 and pair.total >= MIN_MUTUAL
@@ -203,7 +203,7 @@ def _alike(known: _Known) -> NDArray[np.bool_]:
     distances = known.distances
 
     def test(one: int, other: int) -> bool:
-        if frozenset((one, other)) not in alike:
+        if frozenset((one, other)) not in confused:
             return False
         return distances is None or distances.overlap(one, other) >= OVERLAP
 
@@ -293,7 +293,7 @@ OF_CLASSES = (
         "correction); with embeddings, also at least 5 % of their train photos lie nearer to the "
         "mean of the other class.",
         "More photos of both classes, a higher resolution, or fine-tuning on the pair.",
-        _alike,
+        _look_alike,
     ),
     _Rule(
         "rare",

@@ -76,13 +76,13 @@ def suspect(
     """Count each sample to the class that is confidently its own.
 
     A class is confident where its probability reaches the class's threshold; of several, the most
-    probable counts. Only the best five classes and the label are looked at (all, when all are
+    probable counts. Only the top-5 classes and the label are considered (all, when all are
     kept); a less probable class can be the confident one only where none of these is.
 
     Args:
         predictions: Out of sample: of a model that did not train on them.
         num_classes: K.
-        hard_ids: Samples that are hard to see.
+        hard_ids: Low-quality samples.
 
     Reference:
         Northcutt et al. 2021, https://arxiv.org/abs/1911.00068, eq. 1 and 3.
@@ -152,11 +152,11 @@ def expected_errors(
 ) -> NDArray[np.float64]:
     """Return each sample's probability of a wrong label.
 
-    A label is taken as right with probability ``1 - eta``, else as any other class, all alike. How
-    probable a right label is, the model says (where all probabilities are kept, at the temperature
-    that explains the labels best), mixed with how often a photo that it names so carries that
-    label: look-alikes are mistaken for each other with great confidence, and that is no label
-    error. Of a photo that is hard to see the model knows half as much: the rest is a blind guess.
+    A label is correct with probability ``1 - eta``, else uniformly any other class. The probability
+    of a correct label is the model's (where all probabilities are kept, at the temperature that
+    fits the labels best), mixed with how often photos of the same prediction carry that label:
+    look-alikes are confused with high confidence, and that is no label error. For a low-quality
+    photo half of it is a uniform guess.
     Temperature, mixture and ``eta`` are those of the largest posterior, by expectation
     maximisation over a grid.
 

@@ -103,7 +103,7 @@ class ConfusedPair:
         chance: Expected mistakes between them if wrong predictions fell on the other classes in
             proportion to their photos (plus half a photo each).
         p: Probability of so many by chance, corrected (Holm) for all pairs of classes.
-        kind: ``two-way`` where both error rates are alike, ``one-way`` where they differ
+        kind: ``two-way`` where both error rates are similar, ``one-way`` where they differ
             significantly, or too few mistakes to tell.
     """
 
@@ -128,7 +128,7 @@ class Confusions:
     """The confusion matrix as its cells that are not zero, and what stands out in it.
 
     Attributes:
-        order_K: Class numbers as they should stand: by make, look-alikes side by side.
+        order_K: Class numbers in an order by make, similar classes side by side.
         blocks: Makes as ``(make, start, stop)`` in that order; empty when not known.
         true_C, predicted_C, count_C: The cells, class numbers and counts, int64.
         pairs: The most confused pairs first.
@@ -261,7 +261,7 @@ class Reliability:
 
 @dataclass(frozen=True, eq=False)
 class Review:
-    """Samples whose label a person should look at, the most suspicious first.
+    """Samples whose label a person should check, the most suspicious first.
 
     Attributes:
         split: Whose labels: ``train`` (from folds) or the analysed split.

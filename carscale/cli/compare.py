@@ -103,7 +103,7 @@ def _print_table(study: StudyResult, rows: list[ArmRow]) -> None:
 
 def _cells(row: ArmRow) -> list[str]:
     """Return a row's words."""
-    from carscale.verdicts.text import points
+    from carscale.verdicts.text import p_text, points
 
     return [
         row.arm,
@@ -111,12 +111,7 @@ def _cells(row: ArmRow) -> list[str]:
         "" if row.value is None else f"{100 * row.value:.1f} %",
         "" if row.difference is None else points(row.difference),
         "" if row.low is None or row.high is None else f"{points(row.low)} to {points(row.high)}",
-        "" if row.p_holm is None else _p_text(row.p_holm),
+        "" if row.p_holm is None else p_text(row.p_holm),
         "" if row.train_s is None else f"{row.train_s:,.0f} s",
         row.verdict,
     ]
-
-
-def _p_text(p: float) -> str:
-    """Return a p-value as text; none is 0."""
-    return "< 0.001" if p < 0.0005 else f"{p:.3f}"

@@ -24,7 +24,7 @@ SURE_ENOUGH = 1e-7
 MAX_STEPS = 100
 TOLERANCE = 1e-7  # of the temperature, relative
 ROWS_AT_ONCE = 1 << 22
-"""Numbers, in float64, that are looked at together."""
+"""Numbers, in float64, that are processed together."""
 
 
 def fit_temperature(log_probs_NK: NDArray[np.floating], labels_N: NDArray[np.int64]) -> float:

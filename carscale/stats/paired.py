@@ -166,8 +166,8 @@ def mcnemar(num_gained: int, num_lost: int) -> float:
     """Return the exact two-sided p of McNemar's test.
 
     Args:
-        num_gained: Photos that only the arm named right.
-        num_lost: Photos that only the baseline named right.
+        num_gained: Photos that only the arm predicted correctly.
+        num_lost: Photos that only the baseline predicted correctly.
 
     Reference:
         McNemar 1947, https://doi.org/10.1007/BF02295996; exact by the binomial of 1/2.
@@ -183,7 +183,7 @@ def mcnemar(num_gained: int, num_lost: int) -> float:
 
 
 def holm(p_A: ArrayLike, *, num_tests: int | None = None) -> NDArray[np.float64]:
-    """Return p-values adjusted for how many were looked at; NaN is no test and stays NaN.
+    """Return p-values corrected for the number of tests (Holm); NaN is no test and stays NaN.
 
     Args:
         p_A: In [0, 1], or NaN.

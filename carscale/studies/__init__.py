@@ -1,4 +1,4 @@
-"""Studies: arms x seeds planned, trained one after another as ordinary run folders, and judged.
+"""Studies: arms x seeds, planned and trained one after another as ordinary run folders.
 
 In: a study file and data. Out: run folders. ``plan``: which runs, and what may not change half way;
 ``speed``: how long they take; ``run``: train what is missing, whatever was killed; ``folds``: train

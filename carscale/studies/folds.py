@@ -1,4 +1,4 @@
-"""Predict every train photo by a model that did not train on it: k runs, each without one part."""
+"""Cross-validation: predict every train photo by a model that did not train on it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from carscale.studies.run import Launch, terminable, tidy, train_to_end
 from carscale.types import Predictions, Splits
 
 FIXED = ("data.num_folds", "data.fold", "run.", "train.select", "train.patience")
-"""Settings of which each fold has its own, or which would choose an epoch by the held-out part."""
+"""Settings that each fold sets itself, or that would select an epoch on the held-out fold."""
 
 
 @dataclass(frozen=True)
 class FoldRule:
-    """What is asked for.
+    """How many folds, and what they change.
 
     Attributes:
         num_folds: Parts of train; 2 or more.
@@ -49,8 +49,8 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
 
     Args:
         folder: The run whose recipe and settings are taken. Each fold is a run of its own in
-            ``RUN/folds``, predicted after its last epoch: choosing one by the held-out part, or
-            ending by it, would flatter it.
+            ``RUN/folds``, predicted after its last epoch: selecting an epoch on the held-out
+            fold, or stopping by it, would bias it.
         rule: How many folds, and what differs.
 
     Returns:
@@ -101,7 +101,7 @@ def _name(fold: int, repeat: int) -> str:
 
 
 def _check_repeats(rule: FoldRule, whole: Splits) -> None:
-    """Raise where the probabilities that repeats are averaged by would not be kept."""
+    """Raise where there are too many probabilities to average repeats."""
     if rule.num_repeats > 1 and not evaluation.are_few(len(whole.train), len(whole.classes)):
         raise ConfigError(
             f"--num-repeats {rule.num_repeats}: {len(whole.train)} photos times "
@@ -129,7 +129,7 @@ def _words(run: RunFolder, rule: FoldRule, fold: int, repeat: int) -> list[str]:
 
 
 def _seed(run: RunFolder, rule: FoldRule) -> int:
-    """Return the seed of the first training of each fold."""
+    """Return the seed of each fold's first repeat."""
     return config.resolve(run.settings(), list(rule.words)).seed
 
 
@@ -145,7 +145,7 @@ def _recipe(run: RunFolder) -> Path:
 
 
 def _check_words(words: tuple[str, ...]) -> None:
-    """Raise where a setting is to change that makes a fold what it is."""
+    """Raise where a setting is given that each fold sets itself."""
     for word in words:
         key = word.split("=")[0]
         if key.startswith(FIXED) or key in ("config", "resume"):
@@ -156,7 +156,7 @@ def _check_words(words: tuple[str, ...]) -> None:
 
 
 def _plan(run: RunFolder, recipe: Path, rule: FoldRule, train_hash: str) -> dict[str, Any]:
-    """Return what decides on each training; more repeats only add some."""
+    """Return what the folds are made of, for a later start to compare with."""
     settings = run.settings_file.read_bytes()
     return {
         "num_folds": rule.num_folds,
@@ -168,7 +168,7 @@ def _plan(run: RunFolder, recipe: Path, rule: FoldRule, train_hash: str) -> dict
 
 
 def _check_plan(place: Path, plan: dict[str, Any]) -> None:
-    """Store what the folds are made of; raise when they began with something else."""
+    """Store what the folds are made of; raise when they started with something else."""
     path = place / "plan.json"
     stored = files.read_json(path) if path.exists() else plan
     changed = [name for name, value in plan.items() if stored.get(name) != value]

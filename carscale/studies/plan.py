@@ -1,4 +1,4 @@
-"""A study's runs: settings, words to launch with, and what may not change half way."""
+"""Plan a study: its runs, their settings and commands, and what may not change half way."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class ArmPlan:
-    """An arm, resolved.
+    """An arm with its resolved settings.
 
     Attributes:
         arm: As the study file has it.
@@ -67,7 +67,7 @@ class ArmPlan:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Return what its data are."""
+        """Return the hashes of its train and val photos."""
         return {"train": self.splits.train.hash, "val": self.splits.val.hash}
 
     @cached_property
@@ -101,13 +101,13 @@ class StudyPlan:
         ]
 
     def words(self, job: Job) -> list[str]:
-        """Return what a run's recipe is started with."""
+        """Return the command-line settings of a run."""
         own = [f"seed={job.seed}", f"run.dir={job.folder.path.parent}", f"run.name={job.name}"]
         return [*self.arms[job.arm].words, *own]
 
     @cached_property
     def code(self) -> str:
-        """Return the version of what trains: carscale's own and a hash of sources and packages."""
+        """Return the version of the training code, with a hash of sources and packages."""
         root = Path(carscale.__file__).parent
         rooms = [path for room in ROOMS_THAT_TRAIN for path in root.glob(f"{room}/**/*.py")]
         digest = hashlib.sha256()
@@ -133,7 +133,7 @@ class StudyPlan:
         }
 
     def check_stored(self, *, any_code: bool) -> None:
-        """Raise where a study that began was of other settings, data or code.
+        """Raise where a study was started with other settings, data or code.
 
         Arms and seeds may be added; runs that finished are kept in any case.
         """
@@ -151,14 +151,14 @@ class StudyPlan:
             _check_arm(path, name, old["arms"][name], new["arms"][name])
 
     def store(self) -> None:
-        """Write ``plan.json``; arms that left the file are remembered, should they come back."""
+        """Write ``plan.json``; arms that were removed from the study file stay in it."""
         path = self.folder / "plan.json"
         new = self.stored()
         known = files.read_json(path)["arms"] if path.exists() else {}
         files.write_json(path, new | {"arms": known | new["arms"]})
 
     def check_data(self) -> None:
-        """Raise when frozen photos are no longer what they were at the start."""
+        """Raise when the frozen data changed since the start."""
         cards: dict[str, dict[str, str]] = {}
         for name, plan in self.arms.items():
             root = plan.cfg.data.root
@@ -174,7 +174,7 @@ class StudyPlan:
 def make_plan(
     study: Study, folder: Path, *, words: tuple[str, ...] = (), file: str = "study"
 ) -> StudyPlan:
-    """Return a study's runs, checked.
+    """Return the plan of a study, checked.
 
     Args:
         study: From ``read_study``.
@@ -197,13 +197,13 @@ def make_plan(
         root = cfg.data.root
         splits[root] = splits.get(root) or data.read_splits(Path(root))
         arms[arm.name] = ArmPlan(arm, cfg, own, splits[root])
-    _check_alike(arms, study.baseline)
+    _check_same_val(arms, study.baseline)
     _check_different(arms, file)
     return StudyPlan(study, folder, arms)
 
 
 def _words(study: Study, arm: Arm, words: tuple[str, ...], file: str) -> tuple[str, ...]:
-    """Return an arm's words: the file's settings, then the command line's, then its own."""
+    """Return an arm's settings: the file's, then the command line's, then its own."""
     shared = dict(study.settings)
     for word in words:
         key, equals, value = word.partition("=")
@@ -218,7 +218,7 @@ def _words(study: Study, arm: Arm, words: tuple[str, ...], file: str) -> tuple[s
     if reserved:
         raise ConfigError(
             f"{file}: {reserved[0]}: is the study's to set",
-            "seeds: N; runs are compared at their last epoch, which no look at val has chosen",
+            "seeds: N; runs are compared at their last epoch, which is not selected on val",
         )
     if study.budget.epochs:
         asked["train.num_epochs"] = study.budget.epochs
@@ -234,7 +234,7 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _check_alike(arms: dict[str, ArmPlan], baseline: str) -> None:
+def _check_same_val(arms: dict[str, ArmPlan], baseline: str) -> None:
     """Raise where an arm would be scored on other photos or classes."""
     base = arms[baseline].splits
     for name, plan in arms.items():
@@ -258,7 +258,7 @@ def _check_different(arms: dict[str, ArmPlan], file: str) -> None:
 
 
 def _check_arm(path: Path, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Raise where an arm that began is no longer what it was."""
+    """Raise where an arm that was started has changed."""
     if old["hashes"] != new["hashes"]:
         changed = [split for split in old["hashes"] if old["hashes"][split] != new["hashes"][split]]
         raise DataError(

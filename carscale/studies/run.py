@@ -26,7 +26,7 @@ from carscale.studies.plan import Job, StudyPlan
 
 LOOK_EVERY_S = 0.5
 GRACE_S = 30.0
-"""From asking a run to end to ending it."""
+"""Between SIGTERM and SIGKILL."""
 
 TAIL_BYTES = 16_384
 
@@ -98,7 +98,7 @@ def run_study(
 def train(
     command: list[str], log: Path, look: Callable[[], None], *, cwd: Path | None = None
 ) -> int:
-    """Run a command to its end, its words in a log; return its exit code.
+    """Run a command to its end, its output in a log; return its exit code.
 
     An interrupt ends the command and all that it started, then passes on.
 
@@ -180,7 +180,7 @@ def _run(plan: StudyPlan, job: Job, launch: Launch, advance: Callable[..., None]
 
 
 def _wait_for_other(run: RunFolder, look: Callable[[], None]) -> None:
-    """Wait while a run that an earlier runner started goes on."""
+    """Wait for a run that an earlier, killed study left training."""
     if not run.is_training:
         return
     note(f"{run.name}: still training from before; waiting for it")
@@ -199,7 +199,7 @@ def _last_words(log: Path) -> str:
 
 
 def tidy(run: RunFolder, *, keep_weights: bool) -> None:
-    """Remove a finished run's checkpoints; its result stays if wanted."""
+    """Remove a finished run's checkpoints, but for the best one if weights are kept."""
     for path in run.checkpoints_folder.glob("*"):
         if path.is_dir() and (not keep_weights or not path.name.startswith("best_")):
             shutil.rmtree(path)

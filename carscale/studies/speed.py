@@ -1,4 +1,4 @@
-"""How long a study takes, from a few steps of each kind of run."""
+"""Estimate how long a study takes, from a few steps of each kind of run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SLOW = ("data", "loader", "augment", "model", "train", "evaluate")
 
 @dataclass(frozen=True)
 class Speed:
-    """What a run spends its time on, seconds.
+    """Seconds that the parts of a run take.
 
     Attributes:
         start_s: From the launch to the first step.
@@ -39,7 +39,7 @@ class Speed:
 
 
 def measure_arms(plan: StudyPlan, launch: Launch) -> dict[str, Speed]:
-    """Return each arm's speed; what was measured in this folder before is kept.
+    """Return each arm's speed; earlier measurements in this folder are reused.
 
     Raises:
         RunError: A recipe that does not run even a few steps.
@@ -70,7 +70,7 @@ def run_seconds(arm: ArmPlan, speed: Speed) -> float:
 
 
 def with_budget(plan: StudyPlan, speeds: dict[str, Speed], budget: Budget) -> StudyPlan:
-    """Return the plan with as many steps an arm as its seconds of training allow.
+    """Return the plan with as many steps per arm as its time budget allows.
 
     Raises:
         ConfigError: They are too few for one epoch of some arm.
@@ -96,7 +96,7 @@ def with_budget(plan: StudyPlan, speeds: dict[str, Speed], budget: Budget) -> St
 
 
 def _key(arm: ArmPlan, launch: Launch) -> str:
-    """Return what arms of the same speed share."""
+    """Return a key that arms of the same speed share."""
     sections = {name: getattr(arm.cfg, name).model_dump() for name in SLOW}
     for name in ("num_epochs", "max_steps", "ema_decay", "grad_clip_norm"):
         del sections["train"][name]

@@ -21,7 +21,7 @@ MAX_SEEDS = 1_000
 MAX_PHOTOS = 1_000_000
 """More of either is written as ``over 1,000``."""
 MAX_GROWTH = 100
-"""Photos that would grow val more than so many times are not offered where seeds will do."""
+"""Growing val more than so many times is not suggested where seeds suffice."""
 
 
 @dataclass(frozen=True)

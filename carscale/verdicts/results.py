@@ -54,7 +54,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """What is known of an arm.
+    """An arm: its runs, its cost, its verdict.
 
     Attributes:
         name: Its name.
@@ -62,7 +62,7 @@ class ArmResult:
         settings: ``key: baseline's -> its own``.
         value: Mean of the metric over its runs; ``None`` without one.
         verdict: ``None`` for the baseline.
-        runs: A row a finished run, by seed.
+        runs: A row per finished run, by seed.
         train_s: Mean over runs; ``memory_gib``: the largest.
         notes: What is missing or was left out.
     """

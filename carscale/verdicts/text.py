@@ -1,4 +1,4 @@
-"""How differences are written: in percentage points, with their sign."""
+"""How differences and p-values are written."""
 
 from __future__ import annotations
 
@@ -12,3 +12,13 @@ def points(share: float, *, digits: int = 1) -> str:
     """
     shown = f"{100 * share:+.{digits}f}"
     return shown[1:] if float(shown) == 0 else shown
+
+
+def p_text(p: float) -> str:
+    """Return a p-value as text; none is 0.
+
+    Example:
+        >>> p_text(0.03), p_text(0.2), p_text(1e-9)
+        ('0.030', '0.200', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -24,7 +24,7 @@ import numpy as np
 
 from carscale import stats
 from carscale.verdicts.power import SampleSize, Spread, sample_size, spread_of
-from carscale.verdicts.text import points
+from carscale.verdicts.text import p_text, points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,7 +118,7 @@ class ClassChange:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of an arm.
+    """The verdict on an arm.
 
     Attributes:
         word: The verdict.
@@ -126,8 +126,8 @@ class Verdict:
         sentence: With difference, interval and p.
         difference: ``None`` without a pair of runs.
         p_holm: Corrected for the number of arms.
-        seeds: A row a seed.
-        classes: A row a class that has photos.
+        seeds: A row per seed.
+        classes: A row per class with photos.
         sample_size: What would settle it; only where the word is ``inconclusive``.
     """
 
@@ -149,7 +149,7 @@ def judge_pairs(
     margin: float = 0.01,
     split: str = "val",
 ) -> dict[str, Verdict]:
-    """Return a verdict an arm, by the rule above.
+    """Return a verdict per arm, by the rule above.
 
     Args:
         pairs: Arm by name; ``None`` has no run that could be paired yet.
@@ -281,15 +281,14 @@ def _sentence(found: Difference, text: str, p_holm: float, metric: str) -> str:
     where = f"over {found.interval.source}, wider than over {other}"
     if found.by_seeds is None:
         where = "over photos only: one seed shows no variation over seeds"
-    shown = "< 0.001" if p_holm < 0.001 else f"{p_holm:.3f}"
     return (
         f"{text[0].upper()}{text[1:]}. {points(found.value)} points of {metric}, "
-        f"95 % interval {low} to {high} ({where}), p {shown}."
+        f"95 % interval {low} to {high} ({where}), p {p_text(p_holm)}."
     )
 
 
 def _seed_changes(pair: Pair, found: Difference) -> tuple[SeedChange, ...]:
-    """Return a row a seed."""
+    """Return a row per seed."""
     gained_S = (pair.correct_SN & ~pair.base_SN).sum(axis=1).tolist()
     lost_S = (~pair.correct_SN & pair.base_SN).sum(axis=1).tolist()
     return tuple(

@@ -50,7 +50,7 @@ def write_speeds(rows: Sequence[dict[str, Any]], folder: Path, *, ours: set[str]
 
 
 def draw_speeds(theme: Theme, rows: Sequence[dict[str, Any]], *, ours: set[str]) -> Figure:
-    """Draw a panel a view, a bar an arm, fastest on top; the whisker is the interval."""
+    """Draw a panel per view, a bar per arm, fastest on top; whiskers are intervals."""
     views = list(dict.fromkeys(row["view"] for row in rows))
     most = max(sum(row["view"] == view for row in rows) for view in views)
     figure = Figure(figsize=(8.5, 0.9 + len(views) * (0.55 + 0.36 * most)), layout="constrained")

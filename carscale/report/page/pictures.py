@@ -1,4 +1,4 @@
-"""Small copies of photos beside the page, written by several threads at once."""
+"""Thumbnails of photos beside the page, written by several threads."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def link_to(target: Path, page_folder: Path) -> str:
 def make_pictures(
     place: Place, paths: Sequence[str], names: Sequence[str], *, max_px: int
 ) -> list[Picture]:
-    """Write one thumbnail a photo and return their links, in the order of the photos.
+    """Write one thumbnail per photo and return their links, in the order of the photos.
 
     Args:
         place: Where photos come from and where files go.
         paths: Of the photos, from the data root.
-        names: File names below ``thumbs/``, without ending, no two alike.
+        names: File names below ``thumbs/``, without ending, all different.
         max_px: Longer side of a thumbnail.
     """
     if place.read is None or place.data_root is None:

@@ -17,7 +17,7 @@ MARKS = {
     "runs": "<!-- carscale: several runs -->",
     "study": "<!-- carscale: a study -->",
 }
-"""What each kind of page holds, so that it is known again."""
+"""The comment that marks each kind of page."""
 ALONE = ("data", "duplicates")
 """Pages whose folder is replaced as a whole."""
 OWN = {"index.html", "data", "figures", "scripts", "strips", "tables", "thumbs"}

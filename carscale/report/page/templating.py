@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from carscale.report.page.checks import finite, printable
-from carscale.verdicts.text import points
+from carscale.verdicts.text import p_text, points
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -29,7 +29,7 @@ def environment() -> jinja2.Environment:
         percent=percent_text,
         points=points,
         span=span_text,
-        p_value=p_text,
+        p_value=p_value_text,
         codes=code_html,
         finite=finite,
         printable=printable,
@@ -65,19 +65,10 @@ def number_text(value: object, digits: int = 3) -> str:
     return "–" if number is None else f"{number:.{digits}f}"
 
 
-def p_text(value: object) -> str:
-    r"""Return a p-value as text.
-
-    Example:
-        >>> p_text(0.03), p_text(0.2), p_text(1e-9), p_text(None)
-        ('0.030', '0.20', '<\xa00.001', '–')
-    """
+def p_value_text(value: object) -> str:
+    """Return a p-value as text; a dash for none."""
     number = finite(value)
-    if number is None:
-        return "–"
-    if number < 0.001:
-        return "<\N{NO-BREAK SPACE}0.001"
-    return f"{number:.3f}" if number < 0.1 else f"{number:.2f}"
+    return "–" if number is None else p_text(number).replace("< ", "<\N{NO-BREAK SPACE}")
 
 
 def count_text(value: object) -> str:

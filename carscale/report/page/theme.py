@@ -110,7 +110,7 @@ def render(draw: Callable[[Theme], Figure], folder: Path, name: str) -> Figure:
 
 
 def tidy(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
-    """Give axes their words and a quiet grid."""
+    """Set the labels of axes and a light grid."""
     axes.grid(True, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)

@@ -39,7 +39,7 @@ LEARNING = ("more", "more_low", "more_high", "error", "target")
 def build_data(
     record: RunRecord, analyses: Mapping[str, Analysis], folder: Path
 ) -> dict[str, Any] | None:
-    """Tell what the data are: photos a split and a class, and quality flags.
+    """Return photos by split and class, and quality flags.
 
     Returns:
         ``counts``: split names with their photos. ``figure``: train photos by class, or ``None``.
@@ -182,7 +182,7 @@ def build_classes(
 
 
 def judge_classes(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Tell classes of low recall from those that are merely rare, from a split's metrics.
+    """Separate classes of low recall from those that are merely rare, by a split's metrics.
 
     Returns:
         ``rows``: those of ``per_class`` with a verdict, those of low recall first, then by recall.
@@ -216,7 +216,7 @@ def judge_classes(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def _verdict(row: dict[str, Any], mean_recall: float, rare_up_to: float | None) -> str:
-    """Return what the metric says of a class, in words."""
+    """Return the verdict on a class."""
     if row["has_low_recall"]:
         return "low recall"
     if finite(row["recall"]) is None:
@@ -238,7 +238,7 @@ def _worst_first(row: dict[str, Any]) -> tuple[bool, float, str]:
 def _add_learning(
     rows: Sequence[dict[str, Any]], record: RunRecord, analysis: Analysis | None
 ) -> bool:
-    """Add how many photos more a class needs; return whether that is known of any."""
+    """Add how many photos each class lacks; return whether any is known."""
     needs: dict[str, LearningRow] = {
         record.classes[row.number].name: row for row in (analysis.learning if analysis else ())
     }

@@ -44,7 +44,7 @@ def sum_blocks(confusion_KK: NDArray[np.int64], factor: int) -> NDArray[np.int64
 def draw_confusion(
     theme: Theme, confusion_KK: NDArray[np.int64], names: Sequence[str], blocks: Sequence[Block]
 ) -> Figure:
-    """Draw mistakes in colour and what is right in grey.
+    """Draw mistakes in colour and correct predictions in grey.
 
     Args:
         theme: Colours.
@@ -84,7 +84,7 @@ def _paint(
     right_K: NDArray[np.int64],
     factor: int,
 ) -> NDArray[np.uint8]:
-    """Fill the cells: grey where right, a heat scale for mistakes; return their colours."""
+    """Fill the cells, grey where correct, a heat scale for mistakes; return their colours."""
     size = len(right_K)
     counts_GG = sum_blocks(mistakes_KK, factor)
     most = int(counts_GG.max(initial=0))

@@ -1,4 +1,4 @@
-"""Figures of what an analysis found: numbers in, a matplotlib figure out; no pyplot.
+"""Figures of an analysis: numbers in, a matplotlib figure out; no pyplot.
 
 Axes: S steps, M samples of train.
 """

@@ -1,4 +1,4 @@
-"""The sections on error groups, slices, labels to review and actions: tables to show.
+"""The sections on error groups, slices, label review and actions.
 
 Axes: W wrong samples, G samples of a group, K classes, R samples of a review.
 """
@@ -132,7 +132,7 @@ def build_reviews(
 
 
 def _review(review: Review, place: Place) -> dict[str, Any]:
-    """Return one review, cut to what a person can look at."""
+    """Return the first samples of a review, with their pictures."""
     num = min(len(review), MAX_REVIEWED)
     ids, paths = (np.asarray(x)[:num].tolist() for x in (review.ids_R, review.paths_R))
     pictures = make_pictures(

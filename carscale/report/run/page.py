@@ -177,7 +177,7 @@ def _evaluation(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _provenance(record: RunRecord) -> dict[str, Any]:
-    """Return what made the run and how to make it again."""
+    """Return what made the run, and how to reproduce it."""
     env = record.env
     data, model = _mapping(env, "data"), _mapping(env, "model")
     counts = _mapping(data, "counts")
@@ -248,7 +248,7 @@ def _command_text(command: object) -> str | None:
 
 
 def _again(record: RunRecord) -> list[str]:
-    """Return the commands that make this run and this page again."""
+    """Return the commands that reproduce this run and this page."""
     recipe = RunFolder(record.folder).recipe_file or "recipes/<recipe>.py"
     run = shlex.quote(printable(record.folder))
     config = shlex.quote(f"config={printable(RunFolder(record.folder).settings_file)}")

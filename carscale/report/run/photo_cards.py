@@ -1,4 +1,4 @@
-"""Wrong photos as cards: the same for the page's first ones and for its script.
+"""Photos of mistakes as cards, for the page and for its script.
 
 Axes: N samples, W wrong samples, P of them that are shown.
 """
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 MAX_PHOTOS = 4000
-"""Mistakes of a split that the page shows at most, those with the highest loss."""
+"""Mistakes of a split on the page, those with the highest loss."""
 
 NUM_FIRST = 12
-"""Cards that stand on the page without a script."""
+"""Cards on the page that need no script."""
 
 
 def rounded(value: object) -> float | None:

@@ -1,4 +1,4 @@
-"""The page of several runs: their numbers side by side, their mistakes by cause, who gained what.
+"""The page of several runs: metrics side by side, mistakes by cause, photos gained and lost.
 
 Axes: N samples of a split.
 """
@@ -68,7 +68,7 @@ def write_overview(
 
 
 def _names(records: Sequence[RunRecord]) -> list[str]:
-    """Return a name a run; the whole path where two are called alike."""
+    """Return a name per run; the whole path where two have the same name."""
     names = [one.name for one in records]
     return [
         name if names.count(name) == 1 else printable(one.folder)
@@ -142,7 +142,7 @@ def _changes(records: Sequence[RunRecord], names: Sequence[str]) -> list[dict[st
 
 
 def _flips(first: RunRecord, other: RunRecord, split: str) -> dict[str, Any]:
-    """Return how many photos became right and wrong, or why that is not known."""
+    """Return the numbers of photos gained and lost, or why they are not known."""
     a, b = first.splits[split].predictions, other.splits[split].predictions
     if a is None or b is None:
         return {"trouble": "no predictions"}

@@ -34,7 +34,7 @@ def build_split(
     *,
     with_train: bool = True,
 ) -> dict[str, Any]:
-    """Draw and store all there is on one split.
+    """Build all sections of one split.
 
     Args:
         record: The run.

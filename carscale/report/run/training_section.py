@@ -26,7 +26,7 @@ def build_training(record: RunRecord, folder: Path) -> dict[str, Any]:
     Returns:
         ``figures``: entries for the page.
         ``chosen``: the epoch event that became the run's result, or ``None``.
-        ``is_selected``: it was taken for its val score.
+        ``is_selected``: it was selected by its val score.
         ``window``: steps that the smoothed loss averages.
         ``num_steps``, ``num_epochs``: how far it went.
     """
