@@ -168,7 +168,7 @@ class Batch:
         images_BCHW: uint8, ``channels_last`` in memory.
         labels_B: int64.
         ids_B: int64, manifest rows.
-        num_unreadable: How many of them are shown as a plain square.
+        num_unreadable: How many of them are shown as a grey square.
         partner_labels_B: Labels of the photos that were mixed in, int64; ``None`` without mixing.
         own_share_B: How much of each picture is its own photo, float32 in [0, 1].
     """

@@ -1,11 +1,12 @@
-"""Class counts to orders, weights and losses.
+"""Class imbalance: samplers, class weights and losses.
 
 In: how many samples each class has. Out: how often each sample is drawn, what each class's loss
 weighs, a loss.
 
-- ``samplers``: over- and undersampling, weighted samplers: explicit lists of rows.
+- ``samplers``: over- and undersampling, weighted samplers, as explicit lists of rows.
 - ``weights``: class weights of the loss.
-- ``losses``: one term and one weight a sample; ``partial_labels``: of which only the make is known.
+- ``losses``: one term and one weight a sample; ``partial_labels``: the loss of a photo whose make
+  alone is known.
 
 To add a loss: one function in ``losses.py``, one line in ``LOSSES``, one word in
 ``config.Balance.loss``; a sampling or a class weight likewise.

@@ -170,7 +170,7 @@ def draws_per_epoch(cfg: Balance, counts_K: NDArray[np.int64]) -> NDArray[np.flo
 
 
 def sampler(cfg: Recipe, split: Split) -> Sampler:
-    """Return the order of train samples that the settings name.
+    """Return the sampler that the settings name.
 
     Args:
         cfg: ``cfg.balance.sampling`` and its settings; the length of the run, for ``progressive``.

@@ -2,6 +2,9 @@
 
 In: a frozen folder, or names of models. Out: rows of speeds with their intervals. One process an
 arm, so that one arm's threads and memory do not help or hinder another's.
+
+- ``loader_race``: rounds, intervals, verdicts; ``loader_worker``: one arm's process.
+- ``model_race``: parameters, GMACs, images/s and memory of models.
 """
 
 import lazy_loader as lazy

@@ -1,10 +1,13 @@
-"""Every knob on one page, and the way from text to a checked recipe.
+"""Every setting on one page, and the way from text to a checked recipe.
 
 In: a recipe's defaults, ``config=file.yaml``, ``key=value``. Out: one frozen ``Recipe``, or one
 ``ConfigError`` that names all mistakes. No torch here, so a typo answers in a tenth of a second.
 
-To add a knob: one line in ``schema.py``; nothing else lists them. ``plain_yaml`` is for files of
-other rooms that people edit.
+- ``schema``: every setting, its default and meaning. To add one: a line here; nothing else lists
+  them.
+- ``load``: command line and YAML to settings and back; ``vary``: a recipe from its parent.
+- ``study``: study files. ``plain_yaml``: YAML that people edit, for other rooms.
+- ``packaged_files``: recipes, studies and presets that come with carscale, by name.
 
 Chosen: pydantic models in Python, overrides as bare ``key=value``. Rejected: YAML with inheritance
 (nobody can tell what runs), argparse flags (two lists to keep alike), dataclasses (hand-written

@@ -245,16 +245,16 @@ def _set(
 
 
 def _unknown_key(tree: dict[str, Any], key: str) -> str:
-    """Say what an unknown key was perhaps meant to be, and what stands beside it."""
+    """Return what an unknown key was perhaps meant to be, and the keys of its section."""
     known = [name for name, _ in _flatten(tree)]
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if not near:  # right name, wrong or no section
         near = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]][:1]
     section = (near[0] if near else key).rpartition(".")[0]
-    beside = [name for name in known if name.rpartition(".")[0] == section] or list(tree)
+    siblings = [name for name in known if name.rpartition(".")[0] == section] or list(tree)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    names = [name.rpartition(".")[2] for name in beside if name not in near]
-    return f"unknown key {key!r}{hint}\n  keys beside it: {', '.join(names)}"
+    names = [name.rpartition(".")[2] for name in siblings if name not in near]
+    return f"unknown key {key!r}{hint}\n  other keys of the section: {', '.join(names)}"
 
 
 def _checked(tree: dict[str, Any], sources: dict[str, str], problems: list[str]) -> Recipe:
@@ -274,7 +274,7 @@ def _checked(tree: dict[str, Any], sources: dict[str, str], problems: list[str])
 
 
 def _usage(defaults: Recipe) -> str:
-    """Return what ``--help`` prints: how to call, and every knob with this recipe's value."""
+    """Return what ``--help`` prints: the usage, and every setting with its value here."""
     lines = [
         "Usage: accelerate launch RECIPE.py [key=value ...] [config=FILE.yaml] [--dry-run]",
         "",
@@ -285,20 +285,20 @@ def _usage(defaults: Recipe) -> str:
         if not isinstance(value, BaseModel):
             lines += _knob(name, value, field)
             continue
-        told = (type(value).__doc__ or "").splitlines()[0].replace("``", "")
-        lines += ["", f"{name}: {told}"]
+        about = (type(value).__doc__ or "").splitlines()[0].replace("``", "")
+        lines += ["", f"{name}: {about}"]
         for key, knob in type(value).model_fields.items():
             lines += _knob(f"{name}.{key}", getattr(value, key), knob)
     return "\n".join(lines) + "\n"
 
 
 def _knob(key: str, value: object, field: FieldInfo) -> list[str]:
-    """Return a knob's lines: its value, the words it takes, what it means."""
+    """Return a setting's lines: its value, the choices it has, what it means."""
     lines = [f"  {key}={'none' if value is None else value}"]
     words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    told = " ".join((field.description or "").replace("``", "").split())
+    about = " ".join((field.description or "").replace("``", "").split())
     lines += textwrap.wrap(" ".join(words), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
-    return lines + textwrap.wrap(told, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    return lines + textwrap.wrap(about, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
 
 
 def read_recipe(path: Path) -> Recipe:

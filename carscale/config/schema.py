@@ -1,4 +1,4 @@
-"""Every knob of a run, with its unit, default and meaning."""
+"""Every setting of a run, with its unit, default and meaning."""
 
 from typing import Annotated, Literal
 
@@ -33,7 +33,7 @@ PolicyName = Literal[
 
 
 class Section(BaseModel):
-    """Knobs that belong together; frozen, and no other keys."""
+    """Settings that belong together; frozen, and no other keys."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -48,23 +48,23 @@ class Data(Section):
     """The frozen photos and how one becomes a square."""
 
     root: str = "data/demo"
-    """Folder that ``carscale data freeze`` made."""
+    """Frozen folder or pack: what ``carscale data freeze`` made."""
     image_px: Annotated[int, Field(ge=16, le=2048)] = 224
     """Side of the model's input."""
     fit: Literal["crop", "pad", "squash"] = "pad"
-    """Plain view: cut the ends, pad the sides, or change the aspect. Cars are wide.
+    """How a photo becomes a square, augmentation aside: centre crop, padding, or another aspect.
 
-    ``crop`` loses their ends.
+    Cars are wide: ``crop`` loses their ends.
     """
     verify: Literal["fast", "full"] = "fast"
     """``fast`` re-hashes what a stat call says may have changed, ``full`` everything."""
     num_folds: NonNegativeInt = 0
-    """Cut train into so many parts, train on all but one and take that for val; 0 does not.
+    """Cross-validation: cut train into so many folds, train on all but one, which is val; 0: off.
 
-    ``carscale folds`` does so for each part in turn.
+    ``carscale folds`` does so for each fold in turn.
     """
     fold: NonNegativeInt = 0
-    """The part that is not trained on, from 0."""
+    """The fold that is not trained on, from 0."""
     partial: Literal["leave", "use"] = "leave"
     """Photos of which only the make is known (``data merge --make-only keep``): train on them too?
 
@@ -73,9 +73,9 @@ class Data(Section):
 
 
 class Loader(Section):
-    """What feeds the model. Nothing here changes which crop of which photo a sample shows.
+    """How photos are decoded and batched. No setting changes which crop of which photo is shown.
 
-    Backends differ by rounding; ``on_unreadable=fill`` shows a plain square for a broken photo.
+    Backends differ by rounding; ``on_unreadable=fill`` shows a grey square for a broken photo.
     """
 
     backend: Literal["auto", "torch", "dali_cpu", "dali_gpu"] = "auto"
@@ -91,7 +91,7 @@ class Loader(Section):
     on_unreadable: Literal["stop", "fill"] = "stop"
     """A train photo that can't be read.
 
-    End the run, or show a plain grey square, counted and named.
+    End the run, or show a grey square, counted and named.
     """
 
 
@@ -238,7 +238,7 @@ class Train(Section):
     """Which epoch is the run's result. Studies take ``last``: choosing on val biases val."""
     select_metric: Literal["top1", "balanced_accuracy", "macro_f1"] = "top1"
     keep_last: PositiveInt = 2
-    """Checkpoints to keep, beside the best."""
+    """Checkpoints to keep, besides the best."""
     checkpoint_every_steps: NonNegativeInt = 0
     """0 writes one at the end of each epoch."""
     num_cpu_threads: NonNegativeInt = 0

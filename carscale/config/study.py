@@ -173,12 +173,12 @@ def _arms(path: Path, named: object, recipe: object) -> list[dict[str, Any]]:
             raise ConfigError(
                 f"{path}: arms.{name}: has no recipe", "write recipe: ../effnet_baseline.py"
             )
-        arm = {"name": str(name), "recipe": _beside(path, own), "settings": settings}
-        arms.append(arm | ({"config": _beside(path, str(preset))} if preset else {}))
+        arm = {"name": str(name), "recipe": _near(path, own), "settings": settings}
+        arms.append(arm | ({"config": _near(path, str(preset))} if preset else {}))
     return arms
 
 
-def _beside(path: Path, name: str) -> Path:
+def _near(path: Path, name: str) -> Path:
     """Return a path that starts at the study file, as short as people write it.
 
     A copied study finds the recipes and presets that come with carscale.

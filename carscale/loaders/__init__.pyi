@@ -1,7 +1,7 @@
 from .backends import has_dali as has_dali
 from .build import eval_loader as eval_loader
 from .build import train_loader as train_loader
-from .preview import plain_view as plain_view
+from .preview import eval_view as eval_view
 from .preview import preview_grid as preview_grid
 from .progressive_resize import resize_schedule as resize_schedule
 from .rendering import render as render

@@ -28,7 +28,7 @@ def check_backend(name: str, world: World, policy: config.Augment | None) -> Non
     Args:
         name: Of ``config.Loader.backend``.
         world: The device.
-        policy: What train photos go through; ``None`` for the plain view.
+        policy: What train photos go through; ``None`` for the evaluation view.
 
     Raises:
         ConfigError: No GPU, a driver too old, or an op that the backend lacks.

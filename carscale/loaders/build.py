@@ -35,7 +35,7 @@ def train_loader(
         split: The train split.
         policy: What varies.
         world: This rank, how many there are, the device.
-        seed: Of order and augmentation.
+        seed: Of sampling and augmentation.
         sampler: From ``balance.sampler``; ``None`` for each sample once an epoch.
         resize_schedule: From ``loaders.resize_schedule``; ``None`` shows all photos at full size.
 
@@ -103,7 +103,7 @@ def _renderer(
 ) -> Renderer:
     """Return the backend's renderer."""
     check_backend(cfg.backend, world, None if policy is None else policy.cfg)
-    if cfg.backend in ("torch", "auto"):  # auto that no run settled: what runs everywhere
+    if cfg.backend in ("torch", "auto"):  # auto outside a run: what runs everywhere
         from carscale.loaders.torch_backend import TorchRenderer
 
         return TorchRenderer(cfg, split, view, world)

@@ -51,7 +51,7 @@ GREY, GREY_SIZE = Path(__file__).with_name("grey.png"), (16, 16)
 
 
 def graph_spec(policy: Policy | None, view: View, *, reads_paths: bool) -> GraphSpec:
-    """Return what a graph must do for a policy, or for the plain view (``None``)."""
+    """Return what a graph must do for a policy, or for the evaluation view (``None``)."""
     probe = np.full((256, 2), (640, 427))
     params = augment.plain(probe, view) if policy is None else policy(0, 0, 256, probe)
     is_plain = policy is None or policy.cfg.policy == "none"
@@ -73,7 +73,7 @@ def graph_spec(policy: Policy | None, view: View, *, reads_paths: bool) -> Graph
 
 @dataclass(eq=False)
 class _Fed:
-    """A batch that DALI works on, and which of its photos are shown as a plain square."""
+    """A batch that DALI works on, and which of its photos are shown as a grey square."""
 
     plan: Plan
     filled: dict[int, Exception] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class DaliRenderer:
         split: Where the photos are.
         view: Side, fill and interpolation.
         world: The device.
-        policy: What varies; ``None`` for the plain view.
+        policy: What varies; ``None`` for the evaluation view.
         max_batch_size: Samples a batch, at most.
         is_gpu: Whether the GPU decodes and renders.
     """
@@ -293,7 +293,7 @@ class DaliRenderer:
                 fed.filled[index] = error
 
     def _batch(self, fed: _Fed, squares_BHWC: torch.Tensor) -> Batch:
-        """Put ids and labels beside the squares; name what was filled."""
+        """Add ids and labels to the squares; name the photos that were filled."""
         rows_B = fed.plan.rows_B
         for index, error in fed.filled.items():
             squares_BHWC[index] = torch.tensor(self.view.fill, dtype=torch.uint8)

@@ -8,9 +8,9 @@ codes before it all the same), always at full size; mirrors by a turned region o
 outside a warped photo by one padded pixel that the border repeats, since ``warp_affine`` takes one
 grey value only.
 
-Chosen for the plain view: each axis shrunk by itself and rounded, as torch and Pillow do it. In one
-step DALI keeps fractions between the axes: 27 of 1,226 predictions flipped, and 4 in two steps. For
-training one step: twice the images/s, and a mean difference of 0.2 grey levels.
+Chosen to evaluate: each axis shrunk by itself and rounded, as torch and Pillow do it. In
+one step DALI keeps fractions between the axes: 27 of 1,226 predictions flipped, and 4 in two steps.
+For training one step: twice the images/s, and a mean difference of 0.2 grey levels.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ DALI_TYPES = {np.int32: types.INT32, np.float32: types.FLOAT}
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """What a graph has to do; graphs of an equal look are the same.
+    """What a graph has to do; equal specs build equal graphs.
 
     Attributes:
         side_px, fill, interpolation: Of the view.

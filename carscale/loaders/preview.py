@@ -25,7 +25,7 @@ GAP_PX = 6
 def preview_grid(
     split: Split, cfg: config.Augment, view: View, *, num_photos: int, num_draws: int, seed: int
 ) -> bytes:
-    """Return a PNG: a row a photo, its plain view first, then draws of the policy.
+    """Return a PNG: a row a photo, its evaluation view first, then draws of the policy.
 
     The draws are the renderer's own, at stream positions 0, 1, 2 ...; a policy that mixes pairs
     takes the photo of the next row for partner.
@@ -38,7 +38,7 @@ def preview_grid(
     sheet = np.full(shape, 255, dtype=np.uint8)
     for line, row in enumerate(rows):
         partner = int(rows[(line + 1) % num_rows])
-        views = [plain_view(split, int(row), view)]
+        views = [eval_view(split, int(row), view)]
         views += _draws(
             split, (int(row), partner), augment.policy(cfg, view), (seed, line, num_draws)
         )
@@ -49,7 +49,7 @@ def preview_grid(
     return images.encode_png(sheet)
 
 
-def plain_view(split: Split, row: int, view: View) -> NDArray[np.uint8]:
+def eval_view(split: Split, row: int, view: View) -> NDArray[np.uint8]:
     """Return a photo as it is evaluated, uint8 ``[H, W, 3]``.
 
     Args:

@@ -41,5 +41,5 @@ def unreadable(split: Split, row: int, error: Exception) -> LoaderError:
 
 
 def note_filled(split: Split, row: int, error: Exception) -> None:
-    """Say that a photo is shown as a plain square."""
-    note(f"unreadable, shown as a plain square: {split.where(row)} ({error})")
+    """Say that a photo is shown as a grey square."""
+    note(f"unreadable, shown as a grey square: {split.where(row)} ({error})")

@@ -8,6 +8,11 @@ Weights: ``model.weights`` (a file or a run), else with ``model.pretrained`` the
 installed, else the hub; an error says which were tried. Position embeddings of another input size
 are resampled by timm; any other difference is an error. ``model.attention`` adds layers once the
 weights are in.
+
+- ``factory``: a classifier from settings; ``attention``: SE, ECA, CBAM and GC layers.
+- ``weights``: reading, saving, what fits; ``positions``: position embeddings of another size.
+- ``cost``: parameters and GMACs; ``speed``, ``cpu_speed``: throughput, and what speeds up a CPU.
+- ``probe``: one pass of a grey picture; ``stock_loader``: timm's own loader, for the benchmark.
 """
 
 import lazy_loader as lazy

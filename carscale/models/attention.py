@@ -130,7 +130,7 @@ def _layer(kind: str, num_channels: int) -> Gated:
 
 
 def _stages(net: nn.Module) -> dict[str, nn.Module]:
-    """Return the stages that timm names as sources of features, and their like beside them.
+    """Return the stages that timm names as sources of features, and siblings of the same kind.
 
     timm names only the last stage of each resolution. Stems are left out.
     """
@@ -140,8 +140,8 @@ def _stages(net: nn.Module) -> dict[str, nn.Module]:
     for name in named:
         parent = name.rpartition(".")[0]
         is_list = parent and isinstance(modules.get(name), nn.Sequential)
-        beside = modules[parent].named_children() if is_list else ()
-        alike = [f"{parent}.{child}" for child, module in beside if type(module) is nn.Sequential]
+        siblings = modules[parent].named_children() if is_list else ()
+        alike = [f"{parent}.{child}" for child, module in siblings if type(module) is nn.Sequential]
         for stage_name in alike or [name]:
             if stage_name in modules and _is_stage(stage_name, modules[stage_name]):
                 stages[stage_name] = modules[stage_name]

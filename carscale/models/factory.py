@@ -144,8 +144,8 @@ def build(
     if cfg.attention != "none" and not num_stored:  # after the weights: they know no such names
         num_new = add_attention(net, cfg, view.image_px)
         new += [f"{num_new} attention layers ({cfg.attention})"] if origin != "random" else []
-    told = f"{origin}; new: {', '.join(new)}" if new else origin
-    return Classifier(net, view, told).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights_from = f"{origin}; new: {', '.join(new)}" if new else origin
+    return Classifier(net, view, weights_from).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _fill_pretrained(net: Any, cfg: config.Model) -> str:  # noqa: ANN401 - timm's

@@ -3,6 +3,13 @@
 runs/<name>/ config.yaml  env.json  classes.json  log.jsonl (deterministic)  timing.jsonl
              checkpoints/  predictions/{val,test}.parquet  metrics.json  calibration.json
              test_evaluations.jsonl  report/index.html
+
+- ``folder``: ``RunFolder``: paths, readers, and answers: finished? best checkpoint? which data?
+- ``checkpoint_files``: what lies in a checkpoint.
+- ``resume``: settings that may change when a run goes on.
+
+Chosen: a number for the layout in ``env.json``; a folder of another number is refused. Rejected:
+reading old layouts: each reader would keep two names for one thing.
 """
 
 import lazy_loader as lazy

@@ -6,9 +6,10 @@ back.
 
 - ``schedule``: learning rate, EMA decay and epoch ends as functions of the step.
 - ``learner``: parameter groups, EMA, the state that a checkpoint holds.
-- ``checkpoint``: folders written beside and renamed; the newest whole one is found again.
-- ``journal``: logs, speed, memory, bar and tracker.
-- ``loop``: steps, epochs, when to score and save.
+- ``checkpoint``: folders staged and renamed; the newest whole one is found again.
+- ``logger``: logs, speed, memory, progress bar and tracker.
+- ``dynamics``: the probability of its label, each time a photo is trained on.
+- ``loop``: ``fit``: steps, epochs, when to score and save.
 
 Chosen: everything a step needs is a function of (seed, step); a checkpoint is weights, EMA,
 optimizer, scaler and a few counters. Rejected: Accelerate's ``save_state``: it deletes the oldest

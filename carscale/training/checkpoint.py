@@ -1,10 +1,10 @@
-"""Checkpoints: folders of safetensors and JSON, written beside and renamed.
+"""Checkpoints: folders of safetensors and JSON, staged and renamed.
 
     checkpoints/step_00000120/  model, ema, optimizer .safetensors  state.json  model.json
-    checkpoints/best_00000120/  model.safetensors  model.json: the run's result so far
+    checkpoints/best_00000120/  model.safetensors  model.json: the best weights so far
 
-Order, so that a kill at any point loses nothing: 1. the result folder, 2. the step folder that
-names it, 3. deletion of what is no longer named.
+A kill at any point loses nothing: 1. write ``best_N``, 2. write the ``step_N`` that names it,
+3. delete what is no longer named.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class State:
         best_score: Of the result so far.
         best_step: When it was made; -1 before the first.
         epochs_without_best: Scored epochs since.
-        num_unreadable: Photos trained on as a plain square, on all ranks.
+        num_unreadable: Photos trained on as a grey square, on all ranks.
         is_finished: Whether the run is over.
         log_bytes, timing_bytes: Sizes of the logs that belong to this step.
         scaler: Loss scale of fp16.

@@ -1,4 +1,4 @@
-"""The model with its loss, its optimizer and its average."""
+"""The model with its loss, its optimizer and the EMA of its weights."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def parameter_groups(
 
 
 class Learner:
-    """What learns: a model, its loss, an optimizer and, if wanted, a moving average of the weights.
+    """A model, its loss, its optimizer and, if wanted, an EMA of its weights.
 
     Args:
         model: A classifier from ``models.build``.
@@ -114,10 +114,11 @@ class Learner:
             self.forward, self.optimizer = world.accelerator.prepare(self.model, optimizer)
 
     def warm_up_ddp(self, world: World, image_px: int) -> None:
-        """Have DDP order its gradient buckets now, by a backward pass that leaves nothing behind.
+        """Have DDP order its gradient buckets now, by a backward pass without effect.
 
-        It reorders them once, after the first pass. From three ranks on, the order decides the last
-        bits of a sum, so the first step after a resume would differ from that of the straight run.
+        DDP reorders its buckets once, after the first backward pass. With three ranks or more, the
+        order decides the last bits of a sum, so that the first step after a resume would differ
+        from the same step of a run that was not stopped.
         """
         if world.size < 3:
             return
@@ -135,17 +136,17 @@ class Learner:
                 buffer.copy_(buffers[name])
 
     def train_mode(self, *, is_frozen: bool) -> None:
-        """Have dropout and batch norm act as in training; the statistics of a frozen body stay."""
+        """Set training mode; a frozen body keeps its batch-norm statistics."""
         self.forward.train()
         if is_frozen:
             for module in self._body_norms:
                 module.eval()
 
     def drop_body_gradients(self) -> None:
-        """Leave the step to the classifier and added attention layers.
+        """Drop the body's gradients, so that the step moves the new layers alone.
 
-        The body's weights neither move nor decay, and its moments start at the thaw. The backward
-        pass went through all layers, on all ranks alike: freezing spares weights, not time.
+        The body's weights neither move nor decay, and the optimizer's moments of them start when it
+        thaws. The backward pass went through all layers, so freezing saves no time.
         """
         for parameter in self._body:
             parameter.grad = None
@@ -159,7 +160,7 @@ class Learner:
 
     @torch.no_grad()
     def update_ema(self, step: int) -> None:
-        """Move the average towards the weights and the batch-norm statistics."""
+        """Move the EMA towards the weights and the batch-norm statistics."""
         if self.ema is None:
             return
         decay = ema_decay_at(step, self.ema_decay)
@@ -171,10 +172,7 @@ class Learner:
 
     @property
     def eval_model(self) -> Classifier:
-        """Return the model that is scored and saved as the run's result.
-
-        The average when one is kept.
-        """
+        """Return the model that is scored and saved: the EMA where one is kept."""
         return self.model if self.ema is None else self.ema
 
     def optimizer_tensors(self) -> dict[str, Tensor]:

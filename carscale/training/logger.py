@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Journal:
-    """The numbers of the last steps, on the device until ``flush`` writes them.
+class TrainingLogger:
+    """Logs losses, gradient norms, learning rates, speed and memory.
 
-    All ranks hold one; rank 0's writes.
+    Numbers of the last steps stay on the device until ``flush``. All ranks hold one; rank 0 writes.
 
     Attributes:
         run: Folder, processes, tracker.
@@ -36,7 +36,7 @@ class Journal:
         peak_lr: What the error of a loss that is not finite names.
         advance: Moves the bar.
         losses, norms, lrs: Of the steps since the last flush.
-        dynamics: What was said of each photo; ``None`` unless ``train.log_dynamics``.
+        dynamics: Log of the training dynamics; ``None`` unless ``train.log_dynamics``.
     """
 
     run: Run
@@ -85,7 +85,7 @@ class Journal:
             self._timing.close()
 
     def restart_clock(self) -> None:
-        """Leave what was done since the last flush out of the speed: scoring, saving."""
+        """Start timing again, so that scoring and saving do not count as training."""
         self._since = time.perf_counter()
 
     @contextmanager

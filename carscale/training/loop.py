@@ -16,7 +16,7 @@ from carscale.errors import ConfigError, RunError
 from carscale.progress import bar, note
 from carscale.training import checkpoint
 from carscale.training.checkpoint import State
-from carscale.training.logger import Journal
+from carscale.training.logger import TrainingLogger
 from carscale.training.schedule import dropout_seed, epoch_ends
 from carscale.types import Batch, TrainLoader
 from carscale.world import name_out_of_memory
@@ -104,7 +104,7 @@ class _Fit:
         )
         self.num_steps = max(self.ends)
         self.steps_per_epoch = len(self.loader.split) / self.loader.global_batch_size
-        self.journal = Journal(
+        self.logger = TrainingLogger(
             self.run,
             global_batch_size=self.loader.global_batch_size,
             steps_per_epoch=self.steps_per_epoch,
@@ -114,13 +114,13 @@ class _Fit:
 
     def train(self) -> None:
         """Run from the state's step to the end; whatever happens, threads end and files close."""
-        self.journal.open(self.state, self.num_steps)
+        self.logger.open(self.state, self.num_steps)
         batches = self.loader.batches(self.state.step, self.num_steps, self.cfg.accumulate_steps)
         try:
             self._steps(batches)
         finally:
             batches.close()
-            self.journal.close()
+            self.logger.close()
         self.run.world.accelerator.wait_for_everyone()
 
     def _steps(self, batches: Iterator[Batch]) -> None:
@@ -129,13 +129,13 @@ class _Fit:
         is_main = self.run.world.is_main
         with bar(
             "train", self.num_steps, start=state.step, show=is_main, unit="steps"
-        ) as self.journal.advance:
+        ) as self.logger.advance:
             for step in range(state.step, self.num_steps):
                 self._step(step, batches)
                 state.step = step + 1
                 is_end = state.step in self.ends
-                if is_end or len(self.journal.losses) == self.cfg.log_every_steps:
-                    self.journal.flush(state.step)
+                if is_end or len(self.logger.losses) == self.cfg.log_every_steps:
+                    self.logger.flush(state.step)
                 if is_end:
                     self._end_epoch()
                 is_due = state.step % every == 0 if every else is_end
@@ -161,7 +161,7 @@ class _Fit:
         total = torch.zeros((), device=world.device)
         with self._memory_named():
             for micro_step in range(num_micro):
-                with self.journal.waiting():
+                with self.logger.waiting():
                     batch = next(batches)
                 self.num_unreadable += batch.num_unreadable
                 torch.manual_seed(dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
@@ -176,7 +176,7 @@ class _Fit:
             learner.optimizer.step()
             learner.optimizer.zero_grad()
         learner.update_ema(step)
-        self.journal.add(total, norm, lr)
+        self.logger.add(total, norm, lr)
 
     def _backward(self, step: int, batch: Batch, accumulation_weight: float) -> Tensor:
         """Add a micro-batch's gradient; return its share of the window's loss.
@@ -185,8 +185,8 @@ class _Fit:
         """
         with self.run.world.accelerator.autocast():
             logits_BK = self.learner.forward(batch.images_BCHW)
-        if self.journal.dynamics is not None:
-            self.journal.dynamics.add(step, logits_BK, batch.labels_B, batch.ids_B)
+        if self.logger.dynamics is not None:
+            self.logger.dynamics.add(step, logits_BK, batch.labels_B, batch.ids_B)
         share = self.learner.loss.batch_sum(logits_BK, batch) / accumulation_weight
         self.run.world.accelerator.backward(share * self.run.world.size)
         return share.detach()
@@ -198,12 +198,12 @@ class _Fit:
         return torch.as_tensor(norm).detach()
 
     def _end_epoch(self) -> None:
-        """Score the result, choose, log, and say whether the run is over."""
+        """Score val, keep the best weights, log, and see whether the run is over."""
         state, world = self.state, self.run.world
         self._sum_unreadable()
-        result = self.learner.eval_model
-        world.broadcast_buffers(result)
-        values = self.score(result, world)
+        model = self.learner.eval_model
+        world.broadcast_buffers(model)
+        values = self.score(model, world)
         score = values[self.cfg.select_metric]
         is_best = self.cfg.select == "last" or score > state.best_score
         state.epochs_without_best = 0 if is_best else state.epochs_without_best + 1
@@ -212,28 +212,28 @@ class _Fit:
         has_no_patience = 0 < self.cfg.patience <= state.epochs_without_best
         state.is_finished = state.step == self.num_steps or has_no_patience
         if world.is_main:
-            self.journal.log_epoch(state.step, self.ends[state.step], values, is_best=is_best)
+            self.logger.log_epoch(state.step, self.ends[state.step], values, is_best=is_best)
             if state.is_finished:
-                self.journal.log_end(state, "patience" if has_no_patience else "done")
+                self.logger.log_end(state, "patience" if has_no_patience else "done")
             if is_best:
                 checkpoint.save_best(self.run, self.learner, state.step, self._card())
-        self.journal.restart_clock()
+        self.logger.restart_clock()
 
     def _checkpoint(self) -> None:
         """Write a checkpoint that belongs to the logs as they are now."""
-        if self.journal.losses:
-            self.journal.flush(self.state.step)
+        if self.logger.losses:
+            self.logger.flush(self.state.step)
         self._sum_unreadable()
         if not self.run.world.is_main:
             return
         state = self.state
-        state.log_bytes, state.timing_bytes = self.journal.sync()
+        state.log_bytes, state.timing_bytes = self.logger.sync()
         scaler = self.run.world.accelerator.scaler
         state.scaler = scaler.state_dict() if scaler is not None else {}
         state.about = _about(self.run)
         checkpoint.save_checkpoint(self.run, self.learner, state, self._card())
         checkpoint.prune(self.run, state, keep_last=self.cfg.keep_last)
-        self.journal.restart_clock()
+        self.logger.restart_clock()
 
     def _sum_unreadable(self) -> None:
         """Add the unreadable photos that all ranks trained on since the last call."""
@@ -242,7 +242,7 @@ class _Fit:
         self.num_unreadable = 0
 
     def _card(self) -> dict[str, Any]:
-        """Return what has to lie beside weights: the model, its view, its classes."""
+        """Return what is stored with the weights: the model, its view, its classes."""
         split, view = self.loader.split, getattr(self.score, "view", None)
         return {
             "model": self.run.cfg.model.model_dump(),
@@ -280,7 +280,7 @@ def _check_micro_batches(run: Run, loader: TrainLoader) -> None:
 
 
 def _check_sides(run: Run, learner: Learner, loader: TrainLoader) -> None:
-    """Raise when photos grow and the model takes one size alone."""
+    """Raise when the squares grow but the network takes one size alone."""
     if len(loader.sides_px) == 1:
         return
     side = loader.sides_px[0]
@@ -295,7 +295,7 @@ def _check_sides(run: Run, learner: Learner, loader: TrainLoader) -> None:
 
 
 def _check_same(run: Run, state: State, hashes: dict[str, str]) -> None:
-    """Raise when a checkpoint is of other data; say when the number of processes changed."""
+    """Raise when a checkpoint is of other data; note when the number of processes changed."""
     changed = [name for name, value in state.hashes.items() if value != hashes[name]]
     if changed:
         raise RunError(
@@ -330,5 +330,5 @@ def _describe(run: Run, learner: Learner, loader: TrainLoader, hashes: dict[str,
 
 
 def _about(run: Run) -> dict[str, Any]:
-    """Return what a resumed run is compared with."""
+    """Return the number of processes and threads, for a resumed run to compare."""
     return {"world_size": run.world.size, "num_cpu_threads": torch.get_num_threads()}

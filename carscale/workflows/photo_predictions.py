@@ -102,7 +102,7 @@ def _photo_paths(photos: list[Path]) -> list[Path]:
 
 
 def view_of(read: Callable[[], bytes], view: View) -> np.ndarray | str:
-    """Return the plain view of any photo, or why there is none."""
+    """Return the evaluation view of any photo, or why there is none."""
     try:
         photo = images.read_photo(read())
     except (OSError, images.BadPhotoError) as error:

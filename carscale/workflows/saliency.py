@@ -74,7 +74,7 @@ def draw_photos(
     paths = []
     with bar("saliency", len(rows), unit="photos") as advance:
         for row in rows:
-            pixels_HWC = loaders.plain_view(split, row, view)
+            pixels_HWC = loaders.eval_view(split, row, view)
             image_BCHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1)[None].repeat(2, 1, 1, 1)
             label, guess = int(split.labels_N[row]), int(predictions.prediction_N[row])
             heat_BHW = evaluation.grad_cam(model, image_BCHW, torch.tensor([guess, label]))
@@ -86,7 +86,7 @@ def draw_photos(
                 for what, name, heat_HW in zip(("said", "true"), names, heat_BHW, strict=True)
             ]
             panels += [
-                (words, loaders.plain_view(source, place, view), None)
+                (words, loaders.eval_view(source, place, view), None)
                 for words, source, place in beside
             ]
             path = run.saliency_folder / f"{split_name}-{int(split.ids_N[row])}.png"

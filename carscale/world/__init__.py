@@ -1,7 +1,12 @@
 """Processes that work together, and the run they work on; the door to Accelerate.
 
 In: settings and the launcher's environment. Out: a ``World`` (rank, device, gather) and a ``Run``
-(folder, logs, files).
+(folder, settings, processes).
+
+- ``processes``: ``World``, ``open_world``, and the check that all processes see each other.
+- ``run``: ``start_run``: the run folder, resumed or new, locked; what made the run.
+- ``memory``: peak memory; out of memory as an error that says what to lower.
+- ``pictures``: pictures for the run's tracker.
 
 Chosen: Accelerate gives device, DDP, mixed precision, gather and trackers. Rejected: letting it
 ``prepare`` loaders or schedulers: it rebuilds the one and steps the other once a process.

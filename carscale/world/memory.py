@@ -1,4 +1,4 @@
-"""Memory that runs out, said in words; memory that is given back."""
+"""Peak memory, out-of-memory errors that say what to lower, and freed buffers given back."""
 
 from __future__ import annotations
 

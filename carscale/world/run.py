@@ -133,14 +133,14 @@ def _resolve(cfg: config.Recipe, folder: RunFolder) -> config.Recipe:
     if cfg.resume != "overwrite" and not has_checkpoint and folder.is_finished:
         raise RunError(
             f"{folder}: holds a finished run whose checkpoints were removed; it can't go on",
-            "start another beside it: run.name=NAME; or train it again: resume=overwrite",
+            "start another run: run.name=NAME; or train it again: resume=overwrite",
         )
     if cfg.resume == "overwrite" or not folder.has_settings or not has_checkpoint:
         return _fill(cfg, resolve_precision(cfg.train.precision), _threads(cfg), "auto")
     if cfg.resume == "never":
         raise RunError(
             f"{folder}: holds a run already, and resume=never",
-            "go on with it: resume=auto; start another beside it: run.name=NAME",
+            "go on with it: resume=auto; start another run: run.name=NAME",
         )
     old = folder.settings()
     new = _fill(cfg, old.train.precision, old.train.num_cpu_threads, old.loader.backend)
@@ -149,7 +149,7 @@ def _resolve(cfg: config.Recipe, folder: RunFolder) -> config.Recipe:
         raise RunError(
             f"{folder}: holds a run of other settings; then -> now:",
             *changed,
-            "start another beside it: run.name=NAME; or empty the folder first: resume=overwrite",
+            "start another run: run.name=NAME; or empty the folder first: resume=overwrite",
         )
     return new
 

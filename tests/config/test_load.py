@@ -169,7 +169,7 @@ def test_every_mistake_is_in_one_error(tmp_path):
 def test_the_nearest_key_and_its_neighbours_are_named(word, near, beside):
     text = mistakes(word)
     assert f"did you mean {near!r}?" in text
-    neighbours = text.split("keys beside it: ")[1].split(", ")
+    neighbours = text.split("other keys of the section: ")[1].split(", ")
     assert beside in neighbours
     assert near.rpartition(".")[2] not in neighbours
 

@@ -1,4 +1,4 @@
-"""Photos that were trained on as a plain square: counted once, on all ranks, over kills."""
+"""Photos that were trained on as a grey square: counted once, on all ranks, over kills."""
 
 import json
 
