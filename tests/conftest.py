@@ -1,15 +1,17 @@
 """Small frozen data that every test may read, and the real photos where they are."""
 
-import functools
+import fcntl
 import os
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import command_line
+import forked
 import pytest
 from photos import draw_classes
 
 from carscale import data
-from carscale.cli import main
+from carscale.demo import build_demo
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -21,18 +23,29 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture
-def carscale(monkeypatch, capsys):
+def carscale() -> Callable[..., tuple[int, str, str]]:
     """Call the command line in this process; return exit code, stdout and stderr."""
 
     def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["carscale", *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as caught:
-            main.run()
-        out = capsys.readouterr()
-        return int(caught.value.code or 0), out.out, out.err
+        answer = command_line.carscale(*words)
+        return answer.returncode, answer.stdout, answer.stderr
 
     return call
+
+
+@pytest.fixture(scope="session")
+def fork_address(tmp_path_factory) -> Path:
+    """Where the server listens that starts recipes in forks; it ends with the tests."""
+    address = tmp_path_factory.mktemp("forked") / "socket"
+    with forked.start_server(address) as server:
+        yield address
+        server.stdin.close()
+
+
+@pytest.fixture
+def fork_launch(fork_address) -> forked.ForkedLaunch:
+    """In place of ``studies.run.Launch``: recipes start in 1 s, without ``accelerate launch``."""
+    return forked.ForkedLaunch(fork_address)
 
 
 @pytest.fixture(scope="session")
@@ -44,16 +57,35 @@ def tiny(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def drawn_demo(tmp_path_factory):
-    """Small demo sets by seed, each drawn once: the class folders and what was frozen of them."""
-    from carscale import data
-    from carscale.demo import build_demo
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a folder that one of all workers makes; what lies in it is only read."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-    @functools.cache
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        place = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (place / "made").exists():
+                place.mkdir()
+                make(place)
+                (place / "made").touch()
+        return place
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def drawn_demo(made_once) -> Callable[[int], tuple[Path, Path]]:
+    """Small demo sets by seed, each drawn once: the class folders and what was frozen of them."""
+
     def drawn(seed: int) -> tuple[Path, Path]:
-        place = tmp_path_factory.mktemp(f"demo{seed}")
-        build_demo(place / "raw", num_classes=6, num_images=240, seed=seed)
-        return place / "raw", data.freeze(place / "raw", place / "frozen").root
+        def make(place: Path) -> None:
+            build_demo(place / "raw", num_classes=6, num_images=240, seed=seed)
+            data.freeze(place / "raw", place / "frozen")
+
+        place = made_once(f"demo{seed}", make)
+        return place / "raw", place / "frozen"
 
     return drawn
 
@@ -65,6 +97,13 @@ def stanford() -> Path:
     if not root.is_dir():
         pytest.skip("../shared/cars/stanford is not on this machine")
     return root
+
+
+@pytest.fixture(scope="session")
+def frozen_stanford(stanford, made_once) -> Path:
+    """The real photos, frozen by links."""
+    rule = data.FreezeRule(link="hard")
+    return made_once("stanford", lambda place: data.freeze(stanford, place / "cars", rule)) / "cars"
 
 
 @pytest.fixture(scope="session")

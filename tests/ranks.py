@@ -11,19 +11,14 @@ import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from forked import PRELOAD
 
-PRELOAD = ["torch", "torch.testing", "torch.distributed", "timm", "accelerate", "sklearn.metrics"]
-PRELOAD += [
-    "pytest",
-    "carscale.training.loop",
-    "carscale.evaluation.prediction",
-    "carscale.loaders.build",
-]
 mp.set_forkserver_preload(PRELOAD)
 multiprocessing.set_forkserver_preload(PRELOAD)
 
@@ -41,14 +36,20 @@ def run_ranks(fn: Callable[..., None], *args: object, world_size: int = 2) -> No
 
 def run_process(fn: Callable[..., None], *args: object) -> int:
     """Call ``fn(*args)`` in a process of its own; return its exit code, -9 after SIGKILL."""
-    process = multiprocessing.get_context("forkserver").Process(target=_alone, args=(fn, args))
-    process.start()
+    process = start_process(fn, *args)
     process.join(timeout=240)
     if process.is_alive():
         process.kill()
         raise TimeoutError(f"{fn.__name__} did not end")
     assert process.exitcode is not None
     return process.exitcode
+
+
+def start_process(fn: Callable[..., None], *args: object) -> BaseProcess:
+    """Start a process that calls ``fn(*args)``."""
+    process = multiprocessing.get_context("forkserver").Process(target=_alone, args=(fn, args))
+    process.start()
+    return process
 
 
 def _alone(fn: Callable[..., None], args: tuple[object, ...]) -> None:

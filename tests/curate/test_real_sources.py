@@ -11,11 +11,10 @@ from carscale import curate, data
 MERGED = {"renamed40": 40, "makes9": 9, "new7": 7}
 
 
-def test_three_sources_join_and_val_and_test_stay(stanford, tmp_path):
+def test_three_sources_join_and_val_and_test_stay(stanford, frozen_stanford, tmp_path):
     shared = stanford.parent
-    base = data.freeze(stanford, tmp_path / "cars", data.FreezeRule(link="hard")).root
-    before = data.read_card(base)["hashes"]
-    root = base
+    before = data.read_card(frozen_stanford)["hashes"]
+    root = frozen_stanford
     joined = {}
     for name, num_classes in MERGED.items():
         source = shared / name

@@ -18,6 +18,12 @@ from carscale.images.canvas import crop_pixels
 CARS = build_classes(6, 120)
 
 
+@pytest.fixture(scope="module")
+def photos():
+    """60 drawn photos of 6 classes."""
+    return [take_photo(CARS[n % 6], np.random.default_rng(n)) for n in range(60)]
+
+
 def textures(count, seed=0):
     """Smooth random pictures, uint8 ``[N, 32, 32]``."""
     rng = np.random.default_rng(seed)
@@ -73,26 +79,25 @@ def test_pairs_are_those_of_a_naive_loop(seed, radius, many):
 
 
 @pytest.mark.parametrize("share", [0.005, 0.01, 0.015, 0.02, 0.025, 0.03])
-def test_a_copy_cut_at_its_sides_is_found(share):
-    whole = [take_photo(CARS[n % 6], np.random.default_rng(n)) for n in range(12)]
+def test_a_copy_cut_at_its_sides_is_found(photos, share):
+    whole = photos[:12]
     cut = [crop_pixels(pixels, share) for pixels in whole]
     looks = [images.measure(images.encode_png(pixels)).signature for pixels in whole + cut]
     pairs = found(np.stack(looks))
     assert pairs.rows_P2.tolist() == [[n, 12 + n] for n in range(12)]
 
 
-def test_a_copy_with_a_tenth_cut_off_anywhere_is_found():
+def test_a_copy_with_a_tenth_cut_off_anywhere_is_found(photos):
     rng = np.random.default_rng(3)
-    whole = [take_photo(CARS[n % 6], np.random.default_rng(n)) for n in range(60)]
     cut = []
-    for pixels in whole:
+    for pixels in photos:
         height, width = (round(0.9 * side) for side in pixels.shape[:2])
         top, left = (
             rng.integers(0, full - part + 1)
             for full, part in zip(pixels.shape[:2], (height, width), strict=True)
         )
         cut.append(pixels[top : top + height, left : left + width])
-    looks = [images.measure(images.encode_png(pixels)).signature for pixels in whole + cut]
+    looks = [images.measure(images.encode_png(pixels)).signature for pixels in photos + cut]
     pairs = {tuple(pair) for pair in found(np.stack(looks)).rows_P2.tolist()}
     wanted = {(n, 60 + n) for n in range(60)}
     assert len(pairs & wanted) >= 0.9 * 60

@@ -40,12 +40,3 @@ def quick(monkeypatch):
         return figure
 
     monkeypatch.setattr("carscale.report.page.theme.render", render)
-
-
-@pytest.fixture(scope="session")
-def stanford():
-    """Real photos, when this machine has them."""
-    root = Path(__file__).resolve().parents[3] / "shared" / "cars" / "stanford"
-    if not root.is_dir():
-        pytest.skip("../shared/cars/stanford is not on this machine")
-    return root

@@ -9,9 +9,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import forked
 import jobs
 import numpy as np
 import pytest
+from forked import ForkedLaunch
+from ranks import start_process
 
 from carscale import analysis, config, data, files, tables
 from carscale.errors import ConfigError, DataError, RunError
@@ -21,7 +24,6 @@ from carscale.workflows.errors import analyse_run
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "recipes" / "effnet_focal.py"
 WORDS = ("train.num_epochs=2", "optim.warmup_epochs=0", "train.checkpoint_every_steps=2")
-RULE = FoldRule(2, words=("train.num_epochs=3",))
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +41,21 @@ def copy_of(trained, place):
     return place
 
 
-def command(folder):
-    words = [str(folder), *RULE.words, "--num-folds", "2"]
-    return [sys.executable, "-m", "carscale", "folds", *words]
+@pytest.fixture(scope="module")
+def rule(fork_address):
+    return FoldRule(2, words=("train.num_epochs=3",), launch=ForkedLaunch(fork_address))
 
 
 @pytest.fixture(scope="module")
-def joined(trained, tmp_path_factory):
+def joined(trained, rule, tmp_path_factory):
     """The run with its folds."""
     folder = copy_of(trained, tmp_path_factory.mktemp("joined") / "run")
-    out, found = run_folds(folder, RULE)
+    out, found = run_folds(folder, rule)
     assert out == folder / "predictions" / "folds.parquet"
     assert len(found) == len(tables.read_predictions(out))
     return folder
 
 
-@pytest.mark.launch
 def test_every_train_photo_is_predicted_by_the_model_that_did_not_see_it(joined, tiny):
     found = tables.read_predictions(joined / "predictions" / "folds.parquet")
     whole = data.read_splits(tiny)
@@ -81,10 +82,9 @@ def test_every_train_photo_is_predicted_by_the_model_that_did_not_see_it(joined,
         assert not list((place / "checkpoints").glob("*"))  # weights go unless kept
 
 
-@pytest.mark.launch
-def test_repeats_add_trainings_with_other_seeds_and_are_averaged(joined):
+def test_repeats_add_trainings_with_other_seeds_and_are_averaged(joined, rule):
     once = tables.read_predictions(joined / "predictions" / "folds.parquet")
-    out, found = run_folds(joined, replace(RULE, num_repeats=2))
+    out, found = run_folds(joined, replace(rule, num_repeats=2))
     again = [
         tables.read_predictions(joined / "folds" / name / "predictions" / "val.parquet")
         for name in ("fold_0_repeat_1", "fold_1_repeat_1")
@@ -103,11 +103,10 @@ def test_repeats_add_trainings_with_other_seeds_and_are_averaged(joined):
     wanted_NK /= wanted_NK.sum(axis=1, keepdims=True)
     assert found.probs_NK == pytest.approx(wanted_NK, abs=1e-6)
     assert np.array_equal(tables.read_predictions(out).probs_NK, found.probs_NK)
-    run_folds(joined, RULE)  # without repeats again, nothing is trained, nothing averaged
+    run_folds(joined, rule)  # without repeats again, nothing is trained, nothing averaged
     assert np.array_equal(tables.read_predictions(out).probs_NK, once.probs_NK)
 
 
-@pytest.mark.launch
 def test_errors_reviews_the_labels_of_train_with_folds(joined):
     found = analyse_run(joined, "val")
     assert isinstance(found, analysis.Analysis)
@@ -117,21 +116,28 @@ def test_errors_reviews_the_labels_of_train_with_folds(joined):
 
 
 @pytest.mark.launch
-def test_killed_in_the_middle_it_ends_with_the_same_bytes(joined, trained, tmp_path):
+def test_killed_in_the_middle_it_ends_with_the_same_bytes(
+    joined, trained, rule, fork_address, tmp_path
+):
     folder = copy_of(trained, tmp_path / "run")
-    process = subprocess.Popen(
-        command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
-    )
+    words = ["folds", str(folder), *rule.words, "--num-folds", "2"]
+    process = start_process(forked.command_line, words, fork_address, tmp_path / "printed")
     log = folder / "folds" / "fold_0" / "log.jsonl"
     until = time.monotonic() + 30
     while not (log.exists() and '"step": ' in log.read_text()):
         assert time.monotonic() < until
-        assert process.poll() is None
+        assert process.is_alive()
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.join()
     assert not (folder / "predictions" / "folds.parquet").exists()
-    last = subprocess.run(command(folder), capture_output=True, text=True, check=False, cwd=ROOT)
+    last = subprocess.run(  # by accelerate launch
+        [sys.executable, "-m", "carscale", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
     assert last.returncode == 0, last.stderr
     assert last.stdout.strip() == str(folder / "predictions" / "folds.parquet")
     assert f"next: carscale errors {folder}" in last.stderr
@@ -139,44 +145,42 @@ def test_killed_in_the_middle_it_ends_with_the_same_bytes(joined, trained, tmp_p
     assert (folder / path).read_bytes() == (joined / path).read_bytes()
 
 
-@pytest.mark.launch
-def test_folds_that_began_otherwise_are_not_mixed(joined, monkeypatch):
+def test_folds_that_began_otherwise_are_not_mixed(joined, rule, monkeypatch):
     with pytest.raises(ConfigError) as error:
-        run_folds(joined, FoldRule(3, words=RULE.words))
+        run_folds(joined, replace(rule, num_folds=3))
     assert "began with other settings: num_folds" in str(error.value)
     assert "num_folds: 2 -> 3" in str(error.value)
     assert f"rm -r {joined / 'folds'}" in str(error.value)
     with pytest.raises(ConfigError, match=r'words: \["train.num_epochs=3"\] -> \[\]'):
-        run_folds(joined, FoldRule(2))
+        run_folds(joined, replace(rule, words=()))
     path = joined / "config.yaml"
     before = path.read_text()
     path.write_text(before.replace("lr: 0.002", "lr: 0.003"))
     with pytest.raises(ConfigError, match="began with other settings: settings_sha256"):
-        run_folds(joined, RULE)
+        run_folds(joined, rule)
     path.write_text(before)
     monkeypatch.setattr("carscale.studies.run.train", lambda *_: pytest.fail("trained again"))
     bytes_before = (joined / "predictions" / "folds.parquet").read_bytes()
-    out, _ = run_folds(joined, RULE)  # all is there: joined again, nothing trained
+    out, _ = run_folds(joined, rule)  # all is there: joined again, nothing trained
     assert out.read_bytes() == bytes_before
 
 
-@pytest.mark.launch
-def test_what_can_not_have_folds_says_why_and_trains_nothing(joined, trained, tmp_path):
+def test_what_can_not_have_folds_says_why_and_trains_nothing(joined, trained, rule, tmp_path):
     folder = copy_of(trained, tmp_path / "run")
     with pytest.raises(ConfigError, match="is itself one fold"):
-        run_folds(joined / "folds" / "fold_0", RULE)
+        run_folds(joined / "folds" / "fold_0", rule)
     with pytest.raises(DataError, match="give no 99 folds"):
-        run_folds(folder, FoldRule(99))
+        run_folds(folder, replace(rule, num_folds=99))
     with pytest.raises(ConfigError, match=r"data\.num_folds=1"):
-        run_folds(folder, FoldRule(1))
+        run_folds(folder, replace(rule, num_folds=1))
     for word in ("train.select=best", "data.fold=1", "run.name=x", "resume=never"):
         with pytest.raises(ConfigError, match="is set for each fold") as error:
-            run_folds(folder, FoldRule(2, words=(word,)))
+            run_folds(folder, replace(rule, words=(word,)))
         assert word.split("=")[0] in str(error.value)
     env = files.read_json(folder / "env.json")
     files.write_json(folder / "env.json", env | {"command": ["gone/recipe.py", "seed=1"]})
     with pytest.raises(RunError) as gone:
-        run_folds(folder, RULE)
+        run_folds(folder, rule)
     assert "names no recipe that lies here (it has gone/recipe.py)" in str(gone.value)
     assert "so that gone/recipe.py is found" in str(gone.value)
     assert not (folder / "folds").exists()

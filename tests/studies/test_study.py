@@ -1,4 +1,4 @@
-"""Studies: the plan, kills, failures, and what may not change half way. Real launches."""
+"""Studies: the plan, kills, failures, and what may not change half way."""
 
 import dataclasses
 import json
@@ -10,8 +10,10 @@ import threading
 import time
 from pathlib import Path
 
+import forked
 import jobs
 import pytest
+from ranks import start_process
 
 from carscale import config, files
 from carscale.errors import ConfigError, DataError, RunError
@@ -81,8 +83,7 @@ def test_a_budget_too_small_for_an_epoch_is_refused(tiny, tmp_path):
     assert config.resolve(config.Recipe(), list(fitted.arms["base"].words)).train.num_epochs == 3
 
 
-@pytest.mark.launch
-def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
+def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path, fork_launch):
     recipe = tmp_path / "breaks.py"
     source = (ROOT / "recipes" / "effnet_baseline.py").read_text()
     broken = source.replace(
@@ -96,7 +97,7 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
     assert broken.count("run") > source.count("run") + 3
     recipe.write_text(broken)
     plan = plan_of(write(tmp_path, recipe=recipe), tiny, tmp_path / "out")
-    failed = run.run_study(plan, run.Launch())
+    failed = run.run_study(plan, fork_launch)
     assert list(failed) == ["focal-s0"]
     assert "AttributeError" in failed["focal-s0"]
     done = [job.name for job in plan.jobs if job.folder.is_finished]
@@ -105,7 +106,7 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
     assert kept == {"best"}
     # done runs are passed over: nothing is launched again for them
     before = (plan.folder / "logs" / "base-s0.txt").read_text()
-    run.run_study(plan, run.Launch())
+    run.run_study(plan, fork_launch)
     assert (plan.folder / "logs" / "base-s0.txt").read_text() == before
 
     # what an earlier runner started is waited for, not started beside
@@ -121,19 +122,19 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
     is_held, orphan = threading.Event(), threading.Thread(target=go_on)
     orphan.start()
     is_held.wait()
-    run.run_study(plan, run.Launch())
+    run.run_study(plan, fork_launch)
     orphan.join()
     assert (plan.folder / "logs" / "base-s0.txt").read_text() == before
 
     stored = files.read_json(plan.folder / "plan.json")
     files.write_json(plan.folder / "plan.json", stored | {"code": "0.0.0+other"})
     with pytest.raises(RunError, match=r"made by other code: 0\.0\.0\+other ->"):
-        run.run_study(plan, run.Launch())
+        run.run_study(plan, fork_launch)
     files.write_json(plan.folder / "plan.json", stored)
 
     edited = plan_of(write(tmp_path, recipe=recipe), tiny, plan.folder, "optim.weight_decay=0.5")
     with pytest.raises(ConfigError, match="began with other settings") as error:
-        run.run_study(edited, run.Launch())
+        run.run_study(edited, fork_launch)
     assert "optim.weight_decay: 0.02 -> 0.5" in str(error.value)
 
     fewer = write(tmp_path, "{base: {}, poly: {balance.loss: poly}}", recipe=recipe)
@@ -142,11 +143,11 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
         tmp_path, "{base: {}, focal: {balance.loss: focal, balance.gamma: 1}}", recipe=recipe
     )
     with pytest.raises(ConfigError, match="arm focal began with other settings"):
-        run.run_study(plan_of(back, tiny, plan.folder), run.Launch())
+        run.run_study(plan_of(back, tiny, plan.folder), fork_launch)
     plan.store()
 
     words = ["seed=0", f"run.dir={plan.folder / 'runs'}", "run.name=base-s0"]
-    again = run.Launch().command(recipe, [*plan.arms["base"].words, *words])
+    again = fork_launch.command(recipe, [*plan.arms["base"].words, *words])
     answer = subprocess.run(again, capture_output=True, text=True, check=False)
     assert "holds a finished run whose checkpoints were removed" in answer.stderr
     assert RunFolder(plan.folder / "runs" / "base-s0").is_finished
@@ -158,31 +159,33 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path):
     with pytest.raises(DataError, match="changed while the study ran"):
         other.check_data()
     with pytest.raises(DataError, match="arm base began on other photos: train changed"):
-        run.run_study(other, run.Launch())
+        run.run_study(other, fork_launch)
     assert plan.jobs[0].folder.is_finished
 
 
-@pytest.mark.launch
-def test_killed_five_times_the_study_ends_with_the_same_table(tiny, tmp_path):
+def test_killed_five_times_the_study_ends_with_the_same_table(tiny, tmp_path, fork_address):
     file = write(tmp_path, seeds=1, more="margin: 5")
     words = [f"data.root={tiny}", *SMALL, "train.checkpoint_every_steps=2"]
-    start = [sys.executable, "-m", "carscale", "study", str(file), *words, "--json"]
 
-    def command(name):
-        return [*start, "--out", str(tmp_path / name)]
+    def start(name):
+        command = ["study", str(file), *words, "--json", "--out", str(tmp_path / name)]
+        printed = tmp_path / f"{name}.json"
+        return start_process(forked.command_line, command, fork_address, printed), printed
 
-    straight = subprocess.run(command("whole"), capture_output=True, text=True, check=False)
-    assert straight.returncode == 0, straight.stderr
+    def table_of(name):
+        process, printed = start(name)
+        process.join()
+        said = printed.with_suffix(".stderr").read_text()
+        assert process.exitcode == 0, said
+        return json.loads(printed.read_text())
+
+    whole = table_of("whole")
     for number in range(5):
-        process = subprocess.Popen(
-            command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(1 + number)
+        process, _ = start("killed")
+        time.sleep(0.5 + 0.4 * number)  # planning, in the first run, in the second
         os.kill(process.pid, signal.SIGKILL if number % 2 == 0 else signal.SIGTERM)
-        process.wait()
-    last = subprocess.run(command("killed"), capture_output=True, text=True, check=False)
-    assert last.returncode == 0, last.stderr
-    whole, again = json.loads(straight.stdout), json.loads(last.stdout)
+        process.join()
+    again = table_of("killed")
     assert [arm["value"] for arm in whole["arms"]] == [arm["value"] for arm in again["arms"]]
     assert [arm["verdict"] for arm in whole["arms"]] == [arm["verdict"] for arm in again["arms"]]
     for made in ("base-s0", "focal-s0"):
