@@ -1,9 +1,11 @@
 # Two commands do everything on a fresh machine with python3, pip and make.
 #   make demo      install, draw demo photos, freeze, train, evaluate, report
 #   make test      install, then format, lint, types, tests
+#   make test-all  the same and the slow tests: the demo from its drawing to its errors
 #   make quick     format, lint, types, tests of pure functions: under a minute
 #   make fix       format and mend what the linter can
 #   make coverage  the tests again, with the share of lines and branches that they run
+#   make fixtures  train anew what tests read in tests/fixtures
 #   make soak      half an hour of training with each loader: do memory, threads and files stay flat?
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,10 +13,11 @@ DEMO := data/demo
 RUN := runs/demo
 CONFIG ?= accelerate_configs/cpu1.yaml
 SOAK_MINUTES ?= 30
+WORKERS := -n 2 --dist loadfile
 PURE := tests/stats tests/augment tests/analysis tests/config tests/car_names tests/test_types.py \
   tests/test_tables.py tests/test_architecture.py
 
-.PHONY: demo test lint quick fix coverage soak install check clean
+.PHONY: demo test test-all lint quick fix coverage fixtures soak install check clean
 
 demo: .venv/installed
 	rm -rf $(DEMO)-raw $(DEMO) $(RUN)
@@ -28,12 +31,18 @@ demo: .venv/installed
 
 test: .venv/installed check
 
+test-all: .venv/installed lint
+	$(BIN)/pytest $(WORKERS) -m ""
+
+fixtures: .venv/installed
+	$(BIN)/python tests/workflows/demo_run.py
+
 soak: .venv/installed
 	test -d $(DEMO) || { $(BIN)/carscale data demo $(DEMO)-raw && $(BIN)/carscale data freeze $(DEMO)-raw $(DEMO); }
 	$(BIN)/python benchmarks/soak.py $(DEMO) --minutes $(SOAK_MINUTES)
 
 check: lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest $(WORKERS)
 
 lint:
 	$(BIN)/ruff format --check .
@@ -48,7 +57,7 @@ fix: .venv/installed
 	$(BIN)/ruff format .
 
 coverage: .venv/installed
-	$(BIN)/pytest -n 2 --dist loadfile --cov=carscale --cov-branch --cov-report=term
+	$(BIN)/pytest $(WORKERS) --cov=carscale --cov-branch --cov-report=term
 
 install: .venv/installed
 
