@@ -4,6 +4,7 @@ Shape legend: Q panels of 4 corners, P points, 3 is (x, y, z) in metres, C red, 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class Brush:
     camera: Camera
     light: Light
 
-    def panels(self, panels_Q43: NDArray, paint: Colour, *, gloss: float) -> None:
+    def panels(self, panels_Q43: NDArray[Any], paint: Colour, *, gloss: float) -> None:
         """Paint lit panels that face the camera, the farthest first.
 
         Args:
@@ -51,22 +52,22 @@ class Brush:
         order = order[faces_Q[order] > -0.02]
         self.canvas.quads(self.camera.project(panels_Q43[order]), colours_QC[order])
 
-    def face(self, points_P3: NDArray, colour: Colour) -> None:
+    def face(self, points_P3: NDArray[Any], colour: Colour) -> None:
         """Fill a polygon on the car's surface, if that side of the car is seen."""
         if self.sees(points_P3):
             self.canvas.polygon(self.camera.project(points_P3), self._dim(colour))
 
-    def stroke(self, points_P3: NDArray, colour: Colour, *, width_m: float) -> None:
+    def stroke(self, points_P3: NDArray[Any], colour: Colour, *, width_m: float) -> None:
         """Draw a line whose width is given at its middle, whether it faces the camera or not."""
         depth = float(self.camera.depth(points_P3.mean(0)))
         width_px = self.camera.focal_px * width_m / max(depth, 0.1)
         self.canvas.line(self.camera.project(points_P3), self._dim(colour), width_px=width_px)
 
-    def solid(self, points_P3: NDArray, colour: Colour) -> None:
+    def solid(self, points_P3: NDArray[Any], colour: Colour) -> None:
         """Fill a polygon that has no back."""
         self.canvas.polygon(self.camera.project(points_P3), self._dim(colour))
 
-    def sees(self, points_P3: NDArray) -> bool:
+    def sees(self, points_P3: NDArray[Any]) -> bool:
         """Return whether a polygon on the car's surface faces the camera."""
         center = points_P3.mean(0)
         nexts_P3 = np.roll(points_P3, -1, 0)
@@ -81,8 +82,13 @@ class Brush:
         return (*(v * level for v in colour[:3]), *colour[3:])
 
     def _lit(
-        self, normals_Q3: NDArray, eye_Q3: NDArray, faces_Q: NDArray, paint_C: NDArray, gloss: float
-    ) -> NDArray:
+        self,
+        normals_Q3: NDArray[Any],
+        eye_Q3: NDArray[Any],
+        faces_Q: NDArray[Any],
+        paint_C: NDArray[Any],
+        gloss: float,
+    ) -> NDArray[Any]:
         """Return the colour of each panel: daylight, sun, mirrored surroundings, highlight."""
         light = self.light
         sun_3 = np.asarray(light.sun_3) / np.linalg.norm(light.sun_3)
@@ -100,7 +106,7 @@ class Brush:
         return body_QC * (1 - weight_Q1) + around_QC * weight_Q1 + shine_Q[:, None]
 
 
-def _core(points_Q3: NDArray) -> NDArray:
+def _core(points_Q3: NDArray[Any]) -> NDArray[Any]:
     """Return the nearest point of the car's inner axis, from which surfaces point away."""
     core_Q3 = np.zeros_like(points_Q3)
     core_Q3[:, 0] = np.clip(points_Q3[:, 0], -CORE_M, CORE_M)
@@ -108,7 +114,7 @@ def _core(points_Q3: NDArray) -> NDArray:
     return core_Q3
 
 
-def _outward(panels_Q43: NDArray, centers_Q3: NDArray) -> NDArray:
+def _outward(panels_Q43: NDArray[Any], centers_Q3: NDArray[Any]) -> NDArray[Any]:
     """Return unit normals that point away from the car."""
     normals_Q3 = np.cross(panels_Q43[:, 2] - panels_Q43[:, 0], panels_Q43[:, 3] - panels_Q43[:, 1])
     normals_Q3 /= np.linalg.norm(normals_Q3, axis=1, keepdims=True) + 1e-9

@@ -6,6 +6,7 @@ any number of points.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Camera:
     center_px: tuple[float, float] = (0.0, 0.0)
 
     @cached_property
-    def _axes(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    def _axes(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return position, right, up, forward."""
         azimuth, elevation, roll = np.radians([self.azimuth_deg, self.elevation_deg, self.roll_deg])
         out = np.array(
@@ -55,16 +56,16 @@ class Camera:
         return position, right, np.cross(right, -out), -out
 
     @property
-    def position_m(self) -> NDArray:
+    def position_m(self) -> NDArray[Any]:
         """Return where the camera stands, float ``[3]``."""
         return self._axes[0]
 
-    def depth(self, points_m: NDArray) -> NDArray:
+    def depth(self, points_m: NDArray[Any]) -> NDArray[Any]:
         """Return how far ahead of the camera points ``[..., 3]`` are, metres ``[...]``."""
         position, _, _, forward = self._axes
         return (points_m - position) @ forward
 
-    def project(self, points_m: NDArray) -> NDArray:
+    def project(self, points_m: NDArray[Any]) -> NDArray[Any]:
         """Return points ``[..., 3]`` in pixels ``[..., 2]``, x right and y down."""
         position, right, up, forward = self._axes
         seen = np.asarray(points_m, float) - position
@@ -82,7 +83,7 @@ class Camera:
 
     def fitted(
         self,
-        points_m: NDArray,
+        points_m: NDArray[Any],
         *,
         width_px: float,
         height_px: float,

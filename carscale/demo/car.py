@@ -5,6 +5,7 @@ car). The front's and the rear's marks are in ``face.py``.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def _is_before_car(brush: Brush, skin: Skin, sign: int) -> bool:
     return bool(y * sign > skin.body.width_m / 2)
 
 
-def _circle(x_m: float, y_m: float, radius_m: float, height_m: float) -> NDArray:
+def _circle(x_m: float, y_m: float, radius_m: float, height_m: float) -> NDArray[Any]:
     """Return a circle in an upright plane along the car, float ``[P, 3]``."""
     x = x_m + radius_m * np.cos(CIRCLE)
     return np.stack([x, np.full_like(x, y_m), height_m + radius_m * np.sin(CIRCLE)], -1)
@@ -193,7 +194,7 @@ def _draw_glass(brush: Brush, skin: Skin, style: CarStyle, paint: Paint) -> None
 
 
 def _draw_pane(
-    brush: Brush, grid_IJ3: NDArray, top: tuple[float, ...], frame: tuple[float, ...]
+    brush: Brush, grid_IJ3: NDArray[Any], top: tuple[float, ...], frame: tuple[float, ...]
 ) -> None:
     """Draw one window: dark below, the sky's reflection above, one bright streak across."""
     edge = np.concatenate([grid_IJ3[0], grid_IJ3[1:, -1], grid_IJ3[-1, ::-1], grid_IJ3[::-1, 0]])
@@ -258,7 +259,7 @@ def _draw_seat(brush: Brush, x: float, y: float, belt_m: float) -> None:
         brush.solid(np.array(flank), (78, 64, 54))
 
 
-def _draw_frame(brush: Brush, edge_P3: NDArray) -> None:
+def _draw_frame(brush: Brush, edge_P3: NDArray[Any]) -> None:
     """Draw a windscreen that one can look through."""
     brush.solid(edge_P3, (150, 170, 185, 120))
     brush.stroke(np.concatenate([edge_P3, edge_P3[:1]]), (30, 31, 34), width_m=0.05)

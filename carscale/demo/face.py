@@ -4,6 +4,8 @@ Places: ``u`` -1..1 across, ``v`` 0..1 upward, on the ends of a ``Skin``. Shapes
 ``shapes.py``.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,20 +55,24 @@ def draw_rear(brush: Brush, skin: Skin, style: CarStyle, plate: str) -> None:
     _draw_plate(brush, skin, plate, v=0.60, sign=-1)
 
 
-def _patch(skin: Skin, places_P2: NDArray, sign: int) -> NDArray:
+def _patch(skin: Skin, places_P2: NDArray[Any], sign: int) -> NDArray[Any]:
     """Return places ``(u, v)`` on the front (1) or rear (-1), just above the surface, metres."""
     u, v = np.clip(places_P2[:, 0], -0.995, 0.995), np.clip(places_P2[:, 1], 0.0, 0.99)
     return skin.end(u, v, sign)
 
 
-def _end_line(skin: Skin, u: NDArray, v: float, sign: int) -> NDArray:
+def _end_line(skin: Skin, u: NDArray[Any], v: float, sign: int) -> NDArray[Any]:
     """Return a line across an end at height ``v``."""
     return skin.end(u, np.full_like(u, v), sign)
 
 
 def _placed(
-    shape_P2: NDArray, *, center: tuple[float, float], size: tuple[float, float], tilt: float = 0.0
-) -> NDArray:
+    shape_P2: NDArray[Any],
+    *,
+    center: tuple[float, float],
+    size: tuple[float, float],
+    tilt: float = 0.0,
+) -> NDArray[Any]:
     """Return a unit shape moved to (u, v); ``tilt`` lifts its outer end."""
     x, y = shape_P2[:, 0], shape_P2[:, 1]
     return np.stack([center[0] + x * size[0], center[1] + (y + tilt * x) * size[1]], -1)
@@ -131,7 +137,7 @@ def _draw_grille(brush: Brush, skin: Skin, style: CarStyle) -> None:
             brush.stroke(_patch(skin, ends, 1), colour, width_m=0.016)
 
 
-def _width_at(outline_P2: NDArray, v: float) -> float:
+def _width_at(outline_P2: NDArray[Any], v: float) -> float:
     """Return half the width of a symmetric outline at height ``v``."""
     nexts_P2 = np.roll(outline_P2, -1, 0)
     low, high = outline_P2[:, 1], nexts_P2[:, 1]

@@ -62,7 +62,7 @@ def _last_maps(model: nn.Module, image_1CHW: Tensor) -> nn.Module:
         elif isinstance(made, Tensor) and made.ndim == 4 and min(made.shape[2:]) > 1:
             seen.append(module)
 
-    handles = [module.register_forward_hook(keep) for module in model.net.modules()]  # type: ignore[operator,union-attr]
+    handles = [module.register_forward_hook(keep) for module in model.net.modules()]  # type: ignore[union-attr]
     try:
         with torch.inference_mode():
             model(image_1CHW)

@@ -20,6 +20,8 @@ from carscale import images
 from carscale.augment import PLATE_SPARE_PX, SLOT_OPS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from carscale.augment import Params
@@ -128,7 +130,7 @@ def _twist(
     return images.change_colour(pixels, images.colour_matrix(b, c, s))
 
 
-EFFECTS = {
+EFFECTS: dict[str, Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]] = {
     "brightness": lambda pixels, factor: _twist(pixels, b=factor),
     "contrast": lambda pixels, factor: _twist(pixels, c=factor),
     "saturation": lambda pixels, factor: _twist(pixels, s=factor),

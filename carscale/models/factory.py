@@ -145,7 +145,7 @@ def build(
         num_new = add_attention(net, cfg, view.image_px)
         new += [f"{num_new} attention layers ({cfg.attention})"] if origin != "random" else []
     weights_from = f"{origin}; new: {', '.join(new)}" if new else origin
-    return Classifier(net, view, weights_from).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Classifier(net, view, weights_from).to(memory_format=torch.channels_last)
 
 
 def _fill_pretrained(net: Any, cfg: config.Model) -> str:  # noqa: ANN401 - timm's

@@ -149,7 +149,7 @@ def draw_heat(
         shrink=0.8 if is_tall else 1.0, aspect=26 if is_tall else 8, pad=0.02,
     )  # fmt: skip
     bar.set_label("points of recall")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)
     bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value / 100, digits=0)))
     return figure
