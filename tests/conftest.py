@@ -22,6 +22,15 @@ def own_cache(tmp_path_factory):
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cores():
+    """Give a worker its share of the cores: threads that wait for each other spin."""
+    if num_workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+        import torch
+
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // num_workers))
+
+
 @pytest.fixture
 def carscale() -> Callable[..., tuple[int, str, str]]:
     """Call the command line in this process; return exit code, stdout and stderr."""
