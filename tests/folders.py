@@ -1,4 +1,4 @@
-"""Run folders with chosen answers, as training leaves them."""
+"""Write run folders with chosen predictions, as training leaves them."""
 
 import json
 
@@ -12,7 +12,7 @@ def write_run(
     folder, correct_N, labels_N, *, seed=0, words=(), num_classes=None, split="val",
     hashes=None, train_s=60.0, memory_gib=1.5, recipe="effnet_focal", keys=None, with_table=True,
 ):  # fmt: skip
-    """Write a run whose predictions are right where told; photos in another order each time."""
+    """Write a run that predicts correctly where asked; another seed, another order of photos."""
     folder.mkdir(parents=True)
     size = num_classes or int(labels_N.max()) + 1
     cfg = config.resolve(config.Recipe(), [f"seed={seed}", f"run.name={folder.name}", *words])
@@ -46,8 +46,8 @@ def write_run(
     return folder
 
 
-def answers(num_photos, num_seeds, *, gain=0.0, seed=0, accuracy=0.7, num_classes=6):
-    """Right answers of a baseline and an arm ``[S, N]``, and labels ``[N]``."""
+def outcomes(num_photos, num_seeds, *, gain=0.0, seed=0, accuracy=0.7, num_classes=6):
+    """Return what a baseline and an arm predict correctly ``[S, N]``, and labels ``[N]``."""
     rng = np.random.default_rng(seed)
     labels_N = rng.permutation(np.arange(num_photos) % num_classes)
     ease_N = rng.beta(4 * accuracy, 4 * (1 - accuracy), num_photos)

@@ -1,4 +1,4 @@
-"""What a frozen folder holds, as plain values, and photos to freeze."""
+"""Read a frozen folder as plain values, to compare trees; draw and copy photos to freeze."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Small photos whose colour and stripes tell their class."""
+"""Draw small photos whose colour and stripes tell their class, for tests that freeze and train."""
 
 from pathlib import Path
 

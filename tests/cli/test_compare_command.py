@@ -11,11 +11,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from folders import answers, write_run
+from folders import outcomes, write_run
 
 from carscale.cli.main import run
 
-BASE, ARM, LABELS = answers(700, 3, gain=0.12)
+BASE, ARM, LABELS = outcomes(700, 3, gain=0.12)
 
 
 @pytest.fixture(scope="module")

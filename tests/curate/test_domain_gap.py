@@ -13,8 +13,8 @@ from carscale import curate, data, images
 from carscale.errors import DataError
 
 
-def looks_of(rng: np.random.Generator, count: int, *, name: str = "set", **shift: float):
-    """Looks of photos that were never drawn; a shift moves an attribute by deviations."""
+def stats_of(rng: np.random.Generator, count: int, *, name: str = "set", **shift: float):
+    """Stats of photos that were never drawn; a shift moves an attribute by deviations."""
     usual = {
         "brightness": (105, 22),
         "contrast": (62, 12),
@@ -49,8 +49,8 @@ def looks_of(rng: np.random.Generator, count: int, *, name: str = "set", **shift
     )
 
 
-def columns_of(looks):
-    values = looks.values
+def columns_of(stats):
+    values = stats.values
     return {key: values[key] for key in ("brightness", "contrast", "sharpness", "quality", "red")}
 
 
@@ -58,7 +58,7 @@ def test_halves_of_one_set_rarely_show_a_gap():
     rng = np.random.default_rng(0)
     found = []
     for _ in range(200):
-        whole = looks_of(rng, 300)
+        whole = stats_of(rng, 300)
         order = rng.permutation(300)
         halves = [columns_of(whole.rows(part)) for part in (order[:170], order[170:])]
         gaps = curate.attribute_gaps(*halves)
@@ -119,7 +119,7 @@ def test_many_features_are_cut_to_components():
 def test_a_shift_is_found_and_said(shift, word):
     rng = np.random.default_rng(6)
     gap = curate.find_gap(
-        looks_of(rng, 300), looks_of(rng, 200, name="other", **shift), num_permutations=19
+        stats_of(rng, 300), stats_of(rng, 200, name="other", **shift), num_permutations=19
     )
     text = " ".join(gap.as_dict()["summary"])
     assert word in text
@@ -133,15 +133,15 @@ def test_a_shift_is_found_and_said(shift, word):
 
 def test_exchanged_channels_are_suspected():
     rng = np.random.default_rng(7)
-    one = looks_of(rng, 300, red=1.0)
-    swapped = looks_of(rng, 300, name="swapped", blue=1.0)
+    one = stats_of(rng, 300, red=1.0)
+    swapped = stats_of(rng, 300, name="swapped", blue=1.0)
     text = " ".join(curate.find_gap(one, swapped, num_permutations=19).as_dict()["summary"])
     assert "red and blue are exchanged" in text
 
 
 def test_photos_of_both_are_counted_by_split():
     rng = np.random.default_rng(8)
-    one, other = looks_of(rng, 60), looks_of(rng, 40, name="other")
+    one, other = stats_of(rng, 60), stats_of(rng, 40, name="other")
     other.sha256_N[:3] = one.sha256_N[[5, 6, 7]]
     other.hashes_N[3:5] = one.hashes_N[[8, 9]]
     other.signatures_NSS[3:5] = one.signatures_NSS[[8, 9]]
@@ -154,7 +154,7 @@ def test_photos_of_both_are_counted_by_split():
 
 def test_embeddings_are_compared():
     rng = np.random.default_rng(9)
-    one, other = looks_of(rng, 80), looks_of(rng, 80, name="other")
+    one, other = stats_of(rng, 80), stats_of(rng, 80, name="other")
     vectors = rng.normal(size=(160, 20)).astype(np.float16)
     alike = curate.find_gap(one, other, embeddings=(vectors[:80], vectors[80:]))
     assert alike.embeddings.p > 0.05
@@ -266,11 +266,11 @@ def test_a_draw_is_told_and_broken_files_are_counted(tiny, tmp_path):
         shade = np.full((40, 60, 3), 40 + number, np.uint8)
         Image.fromarray(shade).save(target)
     (tmp_path / "more" / "Fiat" / "broken.jpg").write_bytes(b"none")
-    with curate.measure_photos(tmp_path / "more", most=100) as looks:
-        assert (len(looks), looks.unread, looks.total) == (30, 1, 31)
-    with curate.measure_photos(tiny, most=20) as looks:
-        assert (len(looks), looks.total) == (20, 56)
-        assert len(set(looks.sha256_N.tolist())) == 20
+    with curate.measure_photos(tmp_path / "more", most=100) as stats:
+        assert (len(stats), stats.unread, stats.total) == (30, 1, 31)
+    with curate.measure_photos(tiny, most=20) as stats:
+        assert (len(stats), stats.total) == (20, 56)
+        assert len(set(stats.sha256_N.tolist())) == 20
     (tmp_path / "few" / "Fiat").mkdir(parents=True)
     (tmp_path / "few" / "Fiat" / "a.jpg").write_bytes(b"none")
     with (

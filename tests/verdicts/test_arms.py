@@ -1,12 +1,12 @@
 """``compare`` groups runs into arms and refuses what can't be compared."""
 
 import pytest
-from folders import answers, write_run
+from folders import outcomes, write_run
 
 from carscale.errors import ConfigError, DataError, RunError
 from carscale.verdicts.arms import compare
 
-BASE, ARM, LABELS = answers(800, 3, gain=0.12)
+BASE, ARM, LABELS = outcomes(800, 3, gain=0.12)
 FOCAL = ("balance.loss=focal",)
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from folders import answers, write_run
+from folders import outcomes, write_run
 
 from carscale.errors import DataError
 from carscale.verdicts import judge
@@ -14,8 +14,8 @@ from carscale.verdicts.results import StudyClass
 
 @pytest.fixture
 def study(tmp_path):
-    """A baseline and a better arm, three seeds each, as folders; and the answers."""
-    base_SN, arm_SN, labels_N = answers(900, 3, gain=0.12)
+    """A baseline and a better arm, three seeds each, as folders; and the outcomes."""
+    base_SN, arm_SN, labels_N = outcomes(900, 3, gain=0.12)
     arms = {"base": [], "focal": []}
     for seed in range(3):
         for name, correct_SN, words in (
@@ -50,7 +50,7 @@ def test_photos_are_paired_by_key_and_runs_by_seed(study):
 
 
 def test_costs_are_seconds_of_steps_and_peak_memory(tmp_path):
-    base_SN, arm_SN, labels_N = answers(60, 2)
+    base_SN, arm_SN, labels_N = outcomes(60, 2)
     arms = {
         name: [
             write_run(tmp_path / f"{name}{seed}", right[seed], labels_N, seed=seed,
@@ -148,7 +148,7 @@ def test_other_train_photos_are_named_and_compared(study, tmp_path):
 
 
 def test_interactions_are_differences_of_differences(tmp_path):
-    labels_N = answers(1500, 3)[2]
+    labels_N = outcomes(1500, 3)[2]
     rng = np.random.default_rng(5)
     gains = {"base": 0.0, "a": 0.2, "b": 0.2, "ab": 0.2}  # together no more than one alone
     words = {"a": ("balance.loss=focal",), "b": ("model.drop_rate=0.2",)}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.stats
-from folders import answers
+from folders import outcomes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score
@@ -22,7 +22,7 @@ def judged(base_SN, arm_SN, labels_N, **options):
 
 
 def test_a_clear_gain_helps_and_its_mirror_hurts():
-    base, arm, labels = answers(4000, 3, gain=0.08)
+    base, arm, labels = outcomes(4000, 3, gain=0.08)
     up, down = judged(base, arm, labels), judged(arm, base, labels)
     assert (up.word, up.text) == ("helps", "helps")
     assert (down.word, down.text) == ("hurts", "hurts")
@@ -49,7 +49,7 @@ def test_small_differences_on_many_photos_are_none_beyond_what_is_said():
 
 
 def test_what_cannot_be_told_says_what_would_settle_it():
-    base, arm, labels = answers(300, 3, gain=0.01)
+    base, arm, labels = outcomes(300, 3, gain=0.01)
     found = judged(base, arm, labels)
     assert found.word == "inconclusive"
     pattern = (
@@ -62,7 +62,7 @@ def test_what_cannot_be_told_says_what_would_settle_it():
 
 
 def test_one_seed_never_settles_anything():
-    base, arm, labels = answers(4000, 1, gain=0.2)
+    base, arm, labels = outcomes(4000, 1, gain=0.2)
     found = judged(base, arm, labels)
     assert found.word == "inconclusive"
     assert found.text == "inconclusive: needs at least 2 more seeds"
@@ -78,7 +78,7 @@ def test_one_seed_never_settles_anything():
 @pytest.mark.parametrize("metric", ["top1", "balanced_accuracy"])
 @pytest.mark.parametrize(("num_photos", "word"), [(1, 0), (2, 0), (20, 0), (2000, 1)])
 def test_identical_arms_claim_nothing(num_photos, word, metric):
-    base, _, labels = answers(num_photos, 3)
+    base, _, labels = outcomes(num_photos, 3)
     found = judged(base, base, labels, metric=metric)
     assert found.word == ("inconclusive", "no difference")[word]
     assert found.difference.value == 0
@@ -90,7 +90,7 @@ def test_identical_arms_claim_nothing(num_photos, word, metric):
 
 
 def test_the_interval_is_the_wider_of_two_and_p_the_larger():
-    base, arm, labels = answers(500, 4, gain=0.03)
+    base, arm, labels = outcomes(500, 4, gain=0.03)
     found = measure(arm.astype(float) - base, labels)
     seeds = scipy.stats.ttest_rel(arm.mean(axis=1), base.mean(axis=1))
     low, high = seeds.confidence_interval(0.95)
@@ -106,7 +106,7 @@ def test_the_interval_is_the_wider_of_two_and_p_the_larger():
     [("top1", accuracy_score), ("balanced_accuracy", balanced_accuracy_score)],
 )
 def test_metrics_are_scikit_learns(metric, reference):
-    base, arm, _ = answers(300, 2)
+    base, arm, _ = outcomes(300, 2)
     labels = np.random.default_rng(0).geometric(0.3, 300)  # uneven, and class 0 has none
     for row in (base[0], arm[1]):
         named = np.where(row, labels, 0)
@@ -123,7 +123,7 @@ def test_metrics_are_scikit_learns(metric, reference):
 
 
 def test_seeds_and_classes_have_their_own_rows():
-    base, arm, labels = answers(600, 3, gain=0.05)
+    base, arm, labels = outcomes(600, 3, gain=0.05)
     found = judged(base, arm, labels)
     for number, row in enumerate(found.seeds):
         gained = int((arm[number] & ~base[number]).sum())
@@ -156,10 +156,10 @@ def test_a_class_of_one_photo_is_never_sure():
 
 
 def test_holm_holds_back_what_one_arm_alone_would_show():
-    base, arm, labels = answers(3000, 5, gain=0.025, seed=4)
+    base, arm, labels = outcomes(3000, 5, gain=0.025, seed=4)
     alone = judged(base, arm, labels)
     assert alone.word == "helps"
-    other = answers(3000, 5, seed=9)[1]
+    other = outcomes(3000, 5, seed=9)[1]
     pairs = {"arm": Pair(arm, base, (0, 1, 2, 3, 4))}
     noise = np.random.default_rng(1)
     for number in range(400):
@@ -176,7 +176,7 @@ def test_holm_holds_back_what_one_arm_alone_would_show():
 
 
 def test_wrong_arguments_say_so():
-    base, arm, labels = answers(20, 2)
+    base, arm, labels = outcomes(20, 2)
     with pytest.raises(ValueError, match="margin must be > 0, got 0"):
         judged(base, arm, labels, margin=0)
     with pytest.raises(ValueError, match="metric must be of top1, balanced_accuracy, got 'ece'"):
@@ -295,7 +295,7 @@ def test_more_seeds_settle_it_when_they_come():
 
 
 def test_verdicts_do_not_depend_on_the_order_of_seeds():
-    base, arm, labels = answers(200, 3, gain=0.02)
+    base, arm, labels = outcomes(200, 3, gain=0.02)
     one = judged(base, arm, labels)
     two = judged(base[::-1], arm[::-1], labels)
     assert one.difference.interval.low == pytest.approx(two.difference.interval.low)
