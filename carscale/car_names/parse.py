@@ -38,6 +38,7 @@ class CarName:
         years: First and last.
         said: What was read as something else: ``vw is Volkswagen``.
         make_words: The make as it was written, words without separators.
+        model_words: The model as it was written, plain words.
     """
 
     make: str
@@ -46,6 +47,7 @@ class CarName:
     years: Years | None = None
     said: tuple[str, ...] = field(default=(), compare=False)
     make_words: str = field(default="", compare=False)
+    model_words: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def make_key(self) -> str:
@@ -141,7 +143,8 @@ def _parse_rest(text: str, years: Years | None) -> CarName | None:
     if make_words and make_words != "".join(split_words(plain_text(make))):
         said.append(f"{' '.join(words[:num_words])} is {make}")
     body, rest = _take_body(make, rest, said)
-    return CarName(make, _model_parts(make, rest, said), body, years, tuple(said), make_words)
+    model = _model_parts(make, rest, said)
+    return CarName(make, model, body, years, tuple(said), make_words, tuple(rest))
 
 
 def _find_make(parts: list[list[str]]) -> tuple[str, int]:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from carscale.car_names.parse import CarName, joined, parse_name, plain_text, split_words
-from carscale.data.frozen.names import parse_car_name
+from carscale.car_names.written import written_make
 
 MIN_TYPO_LETTERS = 4
 """Shorter names with one letter changed are other names (Rio, Ria)."""
@@ -60,7 +60,7 @@ class NameIndex:
             written = Counter(
                 make
                 for name in self.by_make[make_key]
-                if (make := parse_car_name(name, "").make or name)
+                if (make := written_make(name, self.cars[name]))
                 and "".join(split_words(plain_text(make))) == make_key
             )
             most = written.most_common(1)

@@ -3,9 +3,10 @@
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carscale.car_names import car_class
 from carscale.car_names.parse import parse_name, plain_text
 from carscale.car_names.words import BODY_WORDS, MAKE_WORDS
 from carscale.car_names.years import split_years, year_text
@@ -156,3 +157,44 @@ def test_a_year_is_found_wherever_people_put_it(parts, year):
     for name in written:
         assert split_years(name) == (text, (year, year)), name
     assert year_text((year, year)) == str(year)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "model", "body", "year"),
+    [
+        ("Audi A4 Sedan 2012", "Audi", "A4", "Sedan", 2012),
+        ("AM General Hummer SUV 2000", "AM General", "Hummer", "SUV", 2000),
+        ("2012-audi-a4-sedan", "Audi", "a4", "Sedan", 2012),
+        ("audi/a4", "Audi", "a4", None, None),
+        ("Ram C/V Cargo Van Minivan 2012", "Ram", "C/V Cargo Van", "Minivan", 2012),
+        ("Ram C-V Cargo Van Minivan 2012", "Ram", "C-V Cargo Van", "Minivan", 2012),
+        ("VW Golf Estate 1991", "Volkswagen", "Golf", "Wagon", 1991),
+        ("FIAT 500 Abarth 2012", "Fiat", "500 Abarth", None, 2012),
+        ("Corvane Zeral Coupe 2013", "Corvane", "Zeral", "Coupe", 2013),
+        ("Land Rover Range Rover SUV 2012", "Land Rover", "Range Rover", "SUV", 2012),
+        ("2012 Peugeot 2008", "Peugeot", "2008", None, 2012),
+        ("Citroën C3-XR '15", "Citroen", "C3-XR", None, 2015),
+        ("MINI Cooper 2010-2013", "Mini", "Cooper", None, 2013),
+        ("Tesla Model S 2015-present", "Tesla", "Model S", None, 2015),
+        ("Bugatti Veyron 16.4 Coupe 2009", "Bugatti", "Veyron 16.4", "Coupe", 2009),
+        ("kia+ceed", "Kia", "plus ceed", None, None),
+        ("audi.a4", "Audi", "a4", None, None),
+        ("1", None, None, None, None),
+        ("", None, None, None, None),
+        ("land-rover-defender-1999", "Land Rover", "defender", None, 1999),
+    ],
+)
+def test_a_class_has_what_its_name_tells(name, make, model, body, year):
+    car = car_class(name, "f")
+    assert car.name == name
+    assert car.folder == "f"
+    assert (car.make, car.model, car.body, car.year) == (make, model, body, year)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=30))
+def test_a_class_survives_any_name(name):
+    car = car_class(name, "f")
+    assert car.name == name
+    assert car.make != ""
+    assert car.model != ""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from carscale import data
-from carscale.data.frozen.names import parse_car_name, safe_name, unique_folders
+from carscale.data.frozen.names import safe_name, unique_folders
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -257,33 +257,3 @@ def test_unique_folders_fit_a_disk_when_many_long_names_start_alike():
 def test_long_names_are_no_split_to_hf_wherever_they_are_cut(cut):
     folder = unique_folders(["x" * (cut - 5) + "-tester" + "y" * 40])
     assert not looks_like_a_split(next(iter(folder.values())), is_folder=True)
-
-
-@pytest.mark.parametrize(
-    ("name", "make", "model", "body", "year"),
-    [
-        ("Audi A4 Sedan 2012", "Audi", "A4", "Sedan", 2012),
-        ("AM General Hummer SUV 2000", "AM General", "Hummer", "SUV", 2000),
-        ("2012-audi-a4-sedan", "audi", "a4", "sedan", 2012),
-        ("audi/a4", "audi", "a4", None, None),
-        ("Ram C/V Cargo Van Minivan 2012", None, None, None, 2012),
-        ("1", None, None, None, None),
-        ("", None, None, None, None),
-        ("land-rover-defender-1999", "land rover", "defender", None, 1999),
-    ],
-)
-def test_parse_car_name_tells_what_the_name_tells(name, make, model, body, year):
-    car = parse_car_name(name, "f")
-    assert car.name == name
-    assert car.folder == "f"
-    assert car.year == year
-    if make or year is None:
-        assert (car.make, car.model, car.body) == (make, model, body)
-
-
-@settings(max_examples=100, deadline=None)
-@given(TEXT | WORDY)
-def test_parse_car_name_survives_any_name(name):
-    car = parse_car_name(name, "f")
-    assert car.name == name
-    assert car.make != ""

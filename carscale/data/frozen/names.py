@@ -1,4 +1,4 @@
-"""Names that no reader trips over, and what a class name tells."""
+"""Names of files and folders that no reader trips over."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
-
-from carscale.car_names.words import BODIES, TWO_WORD_MAKES, YEAR
-from carscale.types import CarClass
 
 UNSAFE = re.compile(r'[%$/\\*?\[\]:"<>|\x00-\x1f\x7f\ud800-\udfff]')
 """What a glob, a URL, a shell, another file system or a Parquet string takes for something else."""
@@ -22,9 +19,6 @@ SPLIT_WORD = re.compile(
 
 MAX_NAME_BYTES = 200
 """File systems allow 255; a suffix has to fit."""
-
-MAKE = re.compile(rf"(?:{TWO_WORD_MAKES.replace(' ', '[ -]')})\b|\S+", re.IGNORECASE)
-BODY = re.compile(rf"\b(?:{BODIES})\b", re.IGNORECASE)
 
 
 def safe_name(name: str) -> str:
@@ -90,46 +84,6 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def parse_car_name(name: str, folder: str) -> CarClass:
-    """Return a class with the make, model, body and year that its name tells.
-
-    Args:
-        name: ``Audi A4 Sedan 2012``, ``2012-audi-a4-sedan`` or ``audi/a4``.
-        folder: Where it lies.
-
-    Example:
-        >>> car = parse_car_name("AM General Hummer SUV 2000", "x")
-        >>> car.make, car.model, car.body, car.year
-        ('AM General', 'Hummer', 'SUV', 2000)
-        >>> parse_car_name("audi/a4", "x").make
-        'audi'
-    """
-    words = re.sub(r"[_]+", " ", name)
-    if " " not in words.strip():  # 2012-audi-a4
-        words = words.replace("-", " ")
-    years = YEAR.findall(words)
-    year = int(years[-1]) if years else None
-    rest = words if year is None else _without(words, str(year))
-    bodies = BODY.findall(rest)
-    body = bodies[-1] if bodies else None
-    rest = rest if body is None else _without(rest, body)
-    make, _, model = rest.partition("/")
-    if not model:
-        found = MAKE.match(rest)
-        make = found[0] if found else ""
-        model = rest[len(make) :]
-    model = " ".join(model.replace("/", " ").split())
-    make = make.strip()
-    known_make = make if make and (model or body or year) else None
-    return CarClass(name, folder, known_make, model or None, body, year)
-
-
 def _percent(letters: str) -> str:
     """Return letters as ``%XX`` bytes; bytes that are no UTF-8 come back as they were."""
     return "".join(f"%{byte:02X}" for byte in letters.encode("utf-8", "surrogateescape"))
-
-
-def _without(words: str, part: str) -> str:
-    """Return words without the last occurrence of a part."""
-    head, _, tail = words.rpartition(part)
-    return " ".join(f"{head} {tail}".split())
