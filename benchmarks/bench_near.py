@@ -79,9 +79,9 @@ def photos(root: Path) -> None:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
         start = time.perf_counter()
-        measured = data.photo_attributes(root)
+        measured = data.photo_stats(root)
         looked = time.perf_counter()
-        pairs = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
+        pairs = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
         took = time.perf_counter()
     print(
         f"{len(measured):,} photos: {took - start:.1f} s (measuring {looked - start:.1f} s, search "
@@ -91,9 +91,9 @@ def photos(root: Path) -> None:
 
 def planted(root: Path, seed: int) -> None:
     """Find copies of the set's own photos among them."""
-    measured = data.photo_attributes(root)
+    measured = data.photo_stats(root)
     base = measured.signatures_NSS
-    own = {tuple(pair) for pair in data.near_pairs(measured.hashes_N, base).rows_P2.tolist()}
+    own = {tuple(pair) for pair in data.near_pairs(measured.phashes_N, base).rows_P2.tolist()}
     print(f"{len(base):,} photos alone: {len(own)} pairs")
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(base), NUM_PLANTED, replace=False)

@@ -48,6 +48,14 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     fsync_path(path.parent)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; copy it where the disk has no hard links, or no more."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def fsync_path(path: Path) -> None:
     """Make a file's bytes, or a folder's names, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)

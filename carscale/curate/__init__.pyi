@@ -29,7 +29,7 @@ from .map_file import read_map as read_map
 from .mapping import OUTCOMES as OUTCOMES
 from .mapping import Proposal as Proposal
 from .mapping import propose_map as propose_map
-from .measure import PhotoStats as PhotoStats
+from .measure import MeasuredPhotos as MeasuredPhotos
 from .measure import measure_photos as measure_photos
 from .merge import MERGE_LIST as MERGE_LIST
 from .merge import Merged as Merged

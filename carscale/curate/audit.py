@@ -108,10 +108,10 @@ def audit_data(
         DataError: No frozen folder.
     """
     photos = read_photos(root)
-    measured = data.photo_attributes(root, advance) if quality or near else None
+    measured = data.photo_stats(root, advance) if quality or near else None
     pairs = None
     if near and measured is not None:
-        pairs = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
+        pairs = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
     return Audit(
         thin=thin_classes(data.read_splits(root)),
         duplicates=tuple(duplicate_groups(photos, pairs)),
@@ -132,7 +132,7 @@ def thin_classes(splits: Splits) -> tuple[ThinClass, ...]:
     return tuple(sorted(found, key=lambda one: (one.train, one.val + one.test, one.name)))
 
 
-def _quality(root: Path, measured: data.PhotoAttributes) -> Quality:
+def _quality(root: Path, measured: data.StatsTable) -> Quality:
     """Return how the photos are."""
     origins_N = tables.read_manifest(root / "manifest.parquet", ["origin"])["origin"]
     values = measured.values

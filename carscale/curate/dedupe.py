@@ -123,7 +123,7 @@ def find_duplicates(
     embedded = None if run is None else _read_embeddings(root, RunFolder(run))
     pairs, notes = None, []
     if near or run is not None:
-        measured = data.photo_attributes(root, lambda total: advance("measure", total))
+        measured = data.photo_stats(root, lambda total: advance("measure", total))
         if measured.unreadable:
             first = next(iter(measured.unreadable))
             notes.append(
@@ -131,7 +131,7 @@ def find_duplicates(
                 f"(first: {first}: {measured.unreadable[first]})"
             )
         if near:
-            pairs = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
+            pairs = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
     groups = duplicate_groups(photos, pairs)
     if run is None or embedded is None:
         return Found(root, photos, groups, [], near, None, notes)

@@ -18,7 +18,7 @@ import numpy as np
 
 from carscale import data, images, stats
 from carscale.curate.domain_gap_result import CLEAR, AttributeGap, Gap, Overlap, Shape
-from carscale.curate.measure import PhotoStats
+from carscale.curate.measure import MeasuredPhotos
 from carscale.curate.two_sample_test import classifier_two_sample_test
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ LOOKS_ALONE = (
 
 
 def find_gap(
-    a: PhotoStats,
-    b: PhotoStats,
+    a: MeasuredPhotos,
+    b: MeasuredPhotos,
     *,
     embeddings: tuple[NDArray[Any], NDArray[Any]] | None = None,
     num_permutations: int = 99,
@@ -146,7 +146,7 @@ def attribute_gaps(
     return tuple(gaps)
 
 
-def _columns(looks: PhotoStats) -> dict[str, NDArray[np.float64]]:
+def _columns(looks: MeasuredPhotos) -> dict[str, NDArray[np.float64]]:
     """Return a set's attributes by name."""
     values = looks.values
     pixels_N = values["width"] * values["height"]
@@ -178,7 +178,7 @@ def _features(
     return first, second
 
 
-def _about(looks: PhotoStats) -> dict[str, Any]:
+def _about(looks: MeasuredPhotos) -> dict[str, Any]:
     """Return what a set is."""
     return {
         "name": looks.name,
@@ -188,7 +188,7 @@ def _about(looks: PhotoStats) -> dict[str, Any]:
     }
 
 
-def _shape(looks: PhotoStats, other: PhotoStats) -> Shape | None:
+def _shape(looks: MeasuredPhotos, other: MeasuredPhotos) -> Shape | None:
     """Return the one size that a set has, and how it came to it; ``None`` without one."""
     sizes = zip(looks.values["width"].tolist(), looks.values["height"].tolist(), strict=True)
     ((width, height), count), *_ = Counter(sizes).most_common(1)
@@ -203,7 +203,7 @@ def _shape(looks: PhotoStats, other: PhotoStats) -> Shape | None:
     return Shape(int(width), int(height), share, _how(looks, other, ratio))
 
 
-def _how(looks: PhotoStats, other: PhotoStats, ratio: float) -> str:
+def _how(looks: MeasuredPhotos, other: MeasuredPhotos, ratio: float) -> str:
     """Tell whether photos were squashed or cut, by how steep they are across against down.
 
     The other set, squashed, is what its signatures are; cut is what remains of them between the
@@ -239,12 +239,12 @@ def _steepness(signatures_NSS: NDArray[Any]) -> NDArray[np.float64]:
     return found
 
 
-def _overlap(a: PhotoStats, b: PhotoStats) -> Overlap:
+def _overlap(a: MeasuredPhotos, b: MeasuredPhotos) -> Overlap:
     """Find the photos of B that A holds too."""
     place = {digest: row for row, digest in enumerate(a.sha256_N.tolist())}
     same = {row: place[digest] for row, digest in enumerate(b.sha256_N.tolist()) if digest in place}
     pairs = data.near_pairs(
-        np.concatenate([a.hashes_N, b.hashes_N]),
+        np.concatenate([a.phashes_N, b.phashes_N]),
         np.concatenate([a.signatures_NSS, b.signatures_NSS]),
     )
     near: dict[int, tuple[int, float]] = {}

@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 MOST_HEADERS = 2000
 """Photos whose compression is read from their header."""
-AT_ONCE = 1024
+AHEAD = 256
 """Photos in flight; bounds memory."""
 
 Advance = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class PhotoStats:
-    """What a set's photos are like.
+class MeasuredPhotos:
+    """Statistics of a set's photos.
 
     Attributes:
         name: What messages call the set.
-        values: Columns of ``images.Attributes`` and ``num_bytes``, ``quality`` (of JPEG), float;
+        values: Columns of ``images.PhotoStats`` and ``num_bytes``, ``quality`` (of JPEG), float;
             NaN where not known.
-        hashes_N, signatures_NSS: As ``images.Attributes`` has them.
+        phashes_N, signatures_NSS: As ``images.PhotoStats`` has them.
         sha256_N: Of the photos' bytes.
         photos: What reads them, in the same order.
         splits_N: Their splits; empty text where there are none.
@@ -50,7 +50,7 @@ class PhotoStats:
 
     name: str
     values: dict[str, NDArray[np.float64]]
-    hashes_N: NDArray[np.uint64]
+    phashes_N: NDArray[np.uint64]
     signatures_NSS: NDArray[np.uint8]
     sha256_N: NDArray[Any]
     photos: Sequence[SourcePhoto]
@@ -60,14 +60,14 @@ class PhotoStats:
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.hashes_N)
+        return len(self.phashes_N)
 
-    def rows(self, rows: NDArray[np.int64]) -> PhotoStats:
-        """Return the looks of some of the photos."""
-        return PhotoStats(
+    def rows(self, rows: NDArray[np.int64]) -> MeasuredPhotos:
+        """Return the statistics of some of the photos."""
+        return MeasuredPhotos(
             self.name,
             {name: column[rows] for name, column in self.values.items()},
-            self.hashes_N[rows],
+            self.phashes_N[rows],
             self.signatures_NSS[rows],
             self.sha256_N[rows],
             [self.photos[row] for row in rows.tolist()],
@@ -87,7 +87,7 @@ def measure_photos(
     image_column: str | None = None,
     label_column: str | None = None,
     advance: Advance = lambda what, total: None,
-) -> Iterator[PhotoStats]:
+) -> Iterator[MeasuredPhotos]:
     """Measure a set's photos; they can be read inside the block.
 
     Args:
@@ -119,7 +119,7 @@ def measure_photos(
         yield found
 
 
-def _check(found: PhotoStats, spec: str | Path) -> None:
+def _check(found: MeasuredPhotos, spec: str | Path) -> None:
     """Raise where there is too little to compare."""
     if len(found) < 3:
         raise DataError(
@@ -135,10 +135,10 @@ def _drawn(count: int, most: int, seed: int) -> NDArray[np.int64]:
     return np.sort(rng.choice(count, most, replace=False)).astype(np.int64)
 
 
-def _frozen(root: Path, most: int, seed: int, advance: Advance) -> PhotoStats:
-    """Return the looks of a frozen folder, from its cache where it is measured."""
+def _frozen(root: Path, most: int, seed: int, advance: Advance) -> MeasuredPhotos:
+    """Return the statistics of a frozen folder, from its cache where it is measured."""
     title = f"measure {root.resolve().name}"
-    measured = data.photo_attributes(root, lambda total: advance(title, total))
+    measured = data.photo_stats(root, lambda total: advance(title, total))
     names = ["id", "path", "split", "sha256", "num_bytes"]
     table = tables.read_manifest(root / "manifest.parquet", names)
     order_N = np.argsort(table["id"], kind="stable")
@@ -147,10 +147,10 @@ def _frozen(root: Path, most: int, seed: int, advance: Advance) -> PhotoStats:
     values["num_bytes"] = table["num_bytes"][order_N].astype(np.float64)
     values["quality"] = np.full(len(order_N), np.nan)
     paths = table["path"][order_N].tolist()
-    whole = PhotoStats(
+    whole = MeasuredPhotos(
         root.resolve().name,
         values,
-        measured.hashes_N,
+        measured.phashes_N,
         measured.signatures_NSS,
         table["sha256"][order_N],
         [SourcePhoto(f"{root}/{path}", _reader(read, path)) for path in paths],
@@ -172,41 +172,45 @@ def _reader(read: Callable[[str], bytes], path: str) -> Callable[[], bytes]:
     return lambda: read(path)
 
 
-def _measured(name: str, photos: Sequence[SourcePhoto], total: int, advance: Advance) -> PhotoStats:
+def _measured(
+    name: str, photos: Sequence[SourcePhoto], total: int, advance: Advance
+) -> MeasuredPhotos:
     """Decode and measure a source's photos."""
 
-    def measure(photo: SourcePhoto) -> tuple[images.Attributes, int, float, str] | None:
+    def measure(photo: SourcePhoto) -> tuple[images.PhotoStats, int, float, str] | None:
         try:
             content = photo.read()
-            plain = images.read_photo(content).content
-            found = images.measure(plain)
-        except (OSError, ValueError, images.BadPhotoError):
+            decoded = data.decode_photo(content)
+        except (OSError, images.BadPhotoError):
+            return None
+        if decoded.stats is None:
             return None
         quality = images.jpeg_quality(content)
-        digest = hashlib.sha256(plain).hexdigest()
-        return found, len(content), np.nan if quality is None else quality, digest
+        digest = hashlib.sha256(decoded.photo.content).hexdigest()
+        return decoded.stats, len(content), np.nan if quality is None else quality, digest
 
     rows, kept = [], []
-    with images.quiet_decoders(), ThreadPoolExecutor(threads.num_cores(), "carscale-look") as pool:
-        for start in range(0, len(photos), AT_ONCE):
-            part = photos[start : start + AT_ONCE]
-            for photo, row in zip(part, pool.map(measure, part), strict=True):
-                advance(f"measure {name}", len(photos))
-                if row is not None:
-                    rows.append(row)
-                    kept.append(photo)
-    numbers = [name for name in images.Attributes._fields if name not in ("hash", "signature")]
+    with (
+        images.quiet_decoders(),
+        ThreadPoolExecutor(threads.num_cores(), "carscale-measure") as pool,
+    ):
+        measured = threads.in_order(pool, measure, photos, ahead=AHEAD)
+        for photo, row in zip(photos, measured, strict=True):
+            advance(f"measure {name}", len(photos))
+            if row is not None:
+                rows.append(row)
+                kept.append(photo)
     values = {
-        column: np.array([getattr(row[0], column) for row in rows], dtype=np.float64)
-        for column in numbers
+        column: np.array([row[0][number] for row in rows], dtype=np.float64)
+        for number, column in enumerate(images.PhotoStats._fields[:-2])
     }
     values["num_bytes"] = np.array([row[1] for row in rows], dtype=np.float64)
     values["quality"] = np.array([row[2] for row in rows], dtype=np.float64)
     side = images.SIGNATURE_PX
-    return PhotoStats(
+    return MeasuredPhotos(
         name,
         values,
-        np.array([row[0].hash for row in rows], dtype=np.uint64),
+        np.array([row[0].phash for row in rows], dtype=np.uint64),
         np.array([row[0].signature for row in rows], dtype=np.uint8).reshape(-1, side, side),
         np.array([row[3] for row in rows], dtype=object),
         kept,

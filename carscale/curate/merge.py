@@ -114,8 +114,10 @@ def merge_source(
         data.check_out(path, out, force)
     data.verify(base)
     with files.resumable_folder(out, "merging") as folder:
-        made = _merge(_Job(base, parent, origin, folder, rule, link, advance), targets_of)
+        job = _Job(base, parent, origin, folder, rule, link, advance)
+        made, decoded = _merge(job, targets_of)
         data.check_out(base, out, force)  # may have come meanwhile
+    data.keep_stats(out, decoded.samples, decoded.stats_N, parent=base)
     made.root = out
     return made
 
@@ -133,24 +135,27 @@ class _Job:
     advance: Advance
 
 
-def _merge(job: _Job, targets_of: Callable[[Sequence[str]], Mapping[str, ClassTarget]]) -> Merged:
+def _merge(
+    job: _Job, targets_of: Callable[[Sequence[str]], Mapping[str, ClassTarget]]
+) -> tuple[Merged, data.DecodedFiles]:
     """Decode, choose, and write the version into the staging folder."""
     origin, advance = job.origin, job.advance
     columns = {"image_column": origin.image_column, "label_column": origin.label_column}
     with open_photos(origin.spec, **columns, scratch=job.folder.parent) as found:
         targets = targets_of(sorted({data.as_text(file.class_name) for file in found.files}))
         plan = json.dumps([job.parent["lock"]["card.json"], asdict(origin)])
-        intake = data.take_in(
+        decoded = data.decode_files(
             found.files,
-            job.folder.parent / "intake",
+            job.folder.parent / "decoded",
+            spec=origin.spec,
             plan=plan,
             advance=lambda n: advance("decode", n),
-        )
-    refused = sorted(found.refused + intake.refused)
-    if not intake.samples:
+        ).measured()
+    refused = sorted(found.refused + decoded.refused)
+    if not decoded.samples:
         raise DataError(f"{origin.spec}: none of {len(refused)} files is a photo")
     name = origin.name or found.name
-    decisions = decide(_present(job.base, advance), _incoming(intake), targets, job.rule)
+    decisions = decide(_present(job.base, advance), _incoming(decoded), targets, job.rule)
     told = {
         "source": data.as_text(name),
         "licence": data.as_text(origin.licence),
@@ -158,15 +163,16 @@ def _merge(job: _Job, targets_of: Callable[[Sequence[str]], Mapping[str, ClassTa
         **_goals_told(targets),
         **_counted(decisions, len(refused)),
     }
-    card = _write(job, name, intake, decisions, refused=refused, told=told)
+    card = _write(job, name, decoded, decisions, refused=refused, told=told)
     counts = {part: told[part] for part in ("joined", "left_out")}
-    return Merged(job.folder, card, counts, [*found.notes, *_warnings(job.parent, card, told)])
+    warnings = [*found.notes, *_warnings(job.parent, card, told)]
+    return Merged(job.folder, card, counts, warnings), decoded
 
 
 def _write(
     job: _Job,
     name: str,
-    intake: data.Intake,
+    decoded: data.DecodedFiles,
     decisions: Sequence[Decision],
     *,
     refused: Sequence[tuple[str, str]],
@@ -183,13 +189,13 @@ def _write(
             licence,
             choice.group,
         )
-        for sample, choice in zip(intake.samples, decisions, strict=True)
+        for sample, choice in zip(decoded.samples, decisions, strict=True)
         if choice.split
     ]
     named = data.quarantine_lines([(f"{name}/{path}", why) for path, why in refused])
     lists = {
         "quarantine.jsonl": (job.base / "quarantine.jsonl").read_bytes() + named,
-        MERGE_LIST: _left_out(intake, name, decisions),
+        MERGE_LIST: _left_out(decoded, name, decisions),
     }
     return data.add_photos(
         job.base,
@@ -205,7 +211,7 @@ def _write(
 
 def _present(base: Path, advance: Advance) -> BasePhotos:
     """Return what the base holds."""
-    measured = data.photo_attributes(base, lambda total: advance("measure the base", total))
+    measured = data.photo_stats(base, lambda total: advance("measure the base", total))
     names = ["path", "split", "class", "sha256", "original_sha256"]
     columns = tables.read_manifest(base / "manifest.parquet", names)
     return BasePhotos(
@@ -214,21 +220,21 @@ def _present(base: Path, advance: Advance) -> BasePhotos:
         classes_N=columns["class"],
         content_N=columns["sha256"],
         originals_N=columns["original_sha256"],
-        hashes_N=measured.hashes_N,
+        hashes_N=measured.phashes_N,
         signatures_NSS=measured.signatures_NSS,
     )
 
 
-def _incoming(intake: data.Intake) -> SourcePhotos:
+def _incoming(decoded: data.DecodedFiles) -> SourcePhotos:
     """Return what the source holds."""
-    samples = intake.samples
+    samples = decoded.samples
     return SourcePhotos(
         paths_M=[sample.file.relative for sample in samples],
         classes_M=[data.as_text(sample.file.class_name) for sample in samples],
         content_M=[sample.sha256 for sample in samples],
         originals_M=[sample.original_sha256 for sample in samples],
-        hashes_M=intake.hashes_N,
-        signatures_MSS=intake.signatures_NSS,
+        hashes_M=decoded.stats_N["phash"],
+        signatures_MSS=decoded.stats_N["signature"],
     )
 
 
@@ -249,11 +255,11 @@ def _counted(decisions: Sequence[Decision], num_refused: int) -> dict[str, dict[
     }
 
 
-def _left_out(intake: data.Intake, name: str, decisions: Sequence[Decision]) -> bytes:
+def _left_out(decoded: data.DecodedFiles, name: str, decisions: Sequence[Decision]) -> bytes:
     """Return a line for each photo that did not join."""
     lines = [
         {"path": data.as_text(f"{name}/{sample.file.relative}"), "reason": choice.reason}
-        for sample, choice in zip(intake.samples, decisions, strict=True)
+        for sample, choice in zip(decoded.samples, decisions, strict=True)
         if not choice.split
     ]
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()

@@ -73,8 +73,8 @@ def find_rgb_swaps(
 
     Args:
         origins_N: The source of each photo.
-        usual_N: ``images.Attributes.usual_hues``; NaN where a photo can't be read.
-        mirror_N: ``images.Attributes.mirror_hues``.
+        usual_N: ``images.PhotoStats.usual_hues``; NaN where a photo can't be read.
+        mirror_N: ``images.PhotoStats.mirror_hues``.
 
     Returns:
         One entry a source, by name.

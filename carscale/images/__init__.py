@@ -1,11 +1,11 @@
 """Photos as bytes and as pixels; the door to Pillow, simplejpeg and OpenCV. No torch.
 
-In: the bytes of a file. Out: its verdict (kept, made plain, refused), or uint8 RGB ``[H, W, 3]``.
+In: the bytes of a file. Out: its verdict (kept, converted, refused), or uint8 RGB ``[H, W, 3]``.
 
 - ``codec``: what a frozen file is, strict decode, encode, smaller copies.
 - ``pixels``: scaled decode and one warp: what backends on the CPU render with.
 - ``effects``: colour and the ops of op lists.
-- ``attributes``: light, sharpness, information, what a photo is like; ``looks``: perceptual hashes.
+- ``photo_stats``: light, sharpness, information of a photo; ``phash``: perceptual hashes.
 - ``canvas``: a drawing surface for the demo photos.
 
 Chosen for JPEG: simplejpeg (libjpeg-turbo, releases the GIL) at 1/1, 1/2, 1/4 or 1/8. Rejected: 5/8

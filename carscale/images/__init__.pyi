@@ -1,7 +1,3 @@
-from .attributes import MEASURE_VERSION as MEASURE_VERSION
-from .attributes import SIGNATURE_PX as SIGNATURE_PX
-from .attributes import Attributes as Attributes
-from .attributes import measure as measure
 from .codec import BadPhotoError as BadPhotoError
 from .codec import Photo as Photo
 from .codec import encode_png as encode_png
@@ -24,6 +20,12 @@ from .effects import solarize as solarize
 from .phash import crop_each as crop_each
 from .phash import crop_hashes as crop_hashes
 from .phash import perceptual_hashes as perceptual_hashes
+from .photo_stats import MEASURE_VERSION as MEASURE_VERSION
+from .photo_stats import SIGNATURE_PX as SIGNATURE_PX
+from .photo_stats import STATS_DTYPE as STATS_DTYPE
+from .photo_stats import PhotoStats as PhotoStats
+from .photo_stats import empty_stats as empty_stats
+from .photo_stats import measure as measure
 from .pixels import decode as decode
 from .pixels import decode_scaled as decode_scaled
 from .pixels import mirror as mirror

@@ -194,7 +194,7 @@ def _train_side(
 def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str, Any]:
     """Return attributes, quality flags and conflicting near duplicates, measured on the photos."""
     advance("measuring the photos")
-    measured = data.photo_attributes(split.root, lambda total: advance(f"measuring {total} photos"))
+    measured = data.photo_stats(split.root, lambda total: advance(f"measuring {total} photos"))
     flags = data.quality_flags(measured)
     rows = split.ids_N
     values = measured.values
@@ -236,13 +236,13 @@ def _conflicts(root: Path, manifest_sha256: str) -> analysis.NearConflicts:
         root: Of the data.
         manifest_sha256: Another manifest, another answer.
     """
-    splits, measured = data.read_splits(root), data.photo_attributes(root)
+    splits, measured = data.read_splits(root), data.photo_stats(root)
     num_classes = len(splits.classes)
     labels_N = np.empty(len(measured), dtype=np.int64)
     names_N = np.empty(len(measured), dtype=object)
     for part in splits.every:
         labels_N[part.ids_N], names_N[part.ids_N] = part.labels_N, part.name
-    pairs_P2 = data.near_pairs(measured.hashes_N, measured.signatures_NSS).rows_P2
+    pairs_P2 = data.near_pairs(measured.phashes_N, measured.signatures_NSS).rows_P2
     labels_P2 = labels_N[pairs_P2]
     is_known_P = (labels_P2 < num_classes).all(axis=1)  # of the others only the make is known
     pairs_P2 = pairs_P2[is_known_P & (labels_P2[:, 0] != labels_P2[:, 1])]

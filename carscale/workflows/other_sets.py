@@ -212,7 +212,7 @@ def compare_sets(
     with ExitStack() as stack:
         advance = stack.enter_context(progress.stages())
 
-        def measured(spec: Path | str, seed: int, **columns: str | None) -> curate.PhotoStats:
+        def measured(spec: Path | str, seed: int, **columns: str | None) -> curate.MeasuredPhotos:
             return stack.enter_context(
                 curate.measure_photos(spec, most=max_photos, seed=seed, advance=advance, **columns)
             )
@@ -226,7 +226,7 @@ def compare_sets(
         return curate.find_gap(*sides, embeddings=embedded, seed=seed)
 
 
-def _embed(run: RunFolder, photos: curate.PhotoStats, num_photos: int, seed: int) -> Any:  # noqa: ANN401 - an array; numpy waits
+def _embed(run: RunFolder, photos: curate.MeasuredPhotos, num_photos: int, seed: int) -> Any:  # noqa: ANN401 - an array; numpy waits
     """Return the embeddings of some photos of a set."""
     import numpy as np
 

@@ -58,7 +58,7 @@ def test_the_table_tells_the_same_in_words(carscale, drawn_demo):
 
 
 def test_without_quality_no_photo_is_opened(carscale, demo, monkeypatch):
-    monkeypatch.setattr(data, "photo_attributes", lambda *words: pytest.fail("looked"))
+    monkeypatch.setattr(data, "photo_stats", lambda *words: pytest.fail("looked"))
     code, stdout, stderr = carscale("data", "check", demo, "--no-quality")
     assert (code, stderr) == (0, "")
     assert "dark" not in stdout
@@ -131,7 +131,7 @@ def test_thin_classes_and_photos_that_can_not_be_read_are_told(carscale, tmp_pat
     told = json.loads(carscale("data", "check", root, "--json")[1])
     assert told["near_empty_classes"] == [{"name": "Car B", "train": 1, "val": 1, "test": 1}]
     assert "near-empty classes: 1: Car B (1 + 1 + 1); fewer" in carscale("data", "check", root)[1]
-    lock.cache_file(root, "attributes").unlink()
+    lock.cache_file(root, "photo_stats").unlink()
     read = Split.read_bytes
 
     def torn(split, row):

@@ -37,10 +37,10 @@ def stats_of(rng: np.random.Generator, count: int, *, name: str = "set", **shift
         np.maximum(20, values[key]).round() for key in ("width", "height")
     )
     signatures_NSS = rng.integers(0, 256, (count, 32, 32)).astype(np.uint8)
-    return curate.PhotoStats(
+    return curate.MeasuredPhotos(
         name=name,
         values=values,
-        hashes_N=images.perceptual_hashes(signatures_NSS),
+        phashes_N=images.perceptual_hashes(signatures_NSS),
         signatures_NSS=signatures_NSS,
         sha256_N=np.array([f"{name}{number}" for number in range(count)], dtype=object),
         photos=[data.SourcePhoto(f"{name}/{number}", bytes) for number in range(count)],
@@ -143,7 +143,7 @@ def test_photos_of_both_are_counted_by_split():
     rng = np.random.default_rng(8)
     one, other = stats_of(rng, 60), stats_of(rng, 40, name="other")
     other.sha256_N[:3] = one.sha256_N[[5, 6, 7]]
-    other.hashes_N[3:5] = one.hashes_N[[8, 9]]
+    other.phashes_N[3:5] = one.phashes_N[[8, 9]]
     other.signatures_NSS[3:5] = one.signatures_NSS[[8, 9]]
     one.splits_N[8] = "test"
     overlap = curate.find_gap(one, other, num_permutations=19).overlap

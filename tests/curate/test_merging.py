@@ -17,7 +17,7 @@ from datasets import load_from_disk
 from frozen_trees import refused_of, rows_of, save, scene, tree_of
 from PIL import Image
 
-from carscale import curate, data, files, tables
+from carscale import curate, data, files, images, tables
 from carscale.curate import ClassTarget, MergeRule, Origin
 from carscale.data.frozen.layout import class_list_hash
 from carscale.errors import ConfigError, DataError, RunError
@@ -222,41 +222,40 @@ def test_what_both_refused_is_listed(source, tmp_path):
     assert made.card["counts"]["quarantined"] == 2
 
 
-@pytest.mark.parametrize("lost", ["looks", "part of a look", "photo", "half a photo", "line"])
-def test_an_intake_goes_on_behind_what_is_whole(source, tmp_path, lost):
+@pytest.mark.parametrize("lost", ["records", "part of a record", "photo", "half a photo", "line"])
+def test_decoding_goes_on_behind_what_is_whole(source, tmp_path, lost):
     with data.open_source(source) as found:
-        whole = data.take_in(found.files, tmp_path / "whole", plan="one")
-        data.take_in(found.files, tmp_path / "part", plan="one")
-        looks, journal = tmp_path / "part" / "looks.bin", tmp_path / "part" / "journal.jsonl"
+        whole = data.decode_files(found.files, tmp_path / "whole", spec=source, plan="one")
+        data.decode_files(found.files, tmp_path / "part", spec=source, plan="one")
+        stats, journal = tmp_path / "part" / "stats.bin", tmp_path / "part" / "journal.jsonl"
         last = tmp_path / "part" / "0" / str(len(found.files) - 1)
-        if "look" in lost:
-            a_look = looks.stat().st_size // len(found.files)
-            os.truncate(looks, looks.stat().st_size - (2 * a_look if lost == "looks" else 7))
+        if "record" in lost:
+            num_lost = 2 * images.STATS_DTYPE.itemsize if lost == "records" else 7
+            os.truncate(stats, stats.stat().st_size - num_lost)
         elif lost == "photo":
             last.unlink()
         elif lost == "half a photo":
             os.truncate(last, last.stat().st_size // 2)
         else:
             os.truncate(journal, journal.stat().st_size - 9)
-        again = data.take_in(found.files, tmp_path / "part", plan="one")
+        again = data.decode_files(found.files, tmp_path / "part", spec=source, plan="one")
     assert [one.sha256 for one in again.samples] == [one.sha256 for one in whole.samples]
-    np.testing.assert_array_equal(again.hashes_N, whole.hashes_N)
-    np.testing.assert_array_equal(again.signatures_NSS, whole.signatures_NSS)
+    np.testing.assert_array_equal(again.stats_N, whole.stats_N)
     for one in again.samples:
         assert hashlib.sha256(one.staged.read_bytes()).hexdigest() == one.sha256
 
 
-def test_an_intake_of_another_plan_or_source_begins_anew(base, source, tmp_path):
+def test_decoding_by_another_plan_or_source_begins_anew(base, source, tmp_path):
     with data.open_source(source) as found:
-        data.take_in(found.files, tmp_path / "staging", plan="one")
-        again = data.take_in(found.files[3:], tmp_path / "staging", plan="one")
+        data.decode_files(found.files, tmp_path / "staging", spec=source, plan="one")
+        again = data.decode_files(found.files[3:], tmp_path / "staging", spec=source, plan="one")
     hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in found.files[3:]]
     assert [one.original_sha256 for one in again.samples] == hashes
     kept = tmp_path / "staging" / "0" / "0"
     before = kept.stat().st_mtime_ns
-    data.take_in(found.files[3:], tmp_path / "staging", plan="one")
+    data.decode_files(found.files[3:], tmp_path / "staging", spec=source, plan="one")
     assert kept.stat().st_mtime_ns == before
-    data.take_in(found.files[3:], tmp_path / "staging", plan="two")
+    data.decode_files(found.files[3:], tmp_path / "staging", spec=source, plan="two")
     assert kept.stat().st_mtime_ns != before
 
 
@@ -284,9 +283,9 @@ def test_the_same_merge_gives_the_same_bytes(base, source, tmp_path):
 SLOW_MERGE = """
 import sys, time
 from carscale import curate, data
-from carscale.data.photos import intake
-decode = intake.decode_file
-intake.decode_file = lambda *given: (time.sleep(0.05), decode(*given))[1]
+from carscale.data.photos import decode
+decode_photo = decode.decode_photo
+decode.decode_photo = lambda *given: (time.sleep(0.05), decode_photo(*given))[1]
 sys.path[:0] = {tests!r}
 from test_merging import GOALS
 base, source, out = sys.argv[1:]
@@ -310,11 +309,11 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(base, source, tmp_path):
     process.stdout.close()
     staging = tmp_path / ".out.merging"
     assert not (tmp_path / "out").exists()
-    num_done = len((staging / "intake" / "journal.jsonl").read_bytes().splitlines())
+    num_done = len((staging / "decoded" / "journal.jsonl").read_bytes().splitlines())
     assert num_done >= 7
     stamps = {
         path: path.stat().st_mtime_ns
-        for path in (staging / "intake" / "0").iterdir()
+        for path in (staging / "decoded" / "0").iterdir()
         if int(path.name) < num_done
     }
     assert stamps
@@ -332,15 +331,15 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(base, source, tmp_path):
 def test_a_torn_journal_is_cut_to_what_is_whole(base, source, tmp_path):
     whole = merge(base, source, tmp_path / "whole")
     with data.open_source(source) as found:
-        staging = tmp_path / ".out.merging" / "intake"
+        staging = tmp_path / ".out.merging" / "decoded"
         parent = data.read_card(base)["lock"]["card.json"]
         plan = json.dumps([parent, asdict(Origin(str(source), licence="CC0"))])
-        data.take_in(found.files, staging, plan=plan)
+        data.decode_files(found.files, staging, spec=source, plan=plan)
     journal = staging / "journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:9]) + lines[9][:20])
-    with (staging / "looks.bin").open("r+b") as file:
-        file.truncate(1032 * 8 + 100)
+    with (staging / "stats.bin").open("r+b") as file:
+        file.truncate(images.STATS_DTYPE.itemsize * 8 + 100)
     (staging / "0" / "7").write_bytes(b"short")
     again = merge(base, source, tmp_path / "out")
     assert tree_of(again.root) == tree_of(whole.root)
@@ -350,10 +349,10 @@ def test_a_photo_that_changed_after_a_kill_is_decoded_anew(base, source, tmp_pat
     own = tmp_path / "web"
     shutil.copytree(source, own)
     with data.open_source(own) as found:
-        data.take_in(found.files, tmp_path / "staged", plan="x")
+        data.decode_files(found.files, tmp_path / "staged", spec=source, plan="x")
     save(own / "audi_a4" / "00.jpg", scene(96, 64, seed=9999), "JPEG", quality=90)
     with data.open_source(own) as found:
-        again = data.take_in(found.files, tmp_path / "staged", plan="x")
+        again = data.decode_files(found.files, tmp_path / "staged", spec=source, plan="x")
     wanted = hashlib.sha256((own / "audi_a4" / "00.jpg").read_bytes()).hexdigest()
     hashes = {sample.file.relative: sample.original_sha256 for sample in again.samples}
     assert hashes["audi_a4/00.jpg"] == wanted

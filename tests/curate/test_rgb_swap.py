@@ -55,7 +55,7 @@ def test_photos_of_no_car_set_are_fine():
 
 def test_the_demo_is_fine_and_would_not_be_swapped(drawn_demo):
     _, root = drawn_demo(0)
-    values = data.photo_attributes(root).values
+    values = data.photo_stats(root).values
     usual, mirror = values["usual_hues"], values["mirror_hues"]
     names = ["demo"] * len(usual)
     assert curate.find_rgb_swaps(names, usual, mirror)[0].verdict == "fine"

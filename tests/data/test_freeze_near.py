@@ -8,7 +8,7 @@ from frozen_trees import rows_of, save, scene, tree_of
 from PIL import Image
 
 from carscale import data, errors, images
-from carscale.data.photos.near_groups import Look, group_near
+from carscale.data.photos.near_groups import group_near
 from carscale.data.photos.sample import Sample
 
 GROUP = data.FreezeRule(near_duplicates="group")
@@ -31,8 +31,8 @@ def test_no_near_pair_crosses_splits_and_some_do_where_they_are_ignored(drawn_de
     raw, ignored = drawn_demo(0)
     assert all(len(splits) == 1 for splits in split_pairs(raw, grouped.root))
     assert any(len(splits) > 1 for splits in split_pairs(raw, ignored))
-    measured = data.photo_attributes(grouped.root)
-    pairs = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
+    measured = data.photo_stats(grouped.root)
+    pairs = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
     splits_N = np.array([row["split"] for row in rows_of(grouped.root)])
     assert len(pairs.rows_P2) > 5
     assert (splits_N[pairs.rows_P2[:, 0]] == splits_N[pairs.rows_P2[:, 1]]).all()
@@ -100,13 +100,16 @@ def test_a_group_by_the_path_brings_its_near_duplicates_along(tmp_path):
 def test_photos_without_a_look_stay_alone_and_a_flood_is_told():
     rng = np.random.default_rng(0)
     seen = rng.integers(0, 256, (1, 32, 32)).astype(np.uint8)
-    look = Look(int(images.perceptual_hashes(seen)[0]), seen[0])
+    stats_N = images.empty_stats(30)
+    stats_N["brightness"][:20] = 100
+    stats_N["phash"][:20] = images.perceptual_hashes(seen)
+    stats_N["signature"][:20] = seen
     samples = [Sample(None, None, None, f"{n:064d}", "", 1) for n in range(30)]
-    grouped, notes = group_near(samples, [look] * 20 + [None] * 10)
+    grouped, notes = group_near(samples, stats_N)
     assert [one.group_name for one in grouped] == ["near:" + "0" * 16] * 20 + [""] * 10
     assert notes[0] == "20 photos are near duplicates, in 1 groups that stay in one split"
     assert notes[1].startswith("the largest group has 20 of 30 photos")
-    assert group_near([], []) == ([], ["no near duplicates"])
+    assert group_near([], images.empty_stats(0)) == ([], ["no near duplicates"])
 
 
 def test_another_word_is_refused(tmp_path):

@@ -1,18 +1,20 @@
 """A frozen folder appears whole or not at all, and replaces only its like."""
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from frozen_trees import tree_of
-from photos import draw_classes
+from photos import draw_classes, draw_photo
 from ranks import run_process
 
-from carscale import data, files
+from carscale import data, files, tables
 from carscale.data.freezing import freeze
-from carscale.errors import DataError
+from carscale.errors import DataError, RunError
 
 
 def test_out_is_left_alone_when_it_is_there(raw, tmp_path):
@@ -96,18 +98,83 @@ def test_the_old_folder_is_whole_when_a_forced_freeze_is_killed(raw, tmp_path):
     assert tree_of(out) == before
 
 
+def test_a_killed_freeze_goes_on_where_it_was_and_ends_with_the_same_bytes(raw, tmp_path):
+    whole = data.freeze(raw, tmp_path / "whole").root
+    out, scratch = tmp_path / "out", tmp_path / ".out.freezing"
+    assert run_process(_freeze_and_die, raw, out, False) == -signal.SIGKILL
+    journal = (scratch / "decoded" / "journal.jsonl").read_bytes().splitlines()
+    assert len(journal) >= 16
+    stamps = {
+        path: path.stat().st_mtime_ns
+        for path in (scratch / "decoded" / "0").iterdir()
+        if int(path.name) < len(journal)
+    }
+    assert stamps
+    kept = {}
+
+    def watch(total):
+        kept.update({path: path.stat().st_mtime_ns for path in stamps})
+
+    data.freeze(raw, out, advance=watch)
+    assert kept == stamps  # what was decoded is not decoded anew
+    assert tree_of(out) == tree_of(whole)
+    assert not scratch.exists()
+
+
+def _freeze_and_die_late(source: Path, out: Path) -> None:
+    """Be killed when all photos have their places."""
+    files.publish_folder = lambda staging, final: os.kill(os.getpid(), signal.SIGKILL)
+    data.freeze(source, out)
+
+
+def test_a_freeze_killed_before_it_is_published_goes_on(raw, tmp_path):
+    whole = data.freeze(raw, tmp_path / "whole").root
+    out = tmp_path / "out"
+    assert run_process(_freeze_and_die_late, raw, out) == -signal.SIGKILL
+    assert not out.exists()
+    assert len(list((tmp_path / ".out.freezing" / "new").rglob("*.jpg"))) == 33
+    calls = []
+    data.freeze(raw, out, data.FreezeRule(seed=3), advance=calls.append)  # another draw of splits
+    assert calls == [33] * 33
+    data.freeze(raw, out, force=True)
+    assert tree_of(out) == tree_of(whole)
+
+
+def test_an_archive_that_changed_after_a_kill_is_decoded_anew(raw, tmp_path):
+    archive = shutil.make_archive(tmp_path / "cars", "zip", raw)
+    out = tmp_path / "out"
+    assert run_process(_freeze_and_die, archive, out, False) == -signal.SIGKILL
+    other = shutil.copytree(raw, tmp_path / "raw")
+    first = min(path for path in other.rglob("*.jpg"))
+    draw_photo(first, 0, 999)
+    shutil.make_archive(tmp_path / "cars", "zip", other)
+    frozen = data.freeze(archive, out).root
+    hashes = tables.read_columns(frozen / "manifest.parquet", ["original_sha256"])
+    assert hashlib.sha256(first.read_bytes()).hexdigest() in hashes["original_sha256"]
+
+
+def test_two_freezes_into_one_folder_do_not_meet(raw, tmp_path):
+    (tmp_path / ".out.freezing").mkdir()
+    with (
+        files.hold_lock(tmp_path / ".out.freezing"),
+        pytest.raises(RunError, match="freezing in this folder"),
+    ):
+        data.freeze(raw, tmp_path / "out")
+
+
 def test_leftovers_of_a_dead_process_with_our_number_are_swept(raw, tmp_path):
-    left = tmp_path / f".out.{os.getpid()}.freezing"
+    root = data.freeze(raw, tmp_path / "cars").root
+    left = tmp_path / f".out.{os.getpid()}.packing"
     (left / "staged").mkdir(parents=True)
     (left / "staged" / "x").write_text("x")
-    assert data.verify(data.freeze(raw, tmp_path / "out").root, mode="full") == 33
+    assert data.verify(data.pack(root, tmp_path / "out").root, mode="full")
     assert not left.exists()
 
 
 @pytest.mark.parametrize("where", ["lay_out", "publish_folder", "rename", "interrupt"])
 def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monkeypatch, where):
     out = data.freeze(raw, tmp_path / "out").root
-    before = tree_of(tmp_path)
+    before = tree_of(out)
 
     def fail(*args, **kwargs):
         raise OSError(28, "No space left on device")
@@ -115,7 +182,7 @@ def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monke
     rename = Path.rename
 
     def rename_all_but_the_new(self, target):
-        if self.name.endswith(".freezing"):
+        if self.name == "new":
             fail()
         return rename(self, target)
 
@@ -131,4 +198,8 @@ def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monke
     advance = interrupt if where == "interrupt" else (lambda total: None)
     with pytest.raises(error):
         data.freeze(raw, out, data.FreezeRule(seed=5), force=True, advance=advance)
-    assert tree_of(tmp_path) == before
+    assert tree_of(out) == before
+    monkeypatch.undo()
+    data.freeze(raw, out, data.FreezeRule(seed=5), force=True)  # goes on from there
+    assert tree_of(out) != before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

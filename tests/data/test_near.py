@@ -51,8 +51,8 @@ def test_every_near_duplicate_of_the_demo_is_found_and_nothing_else(drawn_demo, 
     raw, root = drawn_demo(seed)
     truth = json.loads((raw / "truth.json").read_text())
     sources = tables.read_columns(root / "manifest.parquet", ["source"])["source"]
-    measured = data.photo_attributes(root)
-    pairs = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
+    measured = data.photo_stats(root)
+    pairs = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
     names = {frozenset(sources[rows]) for rows in pairs.rows_P2}
     kinds = ("near_duplicates", "near_duplicates_other_label")
     kinds += ("exact_duplicates", "duplicates_across_classes")

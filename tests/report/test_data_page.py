@@ -108,10 +108,10 @@ def test_exact_and_near_duplicates_are_shown_with_their_splits(page, frozen):
 
 
 def test_flagged_photos_are_those_of_the_rules(page, frozen):
-    flags = data.quality_flags(data.photo_attributes(frozen))
+    flags = data.quality_flags(data.photo_stats(frozen))
     with (page.folder / "tables" / "flagged.csv").open(newline="") as file:
         found = [(row["flag"], row["path"]) for row in csv.DictReader(file)]
-    paths_N = data.photo_attributes(frozen).paths_N
+    paths_N = data.photo_stats(frozen).paths_N
     wanted = [(name, path) for name, mask_N in flags.items() for path in paths_N[mask_N]]
     assert sorted(found) == sorted(wanted)
     assert sum(name == "dark" for name, _ in found) == 2

@@ -57,7 +57,7 @@ def test_near_duplicates_with_other_labels_are_all_named(demo):
 
 def test_dark_and_blurred_photos_are_found_among_all(demo):
     place, _, truth, source_of = demo
-    measured = data.photo_attributes(place / "frozen")
+    measured = data.photo_stats(place / "frozen")
     assert not measured.unreadable, "measured otherwise than the fixtures: run make fixtures"
     flags = data.quality_flags(measured)
     for name in ("dark", "blurred"):

@@ -1,24 +1,24 @@
-"""From a source to frozen splits: decode, make plain, assign, write, rename."""
+"""From a source to frozen splits: decode, measure, assign splits, write, publish."""
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from carscale import files, images, threads
+from carscale import files
 from carscale.data.freezing.write import lay_out
 from carscale.data.frozen import split_assignment as rules
 from carscale.data.frozen.layout import Frozen
-from carscale.data.photos.near_groups import Look, group_near, look_at
-from carscale.data.photos.sample import AHEAD, Sample, decode_file
+from carscale.data.photos.decode import DecodedFiles, decode_files
+from carscale.data.photos.near_groups import group_near
+from carscale.data.photos.quality import keep_stats
+from carscale.data.photos.sample import Sample
 from carscale.data.sources.open_source import local_paths, open_source
 from carscale.data.sources.scan import Scan, SourceFile
 from carscale.errors import ConfigError, DataError
-from carscale.threads import in_order
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def freeze(
 ) -> Frozen:
     """Freeze a source's photos into train, val and test.
 
-    Every file is decoded once, fully. Odd ones are made plain, broken ones go to
-    ``quarantine.jsonl``. The folder appears whole or not at all; the same input and rule give the
-    same bytes.
+    Every file is decoded once, fully. Odd ones are converted, broken ones go to
+    ``quarantine.jsonl``. Killed and started again, a freeze goes on where it was; the folder
+    appears whole or not at all; the same input and rule give the same bytes.
 
     Args:
         source: Class folders, a table, an archive, shards or a set of ``datasets``, as
@@ -103,6 +103,7 @@ def freeze(
     Raises:
         ConfigError: The rule makes no sense.
         DataError: The source holds no classes, no photo can be read, or ``out`` is there already.
+        RunError: Another process freezes into ``out``.
     """
     rule = rule or FreezeRule()
     rule.check()
@@ -114,16 +115,25 @@ def freeze(
             "or draw other splits from what it was frozen of",
         )
     place = out.resolve()
+    columns = {"image_column": image_column, "label_column": label_column}
     with open_source(
         source,
-        image_column=image_column,
-        label_column=label_column,
+        **columns,
         keep_splits=rule.keep_splits,
         scratch=next(folder for folder in place.parents if folder.is_dir()),
     ) as found:
         _check_kept(found.files, place, out)
-        with files.staged_folder(out, "freezing") as staging:
-            frozen = _freeze_into(found, staging, rule, source, advance)
+        with files.resumable_folder(out, "freezing") as folder:
+            decoded = decode_files(
+                found.files,
+                folder.parent / "decoded",
+                spec=source,
+                plan=json.dumps(columns),
+                link=rule.link,
+                advance=advance,
+            )
+            frozen = _freeze_decoded(decoded, found, folder, rule, source)
+    keep_stats(out, decoded.samples, decoded.stats_N)
     frozen.root = out
     return frozen
 
@@ -163,26 +173,23 @@ def _check_kept(files: list[SourceFile], place: Path, out: Path) -> None:
             )
 
 
-def _freeze_into(
-    found: Scan,
-    staging: Path,
-    rule: FreezeRule,
-    source: Path | str,
-    advance: Callable[[int], None],
+def _freeze_decoded(
+    decoded: DecodedFiles, found: Scan, folder: Path, rule: FreezeRule, source: Path | str
 ) -> Frozen:
-    """Write the frozen folder of a source into an empty folder."""
-    samples, looks, quarantine = _decode_all(found.files, staging / "staged", rule, advance)
+    """Write the frozen folder of a decoded source into an empty folder."""
+    samples = decoded.samples
     if not samples:
+        first, reason = decoded.refused[0]
         raise DataError(
-            f"{source}: none of {len(quarantine)} files is a photo; "
-            f"the first: {quarantine[0][0]}: {quarantine[0][1]}"
+            f"{source}: none of {len(decoded.refused)} files is a photo; "
+            f"the first: {first}: {reason}"
         )
-    found.refused = sorted(found.refused + quarantine)
+    found.refused = sorted(found.refused + decoded.refused)
     if rule.link == "hard" and any(sample.file.path is None for sample in samples):
         found.notes.append("--link hard: photos that are no files of their own were copied")
     samples = _grouped(samples, rule, source)
     if rule.near_duplicates == "group":
-        samples, notes = group_near(samples, looks)
+        samples, notes = group_near(samples, decoded.stats_N)
         found.notes.extend(notes)
     splits_N = _assigned(samples, rule)
     settings = {
@@ -192,46 +199,9 @@ def _freeze_into(
         "keep_splits": rule.keep_splits,
         "near_duplicates": rule.near_duplicates,
     }
-    frozen = lay_out(
-        samples, splits_N, found, staging, source_name=found.name, seed=rule.seed, rule=settings
+    return lay_out(
+        samples, splits_N, found, folder, source_name=found.name, seed=rule.seed, rule=settings
     )
-    shutil.rmtree(staging / "staged")
-    return frozen
-
-
-def _decode_all(
-    files: list[SourceFile], staged: Path, rule: FreezeRule, advance: Callable[[int], None]
-) -> tuple[list[Sample], list[Look | None], list[tuple[str, str]]]:
-    """Decode every file and put its frozen bytes aside.
-
-    Return samples, how they look where the rule asks for it, and refused files, in order.
-    """
-    samples: list[Sample] = []
-    looks: list[Look | None] = []
-    refused: list[tuple[str, str]] = []
-    is_looked_at = rule.near_duplicates == "group"
-    for part in range(0, len(files), 1000):
-        (staged / str(part)).mkdir(parents=True)
-
-    def decode(index: int) -> tuple[Sample | str, Look | None]:
-        place = staged / str(index // 1000 * 1000) / str(index)
-        sample = decode_file(files[index], place, rule.link)
-        is_photo = not isinstance(sample, str)
-        return sample, look_at(place) if is_looked_at and is_photo else None
-
-    with (
-        images.quiet_decoders(),
-        ThreadPoolExecutor(threads.num_cores(), "carscale-freeze") as pool,
-    ):
-        decoded = in_order(pool, decode, range(len(files)), ahead=AHEAD)
-        for file, (result, look) in zip(files, decoded, strict=True):
-            if isinstance(result, str):
-                refused.append((file.relative, result))
-            else:
-                samples.append(result)
-                looks.append(look)
-            advance(len(files))
-    return samples, looks, refused
 
 
 def _grouped(samples: list[Sample], rule: FreezeRule, source: Path | str) -> list[Sample]:

@@ -1,4 +1,4 @@
-"""Write a frozen folder: photos moved to their places, manifest, class list, card with the lock."""
+"""Write a frozen folder: photos at their places, manifest, class list, card with the lock."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from carscale import files, tables
+from carscale.car_names import car_class
 from carscale.data.frozen.layout import (
     FORMAT,
     Frozen,
@@ -21,7 +22,7 @@ from carscale.data.frozen.layout import (
     quarantine_lines,
     split_hash,
 )
-from carscale.data.frozen.names import parse_car_name, unique_folders
+from carscale.data.frozen.names import unique_folders
 from carscale.data.frozen.split_assignment import SPLITS
 from carscale.data.photos.sample import Sample, free_name, manifest_row
 from carscale.data.sources.scan import Scan
@@ -40,18 +41,18 @@ def lay_out(
     seed: int,
     rule: dict[str, Any],
 ) -> Frozen:
-    """Write a frozen folder's files; photos are moved from where they are staged.
+    """Write a frozen folder's files; photos are linked to where they are staged.
 
     Raises:
         DataError: No class is left in train.
     """
     class_folders = unique_folders({sample.file.class_name for sample in samples})
     classes = sorted(
-        (parse_car_name(as_text(name), path) for name, path in class_folders.items()),
+        (car_class(as_text(name), path) for name, path in class_folders.items()),
         key=lambda car_class: car_class.folder,
     )
     rows = _rows(samples, splits_N, class_folders, source_name)
-    _move_photos(samples, rows, folder)
+    _place_photos(samples, rows, folder)
     columns = {name: [row[name] for row in rows] for name in tables.MANIFEST_SCHEMA.names}
     contents = {
         "manifest.parquet": tables.table_bytes(columns, tables.MANIFEST_SCHEMA),
@@ -104,7 +105,7 @@ def _rows(
     for row_id, n in enumerate(order):
         sample = samples[n]
         folder = f"{SPLITS[splits_N[n]]}/{class_folders[sample.file.class_name]}"
-        twin = f"sha256:{sample.sha256[:16]}" if shared[sample.sha256] > 1 else ""
+        same_bytes = f"sha256:{sample.sha256[:16]}" if shared[sample.sha256] > 1 else ""
         rows.append(
             manifest_row(sample, key=f"{sample.sha256[:32]}-{seen[sample.sha256]}")
             | {
@@ -112,7 +113,7 @@ def _rows(
                 "path": free_name(folder, sample, taken),
                 "class": as_text(sample.file.class_name),
                 "split": SPLITS[splits_N[n]],
-                "group": as_text(sample.group_name) or twin,
+                "group": as_text(sample.group_name) or same_bytes,
                 "origin": as_text(sample.file.origin or source_name),
                 "licence": "",
                 "sample": n,
@@ -122,8 +123,8 @@ def _rows(
     return rows
 
 
-def _move_photos(samples: list[Sample], rows: list[dict[str, Any]], folder: Path) -> None:
-    """Move staged photos to their paths."""
+def _place_photos(samples: list[Sample], rows: list[dict[str, Any]], folder: Path) -> None:
+    """Give staged photos their paths; they stay staged too, for a restart."""
     for split in SPLITS:
         (folder / split).mkdir()
     made: set[Path] = set()
@@ -132,7 +133,7 @@ def _move_photos(samples: list[Sample], rows: list[dict[str, Any]], folder: Path
         if target.parent not in made:
             target.parent.mkdir(exist_ok=True)
             made.add(target.parent)
-        samples[row["sample"]].staged.rename(target)
+        files.link_or_copy(samples[row["sample"]].staged, target)
 
 
 def _warnings(notes: dict[str, Any], found: Scan, rows: list[dict[str, Any]]) -> list[str]:

@@ -202,7 +202,7 @@ def cache_file(root: Path, kind: str) -> Path:
 
     Args:
         root: The folder.
-        kind: What is kept: ``stat`` or ``attributes``.
+        kind: What is kept: ``stat`` or ``photo_stats``.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()

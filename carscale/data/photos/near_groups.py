@@ -1,19 +1,14 @@
-"""Near duplicates that stay in one split: what ``freeze --near-duplicates group`` adds. N samples.
-
-Axes: S side of a signature.
-"""
+"""Keep near duplicates in one split: ``freeze --near-duplicates group``. N samples."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import images
 from carscale.data.frozen.split_assignment import components
 from carscale.data.photos.near_duplicates import near_groups, near_pairs
 from carscale.data.photos.sample import Sample
@@ -26,25 +21,7 @@ LARGE_SHARE = 0.05
 """Of all photos: a group of more bends the splits."""
 
 
-class Look(NamedTuple):
-    """What near duplicates are found by: a perceptual hash and a small grey copy ``[S, S]``."""
-
-    hash: int
-    signature: NDArray[Any]
-
-
-def look_at(place: Path) -> Look | None:
-    """Return how a frozen photo looks; ``None`` where the decoder that looks can't read it."""
-    try:
-        found = images.measure(place.read_bytes())
-    except ValueError:
-        return None
-    return Look(found.hash, found.signature)
-
-
-def group_near(
-    samples: Sequence[Sample], looks_N: Sequence[Look | None]
-) -> tuple[list[Sample], list[str]]:
+def group_near(samples: Sequence[Sample], stats_N: NDArray[Any]) -> tuple[list[Sample], list[str]]:
     """Give photos that are nearly the same, directly or through others, one group name.
 
     Photos of the same bytes, or that have one group already, come along; a group that has a name
@@ -52,18 +29,14 @@ def group_near(
 
     Args:
         samples: Decoded photos.
-        looks_N: Of each.
+        stats_N: Of each, as ``images.STATS_DTYPE``; NaN where one could not be measured.
 
     Returns:
         The samples, and lines a person should read.
     """
-    side = images.SIGNATURE_PX
-    rows = [n for n, look in enumerate(looks_N) if look is not None]
-    held = [look for look in looks_N if look is not None]
-    pairs = near_pairs(
-        np.array([look.hash for look in held], dtype=np.uint64),
-        np.array([look.signature for look in held], dtype=np.uint8).reshape(-1, side, side),
-    )
+    rows = np.flatnonzero(~np.isnan(stats_N["brightness"])).tolist()
+    measured = stats_N[rows]
+    pairs = near_pairs(measured["phash"], measured["signature"])
     links = [
         [f"sha256 {sample.sha256}"] + ([f"group {sample.group_name}"] if sample.group_name else [])
         for sample in samples

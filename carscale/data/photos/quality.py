@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import files, images, threads
+from carscale import files, images, tables, threads
 from carscale.data.frozen.lock import cache_file
 from carscale.data.frozen.reader import read_splits
+from carscale.data.photos.sample import Sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,13 +30,10 @@ if TYPE_CHECKING:
     from carscale.types import Split, Splits
 
 
-AT_ONCE = 1024
+AHEAD = 256
 """Photos in flight; bounds memory."""
 
-NUMBERS = (
-    *("brightness", "shadow", "highlight", "contrast", "sharpness", "information", "saturation"),
-    *("red", "green", "blue", "usual_hues", "mirror_hues", "width", "height"),
-)
+NUMBERS = images.PhotoStats._fields[:-2]
 
 DARK, DIM_HIGHLIGHT = 45.0, 100.0
 BRIGHT, PALE_SHADOW = 195.0, 110.0
@@ -59,37 +57,48 @@ QUALITY_RULES = {
 
 
 @dataclass(frozen=True, eq=False)
-class PhotoAttributes:
-    """What was measured of every photo of a data set, ordered by manifest id.
+class StatsTable:
+    """Statistics of every photo of a data set, ordered by manifest id.
 
     Attributes:
         ids_N: Manifest ids, int64: 0 to N - 1 of all splits.
         paths_N: Relative paths.
-        values: Columns by the names of ``images.Attributes``, float32 ``[N]``; NaN where a photo
-            can't be read.
-        hashes_N: Perceptual hashes, uint64; 0 where a photo can't be read.
-        signatures_NSS: Small grey copies, uint8; zeros where a photo can't be read.
+        stats_N: Of ``images.STATS_DTYPE``; numbers are NaN where a photo can't be read.
         unreadable: Why, by path.
     """
 
     ids_N: NDArray[np.int64]
     paths_N: NDArray[Any]
-    values: dict[str, NDArray[np.float32]]
-    hashes_N: NDArray[np.uint64]
-    signatures_NSS: NDArray[np.uint8]
+    stats_N: NDArray[Any]
     unreadable: dict[str, str]
 
     def __len__(self) -> int:
         return len(self.ids_N)
 
+    @property
+    def values(self) -> dict[str, NDArray[np.float32]]:
+        """The numbers as columns, by their names in ``images.PhotoStats``."""
+        return {name: self.stats_N[name] for name in NUMBERS}
 
-def photo_attributes(
-    root: Path, advance: Callable[[int], None] = lambda total: None
-) -> PhotoAttributes:
-    """Measure every photo of a frozen folder or pack, all splits; once, then from a cache.
+    @property
+    def phashes_N(self) -> NDArray[np.uint64]:  # noqa: N802 - N photos
+        """Perceptual hashes; 0 where a photo can't be read."""
+        phashes_N: NDArray[np.uint64] = self.stats_N["phash"]
+        return phashes_N
 
-    The cache lies beside what ``data.verify`` keeps on this machine; other photos, or other
-    measuring code, and it is measured anew. What could not be read is tried again each time.
+    @property
+    def signatures_NSS(self) -> NDArray[np.uint8]:  # noqa: N802 - N photos, S side
+        """Small grey copies; zeros where a photo can't be read."""
+        signatures_NSS: NDArray[np.uint8] = self.stats_N["signature"]
+        return signatures_NSS
+
+
+def photo_stats(root: Path, advance: Callable[[int], None] = lambda total: None) -> StatsTable:
+    """Return statistics of every photo of a frozen folder or pack, all splits; measured once.
+
+    What was measured is kept on this machine, beside what ``data.verify`` keeps, as ``freeze`` and
+    ``merge`` do; other photos, or other measuring code, and it is measured anew. What could not be
+    read is tried again each time.
 
     Args:
         root: The folder; its lock is not checked here.
@@ -102,23 +111,53 @@ def photo_attributes(
         DataError: No frozen folder.
 
     Example:
-        >>> photo_attributes(Path("data/demo")).values["sharpness"]  # doctest: +SKIP
+        >>> photo_stats(Path("data/demo")).values["sharpness"]  # doctest: +SKIP
         array([0.83, 0.79, ...], dtype=float32)
     """
     splits = read_splits(root)
-    cache = cache_file(root, "attributes")
-    version = f"{splits.card['lock']['manifest.parquet']} {images.MEASURE_VERSION}"
     ids_N, paths_N, rows = _photos(splits)
-    found = _read_cache(cache, version, ids_N, paths_N) or _empty(ids_N, paths_N)
-    todo = np.flatnonzero(np.isnan(found.values["brightness"])).tolist()
-    if todo:
-        _measure(rows, todo, found, advance)
-    if len(found.unreadable) < len(todo):
-        _write_cache(cache, version, found)
-    return found
+    stats_N = _read_cache(root, splits, len(ids_N))
+    todo = np.flatnonzero(np.isnan(stats_N["brightness"])).tolist()
+    problems = _measure(rows, todo, stats_N, advance) if todo else {}
+    if len(problems) < len(todo):
+        _write_cache(root, splits, stats_N)
+    unreadable = {str(paths_N[row]): problem for row, problem in problems.items()}
+    return StatsTable(ids_N, paths_N, stats_N, unreadable)
 
 
-def quality_flags(attributes: PhotoAttributes) -> dict[str, NDArray[np.bool_]]:
+def keep_stats(
+    root: Path, samples: Sequence[Sample], stats_M: NDArray[Any], *, parent: Path | None = None
+) -> None:
+    """Keep for ``photo_stats`` what was measured while a frozen folder was made.
+
+    Args:
+        root: The folder.
+        samples: Measured photos; some may not have joined the folder.
+        stats_M: Their statistics, of ``images.STATS_DTYPE``.
+        parent: A folder that others of its photos come from.
+    """
+    splits = read_splits(root)
+    stats_N = images.empty_stats(sum(map(len, splits.every)))
+    parts = [([sample.sha256 for sample in samples], stats_M)]
+    if parent is not None:
+        hashes = _hashes(parent)
+        parts.append((hashes, _read_cache(parent, read_splits(parent), len(hashes))))
+    wanted = _hashes(root)
+    for hashes, known in parts:
+        row_of = {name: row for row, name in enumerate(hashes)}
+        rows_N = np.array([row_of.get(name, -1) for name in wanted], dtype=np.int64)
+        stats_N[rows_N >= 0] = known[rows_N[rows_N >= 0]]
+    _write_cache(root, splits, stats_N)
+
+
+def _hashes(root: Path) -> list[str]:
+    """Return the hash of each photo's bytes, by id."""
+    columns = tables.read_manifest(root / "manifest.parquet", ["id", "sha256"])
+    hashes: list[str] = columns["sha256"][np.argsort(columns["id"], kind="stable")].tolist()
+    return hashes
+
+
+def quality_flags(stats: StatsTable) -> dict[str, NDArray[np.bool_]]:
     """Tell which photos are hard to see, by the rules of ``QUALITY_RULES``.
 
     A limit of 45 grey levels, 0.35 of sharpness or 5 bits lies below all of a usual set: of 8,144
@@ -128,29 +167,29 @@ def quality_flags(attributes: PhotoAttributes) -> dict[str, NDArray[np.bool_]]:
     that is farther out, so that a set of night photos is not flagged whole.
 
     Args:
-        attributes: From ``photo_attributes``.
+        stats: From ``photo_stats``.
 
     Returns:
         For each rule a mask, bool ``[N]``; photos that can't be read are in none.
 
     Example:
-        >>> flags = quality_flags(photo_attributes(Path("data/demo")))  # doctest: +SKIP
+        >>> flags = quality_flags(photo_stats(Path("data/demo")))  # doctest: +SKIP
         >>> flags["dark"].sum()  # doctest: +SKIP
         14
     """
-    values = attributes.values
+    values = stats.values
     shorter_N = np.minimum(values["width"], values["height"])
     with np.errstate(invalid="ignore"):
         aspect_N = np.log(values["width"] / values["height"])
-    middle, deviation = _middle(aspect_N)
-    off_N = np.abs(aspect_N - middle)
+    median, deviation = _median(aspect_N)
+    off_N = np.abs(aspect_N - median)
     return {
         "dark": (values["brightness"] < _low(values["brightness"], DARK))
         & (values["highlight"] < DIM_HIGHLIGHT),
         "bright": (-values["brightness"] < _low(-values["brightness"], -BRIGHT))
         & (values["shadow"] > PALE_SHADOW),
         "blurred": values["sharpness"] < _low(values["sharpness"], SOFT),
-        "tiny": shorter_N < min(SMALL_PX, _middle(shorter_N)[0] / 2),
+        "tiny": shorter_N < min(SMALL_PX, _median(shorter_N)[0] / 2),
         "odd aspect": off_N > max(np.log(TIMES_ASPECT), DEVIATIONS * deviation),
         "low information": values["information"] < _low(values["information"], LITTLE_BITS),
     }
@@ -158,17 +197,17 @@ def quality_flags(attributes: PhotoAttributes) -> dict[str, NDArray[np.bool_]]:
 
 def _low(values_N: NDArray[np.float32], limit: float) -> float:
     """Return the lower of a fixed limit and what is far below the usual."""
-    middle, deviation = _middle(values_N)
-    return min(limit, middle - DEVIATIONS * deviation)
+    median, deviation = _median(values_N)
+    return min(limit, median - DEVIATIONS * deviation)
 
 
-def _middle(values_N: NDArray[np.float32]) -> tuple[float, float]:
+def _median(values_N: NDArray[np.float32]) -> tuple[float, float]:
     """Return the median and the robust deviation of what could be measured."""
-    held = values_N[~np.isnan(values_N)]
-    if not len(held):
+    valid = values_N[~np.isnan(values_N)]
+    if not len(valid):
         return 0.0, 0.0
-    middle = float(np.median(held))
-    return middle, MAD_TO_DEVIATION * float(np.median(np.abs(held - middle)))
+    median = float(np.median(valid))
+    return median, MAD_TO_DEVIATION * float(np.median(np.abs(valid - median)))
 
 
 def _photos(splits: Splits) -> tuple[NDArray[np.int64], NDArray[Any], list[tuple[Split, int]]]:
@@ -181,75 +220,58 @@ def _photos(splits: Splits) -> tuple[NDArray[np.int64], NDArray[Any], list[tuple
     return ids_N[order_N], paths_N[order_N], [rows[n] for n in order_N.tolist()]
 
 
-def _empty(ids_N: NDArray[np.int64], paths_N: NDArray[Any]) -> PhotoAttributes:
-    """Return columns of which nothing is known yet."""
-    count, side = len(ids_N), images.SIGNATURE_PX
-    values = {name: np.full(count, np.nan, np.float32) for name in NUMBERS}
-    signatures_NSS = np.zeros((count, side, side), np.uint8)
-    return PhotoAttributes(ids_N, paths_N, values, np.zeros(count, np.uint64), signatures_NSS, {})
-
-
 def _measure(
     rows: list[tuple[Split, int]],
     todo: list[int],
-    found: PhotoAttributes,
+    stats_N: NDArray[Any],
     advance: Callable[[int], None],
-) -> None:
-    """Measure photos into their columns."""
+) -> dict[int, str]:
+    """Measure photos; return by row why some can't be."""
 
-    def read(index: int) -> images.Attributes | str:
+    def measure(index: int) -> images.PhotoStats | str:
         split, row = rows[index]
         try:
             return images.measure(split.read_bytes(row))
         except (OSError, ValueError) as error:
             return " ".join(str(error).split()) or type(error).__name__
 
-    with images.quiet_decoders(), ThreadPoolExecutor(threads.num_cores(), "carscale-look") as pool:
-        for start in range(0, len(todo), AT_ONCE):
-            part = todo[start : start + AT_ONCE]
-            for index, result in zip(part, pool.map(read, part), strict=True):
-                _store(found, index, result)
-                advance(len(todo))
+    problems = {}
+    with (
+        images.quiet_decoders(),
+        ThreadPoolExecutor(threads.num_cores(), "carscale-measure") as pool,
+    ):
+        measured = threads.in_order(pool, measure, todo, ahead=AHEAD)
+        for index, result in zip(todo, measured, strict=True):
+            if isinstance(result, str):
+                problems[index] = result
+            else:
+                stats_N[index] = result
+            advance(len(todo))
+    return problems
 
 
-def _store(found: PhotoAttributes, index: int, result: images.Attributes | str) -> None:
-    """Put one photo's numbers, or why there are none, into the columns."""
-    path = str(found.paths_N[index])
-    if isinstance(result, str):
-        found.unreadable[path] = result
-        return
-    for name in NUMBERS:
-        found.values[name][index] = getattr(result, name)
-    found.hashes_N[index] = result.hash
-    found.signatures_NSS[index] = result.signature
+def _version(splits: Splits) -> str:
+    """Return what the cache is of: these photos, measured by this code."""
+    return f"{splits.card['lock']['manifest.parquet']} {images.MEASURE_VERSION}"
 
 
-def _read_cache(
-    path: Path, version: str, ids_N: NDArray[np.int64], paths_N: NDArray[Any]
-) -> PhotoAttributes | None:
+def _read_cache(root: Path, splits: Splits, count: int) -> NDArray[Any]:
     """Return what was measured before, if it was of the same photos by the same code."""
+    empty = images.empty_stats(count)
     try:
-        with path.open("rb") as file, np.load(file) as stored:
-            if str(stored["version"]) != version:
-                return None
-            values = dict(zip(NUMBERS, stored["values"], strict=True))
-            known = PhotoAttributes(
-                ids_N, paths_N, values, stored["hashes"], stored["signatures"], {}
-            )
+        with cache_file(root, "photo_stats").open("rb") as file, np.load(file) as stored:
+            if str(stored["version"]) != _version(splits):
+                return empty
+            stats_N: NDArray[Any] = stored["stats"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-    return known if len(known.hashes_N) == len(ids_N) else None
+        return empty
+    return stats_N if stats_N.shape == empty.shape and stats_N.dtype == empty.dtype else empty
 
 
-def _write_cache(path: Path, version: str, found: PhotoAttributes) -> None:
+def _write_cache(root: Path, splits: Splits, stats_N: NDArray[Any]) -> None:
     """Keep what was measured; a disk that can't take it costs time, nothing else."""
+    path = cache_file(root, "photo_stats")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.atomic_file(path) as file:
-            np.savez(
-                file,
-                version=np.array(version),
-                values=np.stack([found.values[name] for name in NUMBERS]),
-                hashes=found.hashes_N,
-                signatures=found.signatures_NSS,
-            )
+            np.savez(file, version=np.array(_version(splits)), stats=stats_N)

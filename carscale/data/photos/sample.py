@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -65,34 +64,3 @@ def free_name(folder: str, sample: Sample, taken: set[str]) -> str:
     if not dot or f".{suffix.lower()}" not in TRUE_SUFFIXES[sample.photo.suffix]:
         stem, suffix = (stem if dot and stem else name), sample.photo.suffix[1:]
     return free_path(folder, stem, suffix, taken)
-
-
-AHEAD = 256
-"""Files in flight; bounds memory."""
-
-
-def decode_file(file: SourceFile, place: Path, link: str) -> Sample | str:
-    """Return a sample whose frozen bytes lie at a place, or why there is none.
-
-    Args:
-        file: Of a source.
-        place: Where its frozen bytes are put.
-        link: ``copy``, or ``hard`` to share bytes with the source where they are kept.
-    """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        return f"can't be read: {error.strerror or error}"
-    try:
-        photo = images.read_photo(data)
-    except images.BadPhotoError as error:
-        return str(error)
-    content = photo.content
-    original = hashlib.sha256(data).hexdigest()
-    frozen = hashlib.sha256(content).hexdigest() if photo.normalised else original
-    if link == "hard" and file.path and not photo.normalised:
-        place.hardlink_to(file.path.resolve())
-    else:
-        place.write_bytes(content)
-    lean = replace(photo, content=b"")
-    return Sample(file, place, lean, frozen, original, len(content))

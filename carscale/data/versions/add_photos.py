@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from carscale.car_names import car_class
 from carscale.data.frozen.layout import as_text, class_list_hash, json_bytes, read_card
-from carscale.data.frozen.names import folded, parse_car_name, safe_name, shortened, unique_folders
+from carscale.data.frozen.names import folded, safe_name, shortened, unique_folders
 from carscale.data.frozen.reader import read_splits
 from carscale.data.frozen.split_assignment import PARTIAL, SPLITS
 from carscale.data.photos.sample import Sample, free_name, manifest_row
@@ -65,7 +66,7 @@ def classes_with(classes: Sequence[CarClass], names: Sequence[str]) -> Joined:
         names: Classes that may be new.
 
     Example:
-        >>> audi = parse_car_name("Audi A4 Sedan 2012", "Audi A4 Sedan 2012")
+        >>> audi = car_class("Audi A4 Sedan 2012", "Audi A4 Sedan 2012")
         >>> joined = classes_with([audi], ["Audi A4 Sedan 2012", "audi/a3"])
         >>> [car.folder for car in joined.classes]
         ['Audi A4 Sedan 2012', 'audi%2Fa3']
@@ -73,7 +74,7 @@ def classes_with(classes: Sequence[CarClass], names: Sequence[str]) -> Joined:
     folders = {car.name: car.folder for car in classes}
     new = sorted({as_text(name) for name in names} - folders.keys())
     folders |= _free_folders(new, folders.values())
-    added = [parse_car_name(name, folders[name]) for name in new]
+    added = [car_class(name, folders[name]) for name in new]
     return Joined(tuple(sorted([*classes, *added], key=lambda car: car.folder)), folders)
 
 

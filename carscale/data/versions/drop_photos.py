@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from carscale import images
 from carscale.data.freezing.freeze import check_out
 from carscale.data.frozen.layout import Frozen
 from carscale.data.frozen.lock import verify
 from carscale.data.frozen.split_assignment import SPLITS, split_names
+from carscale.data.photos.quality import keep_stats
 from carscale.data.versions.version import (
     Version,
     manifest_rows,
@@ -83,6 +85,7 @@ def drop_photos(
             advance=advance,
         )
         card = write_version(root, folder, parent, version)
+    keep_stats(out, (), images.empty_stats(0), parent=root)
     return Frozen(out, card, _warnings(rows, kept))
 
 

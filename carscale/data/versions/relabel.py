@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from carscale import images
 from carscale.data.freezing.freeze import check_out
 from carscale.data.frozen.layout import Frozen, free_path
 from carscale.data.frozen.lock import verify
 from carscale.data.frozen.names import folded
 from carscale.data.frozen.reader import read_splits
 from carscale.data.frozen.split_assignment import PARTIAL, SPLITS, split_names
+from carscale.data.photos.quality import keep_stats
 from carscale.data.versions.decisions import LabelDecision, read_decisions
 from carscale.data.versions.version import (
     Version,
@@ -109,6 +111,7 @@ def relabel(
             advance=advance,
         )
         card = write_version(root, folder, parent, version)
+    keep_stats(out, (), images.empty_stats(0), parent=root)
     num_left_out = sum(one.is_left_out for one in changes.values())
     return Relabelled(
         root=out,

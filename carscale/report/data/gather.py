@@ -21,7 +21,7 @@ from carscale.report.page.checks import printable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from carscale.data import PhotoAttributes
+    from carscale.data import StatsTable
     from carscale.types import CarClass
 
 
@@ -90,7 +90,7 @@ class DataRecord:
     classes: tuple[CarClass, ...]
     splits: tuple[str, ...]
     rows: dict[str, NDArray[Any]]
-    attributes: PhotoAttributes
+    attributes: StatsTable
     flags: dict[str, Flag]
     pairs: tuple[Pair, ...]
     refused: tuple[tuple[str, str], ...] = ()
@@ -135,7 +135,7 @@ def gather_data(
     rows = {name: column[order_N] for name, column in rows.items()}
     source = str(card.get("source", ""))
     rows["origin"] = np.array([name or source for name in rows["origin"].tolist()], dtype=object)
-    measured = data.photo_attributes(root, lambda total: advance("measure photos", total))
+    measured = data.photo_stats(root, lambda total: advance("measure photos", total))
     advance("look for duplicates", 1)
     flags = _flags(measured)
     for name, (mask_N, rule) in (more_flags or {}).items():
@@ -158,7 +158,7 @@ def gather_data(
     return replace(record, pairs=tuple(pairs))
 
 
-def _flags(measured: PhotoAttributes) -> dict[str, Flag]:
+def _flags(measured: StatsTable) -> dict[str, Flag]:
     """Return the rules that every data set is judged by."""
     flags = {}
     shorter_N = np.minimum(measured.values["width"], measured.values["height"])
@@ -177,13 +177,13 @@ def _flags(measured: PhotoAttributes) -> dict[str, Flag]:
     return flags
 
 
-def _pairs(sha256_N: NDArray[Any], measured: PhotoAttributes) -> list[Pair]:
+def _pairs(sha256_N: NDArray[Any], measured: StatsTable) -> list[Pair]:
     """Return exact duplicates, each with the first of them, then near duplicates."""
     _, first_N, inverse_N = np.unique(sha256_N, return_index=True, return_inverse=True)
     firsts_N = first_N[inverse_N]
     copies = np.flatnonzero(firsts_N != np.arange(len(sha256_N)))
     exact = [Pair(int(firsts_N[row]), int(row), None) for row in copies.tolist()]
-    found = data.near_pairs(measured.hashes_N, measured.signatures_NSS)
+    found = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
     near = [
         Pair(int(one), int(other), float(correlation))
         for (one, other), correlation in zip(

@@ -1,4 +1,4 @@
-"""What a photo is like: light, sharpness, information, and two small copies to find its doubles.
+"""Statistics of a photo: light, sharpness, information, a perceptual hash, a small grey copy.
 
 Everything is measured on a copy whose longer side is ``SIDE_PX``, so that a large photo and a small
 one of the same scene measure alike; a smaller photo stays as it is. Axes: H height, W width.
@@ -35,7 +35,7 @@ MIRROR_HUES = (range(76, 91), range(121, 136))
 """What those become when red and blue are exchanged, ``120 - hue``: sea greens and violets."""
 
 
-class Attributes(NamedTuple):
+class PhotoStats(NamedTuple):
     """One photo, measured. Grey levels are BT.601 luma, 0 to 255.
 
     Attributes:
@@ -52,7 +52,7 @@ class Attributes(NamedTuple):
         mirror_hues: Share of pixels in what these become when red and blue are exchanged: sea green
             and violet, which few things have.
         width, height: Pixels of the whole photo.
-        hash: 64 signs of a cosine transform (pHash): alike for photos that look alike.
+        phash: 64 signs of a cosine transform (pHash): alike for photos that look alike.
         signature: The photo squashed to ``[SIGNATURE_PX, SIGNATURE_PX]`` luma, uint8.
     """
 
@@ -70,18 +70,36 @@ class Attributes(NamedTuple):
     mirror_hues: float
     width: int
     height: int
-    hash: int
+    phash: int
     signature: NDArray[np.uint8]
 
 
-def measure(encoded: bytes) -> Attributes:
+STATS_DTYPE = np.dtype(
+    [
+        *((name, "<f4") for name in PhotoStats._fields[:-2]),
+        ("phash", "<u8"),
+        ("signature", "u1", (SIGNATURE_PX, SIGNATURE_PX)),
+    ]
+)
+"""``PhotoStats`` of many photos as one array; the numbers of an unreadable photo are NaN."""
+
+
+def empty_stats(count: int) -> NDArray[Any]:
+    """Return ``PhotoStats`` of photos that are not measured, ``[count]`` of ``STATS_DTYPE``."""
+    stats_N = np.zeros(count, STATS_DTYPE)
+    for name in PhotoStats._fields[:-2]:
+        stats_N[name] = np.nan
+    return stats_N
+
+
+def measure(encoded: bytes) -> PhotoStats:
     """Measure one frozen photo; from many threads at once.
 
     Args:
         encoded: Bytes of an upright 8-bit JPEG or PNG.
 
     Returns:
-        Its attributes; the same bytes give the same numbers.
+        Its statistics; the same bytes give the same numbers.
 
     Raises:
         ValueError: The bytes are no whole JPEG or PNG.
@@ -97,7 +115,7 @@ def measure(encoded: bytes) -> Attributes:
     luma_HW = cv2.cvtColor(small_HWC, cv2.COLOR_RGB2GRAY)
     shares_256 = cv2.calcHist([luma_HW], [0], None, [256], [0, 256]).ravel() / luma_HW.size
     shadow, highlight = np.searchsorted(shares_256.cumsum(), (0.05, 0.95 - 1e-6))
-    held = shares_256[shares_256 > 0]
+    present = shares_256[shares_256 > 0]
     mean, deviation = cv2.meanStdDev(luma_HW)
     red, green, blue, _ = cv2.mean(small_HWC)
     planes = cv2.split(small_HWC)
@@ -105,13 +123,13 @@ def measure(encoded: bytes) -> Attributes:
     least_HW = cv2.min(cv2.min(planes[0], planes[1]), planes[2])
     usual, mirror = _hue_shares(small_HWC, cv2.subtract(most_HW, least_HW))
     signature = cv2.resize(luma_HW, (SIGNATURE_PX, SIGNATURE_PX), interpolation=cv2.INTER_AREA)
-    return Attributes(
+    return PhotoStats(
         brightness=float(mean[0, 0]),
         shadow=float(shadow),
         highlight=float(highlight),
         contrast=float(deviation[0, 0]),
         sharpness=_sharpness(luma_HW),
-        information=abs(float(-(held * np.log2(held)).sum())),
+        information=abs(float(-(present * np.log2(present)).sum())),
         saturation=cv2.mean(most_HW)[0] - cv2.mean(least_HW)[0],
         red=red,
         green=green,
@@ -120,7 +138,7 @@ def measure(encoded: bytes) -> Attributes:
         mirror_hues=mirror,
         width=width,
         height=height,
-        hash=int(perceptual_hashes(signature[None])[0]),
+        phash=int(perceptual_hashes(signature[None])[0]),
         signature=np.asarray(signature),
     )
 

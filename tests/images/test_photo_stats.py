@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import fft
 
 from carscale import images
-from carscale.images import attributes
+from carscale.images import photo_stats
 
 
 def png(pixels_HWC):
@@ -33,7 +33,7 @@ def texture(height=90, width=128, seed=0):
 
 
 def distance(a, b):
-    return (a.hash ^ b.hash).bit_count()
+    return (a.phash ^ b.phash).bit_count()
 
 
 def test_numbers_equal_numpy_where_nothing_is_scaled():
@@ -82,7 +82,7 @@ def test_the_hash_is_the_signs_of_scipys_cosines():
     found = images.measure(png(texture()))
     cosines = fft.dctn(found.signature.astype(float), norm="ortho")[:8, :8].ravel()
     wanted = cosines > np.median(cosines[1:])
-    bits = np.array([found.hash >> n & 1 for n in range(64)], dtype=bool)
+    bits = np.array([found.phash >> n & 1 for n in range(64)], dtype=bool)
     assert (bits == wanted).all()
 
 
@@ -129,8 +129,8 @@ def test_any_size_gives_finite_numbers_in_range(size, seed, is_plain, as_jpeg):
     assert 0 <= found.brightness <= 255
     assert 0 <= found.information <= 8
     assert (found.width, found.height) == (size[1], size[0])
-    assert 0 <= found.hash < 2**64
-    assert found.signature.shape == (attributes.SIGNATURE_PX,) * 2
+    assert 0 <= found.phash < 2**64
+    assert found.signature.shape == (photo_stats.SIGNATURE_PX,) * 2
     assert found.signature.dtype == np.uint8
 
 
