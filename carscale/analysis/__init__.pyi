@@ -5,7 +5,6 @@ from .neighbours import normalised as normalised
 from .pipeline import analyse as analyse
 from .result import Analysis as Analysis
 from .result import Evidence as Evidence
-from .result import NearConflicts as NearConflicts
 from .result import Review as Review
 from .result import TrainSide as TrainSide
 from .rows import as_dict as as_dict

@@ -115,32 +115,19 @@ def _check_labels(
 
 def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
     """List near duplicates with different labels."""
-    near = evidence.near
-    if near is None or not len(near.ids_P2):
+    conflicts = evidence.conflicts
+    if not conflicts:
         return []
     predictions = evidence.predictions
     wrong = predictions.ids_N[predictions.prediction_N != predictions.labels_N]
-    names = [one.name for one in evidence.classes]
     return [
         {
             "kind": "near-duplicates",
-            "title": f"Review {len(near.ids_P2)} pairs of near duplicates with different labels",
+            "title": f"Review {len(conflicts)} pairs of near duplicates with different labels",
             "why": "One label of each pair is wrong, or the photo shows both cars.",
             "command": "carscale data relabel ROOT decisions.csv OUT",
-            "num_mistakes": int(np.isin(near.ids_P2, wrong).any(axis=1).sum()),
-            "pairs": [
-                [
-                    {"id": id_, "path": path, "class": names[label], "split": split}
-                    for id_, path, label, split in zip(*columns, strict=True)
-                ]
-                for columns in zip(
-                    near.ids_P2.tolist(),
-                    near.paths_P2.tolist(),
-                    near.labels_P2.tolist(),
-                    near.splits_P2.tolist(),
-                    strict=True,
-                )
-            ],
+            "num_mistakes": int(np.isin(evidence.conflict_ids_P2, wrong).any(axis=1).sum()),
+            "pairs": [pair.as_dict()["photos"] for pair in conflicts],
         }
     ]
 

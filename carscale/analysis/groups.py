@@ -163,9 +163,9 @@ def _suspected(known: _Known) -> NDArray[np.bool_]:
 
 def _duplicated(known: _Known) -> NDArray[np.bool_]:
     """Tell which photos have a near duplicate with another label."""
-    if known.evidence.near is None:
+    if known.evidence.conflicts is None:
         return np.zeros(len(known.wrong_W), dtype=bool)
-    return np.isin(known.evidence.predictions.ids_N[known.wrong_W], known.evidence.near.ids_P2)
+    return np.isin(known.evidence.predictions.ids_N[known.wrong_W], known.evidence.conflict_ids_P2)
 
 
 def _far(known: _Known) -> NDArray[np.bool_]:

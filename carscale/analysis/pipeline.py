@@ -110,7 +110,7 @@ def _reviews(evidence: Evidence, suspicion: Suspicion) -> tuple[Review, ...]:
         parts.append((evidence.train.folds, "train", None))
     if len(evidence.predictions):
         parts.append((evidence.predictions, evidence.split, suspicion))
-    conflicting = None if evidence.near is None else evidence.near.ids_P2
+    conflicting = None if evidence.conflicts is None else evidence.conflict_ids_P2
     num_classes = len(evidence.classes)
     return tuple(
         review_labels(

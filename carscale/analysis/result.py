@@ -9,24 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from carscale.data import DuplicateGroup
     from carscale.types import CarClass, Predictions
-
-
-@dataclass(frozen=True, eq=False)
-class NearConflicts:
-    """Pairs of photos that are almost the same and have different labels.
-
-    Attributes:
-        ids_P2, paths_P2, labels_P2, splits_P2: Of both photos.
-    """
-
-    ids_P2: NDArray[Any]
-    paths_P2: NDArray[Any]
-    labels_P2: NDArray[Any]
-    splits_P2: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +55,7 @@ class Evidence:
         num_photos: Photos of each split that quality was measured on.
         hard_ids: Photos of any split that a quality rule finds.
         refused: Files that could not be frozen and why: the quarantine list.
-        near: Pairs of near duplicates with different labels, in the whole data set.
+        conflicts: Pairs of near duplicates with different labels, in the whole data set.
         embeddings_ND: Embeddings (input of the classifier layer).
         train: The train split.
         settings: What the run was trained with, by key, as text: ``augment.policy``, ``data.fit``,
@@ -85,11 +74,17 @@ class Evidence:
     num_photos: dict[str, int] = field(default_factory=dict)
     hard_ids: NDArray[Any] | None = None
     refused: tuple[tuple[str, str], ...] = ()
-    near: NearConflicts | None = None
+    conflicts: tuple[DuplicateGroup, ...] | None = None
     embeddings_ND: NDArray[Any] | None = None
     train: TrainSide | None = None
     settings: dict[str, str] = field(default_factory=dict)
     seed: int = 0
+
+    @property
+    def conflict_ids_P2(self) -> NDArray[np.int64]:  # noqa: N802 - P pairs
+        """Ids of the photos of ``conflicts``."""
+        pairs = [pair.rows for pair in self.conflicts or ()]
+        return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from .audit import Quality as Quality
 from .audit import ThinClass as ThinClass
 from .audit import audit_data as audit_data
 from .dedupe import Deduped as Deduped
-from .dedupe import Found as Found
+from .dedupe import Duplicates as Duplicates
 from .dedupe import drop_duplicates as drop_duplicates
 from .dedupe import find_duplicates as find_duplicates
-from .dedupe import read_photos as read_photos
 from .difference import Change as Change
 from .difference import Difference as Difference
 from .difference import find_difference as find_difference
@@ -16,13 +15,8 @@ from .domain_gap import attribute_gaps as attribute_gaps
 from .domain_gap import find_gap as find_gap
 from .domain_gap_result import Gap as Gap
 from .domain_gap_result import sentences as sentences
-from .duplicates import Drops as Drops
-from .duplicates import DuplicateGroup as DuplicateGroup
-from .duplicates import Link as Link
-from .duplicates import Photos as Photos
-from .duplicates import choose_drops as choose_drops
-from .duplicates import duplicate_groups as duplicate_groups
-from .duplicates import embedding_groups as embedding_groups
+from .drops import Drops as Drops
+from .drops import choose_drops as choose_drops
 from .map_file import ClassMap as ClassMap
 from .map_file import map_text as map_text
 from .map_file import read_map as read_map

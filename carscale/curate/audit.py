@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale import data, tables
-from carscale.curate.dedupe import read_photos
-from carscale.curate.duplicates import DuplicateGroup, duplicate_groups
 from carscale.curate.rgb_swap import RGB_SWAP_RULE, RgbSwap, find_rgb_swaps
+from carscale.data import DuplicateGroup
 from carscale.types import Splits
 
 if TYPE_CHECKING:
@@ -96,25 +95,25 @@ def audit_data(
     near: bool = False,
     advance: Callable[[int], None] = lambda total: None,
 ) -> Audit:
-    """Look at a frozen folder or pack; its lock is not checked.
+    """Return what state a frozen folder or pack is in; its lock is not checked.
 
     Args:
         root: The folder.
-        quality: Look at the photos: 1 ms each, once; then from a cache.
-        near: Look for near duplicates, which looks at the photos too.
+        quality: Measure the photos: 1 ms each, once; then from a cache.
+        near: Look for near duplicates, which measures the photos too.
         advance: Called after each photo that is measured, with the number of all.
 
     Raises:
         DataError: No frozen folder.
     """
-    photos = read_photos(root)
+    photos = data.read_photos(root)
     measured = data.photo_stats(root, advance) if quality or near else None
     pairs = None
     if near and measured is not None:
         pairs = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
     return Audit(
         thin=thin_classes(data.read_splits(root)),
-        duplicates=tuple(duplicate_groups(photos, pairs)),
+        duplicates=tuple(data.duplicate_groups(photos, pairs)),
         has_near=near,
         quality=_quality(root, measured) if quality and measured is not None else None,
     )

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale import data, tables
-from carscale.curate.duplicates import (
-    Drops,
-    DuplicateGroup,
-    Photos,
-    choose_drops,
-    duplicate_groups,
-    embedding_groups,
-)
+from carscale.curate.drops import Drops, choose_drops
+from carscale.data import DuplicateGroup, PhotoRows
 from carscale.errors import DataError
 from carscale.runs import RunFolder
 
@@ -28,27 +22,26 @@ if TYPE_CHECKING:
 
 
 Advance = Callable[[str, int], None]
-COLUMNS = ("path", "split", "class", "sha256", "original_sha256", "width", "height", "num_bytes")
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Duplicates:
     """What is in a folder more than once.
 
     Attributes:
         root: The folder.
         photos: All of it.
         groups: Exact and, if asked for, near duplicates.
-        alike: Pairs that a run takes for the same; empty without one.
+        by_embedding: Pairs that a run takes for the same; empty without one.
         has_near: Whether near duplicates were looked for.
         run: The run, if one was asked.
         notes: Lines a person should read.
     """
 
     root: Path
-    photos: Photos
+    photos: PhotoRows
     groups: list[DuplicateGroup]
-    alike: list[DuplicateGroup]
+    by_embedding: list[DuplicateGroup]
     has_near: bool
     run: Path | RunFolder | None = None
     notes: list[str] = field(default_factory=list)
@@ -57,7 +50,9 @@ class Found:
     def every(self) -> list[DuplicateGroup]:
         """All groups, leaks first, then two classes, then the rest; embeddings last in each."""
         order = ("leak", "label", "duplicate")
-        return sorted([*self.groups, *self.alike], key=lambda group: order.index(group.concern))
+        return sorted(
+            [*self.groups, *self.by_embedding], key=lambda group: order.index(group.concern)
+        )
 
     def counts(self) -> dict[str, int]:
         """Return how much was found, by what a person should think of it."""
@@ -81,33 +76,13 @@ class Deduped:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_photos(root: Path) -> Photos:
-    """Return what the manifest of a frozen folder or pack says of its photos.
-
-    Raises:
-        DataError: No frozen folder.
-    """
-    data.read_card(root)
-    columns = tables.read_manifest(root / "manifest.parquet", COLUMNS)
-    sizes_N2 = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64)
-    return Photos(
-        paths_N=columns["path"],
-        splits_N=columns["split"],
-        classes_N=columns["class"],
-        content_N=columns["sha256"],
-        originals_N=columns["original_sha256"],
-        sizes_N2=sizes_N2,
-        bytes_N=columns["num_bytes"].astype(np.int64),
-    )
-
-
 def find_duplicates(
     root: Path,
     *,
     near: bool = False,
     run: Path | RunFolder | None = None,
     advance: Advance = lambda what, total: None,
-) -> Found:
+) -> Duplicates:
     """Find photos that are in a frozen folder or pack more than once.
 
     Args:
@@ -119,7 +94,7 @@ def find_duplicates(
     Raises:
         DataError: No frozen folder, or the run's embeddings are missing or of other photos.
     """
-    photos = read_photos(root)
+    photos = data.read_photos(root)
     embedded = None if run is None else _read_embeddings(root, RunFolder(run))
     pairs, notes = None, []
     if near or run is not None:
@@ -132,20 +107,20 @@ def find_duplicates(
             )
         if near:
             pairs = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
-    groups = duplicate_groups(photos, pairs)
+    groups = data.duplicate_groups(photos, pairs)
     if run is None or embedded is None:
-        return Found(root, photos, groups, [], near, None, notes)
+        return Duplicates(root, photos, groups, [], near, None, notes)
     known_N = np.arange(len(photos))
     for group in groups:
         known_N[list(group.rows)] = group.rows[0]
     found = data.embedding_pairs(embedded.embeddings_MD, known_N[embedded.rows_M].tolist())
-    looks = data.look_correlations(measured.signatures_NSS, embedded.rows_M[found.rows_P2])
-    alike = embedding_groups(photos, found, embedded.rows_M, looks)
-    return Found(root, photos, groups, alike, near, run, notes + embedded.notes)
+    correlations = data.correlations(measured.signatures_NSS, embedded.rows_M[found.rows_P2])
+    by_embedding = data.embedding_groups(photos, found, embedded.rows_M, correlations)
+    return Duplicates(root, photos, groups, by_embedding, near, run, notes + embedded.notes)
 
 
 def drop_duplicates(
-    found: Found,
+    found: Duplicates,
     out: Path,
     *,
     link: str = "copy",

@@ -96,7 +96,7 @@ def read_photo(data: bytes) -> Photo:
             if not reason:
                 suffix = ".png" if image.format == "PNG" else ".jpg"
                 return Photo(data, suffix, *image.size, image.mode, orientation, "")
-            return _made_plain(image, orientation, reason)
+            return _converted(image, orientation, reason)
     except BadPhotoError:
         raise
     except MemoryError:
@@ -271,7 +271,7 @@ def _strict_decode(image: Image.Image, data: bytes) -> str:
     return ""
 
 
-def _made_plain(image: Image.Image, orientation: int, reason: str) -> Photo:
+def _converted(image: Image.Image, orientation: int, reason: str) -> Photo:
     """Return an upright 8-bit RGB copy of a picture's first frame."""
     mode, source_format = image.mode, image.format
     image.seek(0)

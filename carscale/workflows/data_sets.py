@@ -246,7 +246,7 @@ def preview(
 
 def find_duplicates(
     root: Path | str, *, near: bool = False, run: Path | str | None = None
-) -> curate.Found:
+) -> curate.Duplicates:
     """List duplicate photos: leaks, label conflicts, redundant copies: ``carscale data dedupe``.
 
     Args:
@@ -263,7 +263,7 @@ def find_duplicates(
 
 
 def drop_duplicates(
-    found: curate.Found,
+    found: curate.Duplicates,
     out: Path | str,
     *,
     link: Literal["copy", "hard"] = "copy",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from carscale import analysis, config, data, files, tables, training
+from carscale.data.frozen.split_assignment import PARTIAL
 from carscale.errors import DataError
 from carscale.runs import RunFolder
 from carscale.types import CarClass, Predictions, Split, Splits
@@ -222,13 +223,13 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
         "attributes": attributes,
         "flags": {name: flag_N[rows] for name, flag_N in flags.items()},
         "rules": dict(data.QUALITY_RULES),
-        "near": _conflicts(split.root, splits.card["lock"]["manifest.parquet"]),
+        "conflicts": _conflicts(split.root, splits.card["lock"]["manifest.parquet"]),
     }
 
 
 @lru_cache(maxsize=1)
-def _conflicts(root: Path, manifest_sha256: str) -> analysis.NearConflicts:
-    """Return the near duplicates with different labels in all splits.
+def _conflicts(root: Path, manifest_sha256: str) -> tuple[data.DuplicateGroup, ...]:
+    """Return pairs of near duplicates with different labels, of all splits.
 
     The search is the same for val and test of a run, and takes two minutes of a million photos.
 
@@ -236,19 +237,10 @@ def _conflicts(root: Path, manifest_sha256: str) -> analysis.NearConflicts:
         root: Of the data.
         manifest_sha256: Another manifest, another answer.
     """
-    splits, measured = data.read_splits(root), data.photo_stats(root)
-    num_classes = len(splits.classes)
-    labels_N = np.empty(len(measured), dtype=np.int64)
-    names_N = np.empty(len(measured), dtype=object)
-    for part in splits.every:
-        labels_N[part.ids_N], names_N[part.ids_N] = part.labels_N, part.name
-    pairs_P2 = data.near_pairs(measured.phashes_N, measured.signatures_NSS).rows_P2
-    labels_P2 = labels_N[pairs_P2]
-    is_known_P = (labels_P2 < num_classes).all(axis=1)  # of the others only the make is known
-    pairs_P2 = pairs_P2[is_known_P & (labels_P2[:, 0] != labels_P2[:, 1])]
-    return analysis.NearConflicts(
-        ids_P2=pairs_P2,
-        paths_P2=measured.paths_N[pairs_P2],
-        labels_P2=labels_N[pairs_P2],
-        splits_P2=names_N[pairs_P2],
-    )
+    photos, measured = data.read_photos(root), data.photo_stats(root)
+    near = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
+    classes_P2 = photos.classes_N[near.rows_P2]
+    has_class_P = (photos.splits_N[near.rows_P2] != PARTIAL).all(axis=1)
+    is_conflict_P = has_class_P & (classes_P2[:, 0] != classes_P2[:, 1])
+    conflicts = data.NearPairs(near.rows_P2[is_conflict_P], near.correlations_P[is_conflict_P])
+    return tuple(data.pair_groups(photos, data.near_links(conflicts)))

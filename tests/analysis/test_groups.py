@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables_of import classes_of, evidence_of, noisy_predictions, plain_classes, predictions_of
 
-from carscale.analysis import NearConflicts, TrainSide, analyse, as_dict, mistake_columns
+from carscale.analysis import TrainSide, analyse, as_dict, mistake_columns
+from carscale.data import DuplicateGroup, Link
 
 CLASSES = classes_of(
     "Audi A4 Sedan 2010", "Audi A4 Sedan 2012", "Audi Q5 SUV 2010", "BMW X3 SUV 2011",
@@ -51,13 +52,18 @@ def test_quality_flags_are_groups_with_their_rule():
 
 
 def test_near_duplicates_with_another_label_are_a_group_and_come_first_in_the_review():
-    near = NearConflicts(
-        ids_P2=np.array([[1, 40]]),
-        paths_P2=np.array([["a", "b"]], dtype=object),
-        labels_P2=np.array([[2, 4]]),
-        splits_P2=np.array([["val", "train"]], dtype=object),
+    pair = DuplicateGroup(
+        rows=(1, 40),
+        paths=("a", "b"),
+        splits=("val", "train"),
+        classes=(CLASSES[2].name, CLASSES[4].name),
+        links=(Link(1, 40, "near", 0.99),),
+        kind="near",
+        correlation=0.99,
+        is_leak=True,
+        is_conflict=True,
     )
-    found = analyse(mistakes([(0, 4), (2, 4), (3, 3)], near=near))
+    found = analyse(mistakes([(0, 4), (2, 4), (3, 3)], conflicts=(pair,)))
     assert ids_in(found, "duplicate") == [1]
     (action,) = [one for one in found.actions if one["kind"] == "near-duplicates"]
     assert [one["class"] for one in action["pairs"][0]] == [CLASSES[2].name, CLASSES[4].name]

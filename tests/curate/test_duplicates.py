@@ -13,7 +13,7 @@ from carscale import curate, data
 def photos(rows):
     """Photos of ``(split, class, content, width)``."""
     splits, classes, content, widths = (list(part) for part in zip(*rows, strict=True))
-    return curate.Photos(
+    return data.PhotoRows(
         paths_N=np.array(
             [f"{s}/{c}/{n:02d}.jpg" for n, (s, c, _, _) in enumerate(rows)], dtype=object
         ),
@@ -44,7 +44,7 @@ def test_leaks_come_first_then_labels_then_the_rest():
             ("val", "a", "6", 10),
         ]
     )
-    groups = curate.duplicate_groups(held, near((2, 3), (4, 5, 0.98)))
+    groups = data.duplicate_groups(held, near((2, 3), (4, 5, 0.98)))
     assert [(group.concern, group.rows, group.kind) for group in groups] == [
         ("leak", (4, 5), "near"),
         ("label", (2, 3), "near"),
@@ -53,14 +53,12 @@ def test_leaks_come_first_then_labels_then_the_rest():
     assert groups[0].correlation == pytest.approx(0.98)
     assert groups[2].correlation == 1
     assert groups[0].as_dict()["pairs"][0]["paths"] == ["train/b/04.jpg", "test/b/05.jpg"]
-    assert [group.rows for group in curate.duplicate_groups(held)] == [(0, 1)]
+    assert [group.rows for group in data.duplicate_groups(held)] == [(0, 1)]
 
 
 def test_a_group_is_named_by_its_weakest_link_and_twins_are_linked_once():
     held = photos([("train", "a", name, 10) for name in "11123"])
-    (group,) = curate.duplicate_groups(
-        held, near((0, 1), (0, 2), (1, 2), (2, 3, 0.97), (3, 4, 0.99))
-    )
+    (group,) = data.duplicate_groups(held, near((0, 1), (0, 2), (1, 2), (2, 3, 0.97), (3, 4, 0.99)))
     assert group.rows == (0, 1, 2, 3, 4)
     assert (group.kind, group.correlation) == ("near", pytest.approx(0.97))
     assert [link.kind for link in group.links] == ["exact", "exact", "near", "near"]
@@ -69,13 +67,13 @@ def test_a_group_is_named_by_its_weakest_link_and_twins_are_linked_once():
 def test_the_same_original_is_the_same_photo_whatever_it_was_frozen_to():
     held = photos([("train", "a", "x", 10), ("val", "a", "y", 10), ("test", "a", "z", 10)])
     held.originals_N[1] = "x"  # made plain of the bytes that row 0 kept
-    (group,) = curate.duplicate_groups(held)
+    (group,) = data.duplicate_groups(held)
     assert (group.rows, group.kind, group.is_leak) == ((0, 1), "exact", True)
 
 
 def test_between_train_and_partial_nothing_leaks_and_a_make_contradicts_no_class():
     held = photos([("train", "Audi A4", "1", 10), ("partial", "Audi", "1", 90)])
-    (group,) = curate.duplicate_groups(held)
+    (group,) = data.duplicate_groups(held)
     assert (group.concern, group.is_leak, group.is_conflict) == ("duplicate", False, False)
     drops = curate.choose_drops(held, [group])
     assert drops.reasons == {1: "same bytes as train/Audi A4/00.jpg"}  # the known class stays
@@ -96,7 +94,7 @@ def test_what_goes_and_what_stays():
             ("train", "a", "7", 10),
         ]
     )
-    groups = curate.duplicate_groups(held, near((2, 3, 0.99), (7, 9, 0.981), (8, 9)))
+    groups = data.duplicate_groups(held, near((2, 3, 0.99), (7, 9, 0.981), (8, 9)))
     drops = curate.choose_drops(held, groups)
     assert drops.reasons == {
         0: "same bytes as test/b/01.jpg",
@@ -111,7 +109,7 @@ def test_what_goes_and_what_stays():
 def test_pairs_by_embedding_are_listed_and_never_dropped():
     held = photos([("train", "a", "1", 10), ("train", "a", "2", 10), ("val", "a", "3", 10)])
     alike = data.EmbeddingPairs(np.array([[0, 1]]), np.array([0.95], np.float32))
-    (group,) = curate.embedding_groups(held, alike, np.array([2, 0]), np.array([0.7]))
+    (group,) = data.embedding_groups(held, alike, np.array([2, 0]), np.array([0.7]))
     assert (group.rows, group.kind, group.is_leak) == ((0, 2), "by embedding", True)
     told = group.as_dict()["pairs"][0]
     assert (told["cosine"], told["correlation"]) == (0.95, 0.7)
@@ -139,7 +137,7 @@ def test_groups_and_drops_keep_their_promises(rows, draw):
     pairs = draw.draw(
         st.sets(st.tuples(numbers, numbers).filter(lambda pair: pair[0] < pair[1]), max_size=4)
     )
-    groups = curate.duplicate_groups(held, near(*pairs))
+    groups = data.duplicate_groups(held, near(*pairs))
     # naive: merge sets until nothing meets
     sets = [{n} for n in range(count)]
     for one in range(count):
@@ -170,7 +168,7 @@ def test_groups_and_drops_keep_their_promises(rows, draw):
 def test_many_copies_of_one_photo_take_no_quadratic_time():
     start = time.monotonic()
     held = photos([("train", "a", "1", 10)] * 20_000)
-    (group,) = curate.duplicate_groups(held, near(*((n, n + 1) for n in range(0, 19_998, 2))))
+    (group,) = data.duplicate_groups(held, near(*((n, n + 1) for n in range(0, 19_998, 2))))
     assert len(group.links) == 19_999
     assert len(curate.choose_drops(held, [group]).reasons) == 19_999
     assert time.monotonic() - start < 8  # 1 s where this was written; quadratic: minutes

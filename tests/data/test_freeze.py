@@ -102,9 +102,7 @@ def test_duplicates_are_never_in_two_splits(tmp_path):
         assert len(places) == 40
     notes = frozen.card["notes"]
     assert notes["num_exact_duplicates"] == 9
-    assert notes["identical_photos_in_two_classes"] == [
-        ["Make0 Model/001.jpg", "Make1 Model/wrong.jpg"]
-    ]
+    assert notes["label_conflicts"] == [["Make0 Model/001.jpg", "Make1 Model/wrong.jpg"]]
     text = "\n".join(frozen.warnings)
     assert "9 exact duplicates" in text
     assert "1 photos lie in two classes" in text

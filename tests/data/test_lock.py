@@ -195,8 +195,8 @@ def test_a_reformatted_card_is_still_the_card(frozen):
     [
         (None, "holds no frozen data"),
         ("{", "card.json: can't be read"),
-        ("[]", "format None, this carscale reads 1"),
-        ('{"format": 99}', "format 99, this carscale reads 1"),
+        ("[]", "format None, this carscale reads 2"),
+        ('{"format": 99}', "format 99, this carscale reads 2"),
     ],
 )
 def test_a_card_that_is_none_is_refused(frozen, content, says):
@@ -207,6 +207,19 @@ def test_a_card_that_is_none_is_refused(frozen, content, says):
     assert_says(frozen, says)
     with pytest.raises(DataError, match=says):
         data.read_splits(frozen)
+
+
+@pytest.mark.parametrize(("stored", "command"), [(1, "freeze SOURCE"), ("pack-1", "pack FOLDER")])
+def test_what_an_older_version_made_is_to_be_made_again(frozen, raw, tmp_path, stored, command):
+    path = frozen / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": stored}))
+    again = f"make it again with: carscale data {command} {frozen} --force"
+    assert_says(frozen, f"made by an older version of carscale (format {stored};", again)
+    for use in (data.read_splits, lambda root: data.freeze(root, tmp_path / "new")):
+        with pytest.raises(DataError):
+            use(frozen)
+    data.freeze(raw, frozen, force=True)  # as it says
+    assert data.verify(frozen, mode="full") == 33
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path):

@@ -38,7 +38,7 @@ def rows(thrown_in) -> list[dict]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def test_every_file_is_kept_made_plain_or_refused(thrown_in, rows):
+def test_every_file_is_kept_converted_or_refused(thrown_in, rows):
     raw, root, warnings = thrown_in
     sources = {path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file()}
     lines = (root / "quarantine.jsonl").read_text().splitlines()
@@ -47,7 +47,7 @@ def test_every_file_is_kept_made_plain_or_refused(thrown_in, rows):
     assert len(rows) + len(refused) == len(sources) > 400
     counts = json.loads((root / "card.json").read_text())["counts"]
     plain = [row for row in rows if row["normalised"]]
-    assert counts["made_plain"] == len(plain)
+    assert counts["converted"] == len(plain)
     assert counts["quarantined"] == len(refused)
     assert counts["train"] + counts["val"] + counts["test"] == len(rows)
     assert all(reason and "\n" not in reason for reason in refused.values())
@@ -109,11 +109,11 @@ def test_readers_agree_on_every_frozen_photo(thrown_in, rows):
 
 def test_frozen_odd_photos_are_plain_when_frozen_again(thrown_in, tmp_path):
     again = data.freeze(thrown_in[1] / "train", tmp_path / "again")
-    assert again.card["counts"]["made_plain"] == 0
+    assert again.card["counts"]["converted"] == 0
     assert again.card["counts"]["quarantined"] == 0
 
 
-def test_pixels_stay_when_a_lossless_photo_is_made_plain(thrown_in, rows):
+def test_pixels_stay_when_a_lossless_photo_is_converted(thrown_in, rows):
     raw, root, _ = thrown_in
     checked = 0
     for row in rows:

@@ -111,7 +111,7 @@ def test_the_card_says_where_it_comes_from(tiny, packed):
     parent = json.loads((tiny / "card.json").read_text())
     card = json.loads((packed / "card.json").read_text())
     rows = rows_of(packed)
-    assert card["format"] == "pack-1"
+    assert card["format"] == "pack-2"
     hashes = parent["hashes"]
     assert card["parent"] == {"name": tiny.name, "hashes": hashes}
     assert card["hashes"]["classes"] == hashes["classes"]
@@ -403,8 +403,8 @@ def test_a_changed_list_is_named(locked, name):
 
 def test_another_format_is_refused(locked):
     card = json.loads((locked / "card.json").read_text())
-    (locked / "card.json").write_text(json.dumps(card | {"format": "pack-2"}))
-    with pytest.raises(DataError, match="format pack-2, this carscale reads 1 and pack-1"):
+    (locked / "card.json").write_text(json.dumps(card | {"format": "pack-3"}))
+    with pytest.raises(DataError, match="format pack-3, this carscale reads 2 and pack-2"):
         data.read_splits(locked)
 
 

@@ -141,7 +141,7 @@ def test_rows_that_can_not_be_used_are_counted_with_a_reason(photos):
 def test_a_file_of_two_classes_is_two_samples_and_said(photos):
     rows = [(f"Make0 Model/{n:03d}.jpg", "Audi") for n in range(4)] + [(A, "BMW"), (B, "BMW")]
     frozen = data.freeze(write(photos / "cars.csv", rows), photos.parent / "out")
-    assert frozen.card["notes"]["identical_photos_in_two_classes"] == [
+    assert frozen.card["notes"]["label_conflicts"] == [
         ["Make0 Model/000.jpg", "Make0 Model/000~2.jpg"]
     ]
     assert "1 photos lie in two classes" in "\n".join(frozen.warnings)

@@ -101,7 +101,7 @@ def test_a_photo_that_is_gone_is_told_and_none_at_all_is_a_page_too(found, tmp_p
     (root / found.groups[0].paths[0]).unlink()
     again = curate.find_duplicates(root)
     assert "No picture: the photo is not there" in write_gallery(tmp_path / "a", again).read_text()
-    nothing = curate.Found(root, found.photos, [], [], False)
+    nothing = curate.Duplicates(root, found.photos, [], [], False)
     assert "None among" in write_gallery(tmp_path / "b", nothing).read_text()
 
 

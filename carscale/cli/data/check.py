@@ -12,7 +12,8 @@ from carscale.cli.options import Json, Root
 from carscale.cli.output import first_few, print_json, print_table
 
 if TYPE_CHECKING:
-    from carscale.curate import Audit, DuplicateGroup, Quality
+    from carscale.curate import Audit, Quality
+    from carscale.data import DuplicateGroup
     from carscale.workflows import DataCheck
 
 

@@ -15,7 +15,7 @@ from carscale.cli.options import Force, Json, Link, Root
 from carscale.cli.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
-    from carscale import curate
+    from carscale import curate, data
 
 CONCERNS = {"leak": "leak", "label": "two classes", "duplicate": ""}
 
@@ -74,7 +74,7 @@ def dedupe(
         print(made.root)
 
 
-def _as_dict(found: curate.Found, made: curate.Deduped | None) -> dict[str, object]:
+def _as_dict(found: curate.Duplicates, made: curate.Deduped | None) -> dict[str, object]:
     """Return all that was found, as plain data."""
     from carscale import data
 
@@ -101,7 +101,7 @@ def _as_dict(found: curate.Found, made: curate.Deduped | None) -> dict[str, obje
     return summary
 
 
-def _print_table(found: curate.Found) -> None:
+def _print_table(found: curate.Duplicates) -> None:
     """Print a row a photo, groups apart, then a line of counts."""
     counts = found.counts()
     print_table(("found", ">similarity", "concern", "photo"), _rows(found))
@@ -113,7 +113,7 @@ def _print_table(found: curate.Found) -> None:
     )
 
 
-def _rows(found: curate.Found) -> Iterator[tuple[Any, ...]]:
+def _rows(found: curate.Duplicates) -> Iterator[tuple[Any, ...]]:
     """Yield a row a photo, an empty one after each group."""
     for group in found.every:
         concern = CONCERNS[group.concern]
@@ -125,7 +125,7 @@ def _rows(found: curate.Found) -> Iterator[tuple[Any, ...]]:
         yield ("", "", "", "")
 
 
-def _similarity(group: curate.DuplicateGroup) -> str:
+def _similarity(group: data.DuplicateGroup) -> str:
     """Return the number that says how sure a group is: of the embedding, else the correlation."""
     if group.kind == "exact":
         return "1"
@@ -133,7 +133,7 @@ def _similarity(group: curate.DuplicateGroup) -> str:
     return "" if math.isnan(number) else f"{number:.3f}"
 
 
-def _note_next_step(found: curate.Found) -> None:
+def _note_next_step(found: curate.Duplicates) -> None:
     """Say what to type next."""
     from carscale import progress
 

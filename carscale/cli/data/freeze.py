@@ -62,7 +62,7 @@ def freeze(
     counts = frozen.card["counts"]
     progress.note(
         f"{counts['classes']} classes: {counts['train']} train, {counts['val']} val, "
-        f"{counts['test']} test; {counts['made_plain']} converted, "
+        f"{counts['test']} test; {counts['converted']} converted, "
         f"{counts['quarantined']} quarantined"
     )
     print(frozen.root)

@@ -17,13 +17,13 @@ from carscale.data.frozen.layout import (
     as_text,
     card_hash,
     class_list_hash,
-    data_notes,
     json_bytes,
     quarantine_lines,
     split_hash,
 )
 from carscale.data.frozen.names import unique_folders
 from carscale.data.frozen.split_assignment import SPLITS
+from carscale.data.photos.duplicates import data_notes
 from carscale.data.photos.sample import Sample, free_name, manifest_row
 from carscale.data.sources.scan import Scan
 from carscale.errors import DataError
@@ -72,7 +72,7 @@ def lay_out(
         "counts": {name: sum(row["split"] == name for row in rows) for name in SPLITS}
         | {
             "classes": len(classes),
-            "made_plain": sum(bool(row["normalised"]) for row in rows),
+            "converted": sum(bool(row["normalised"]) for row in rows),
             "quarantined": len(found.refused),
         },
         "hashes": hashes | {"classes": class_list_hash(classes)},
@@ -156,14 +156,11 @@ def _warnings(notes: dict[str, Any], found: Scan, rows: list[dict[str, Any]]) ->
             + _some(unlearned)
         )
     if notes["num_exact_duplicates"]:
+        lines.append(f"{notes['num_exact_duplicates']} exact duplicates, kept in one split")
+    if conflicts := notes["label_conflicts"]:
         lines.append(
-            f"{notes['num_exact_duplicates']} exact duplicates, kept in one split with their twin"
-        )
-    torn = notes["identical_photos_in_two_classes"]
-    if torn:
-        lines.append(
-            f"{len(torn)} photos lie in two classes, one must be wrong: "
-            + _some(" = ".join(group) for group in torn)
+            f"{len(conflicts)} photos lie in two classes, one must be wrong: "
+            + _some(" = ".join(group) for group in conflicts)
         )
     if len({row["class"] for row in rows}) == 1:
         lines.append("only one class: there is nothing to tell apart")

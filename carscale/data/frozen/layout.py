@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +15,10 @@ from carscale.data.frozen.names import folded, safe_name, shortened
 from carscale.errors import DataError, RunError
 from carscale.types import CarClass
 
-FORMAT = 1
-PACK_FORMAT = "pack-1"
+FORMAT = 2
+PACK_FORMAT = "pack-2"
 """Of a pack's card: the same card, with photos in shards instead of files."""
+OLD_FORMATS = (1, "pack-1")
 
 LOCKED_FILES = ("manifest.parquet", "classes.json", "quarantine.jsonl")
 
@@ -82,29 +83,6 @@ def _file_name(stem: str, suffix: str) -> str:
     return shortened(safe_name(f"{stem}.{suffix}"), suffix=f".{suffix}")
 
 
-def data_notes(rows: list[dict[str, Any]], empty_classes: list[str]) -> dict[str, Any]:
-    """Return what a person should know of the data.
-
-    Args:
-        rows: Of the manifest.
-        empty_classes: Folders of the source that hold no photo.
-    """
-    per_class = Counter(row["class"] for row in rows)
-    by_hash: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_hash[row["sha256"]].append(row)
-    twins = [group for group in by_hash.values() if len(group) > 1]
-    torn = [group for group in twins if len({row["class"] for row in group}) > 1]
-    return {
-        "empty_classes": empty_classes,
-        "classes_of_one_photo": sorted(name for name, count in per_class.items() if count == 1),
-        "num_exact_duplicates": sum(len(group) - 1 for group in twins),
-        "identical_photos_in_two_classes": sorted(
-            sorted(row["source"] for row in group) for group in torn
-        ),
-    }
-
-
 def as_text(name: str) -> str:
     """Return a name as valid Unicode: other bytes become hex escapes."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -132,6 +110,13 @@ def read_card(root: Path) -> dict[str, Any]:
     except RunError as error:
         raise DataError(str(error)) from error
     stored = card.get("format") if isinstance(card, dict) else None
+    if stored in OLD_FORMATS:
+        again = "pack FOLDER" if stored == "pack-1" else "freeze SOURCE"
+        raise DataError(
+            f"{root}: was made by an older version of carscale (format {stored}; this version's "
+            f"are {FORMAT} and {PACK_FORMAT})",
+            f"make it again with: carscale data {again} {shlex.quote(str(root))} --force",
+        )
     if stored not in (FORMAT, PACK_FORMAT):
         raise DataError(
             f"{root}/card.json: format {stored}, this carscale reads {FORMAT} and {PACK_FORMAT}"

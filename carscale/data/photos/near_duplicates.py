@@ -159,10 +159,10 @@ def near_groups(pairs: NearPairs) -> list[NDArray[np.int64]]:
     return np.split(rows[order], edges) if len(rows) else []
 
 
-def look_correlations(
+def correlations(
     signatures_NSS: NDArray[np.uint8], rows_P2: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return how alike pairs of photos look, however they were found.
+    """Return how similar pairs of photos are, however they were found.
 
     Args:
         signatures_NSS: Small grey copies, square.

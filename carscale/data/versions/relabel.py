@@ -99,8 +99,8 @@ def relabel(
         _check_train_only(decisions, rows, changes)
     names = split_names(parent)
     changed = ordered(_changed_rows(root, rows, changes), names)
-    told = {"relabelled": _told(root, decisions, rows, changes)}
-    version = Version(changed, told, extra_splits=names[len(SPLITS) :])
+    entry = {"relabelled": _review_entry(root, decisions, rows, changes)}
+    version = Version(changed, entry, extra_splits=names[len(SPLITS) :])
     with staged_folder(out, "relabelling") as folder:
         place_rows(
             changed,
@@ -127,11 +127,11 @@ def _check_train_only(
     decisions: Path, rows: list[dict[str, Any]], changes: dict[int, LabelDecision]
 ) -> None:
     """Raise when a photo that results are measured on is to change."""
-    held = [rows[n]["path"] for n in changes if rows[n]["split"] not in ("train", PARTIAL)]
-    if held:
+    measured = [rows[n]["path"] for n in changes if rows[n]["split"] not in ("train", PARTIAL)]
+    if measured:
         raise DataError(
-            f"{decisions}: changes {len(held)} photos of val or test (first: {held[0]}); results "
-            "before and after could not be compared",
+            f"{decisions}: changes {len(measured)} photos of val or test (first: {measured[0]}); "
+            "results before and after could not be compared",
             "take their lines out, or change these splits too, knowingly: --any-split",
         )
 
@@ -162,7 +162,7 @@ def _changed_rows(
     return changed
 
 
-def _told(
+def _review_entry(
     root: Path, decisions: Path, rows: list[dict[str, Any]], changes: dict[int, LabelDecision]
 ) -> dict[str, Any]:
     """Return what the new card says of the review."""
@@ -198,10 +198,10 @@ def _warnings(
     )
     if lost := sorted(before - after):
         lines.append(f"classes without a photo in train now: {'; '.join(lost)}")
-    torn = card["notes"]["identical_photos_in_two_classes"]
-    if len(torn) > len(parent["notes"]["identical_photos_in_two_classes"]):
+    conflicts = card["notes"]["label_conflicts"]
+    if len(conflicts) > len(parent["notes"]["label_conflicts"]):
         lines.append(
             "identical photos lie in two classes now, one must be wrong: "
-            + "; ".join(" = ".join(group) for group in torn)
+            + "; ".join(" = ".join(group) for group in conflicts)
         )
     return lines

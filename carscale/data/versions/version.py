@@ -15,12 +15,12 @@ from carscale.data.frozen.layout import (
     LOCKED_FILES,
     as_text,
     card_hash,
-    data_notes,
     json_bytes,
     read_card,
     split_hash,
 )
 from carscale.data.frozen.split_assignment import PARTIAL, split_names
+from carscale.data.photos.duplicates import data_notes
 from carscale.errors import DataError
 
 
@@ -139,7 +139,7 @@ def write_version(
         files.write_atomic(folder / name, content)
     hashes = {name: split_hash(row for row in rows if row["split"] == name) for name in names}
     counts = {name: sum(row["split"] == name for row in rows) for name in names}
-    counts["made_plain"] = sum(bool(row["normalised"]) for row in rows)
+    counts["converted"] = sum(bool(row["normalised"]) for row in rows)
     card = parent | {
         "parent": {
             "name": as_text(root.resolve().name),

@@ -14,7 +14,8 @@ from carscale.report.page.place import MARKS, check_page_folder, place_of
 from carscale.report.page.templating import environment
 
 if TYPE_CHECKING:
-    from carscale.curate import DuplicateGroup, Found
+    from carscale.curate import Duplicates
+    from carscale.data import DuplicateGroup
     from carscale.report.page.pictures import Picture
 
 
@@ -46,7 +47,7 @@ SECTIONS = (
 """Concern, anchor, title and what it means, in the page's order."""
 
 
-def write_gallery(folder: Path, found: Found, *, command: str = "") -> Path:
+def write_gallery(folder: Path, found: Duplicates, *, command: str = "") -> Path:
     """Write ``index.html``, thumbnails and a table; return the page's path.
 
     Args:
@@ -66,7 +67,7 @@ def write_gallery(folder: Path, found: Found, *, command: str = "") -> Path:
     return folder / "index.html"
 
 
-def _context(found: Found, build: Path, final: Path, command: str) -> dict[str, Any]:
+def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[str, Any]:
     """Return what the template shows; write thumbnails and the table."""
     shown = {
         concern: [group for group in found.every if group.concern == concern][:MAX_GROUPS]
@@ -110,7 +111,9 @@ def _rows(group: DuplicateGroup) -> Sequence[int]:
     return group.rows[:MAX_PHOTOS]
 
 
-def _group(group: DuplicateGroup, found: Found, pictures: dict[int, Picture]) -> dict[str, Any]:
+def _group(
+    group: DuplicateGroup, found: Duplicates, pictures: dict[int, Picture]
+) -> dict[str, Any]:
     """Return what the page says of one group."""
     sizes_N2 = found.photos.sizes_N2
     photos = [

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from carscale import data, tables
-from carscale.data.frozen.split_assignment import PARTIAL, split_names
+from carscale.data.frozen.split_assignment import split_names
 from carscale.errors import RunError
 from carscale.report.page.checks import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from carscale.data import StatsTable
+    from carscale.data import DuplicateGroup, StatsTable
     from carscale.types import CarClass
 
 
-COLUMNS = ("id", "path", "class", "split", "sha256", "width", "height", "origin", "licence")
+COLUMNS = ("id", "path", "class", "split", "width", "height", "origin", "licence")
 EXTREMES: dict[str, tuple[str, int]] = {
     "dark": ("brightness", 1),
     "bright": ("brightness", -1),
@@ -52,20 +52,6 @@ class Flag:
     order_N: NDArray[Any] | None = None
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A pair of duplicate images.
-
-    Attributes:
-        one, other: Rows.
-        correlation: Of their grey thumbnails; ``None`` for equal bytes.
-    """
-
-    one: int
-    other: int
-    correlation: float | None
-
-
 @dataclass(frozen=True, eq=False)
 class DataRecord:
     """A frozen folder or pack.
@@ -77,9 +63,9 @@ class DataRecord:
         classes: The class list.
         splits: Names, ``train`` first.
         rows: Columns of the manifest, by id; ``origin`` is never empty where the card knows.
-        attributes: What was measured of the photos.
+        stats: What was measured of the photos.
         flags: By name.
-        pairs: Exact and near duplicates, leaks first.
+        pairs: Exact and near duplicates as groups of two, leaks first.
         refused: Path and reason of what could not be frozen.
         left_out: Path and reason of what a merge left out.
     """
@@ -90,26 +76,14 @@ class DataRecord:
     classes: tuple[CarClass, ...]
     splits: tuple[str, ...]
     rows: dict[str, NDArray[Any]]
-    attributes: StatsTable
+    stats: StatsTable
     flags: dict[str, Flag]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[DuplicateGroup, ...]
     refused: tuple[tuple[str, str], ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows["id"])
-
-    def is_leak(self, pair: Pair) -> bool:
-        """Return whether a pair's photos lie in two splits."""
-        splits_N = self.rows["split"]
-        return bool(splits_N[pair.one] != splits_N[pair.other])
-
-    def is_conflict(self, pair: Pair) -> bool:
-        """Return whether a pair has two classes; a photo of known make only has no conflict."""
-        one, other = pair.one, pair.other
-        splits_N, classes_N = self.rows["split"], self.rows["class"]
-        has_partial = PARTIAL in (splits_N[one], splits_N[other])
-        return not has_partial and bool(classes_N[one] != classes_N[other])
 
 
 def gather_data(
@@ -140,22 +114,19 @@ def gather_data(
     flags = _flags(measured)
     for name, (mask_N, rule) in (more_flags or {}).items():
         flags[name] = Flag(rule, np.asarray(mask_N, dtype=bool))
-    record = DataRecord(
+    return DataRecord(
         root=root,
         name=root.resolve().name,
         card=card,
         classes=splits.classes,
         splits=split_names(card),
         rows=rows,
-        attributes=measured,
+        stats=measured,
         flags=flags,
-        pairs=(),
+        pairs=_pairs(root, measured),
         refused=tuple(_listed(root / "quarantine.jsonl")),
         left_out=tuple(_listed(root / "merge.jsonl")),
     )
-    pairs = _pairs(rows["sha256"], measured)
-    pairs.sort(key=lambda pair: (not record.is_leak(pair), not record.is_conflict(pair), pair.one))
-    return replace(record, pairs=tuple(pairs))
 
 
 def _flags(measured: StatsTable) -> dict[str, Flag]:
@@ -177,21 +148,13 @@ def _flags(measured: StatsTable) -> dict[str, Flag]:
     return flags
 
 
-def _pairs(sha256_N: NDArray[Any], measured: StatsTable) -> list[Pair]:
-    """Return exact duplicates, each with the first of them, then near duplicates."""
-    _, first_N, inverse_N = np.unique(sha256_N, return_index=True, return_inverse=True)
-    firsts_N = first_N[inverse_N]
-    copies = np.flatnonzero(firsts_N != np.arange(len(sha256_N)))
-    exact = [Pair(int(firsts_N[row]), int(row), None) for row in copies.tolist()]
-    found = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
-    near = [
-        Pair(int(one), int(other), float(correlation))
-        for (one, other), correlation in zip(
-            found.rows_P2.tolist(), found.correlations_P.tolist(), strict=True
-        )
-        if firsts_N[one] != firsts_N[other]
-    ]
-    return exact + near
+def _pairs(root: Path, measured: StatsTable) -> tuple[DuplicateGroup, ...]:
+    """Return exact duplicates, each with the first of them, and near duplicates; leaks first."""
+    photos = data.read_photos(root)
+    near = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
+    pairs = data.pair_groups(photos, data.duplicate_links(photos, near))
+    pairs.sort(key=lambda pair: (not pair.is_leak, not pair.is_conflict, pair.rows[0]))
+    return tuple(pairs)
 
 
 def _listed(path: Path) -> Sequence[tuple[str, str]]:

@@ -192,7 +192,7 @@ def _provenance(record: DataRecord) -> Row:
         ("Frozen from", card.get("source")),
         ("Seed", card.get("seed")),
         *((f"Rule: {name.replace('_', ' ')}", value) for name, value in (rule or {}).items()),
-        ("Converted", card["counts"].get("made_plain")),
+        ("Converted", card["counts"]["converted"]),
         ("Parent", parent.get("name")),
         ("Parent's card", parent.get("card")),
         ("This card", card["lock"].get("card.json")),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from carscale.data import DuplicateGroup
     from carscale.report.data.gather import DataRecord, Flag
     from carscale.report.page.place import Place
 
@@ -79,7 +80,7 @@ def build_sources(record: DataRecord) -> list[Row]:
     """Return a row a source and licence: photos by split, and how many of them each rule finds."""
     origins_N, licences_N = record.rows["origin"], record.rows["licence"]
     kinds = Counter(zip(origins_N.tolist(), licences_N.tolist(), strict=True))
-    values = record.attributes.values
+    values = record.stats.values
     signs = find_rgb_swaps(origins_N.tolist(), values["usual_hues"], values["mirror_hues"])
     suspected = {sign.origin: sign.verdict for sign in signs if sign.is_suspected}
     rows = []
@@ -227,7 +228,7 @@ def _photo_link(place: Place, path: str) -> str:
 
 def build_statistics(record: DataRecord, folder: Path) -> list[FigureEntry]:
     """Draw histograms of photo statistics, by source where there are several."""
-    values = record.attributes.values
+    values = record.stats.values
     with np.errstate(invalid="ignore"):
         columns = values | {
             "longer": np.maximum(values["width"], values["height"]),
@@ -315,32 +316,37 @@ def build_pairs(record: DataRecord, place: Place) -> Row:
     """
     pairs = record.pairs
     shown = pairs[:MAX_PAIRS]
-    rows = sorted({row for pair in shown for row in (pair.one, pair.other)})
+    rows = sorted({row for pair in shown for row in pair.rows})
     pictures = dict(zip(rows, _pictures(record, place, rows, "pair"), strict=True))
     write_csv(
         place.build_folder / "tables" / "duplicates.csv",
         [*FACTS, *(f"other_{name}" for name in FACTS), "correlation"],
         (
-            [*_facts(record, pair.one), *_facts(record, pair.other), pair.correlation]
+            [*(fact for row in pair.rows for fact in _facts(record, row)), _correlation(pair)]
             for pair in pairs
         ),
     )
     return {
-        "exact": sum(pair.correlation is None for pair in pairs),
-        "near": sum(pair.correlation is not None for pair in pairs),
-        "leaks": sum(map(record.is_leak, pairs)),
-        "conflicts": sum(map(record.is_conflict, pairs)),
+        "exact": sum(pair.kind == "exact" for pair in pairs),
+        "near": sum(pair.kind == "near" for pair in pairs),
+        "leaks": sum(pair.is_leak for pair in pairs),
+        "conflicts": sum(pair.is_conflict for pair in pairs),
         "num": len(pairs),
         "pairs": [
             {
-                "photos": [_photo(record, row, pictures[row]) for row in (pair.one, pair.other)],
-                "correlation": pair.correlation,
-                "is_leak": record.is_leak(pair),
-                "is_conflict": record.is_conflict(pair),
+                "photos": [_photo(record, row, pictures[row]) for row in pair.rows],
+                "correlation": _correlation(pair),
+                "is_leak": pair.is_leak,
+                "is_conflict": pair.is_conflict,
             }
             for pair in shown
         ],
     }
+
+
+def _correlation(pair: DuplicateGroup) -> float | None:
+    """Return the correlation of a pair's grey thumbnails; ``None`` for equal bytes."""
+    return None if pair.kind == "exact" else pair.correlation
 
 
 def _pictures(record: DataRecord, place: Place, rows: Sequence[int], what: str) -> list[Picture]:

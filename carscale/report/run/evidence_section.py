@@ -33,25 +33,20 @@ def build_conflicts(analysis: Analysis, place: Place) -> dict[str, Any] | None:
     Returns:
         ``num`` of all, and ``pairs`` (200 at most), two photos each; ``None`` without any.
     """
-    near = analysis.evidence.near
-    if near is None or not len(near.ids_P2):
+    conflicts = analysis.evidence.conflicts
+    if not conflicts:
         return None
-    names = [one.name for one in analysis.evidence.classes]
-    shown = slice(0, MAX_PAIRS)
-    ids, paths = near.ids_P2[shown].ravel().tolist(), near.paths_P2[shown].ravel().tolist()
-    labels, splits = near.labels_P2[shown].ravel().tolist(), near.splits_P2[shown].ravel().tolist()
-    first_place = {number: place for place, number in reversed(list(enumerate(ids)))}
-    once = sorted(first_place.values())
-    made = make_pictures(
-        place, [paths[i] for i in once], [f"near-{ids[i]}" for i in once], max_px=SMALL_PX
-    )
-    picture_of = {ids[i]: picture for i, picture in zip(once, made, strict=True)}
-    photos = [
-        {"path": path, "class": names[label], "split": split, **asdict(picture_of[number])}
-        for number, path, label, split in zip(ids, paths, labels, splits, strict=True)
+    photos = [photo for pair in conflicts[:MAX_PAIRS] for photo in pair.as_dict()["photos"]]
+    path_of = {photo["id"]: photo["path"] for photo in photos}
+    names = [f"near-{number}" for number in path_of]
+    made = make_pictures(place, list(path_of.values()), names, max_px=SMALL_PX)
+    picture_of = dict(zip(path_of, made, strict=True))
+    shown = [
+        {name: photo[name] for name in ("path", "class", "split")} | asdict(picture_of[photo["id"]])
+        for photo in photos
     ]
-    pairs = [photos[i : i + 2] for i in range(0, len(photos), 2)]
-    return {"num": len(near.ids_P2), "pairs": pairs}
+    pairs = [shown[place : place + 2] for place in range(0, len(shown), 2)]
+    return {"num": len(conflicts), "pairs": pairs}
 
 
 def build_saliency(run_folder: Path, analysis: Analysis, place: Place) -> list[dict[str, Any]]:

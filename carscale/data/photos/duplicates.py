@@ -1,36 +1,41 @@
-"""Photos of a frozen folder that are there twice: groups, leaks, and what may go. Pure functions.
+"""Duplicate images of a data set: groups, leaks between splits, label conflicts. Pure functions.
 
 Axes: N photos, P pairs.
 
 Chosen: exact and near duplicates make groups, directly or through others; what a model takes for
-the same is listed as pairs and never dropped. Rejected: one graph of all. Why: an embedding also
-joins two cars of one model before one wall.
-Chosen: val and test stay as they are. Rejected: keeping the larger photo wherever it lies. Why:
-results of before could not be compared.
+the same is listed as pairs. Rejected: one graph of all. Why: an embedding also joins two cars of
+one model before one wall.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from carscale import data
+from carscale import tables
+from carscale.data.frozen.layout import read_card
+from carscale.data.frozen.split_assignment import PARTIAL
+from carscale.data.photos.near_duplicates import NearPairs, near_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from carscale.data.photos.embedding_duplicates import EmbeddingPairs
+
 
 Kind = Literal["exact", "near", "by embedding"]
-LEARNED = ("train", "partial")
+COLUMNS = ("path", "split", "class", "sha256", "original_sha256", "width", "height", "num_bytes")
+LEARNED = ("train", PARTIAL)
 """Splits that a model learns from; between them nothing leaks."""
 
 
 @dataclass(frozen=True, eq=False)
-class Photos:
+class PhotoRows:
     """Photos of a frozen folder, by id.
 
     Attributes:
@@ -110,7 +115,7 @@ class DuplicateGroup:
             "kind": self.kind,
             "is_leak": self.is_leak,
             "is_conflict": self.is_conflict,
-            "correlation": _told(self.correlation),
+            "correlation": _for_json(self.correlation),
             "photos": [
                 {"id": row, "path": path, "split": split, "class": name}
                 for row, path, split, name in zip(
@@ -121,30 +126,59 @@ class DuplicateGroup:
                 {
                     "paths": [paths[link.one], paths[link.other]],
                     "kind": link.kind,
-                    "correlation": _told(link.correlation),
-                    "cosine": _told(link.cosine),
+                    "correlation": _for_json(link.correlation),
+                    "cosine": _for_json(link.cosine),
                 }
                 for link in self.links
             ],
         }
 
 
-@dataclass(frozen=True)
-class Drops:
-    """What a new version leaves out.
+def read_photos(root: Path) -> PhotoRows:
+    """Return what the manifest of a frozen folder or pack says of its photos.
 
-    Attributes:
-        reasons: Why, by row.
-        for_review: Groups of train photos in two classes, which all stay.
-        held_out: Groups with photos in two of val and the tests, which stay as they are.
+    Raises:
+        DataError: No frozen folder.
     """
+    read_card(root)
+    columns = tables.read_manifest(root / "manifest.parquet", COLUMNS)
+    sizes_N2 = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64)
+    return PhotoRows(
+        paths_N=columns["path"],
+        splits_N=columns["split"],
+        classes_N=columns["class"],
+        content_N=columns["sha256"],
+        originals_N=columns["original_sha256"],
+        sizes_N2=sizes_N2,
+        bytes_N=columns["num_bytes"].astype(np.int64),
+    )
 
-    reasons: dict[int, str]
-    for_review: tuple[DuplicateGroup, ...]
-    held_out: tuple[DuplicateGroup, ...]
+
+def data_notes(rows: Sequence[dict[str, Any]], empty_classes: list[str]) -> dict[str, Any]:
+    """Return what a card says of duplicates and of classes with too few photos.
+
+    Args:
+        rows: Of the manifest.
+        empty_classes: Folders of the source that hold no photo.
+    """
+    per_class = Counter(row["class"] for row in rows)
+    sources_N, splits_N, classes_N, hashes_N = (
+        np.array([row[name] for row in rows], dtype=object)
+        for name in ("source", "split", "class", "sha256")
+    )
+    sizes_N2 = np.zeros((len(rows), 2), np.int64)
+    groups = duplicate_groups(
+        PhotoRows(sources_N, splits_N, classes_N, hashes_N, hashes_N, sizes_N2, sizes_N2[:, 0])
+    )
+    return {
+        "empty_classes": empty_classes,
+        "classes_of_one_photo": sorted(name for name, count in per_class.items() if count == 1),
+        "num_exact_duplicates": sum(len(group.rows) - 1 for group in groups),
+        "label_conflicts": sorted(sorted(group.paths) for group in groups if group.is_conflict),
+    }
 
 
-def duplicate_groups(photos: Photos, near: data.NearPairs | None = None) -> list[DuplicateGroup]:
+def duplicate_groups(photos: PhotoRows, near: NearPairs | None = None) -> list[DuplicateGroup]:
     """Return photos that are there more than once: leaks first, then labels, then the rest.
 
     Args:
@@ -155,19 +189,41 @@ def duplicate_groups(photos: Photos, near: data.NearPairs | None = None) -> list
     Returns:
         The groups; within a concern by the first path.
     """
+    return _sorted(_group(photos, duplicate_links(photos, near)))
+
+
+def duplicate_links(photos: PhotoRows, near: NearPairs | None = None) -> list[Link]:
+    """Return exact duplicates, each with the first of them, and pairs that are nearly the same.
+
+    Args:
+        photos: Of all splits.
+        near: As ``duplicate_groups`` takes it; pairs of exact duplicates are left out.
+    """
     exact = _exact_links(photos)
     number = {row: n for n, rows in enumerate(_components(exact)) for row in rows}
-    links = exact + [
-        Link(one, other, "near", float(correlation))
-        for (one, other), correlation in _pairs(near)
-        if one not in number or number[one] != number.get(other)
+    return exact + [
+        link
+        for link in near_links(near)
+        if link.one not in number or number[link.one] != number.get(link.other)
     ]
-    return _sorted(_group(photos, links))
+
+
+def near_links(near: NearPairs | None) -> list[Link]:
+    """Return near duplicates as links; none of ``None``."""
+    if near is None:
+        return []
+    pairs = zip(near.rows_P2.tolist(), near.correlations_P.tolist(), strict=True)
+    return [Link(one, other, "near", correlation) for (one, other), correlation in pairs]
+
+
+def pair_groups(photos: PhotoRows, links: Iterable[Link]) -> list[DuplicateGroup]:
+    """Return each link as a group of its own, in their order."""
+    return [_one_group(photos, sorted((link.one, link.other)), [link]) for link in links]
 
 
 def embedding_groups(
-    photos: Photos,
-    alike: data.EmbeddingPairs,
+    photos: PhotoRows,
+    pairs: EmbeddingPairs,
     rows_M: NDArray[np.int64],
     correlations_P: NDArray[np.floating] | None = None,
 ) -> list[DuplicateGroup]:
@@ -175,107 +231,39 @@ def embedding_groups(
 
     Args:
         photos: Of all splits.
-        alike: Pairs by embedding.
+        pairs: By embedding.
         rows_M: The row of ``photos`` that each of the pairs' rows stands for.
         correlations_P: Of the pairs' grey copies, for a person to judge by.
 
     Returns:
         A group a pair; leaks first, then labels.
     """
-    groups = []
-    for n, (pair, cosine) in enumerate(zip(alike.rows_P2, alike.cosines_P.tolist(), strict=True)):
+    links = []
+    for n, (pair, cosine) in enumerate(zip(pairs.rows_P2, pairs.cosines_P.tolist(), strict=True)):
         one, other = sorted(rows_M[pair].tolist())
         correlation = float("nan") if correlations_P is None else float(correlations_P[n])
-        groups += _group(photos, [Link(one, other, "by embedding", correlation, cosine)])
-    return _sorted(groups)
+        links.append(Link(one, other, "by embedding", correlation, cosine))
+    return _sorted(pair_groups(photos, links))
 
 
-def choose_drops(photos: Photos, groups: Iterable[DuplicateGroup]) -> Drops:
-    """Choose which photos a new version leaves out: all but one of each group, if that is safe.
+def _exact_links(photos: PhotoRows) -> list[Link]:
+    """Return a link from the first photo to each other one of the same, or made of the same, bytes.
 
-    Val and tests stay. A train photo that one of these shows too goes, whatever its class. Of
-    duplicates within train the largest photo stays; in two classes all stay, for a person to say
-    which label is wrong. Pairs by embedding are not touched.
-
-    Args:
-        photos: Of all splits.
-        groups: From ``duplicate_groups``.
-
-    Returns:
-        What goes and why, and what a person must decide.
+    Of the same original two versions of carscale may have made other bytes.
     """
-    reasons: dict[int, str] = {}
-    for_review, held_out = [], []
-    for group in groups:
-        if group.kind == "by embedding":
-            continue
-        learned = [row for row in group.rows if photos.splits_N[row] in LEARNED]
-        held = [row for row in group.rows if photos.splits_N[row] not in LEARNED]
-        if len({str(photos.splits_N[row]) for row in held}) > 1:
-            held_out.append(group)
-        if held:
-            reasons |= _reasons(photos, group, learned, held)
-            continue
-        if group.is_conflict:
-            for_review.append(group)
-            continue
-        best = min(learned, key=lambda row: _rank(photos, row))
-        reasons |= _reasons(photos, group, [row for row in learned if row != best], [best])
-    return Drops(reasons, tuple(for_review), tuple(held_out))
-
-
-def _rank(photos: Photos, row: int) -> tuple[bool, int, int, str]:
-    """Return what the photo that stays has least of: a known class, then size."""
-    area = int(photos.sizes_N2[row].prod())
-    is_partial = photos.splits_N[row] == "partial"
-    return is_partial, -area, -int(photos.bytes_N[row]), str(photos.paths_N[row])
-
-
-def _reasons(
-    photos: Photos, group: DuplicateGroup, dropped: Iterable[int], kept: Sequence[int]
-) -> dict[int, str]:
-    """Return why photos go: the photo that shows the same, and how sure that is."""
-    direct: dict[int, tuple[float, int, Kind]] = {}
-    stay = set(kept)
-    for link in group.links:
-        for row, other in ((link.one, link.other), (link.other, link.one)):
-            found = (link.correlation, -other, link.kind)
-            if other in stay and found > direct.get(row, (-2.0, 0, "near")):
-                direct[row] = found
-    same = {str(photos.content_N[row]): row for row in reversed(kept)}
-    reasons = {}
-    for row in dropped:
-        correlation, other, kind = direct.get(row, (0.0, 0, "near"))
-        twin = same.get(str(photos.content_N[row]))
-        if kind == "exact" or twin is not None:
-            path = photos.paths_N[-other if twin is None else twin]
-            reasons[row] = f"same bytes as {path}"
-        elif row in direct:
-            path = photos.paths_N[-other]
-            reasons[row] = f"nearly the same as {path} (correlation {correlation:.3f})"
-        else:
-            reasons[row] = f"through others nearly the same as {photos.paths_N[kept[0]]}"
-    return reasons
-
-
-def _exact_links(photos: Photos) -> list[Link]:
-    """Return a link from the first photo to each other one that was made of the same bytes."""
-    same: dict[str, list[int]] = defaultdict(list)
-    for row, hashes in enumerate(
-        zip(photos.content_N.tolist(), photos.originals_N.tolist(), strict=True)
-    ):
-        for name in dict.fromkeys(hashes):
-            same[name].append(row)
-    pairs = {(rows[0], row) for rows in same.values() for row in rows[1:]}
+    content = photos.content_N.tolist()
+    pairs = set(_pairs_with_first(content))
+    originals = _pairs_with_first(photos.originals_N.tolist())
+    pairs.update((one, other) for one, other in originals if content[one] != content[other])
     return [Link(one, other, "exact", 1.0) for one, other in sorted(pairs)]
 
 
-def _pairs(near: data.NearPairs | None) -> list[tuple[tuple[int, int], float]]:
-    """Return pairs as plain numbers."""
-    if near is None:
-        return []
-    rows = [(one, other) for one, other in near.rows_P2.tolist()]
-    return list(zip(rows, near.correlations_P.tolist(), strict=True))
+def _pairs_with_first(names: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Yield the place where a name came first and each place where it came again."""
+    first: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if first.setdefault(name, place) != place:
+            yield first[name], place
 
 
 def _components(links: Sequence[Link]) -> list[list[int]]:
@@ -283,11 +271,11 @@ def _components(links: Sequence[Link]) -> list[list[int]]:
     if not links:
         return []
     rows_P2 = np.array([(link.one, link.other) for link in links], dtype=np.int64)
-    pairs = data.NearPairs(rows_P2, np.ones(len(links), np.float32))
-    return [group.tolist() for group in data.near_groups(pairs)]
+    pairs = NearPairs(rows_P2, np.ones(len(links), np.float32))
+    return [group.tolist() for group in near_groups(pairs)]
 
 
-def _group(photos: Photos, links: Sequence[Link]) -> list[DuplicateGroup]:
+def _group(photos: PhotoRows, links: Sequence[Link]) -> list[DuplicateGroup]:
     """Return the groups that links make."""
     groups = _components(links)
     number = {row: n for n, rows in enumerate(groups) for row in rows}
@@ -297,12 +285,12 @@ def _group(photos: Photos, links: Sequence[Link]) -> list[DuplicateGroup]:
     return [_one_group(photos, rows, held) for rows, held in zip(groups, of_group, strict=True)]
 
 
-def _one_group(photos: Photos, rows: Sequence[int], links: Sequence[Link]) -> DuplicateGroup:
+def _one_group(photos: PhotoRows, rows: Sequence[int], links: Sequence[Link]) -> DuplicateGroup:
     """Return one group with what a person should know of it."""
     splits = tuple(str(photos.splits_N[row]) for row in rows)
     classes = tuple(str(photos.classes_N[row]) for row in rows)
     roles = {"train" if split in LEARNED else split for split in splits}
-    whole = {name for name, split in zip(classes, splits, strict=True) if split != "partial"}
+    whole = {name for name, split in zip(classes, splits, strict=True) if split != PARTIAL}
     weakest = min(links, key=lambda link: (link.kind != "near", link.correlation))
     return DuplicateGroup(
         rows=tuple(rows),
@@ -323,6 +311,6 @@ def _sorted(groups: Sequence[DuplicateGroup]) -> list[DuplicateGroup]:
     return sorted(groups, key=lambda group: (order.index(group.concern), group.paths))
 
 
-def _told(number: float) -> float | None:
+def _for_json(number: float) -> float | None:
     """Return a number for JSON, which knows no NaN."""
     return None if np.isnan(number) else round(number, 4)
