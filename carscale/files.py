@@ -167,10 +167,10 @@ def resumable_folder(out: Path, doing: str) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(place: Path, doing: str) -> Iterator[Path]:
-    """Give an empty hidden folder beside a place, and remove it in the end.
+    """Give an empty hidden folder in a path's folder, and remove it in the end.
 
     Args:
-        place: Named in the folder's name.
+        place: The path; its name is part of the folder's.
         doing: Another word of it.
     """
     folder = place.with_name(f".{place.name}.{os.getpid()}.{doing}")
@@ -183,7 +183,7 @@ def scratch_folder(place: Path, doing: str) -> Iterator[Path]:
 
 
 def _sweep(place: Path, doing: str) -> None:
-    """Remove what killed processes left beside a place: theirs no longer live, or had our number.
+    """Remove what killed processes left next to a path: theirs no longer live, or had our number.
 
     Another machine may write to the same disk, so what changed within the hour stays.
     """
@@ -228,7 +228,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON holds anything
 def update_json(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Replace what a JSON file holds, ``{}`` when absent; other processes' updates wait.
 
-    ``change`` makes the new from the old, and may read files beside that others write before they
+    ``change`` makes the new from the old, and may read other files, which others write before they
     update.
     """
     with _updating(path.parent):
@@ -251,7 +251,7 @@ def _updating(folder: Path) -> Iterator[None]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a ``.jsonl`` file; an absent one is empty, and a torn last line is left out."""
+    """Read a ``.jsonl`` file; empty if absent. A last line that a kill cut short is left out."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")

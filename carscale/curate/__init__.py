@@ -5,21 +5,18 @@ class and the map that people edit; new versions, merged or without duplicates; 
 is wrong, how far another set lies from one's own. No torch here: predictions come in as counts,
 embeddings as arrays.
 
-- ``car_names``: make, model, body, years of a name; ``car_words`` and ``year_words``: how people
-  write them.
 - ``name_index``: find a base's names by parts; ``mapping``: the rules; ``naming_style``: a new
-  class's name.
-- ``evidence``: what a run sees, beside that.
-- ``map_file``: the YAML; ``source_photos``: a source's classes and photos.
-- ``choosing``: which photos join, and why the others do not; ``merging``: the new version.
-- ``duplicates``: what is there twice, what leaks, what may go; ``deduping``: the same on disk.
-- ``channels``: is red blue? ``condition``: what state a data set is in, for checks and pages.
+  class's name; ``model_votes``: what a run sees in a source's photos.
+- ``map_file``: the YAML.
+- ``merge_rules``: which photos join, and why the others do not; ``merge``: the new version.
+- ``dedupe``: duplicates on disk; ``drops``: which of them a new version leaves out.
+- ``rgb_swap``: is red blue? ``audit``: what state a data set is in, for checks and pages.
 - ``difference``: what changed between two versions.
-- ``looking``: measure a set; ``gap``: how far another lies from it; ``telling_apart``: can a
-  classifier tell; ``gap_words``: that in sentences.
+- ``measure``: statistics of a set; ``domain_gap``: how far another lies from it;
+  ``two_sample_test``: can a classifier tell; ``domain_gap_result``: that in sentences.
 
-To add a make's or a body's other name: one word in ``car_words``. To add a rule: a function in
-``mapping``, at its place in ``_propose``'s order.
+To add a make's or a body's other name: one word in ``car_names.words``. To add a rule: a function
+in ``mapping``, at its place in ``_propose``'s order.
 
 Chosen: rules on parsed names, which say why; a match must be right, all else is for a person to
 choose. Rejected: a similarity score over whole names. Why: ``Audi S4 2007`` and ``Audi S4 2012``

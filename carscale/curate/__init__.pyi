@@ -1,23 +1,18 @@
 from .audit import FEW_RULE as FEW_RULE
 from .audit import Audit as Audit
 from .audit import Quality as Quality
-from .audit import ThinClass as ThinClass
 from .audit import audit_data as audit_data
 from .dedupe import Deduped as Deduped
 from .dedupe import Duplicates as Duplicates
 from .dedupe import drop_duplicates as drop_duplicates
 from .dedupe import find_duplicates as find_duplicates
-from .difference import Change as Change
 from .difference import Difference as Difference
 from .difference import find_difference as find_difference
-from .domain_gap import ATTRIBUTES as ATTRIBUTES
 from .domain_gap import attribute_gaps as attribute_gaps
 from .domain_gap import find_gap as find_gap
 from .domain_gap_result import Gap as Gap
 from .domain_gap_result import sentences as sentences
-from .drops import Drops as Drops
 from .drops import choose_drops as choose_drops
-from .map_file import ClassMap as ClassMap
 from .map_file import map_text as map_text
 from .map_file import read_map as read_map
 from .mapping import OUTCOMES as OUTCOMES
@@ -31,7 +26,6 @@ from .merge import Origin as Origin
 from .merge import merge_source as merge_source
 from .merge_rules import BasePhotos as BasePhotos
 from .merge_rules import ClassTarget as ClassTarget
-from .merge_rules import Decision as Decision
 from .merge_rules import MergeRule as MergeRule
 from .merge_rules import SourcePhotos as SourcePhotos
 from .merge_rules import decide as decide
@@ -40,5 +34,4 @@ from .model_votes import with_predictions as with_predictions
 from .rgb_swap import RGB_SWAP_RULE as RGB_SWAP_RULE
 from .rgb_swap import RgbSwap as RgbSwap
 from .rgb_swap import find_rgb_swaps as find_rgb_swaps
-from .two_sample_test import TwoSampleResult as TwoSampleResult
 from .two_sample_test import classifier_two_sample_test as classifier_two_sample_test

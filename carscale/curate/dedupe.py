@@ -141,7 +141,7 @@ def drop_duplicates(
         DataError: As ``data.drop_photos`` does.
     """
     drops = choose_drops(found.photos, found.groups)
-    told = {
+    entry = {
         "near": found.has_near,
         "num_groups": len(found.groups),
         "num_for_review": len(drops.for_review),
@@ -151,7 +151,7 @@ def drop_duplicates(
         found.root,
         out,
         drops.reasons,
-        told=told,
+        entry=entry,
         link=link,
         force=force,
         advance=lambda total: advance("write", total),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COLUMNS = ("key", "path", "class", "split", "origin")
 KINDS = ("added", "removed", "relabelled", "moved")
 MANY = 5
-"""More names than this are not all told in a sentence."""
+"""More names than this are not all named in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -232,8 +232,8 @@ def _split_rows(card_a: dict[str, Any], card_b: dict[str, Any]) -> Iterable[dict
     ]
     for name in dict.fromkeys([*hashes[0], *hashes[1]]):
         num_a, num_b = (
-            card["counts"][name] if name in held else None
-            for card, held in zip((card_a, card_b), hashes, strict=True)
+            card["counts"][name] if name in card_hashes else None
+            for card, card_hashes in zip((card_a, card_b), hashes, strict=True)
         )
         is_equal = hashes[0].get(name) == hashes[1].get(name)
         yield {"split": name, "a": num_a, "b": num_b, "is_equal": is_equal}
@@ -263,7 +263,7 @@ def _counted(
 
 
 def _lineage_words(found: Difference) -> list[str]:
-    """Say who was made of whom, and how much they share where that is not told by it."""
+    """Say who was made of whom, and how much they share where that does not follow."""
     words = {
         "B of A": "B names A as its parent.",
         "A of B": "A names B as its parent: the order is the other way round.",
@@ -286,11 +286,11 @@ def _photo_words(found: Difference) -> list[str]:
     counts = found.counts()
     if not any(counts.values()):
         return ["No photo was added, removed, relabelled or moved."]
-    told = ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number)
+    counted = ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number)
     sources = [(row["source"], row["added"]) for row in found.by_source() if row["added"]]
     from_where = ", ".join(f"{name or 'no named source'} {count:,}" for name, count in sources)
     where = f" New photos come from: {from_where}." if sources else ""
-    return [f"Photos: {told}; {found.num_shared:,} are in both.{where}"]
+    return [f"Photos: {counted}; {found.num_shared:,} are in both.{where}"]
 
 
 def _split_words(found: Difference) -> list[str]:
@@ -317,8 +317,8 @@ def _class_words(found: Difference) -> list[str]:
         for word, names in (("new", found.new_classes), ("gone", found.gone_classes))
         if names
     ]
-    told = ", ".join(parts) or "the same names in another order"
-    return [f"Classes: {told}. A run on A can't be evaluated on B: its class list is another."]
+    changes = ", ".join(parts) or "the same names in another order"
+    return [f"Classes: {changes}. A run on A can't be evaluated on B: its class list is another."]
 
 
 def _listed(names: Sequence[str]) -> str:

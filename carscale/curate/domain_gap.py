@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 ONE_SIZE = 0.95
 SAME_SHAPE = 1.15
-"""Widths over heights that differ by less are alike."""
+"""Widths over heights that differ by less are the same shape."""
 
 ATTRIBUTES = {
     "size": "square root of width times height, px",
@@ -71,7 +71,7 @@ def find_gap(
         seed: Of all draws.
     """
     columns_a, columns_b = _columns(a), _columns(b)
-    told = [
+    two_sample = [
         classifier_two_sample_test(
             *_features(columns_a, columns_b, names),
             what=what,
@@ -87,7 +87,7 @@ def find_gap(
     if embeddings is not None:
         embeddings_a, embeddings_b = (part.astype(np.float64) for part in embeddings)
         far = stats.mean_discrepancy(embeddings_a, embeddings_b, seed=seed)
-        told.append(
+        two_sample.append(
             classifier_two_sample_test(
                 embeddings_a,
                 embeddings_b,
@@ -103,7 +103,7 @@ def find_gap(
         shape_a=_shape(a, b),
         shape_b=_shape(b, a),
         overlap=_overlap(a, b),
-        two_sample=tuple(one for one in told if one is not None),
+        two_sample=tuple(one for one in two_sample if one is not None),
         embeddings=far,
         notes=(*a.notes, *b.notes),
     )
@@ -129,13 +129,13 @@ def attribute_gaps(
     gaps = []
     for (name, one), p in zip(found.items(), p_T.tolist(), strict=True):
         values_A, values_B = pairs[name]
-        middle = float(np.median(values_B))
-        side_A = values_A < middle if one.delta > 0 else values_A > middle
+        median = float(np.median(values_B))
+        side_A = values_A < median if one.delta > 0 else values_A > median
         gaps.append(
             AttributeGap(
                 name,
                 float(np.median(values_A)),
-                middle,
+                median,
                 one.delta,
                 one.low,
                 one.high,
@@ -146,9 +146,9 @@ def attribute_gaps(
     return tuple(gaps)
 
 
-def _columns(looks: MeasuredPhotos) -> dict[str, NDArray[np.float64]]:
+def _columns(photos: MeasuredPhotos) -> dict[str, NDArray[np.float64]]:
     """Return a set's attributes by name."""
-    values = looks.values
+    values = photos.values
     pixels_N = values["width"] * values["height"]
     found = {name: values[name] for name in ATTRIBUTES if name in values} | {
         "size": np.sqrt(pixels_N),
@@ -178,21 +178,21 @@ def _features(
     return first, second
 
 
-def _about(looks: MeasuredPhotos) -> dict[str, Any]:
+def _about(photos: MeasuredPhotos) -> dict[str, Any]:
     """Return what a set is."""
     return {
-        "name": looks.name,
-        "num_photos": looks.total,
-        "num_compared": len(looks),
-        "num_unread": looks.unread,
+        "name": photos.name,
+        "num_photos": photos.total,
+        "num_compared": len(photos),
+        "num_unread": photos.unread,
     }
 
 
-def _shape(looks: MeasuredPhotos, other: MeasuredPhotos) -> Shape | None:
+def _shape(photos: MeasuredPhotos, other: MeasuredPhotos) -> Shape | None:
     """Return the one size that a set has, and how it came to it; ``None`` without one."""
-    sizes = zip(looks.values["width"].tolist(), looks.values["height"].tolist(), strict=True)
+    sizes = zip(photos.values["width"].tolist(), photos.values["height"].tolist(), strict=True)
     ((width, height), count), *_ = Counter(sizes).most_common(1)
-    share = count / len(looks)
+    share = count / len(photos)
     if share < ONE_SIZE:
         return None
     aspects_N = other.values["width"] / other.values["height"]
@@ -200,10 +200,10 @@ def _shape(looks: MeasuredPhotos, other: MeasuredPhotos) -> Shape | None:
     ratio = (width / height) / usual
     if 1 / SAME_SHAPE < ratio < SAME_SHAPE:
         return Shape(int(width), int(height), share, "")
-    return Shape(int(width), int(height), share, _how(looks, other, ratio))
+    return Shape(int(width), int(height), share, _how(photos, other, ratio))
 
 
-def _how(looks: MeasuredPhotos, other: MeasuredPhotos, ratio: float) -> str:
+def _how(photos: MeasuredPhotos, other: MeasuredPhotos, ratio: float) -> str:
     """Tell whether photos were squashed or cut, by how steep they are across against down.
 
     The other set, squashed, is what its signatures are; cut is what remains of them between the
@@ -216,7 +216,7 @@ def _how(looks: MeasuredPhotos, other: MeasuredPhotos, ratio: float) -> str:
         if ratio < 1
         else images.crop_hashes(other.signatures_NSS, down=span)
     )
-    mine_N = _steepness(looks.signatures_NSS)
+    mine_N = _steepness(photos.signatures_NSS)
     squashed_N, cut_N = _steepness(other.signatures_NSS), _steepness(cut_NSS)
     as_squashed = stats.dominance(squashed_N, mine_N)
     as_cut = stats.dominance(cut_N, mine_N)

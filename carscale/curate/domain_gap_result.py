@@ -136,14 +136,14 @@ class Gap:
 
 
 def sentences(gap: Gap) -> list[str]:
-    """Return what differs, the largest first; then what both share and how alike they are."""
+    """Return what differs, the largest first; then what both share and how similar they are."""
     by_name = {one.name: one for one in gap.attributes}
     found = [*_shapes(gap, by_name)]
-    told = sorted(
+    differing = sorted(
         (one for one in gap.attributes if one.matters and one.name in WORDS),
         key=lambda one: -abs(one.delta),
     )
-    found += [_difference(one) for one in told]
+    found += [_difference(one) for one in differing]
     found += _swap(by_name)
     if not found:
         found.append(
@@ -237,17 +237,17 @@ def _overlap(gap: Gap) -> list[str]:
         f"{name} {count:,}" for name, count in sorted(overlap.by_split.items()) if name
     )
     tail = f" (in A's {where})" if where else ""
-    told = [
+    lines = [
         f"{overlap.exact + overlap.near:,} of B's {gap.b['num_compared']:,} photos are in A too"
         f"{tail}: "
         f"{overlap.exact:,} byte for byte, {overlap.near:,} nearly."
     ]
     held_out = [name for name in overlap.by_split if name.startswith(("val", "test"))]
     if held_out:
-        told.append(
+        lines.append(
             "carscale data merge leaves those of val and test out; by hand they would leak."
         )
-    return told
+    return lines
 
 
 def _apart(gap: Gap) -> list[str]:

@@ -47,11 +47,11 @@ def choose_drops(photos: PhotoRows, groups: Iterable[DuplicateGroup]) -> Drops:
         if group.kind == "by embedding":
             continue
         learned = [row for row in group.rows if photos.splits_N[row] in LEARNED]
-        held = [row for row in group.rows if photos.splits_N[row] not in LEARNED]
-        if len({str(photos.splits_N[row]) for row in held}) > 1:
+        evaluated = [row for row in group.rows if photos.splits_N[row] not in LEARNED]
+        if len({str(photos.splits_N[row]) for row in evaluated}) > 1:
             held_out.append(group)
-        if held:
-            reasons |= _reasons(photos, group, learned, held)
+        if evaluated:
+            reasons |= _reasons(photos, group, learned, evaluated)
             continue
         if group.is_conflict:
             for_review.append(group)

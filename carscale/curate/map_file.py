@@ -149,10 +149,10 @@ def read_map(
         if source in reader.sources:
             reader.take(source, entry)
     if reader.mistakes:
-        told = reader.mistakes[:MAX_MISTAKES]
-        left = len(reader.mistakes) - len(told)
+        shown = reader.mistakes[:MAX_MISTAKES]
+        left = len(reader.mistakes) - len(shown)
         more = [f"and {left} more"] if left else []
-        raise ConfigError(f"{path}: {_num(reader.mistakes, 'mistake')}", *told, *more)
+        raise ConfigError(f"{path}: {_num(reader.mistakes, 'mistake')}", *shown, *more)
     return reader.answer()
 
 
@@ -203,8 +203,8 @@ class _Reader:
         if len(answers) != 1:
             came = " and ".join(answers) or "none of them"
             if answers or not unknown:
-                told = f"wanted one of {', '.join(ANSWERS)}; came {came}"
-                self.mistakes.append(f"{where}: {told}")
+                text = f"wanted one of {', '.join(ANSWERS)}; came {came}"
+                self.mistakes.append(f"{where}: {text}")
             return
         self._take_max(source, given)
         key, value = answers[0], given[answers[0]]
@@ -246,9 +246,9 @@ class _Reader:
         candidates = tuple(map(str, value)) if isinstance(value, list) else (str(value),)
         self.found["ambiguous"][source] = candidates
         if not self.allow_ambiguous:
-            told = ", ".join(map(_quoted, candidates[:3]))
+            shown = ", ".join(map(_quoted, candidates[:3]))
             self.mistakes.append(
-                f"{_quoted(source)}: is ambiguous; choose, e.g. to: one of {told}, or new: NAME"
+                f"{_quoted(source)}: is ambiguous; choose, e.g. to: one of {shown}, or new: NAME"
             )
 
     def _wrong_to(self, name: str) -> str | None:

@@ -101,10 +101,10 @@ def _propose(source: str, index: NameIndex, style: NameStyle) -> Proposal:
         if proposal := rule(source, car, index):
             return proposal
     own = index.by_make.get(car.make_key)
-    told = f"the base has no {_spelled(car)}"
+    text = f"the base has no {_spelled(car)}"
     if own:
-        told = f"the base has {index.spelled(car.make_key)}, not this model"
-    return Proposal(source, "new", style.restyled(source, car), 0.0, told)
+        text = f"the base has {index.spelled(car.make_key)}, not this model"
+    return Proposal(source, "new", style.restyled(source, car), 0.0, text)
 
 
 def _same_car(source: str, car: CarName, index: NameIndex) -> Proposal | None:
@@ -143,12 +143,12 @@ def _same_model(source: str, car: CarName, index: NameIndex) -> Proposal | None:
         reason = f"same model, {' and '.join(fits[0][1].values())}"
         return _ambiguous(source, SAME_MODEL, names, reason)
     name, gaps = fitting[0]
-    told = " and ".join(gaps.values())
+    text = " and ".join(gaps.values())
     if len(fitting) == 1 and len(gaps) == 1 and (score := ONE_OPEN.get(next(iter(gaps)))):
         what = "make, model and body" if car.body else "make and model"
-        return Proposal(source, "match", name, score, f"the only class of this {what}; {told}")
+        return Proposal(source, "match", name, score, f"the only class of this {what}; {text}")
     names = [name for name, _ in fitting]
-    reason = f"{_count(names)} fit: {told}" if len(names) > 1 else f"same model, but {told}"
+    reason = f"{_count(names)} fit: {text}" if len(names) > 1 else f"same model, but {text}"
     longer = [] if car.body else [n for n in index.longer_or_shorter(car) if n not in own]
     return _ambiguous(source, SEVERAL_FIT, [*names, *longer], reason, fitting=names)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from carscale import data, files, tables
-from carscale.car_names.parse import parse_name
+from carscale.car_names import parse_name
 from carscale.curate.merge_rules import (
     BasePhotos,
     ClassTarget,
@@ -156,16 +156,16 @@ def _merge(
         raise DataError(f"{origin.spec}: none of {len(refused)} files is a photo")
     name = origin.name or found.name
     decisions = decide(_present(job.base, advance), _incoming(decoded), targets, job.rule)
-    told = {
+    entry = {
         "source": data.as_text(name),
         "licence": data.as_text(origin.licence),
         "rule": asdict(job.rule),
-        **_goals_told(targets),
+        **_map_entry(targets),
         **_counted(decisions, len(refused)),
     }
-    card = _write(job, name, decoded, decisions, refused=refused, told=told)
-    counts = {part: told[part] for part in ("joined", "left_out")}
-    warnings = [*found.notes, *_warnings(job.parent, card, told)]
+    card = _write(job, name, decoded, decisions, refused=refused, entry=entry)
+    counts = {part: entry[part] for part in ("joined", "left_out")}
+    warnings = [*found.notes, *_warnings(job.parent, card, entry)]
     return Merged(job.folder, card, counts, warnings), decoded
 
 
@@ -176,21 +176,21 @@ def _write(
     decisions: Sequence[Decision],
     *,
     refused: Sequence[tuple[str, str]],
-    told: dict[str, Any],
+    entry: dict[str, Any],
 ) -> dict[str, Any]:
     """Write the version; return its card."""
     licence = job.origin.licence
     new_photos = [
         data.NewPhoto(
             sample,
-            choice.split,
-            choice.class_name,
+            decision.split,
+            decision.class_name,
             sample.file.origin or name,
             licence,
-            choice.group,
+            decision.group,
         )
-        for sample, choice in zip(decoded.samples, decisions, strict=True)
-        if choice.split
+        for sample, decision in zip(decoded.samples, decisions, strict=True)
+        if decision.split
     ]
     named = data.quarantine_lines([(f"{name}/{path}", why) for path, why in refused])
     lists = {
@@ -202,7 +202,7 @@ def _write(
         job.folder,
         new_photos,
         make_of=lambda text: parse_name(text).make_key,
-        told={"merged": told},
+        entries={"merged": entry},
         lists=lists,
         link=job.link,
         advance=lambda n: job.advance("write", n),
@@ -238,19 +238,19 @@ def _incoming(decoded: data.DecodedFiles) -> SourcePhotos:
     )
 
 
-def _goals_told(targets: Mapping[str, ClassTarget]) -> dict[str, Any]:
+def _map_entry(targets: Mapping[str, ClassTarget]) -> dict[str, Any]:
     """Return what the card says of the map."""
-    entries = {key: asdict(goal) for key, goal in sorted(targets.items())}
+    entries = {key: asdict(target) for key, target in sorted(targets.items())}
     lines = json.dumps(entries, sort_keys=True).encode()
     return {"classes": entries, "map_sha256": hashlib.sha256(lines).hexdigest()}
 
 
 def _counted(decisions: Sequence[Decision], num_refused: int) -> dict[str, dict[str, int]]:
     """Return how many photos joined, by split, and were left out, by cause."""
-    causes = Counter(choice.cause for choice in decisions if not choice.split)
+    causes = Counter(decision.cause for decision in decisions if not decision.split)
     causes["no photo"] = num_refused
     return {
-        "joined": dict(Counter(choice.split for choice in decisions if choice.split)),
+        "joined": dict(Counter(decision.split for decision in decisions if decision.split)),
         "left_out": dict(+causes),
     }
 
@@ -258,17 +258,17 @@ def _counted(decisions: Sequence[Decision], num_refused: int) -> dict[str, dict[
 def _left_out(decoded: data.DecodedFiles, name: str, decisions: Sequence[Decision]) -> bytes:
     """Return a line for each photo that did not join."""
     lines = [
-        {"path": data.as_text(f"{name}/{sample.file.relative}"), "reason": choice.reason}
-        for sample, choice in zip(decoded.samples, decisions, strict=True)
-        if not choice.split
+        {"path": data.as_text(f"{name}/{sample.file.relative}"), "reason": decision.reason}
+        for sample, decision in zip(decoded.samples, decisions, strict=True)
+        if not decision.split
     ]
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
 
 
-def _warnings(parent: dict[str, Any], card: dict[str, Any], told: dict[str, Any]) -> list[str]:
+def _warnings(parent: dict[str, Any], card: dict[str, Any], entry: dict[str, Any]) -> list[str]:
     """Return what a person should know."""
     lines = []
-    if not told["joined"]:
+    if not entry["joined"]:
         lines.append("no photo joined: the new version holds what the base holds")
     num_new = card["counts"]["classes"] - parent["counts"]["classes"]
     if num_new:
@@ -277,7 +277,7 @@ def _warnings(parent: dict[str, Any], card: dict[str, Any], told: dict[str, Any]
             "its class list is another"
         )
     by_class = Counter(
-        entry["name"] for entry in told["classes"].values() if entry["kind"] in ("match", "new")
+        target["name"] for target in entry["classes"].values() if target["kind"] in ("match", "new")
     )
     shared = sorted(name for name, count in by_class.items() if count > 1)
     if shared:

@@ -152,29 +152,29 @@ def decide(
         rule: What may join.
 
     Returns:
-        A choice a photo, in the source's order.
+        A decision a photo, in the source's order.
     """
     decisions = [
         _mapped(targets[name], rule, set(base.classes_N.tolist())) for name in source.classes_M
     ]
     decisions = _without_exact(base, source, decisions)
     decisions = _without_near(base, source, decisions, rule)
-    decisions = _without_twins(source, decisions)
+    decisions = _without_copies(source, decisions)
     return _capped(base, source, targets, rule, decisions)
 
 
-def _mapped(goal: ClassTarget, rule: MergeRule, known: set[str]) -> Decision:
+def _mapped(target: ClassTarget, rule: MergeRule, known: set[str]) -> Decision:
     """Return where a photo goes by the map alone."""
     is_train = rule.as_split == "train"
-    if goal.kind == "skip":
+    if target.kind == "skip":
         return Decision(cause="map", reason="the map skips its class")
-    if goal.kind == "make":
+    if target.kind == "make":
         if rule.make_only == "keep" and is_train:
-            return Decision(split="partial", class_name=goal.name)
-        return Decision(cause="make only", reason=f"only its make is known: {goal.name}")
-    if goal.kind == "new" and not is_train and goal.name not in known:
-        return Decision(cause="new class", reason=f"the base has no class {goal.name}")
-    return Decision(split=rule.as_split, class_name=goal.name)
+            return Decision(split="partial", class_name=target.name)
+        return Decision(cause="make only", reason=f"only its make is known: {target.name}")
+    if target.kind == "new" and not is_train and target.name not in known:
+        return Decision(cause="new class", reason=f"the base has no class {target.name}")
+    return Decision(split=rule.as_split, class_name=target.name)
 
 
 def _without_exact(
@@ -185,28 +185,31 @@ def _without_exact(
     for hashes_N in (base.originals_N, base.content_N):
         where |= {name: row for row, name in enumerate(hashes_N.tolist())}
 
-    def checked(n: int, choice: Decision) -> Decision:
-        twin = where.get(source.content_M[n], where.get(source.originals_M[n]))
-        if not choice.split or twin is None:
-            return choice
-        reason = f"same bytes as {base.paths_N[twin]}" + _doubt(base, twin, choice)
+    def checked(n: int, decision: Decision) -> Decision:
+        same = where.get(source.content_M[n], where.get(source.originals_M[n]))
+        if not decision.split or same is None:
+            return decision
+        reason = f"same bytes as {base.paths_N[same]}" + _doubt(base, same, decision)
         return Decision(cause="exact duplicate", reason=reason)
 
-    return [checked(n, choice) for n, choice in enumerate(decisions)]
+    return [checked(n, decision) for n, decision in enumerate(decisions)]
 
 
-def _doubt(base: BasePhotos, row: int, choice: Decision) -> str:
-    """Return what to add where a photo's label is not that of its twin in the base."""
-    if "partial" in (choice.split, base.splits_N[row]) or base.classes_N[row] == choice.class_name:
+def _doubt(base: BasePhotos, row: int, decision: Decision) -> str:
+    """Return what to add where a photo's label is not that of the same photo in the base."""
+    if (
+        "partial" in (decision.split, base.splits_N[row])
+        or base.classes_N[row] == decision.class_name
+    ):
         return ""
-    return f", which is no {choice.class_name}: one of both labels is wrong"
+    return f", which is no {decision.class_name}: one of both labels is wrong"
 
 
 def _without_near(
     base: BasePhotos, source: SourcePhotos, decisions: list[Decision], rule: MergeRule
 ) -> list[Decision]:
     """Leave out photos that show what one of the base shows; group those of the source."""
-    rows = np.array([n for n, choice in enumerate(decisions) if choice.split], dtype=np.int64)
+    rows = np.array([n for n, decision in enumerate(decisions) if decision.split], dtype=np.int64)
     if not len(rows):
         return decisions
     num_base = len(base.paths_N)
@@ -215,19 +218,21 @@ def _without_near(
         np.concatenate([base.signatures_NSS, source.signatures_MSS[rows]]),
     )
     decisions = list(decisions)
-    is_across_P = (pairs.rows_P2 < num_base).sum(axis=1) == 1
-    twins: dict[int, tuple[bool, float, int]] = {}
-    for (one, other), alike in zip(
-        pairs.rows_P2[is_across_P].tolist(), pairs.correlations_P[is_across_P].tolist(), strict=True
+    is_between_P = (pairs.rows_P2 < num_base).sum(axis=1) == 1
+    nearest: dict[int, tuple[bool, float, int]] = {}
+    for (one, other), correlation in zip(
+        pairs.rows_P2[is_between_P].tolist(),
+        pairs.correlations_P[is_between_P].tolist(),
+        strict=True,
     ):
         is_held_out = base.splits_N[one] not in ("train", "partial")
-        twins[other] = max(twins.get(other, (False, 0.0, -1)), (is_held_out, alike, one))
-    for other, (is_held_out, alike, one) in twins.items():
+        nearest[other] = max(nearest.get(other, (False, 0.0, -1)), (is_held_out, correlation, one))
+    for other, (is_held_out, correlation, one) in nearest.items():
         if is_held_out or rule.near_train == "drop" or rule.as_split != "train":
             row = rows[other - num_base]
-            told = f"nearly the same as {base.paths_N[one]} (correlation {alike:.3f})"
+            text = f"nearly the same as {base.paths_N[one]} (correlation {correlation:.3f})"
             doubt = _doubt(base, one, decisions[row])
-            decisions[row] = Decision(cause="near duplicate", reason=told + doubt)
+            decisions[row] = Decision(cause="near duplicate", reason=text + doubt)
     within_P2 = pairs.rows_P2[(pairs.rows_P2 >= num_base).all(axis=1)] - num_base
     is_kept = np.array([bool(decisions[row].split) for row in rows])
     kept = data.NearPairs(*_only(within_P2, is_kept))
@@ -246,18 +251,18 @@ def _only(
     return held_P2, np.ones(len(held_P2), np.float32)
 
 
-def _without_twins(source: SourcePhotos, decisions: list[Decision]) -> list[Decision]:
+def _without_copies(source: SourcePhotos, decisions: list[Decision]) -> list[Decision]:
     """Leave out all but one of the source's photos with the same bytes; a class beats a make."""
     same: dict[str, list[int]] = defaultdict(list)
-    for n, choice in enumerate(decisions):
-        if choice.split:
+    for n, decision in enumerate(decisions):
+        if decision.split:
             same[source.content_M[n]].append(n)
     decisions = list(decisions)
     for rows in same.values():
         rows.sort(key=lambda n: decisions[n].split == "partial")
         targets = {(decisions[n].split, decisions[n].class_name) for n in rows}
         first = source.paths_M[rows[0]]
-        if len({goal for goal in targets if goal[0] != "partial"} or targets) > 1:
+        if len({target for target in targets if target[0] != "partial"} or targets) > 1:
             names = " and ".join(sorted(name for _, name in targets))
             for n in rows:
                 decisions[n] = Decision(
@@ -281,26 +286,26 @@ def _capped(
     def draw(n: int) -> str:
         return hashlib.sha256(f"{rule.seed} {source.content_M[n]}".encode()).hexdigest()
 
-    order = sorted((n for n, choice in enumerate(decisions) if choice.split), key=draw)
+    order = sorted((n for n, decision in enumerate(decisions) if decision.split), key=draw)
     in_train = base.classes_N[base.splits_N == "train"].tolist()
     counts = Counter(in_train)
     by_goal: Counter[tuple[str, str]] = Counter()
     by_class: Counter[str] = Counter()
     decisions = list(decisions)
     for n in order:
-        choice, name = decisions[n], source.classes_M[n]
+        decision, name = decisions[n], source.classes_M[n]
         caps = [rule.max_per_class]
-        if rule.max_ratio is not None and counts[choice.class_name]:
-            caps.append(int(rule.max_ratio * counts[choice.class_name]))
+        if rule.max_ratio is not None and counts[decision.class_name]:
+            caps.append(int(rule.max_ratio * counts[decision.class_name]))
         limit = min((cap for cap in caps if cap is not None), default=None)
         most = targets[name].max_photos
-        key = (choice.split, choice.class_name)
+        key = (decision.split, decision.class_name)
         if (limit is not None and by_goal[key] >= limit) or (
             most is not None and by_class[name] >= most
         ):
             cap = limit if limit is not None and by_goal[key] >= limit else most
             decisions[n] = Decision(
-                cause="cap", reason=f"above the cap of {cap} photos for {choice.class_name}"
+                cause="cap", reason=f"above the cap of {cap} photos for {decision.class_name}"
             )
             continue
         by_goal[key] += 1

@@ -60,8 +60,8 @@ def _with_seen(proposal: Proposal, counts: Counter[str]) -> Proposal:
         return _doubted(noted, counts)
     if proposal.outcome == "make":
         num_own = sum(counts[name] for name in proposal.candidates)
-        told = f"the run sees the make in {num_own} of {num_seen} photos"
-        return replace(noted, note=f"{told}; most often {_most_seen(counts)}")
+        text = f"the run sees the make in {num_own} of {num_seen} photos"
+        return replace(noted, note=f"{text}; most often {_most_seen(counts)}")
     return noted
 
 
@@ -70,10 +70,10 @@ def _chosen(proposal: Proposal, counts: Counter[str]) -> Proposal:
     name = _clear_majority(counts)
     if name is None or name not in proposal.candidates:
         return proposal
-    told = f"the run sees {name} in {_share(counts, name)}"
+    text = f"the run sees {name} in {_share(counts, name)}"
     if name not in proposal.fitting:
-        return replace(proposal, note=f"{told}, but the name says another car")
-    reason = f"{told}; by name alone: {proposal.reason}"
+        return replace(proposal, note=f"{text}, but the name says another car")
+    reason = f"{text}; by name alone: {proposal.reason}"
     score = round(_lower(counts, name), 2)
     return replace(
         proposal,
@@ -92,14 +92,14 @@ def _doubted(proposal: Proposal, counts: Counter[str]) -> Proposal:
     other, num_other = counts.most_common(1)[0]
     if other == target or num_other == counts[target] or sum(counts.values()) < MIN_PHOTOS:
         return proposal
-    told = f"the run sees {other} in {_share(counts, other)}, this in {counts[target]}"
+    text = f"the run sees {other} in {_share(counts, other)}, this in {counts[target]}"
     if _clear_majority(counts) != other:
-        return replace(proposal, reason=f"{proposal.reason}; look at it: {told}")
+        return replace(proposal, reason=f"{proposal.reason}; look at it: {text}")
     return replace(
         proposal,
         outcome="ambiguous",
         target=None,
-        reason=f"by name {target} ({proposal.reason}), but {told}",
+        reason=f"by name {target} ({proposal.reason}), but {text}",
         candidates=(target, other),
     )
 
@@ -125,5 +125,5 @@ def _share(counts: Counter[str], name: str) -> str:
 def _most_seen(counts: Counter[str]) -> str:
     """Return the classes seen most, with their counts."""
     most = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:NUM_NAMED]
-    told = ", ".join(f"{name} ({count})" for name, count in most if count)
-    return f"{told} in {sum(counts.values())} photos"
+    text = ", ".join(f"{name} ({count})" for name, count in most if count)
+    return f"{text} in {sum(counts.values())} photos"

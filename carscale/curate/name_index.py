@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from carscale.car_names import written_make
 from carscale.car_names.parse import CarName, joined, parse_name, plain_text, split_words
-from carscale.car_names.written import written_make
 
 MIN_TYPO_LETTERS = 4
 """Shorter names with one letter changed are other names (Rio, Ria)."""
@@ -78,8 +78,8 @@ class NameIndex:
         parts = frozenset(car.model)
         if not parts:
             return []
-        held = sorted((self._holding.get((car.make_key, part), set()) for part in parts), key=len)
-        longer = set.intersection(*held)
+        models = sorted((self._holding.get((car.make_key, part), set()) for part in parts), key=len)
+        longer = set.intersection(*models)
         shorter = {
             model
             for part in parts

@@ -3,7 +3,7 @@
 Axes: N photos of both sets, F features.
 
 Chosen: logistic regression, cross-validated, its p-value by permutation. Rejected: a p-value from
-the binomial of all held-out answers. Why: folds share their training photos, so answers are not
+the binomial of all held-out predictions. Why: folds share their training photos, so these are not
 independent, and the permutation is exact.
 """
 
@@ -101,8 +101,8 @@ def _points(both_NF: NDArray[np.float64]) -> NDArray[np.float64]:
     ranks_NF = np.empty_like(both_NF)
     for column in range(both_NF.shape[1]):
         _, inverse, counts = np.unique(both_NF[:, column], return_inverse=True, return_counts=True)
-        middles = np.cumsum(counts) - (counts - 1) / 2  # ties share their mean rank
-        ranks_NF[:, column] = middles[inverse]
+        mid_ranks = np.cumsum(counts) - (counts - 1) / 2  # ties share their mean rank
+        ranks_NF[:, column] = mid_ranks[inverse]
     scaled_NF: NDArray[np.float64] = (ranks_NF - ranks_NF.mean(axis=0)) / ranks_NF.std(axis=0)
     return scaled_NF
 

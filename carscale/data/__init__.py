@@ -4,27 +4,13 @@ In: class folders, a table, an archive, shards or a set of ``datasets``. Out: ``
 with one flat level of class folders, a manifest, a class list, a card with the lock, or a pack of
 that; then ``Splits`` for every other room.
 
-- ``names``: class and file names that no reader trips over, and what a class name tells.
-- ``sources``: one way into every kind of source; ``scan``: class folders, and what a scan is;
-  ``source_tables``, ``source_archives`` and ``source_members``, ``source_shards``, ``source_hub``:
-  the other kinds; ``source_rows``: what a row says.
-- ``splits``: who goes where.
-- ``freezing``: decode, make plain, assign, write beside, rename.
-- ``lock``: has a byte changed since?
-- ``packing``: a copy in a few large files, giant photos shrunk; ``hf_files``: as ``datasets`` opens
-  them; ``shards``: read them.
-- ``folds``: hold a part of train out.
-- ``intake``: decode a source, and go on after a kill; ``adding``: a version with more photos;
-  ``versions``: what a new version is made of; ``pooled``: threads, results in order;
-  ``staging``: folders that appear whole.
-- ``relabelling``: a new version with corrected labels; ``decisions``: the review it takes.
-- ``store``: read a frozen folder or a pack.
-- ``quality``: which photos are dark, blurred, tiny; ``near``: which are nearly the same;
-  ``near_grouping``: keep those in one split; ``alike``: which a model takes for the same.
-- ``leaving_out``: a new version without some photos.
-- ``demo``: car pictures drawn from nothing.
+- ``frozen``: layout and card, names, lock, splits and folds; read a frozen folder or a pack.
+- ``sources``: class folders, archives, tables, shards, sets of ``datasets``; a frozen folder too.
+- ``photos``: decode and measure a photo once; quality, near duplicates, duplicate groups.
+- ``freezing``: a source to a frozen folder.
+- ``versions``: relabel, drop, add, pack: a new folder that names its parent.
 
-To add a kind of source: a module that makes a ``Scan``, and a line in ``sources``.
+To add a kind of source: a module that makes a ``Scan``, and a line in ``sources.open_source``.
 
 Chosen: class numbers are the order of folder names, so that HF ``imagefolder`` and torchvision give
 the same labels.

@@ -7,7 +7,6 @@ from .frozen.layout import as_text as as_text
 from .frozen.layout import quarantine_lines as quarantine_lines
 from .frozen.layout import read_card as read_card
 from .frozen.lock import verify as verify
-from .frozen.names import safe_name as safe_name
 from .frozen.reader import load as load
 from .frozen.reader import named_split as named_split
 from .frozen.reader import photo_reader as photo_reader
@@ -36,14 +35,11 @@ from .photos.quality import StatsTable as StatsTable
 from .photos.quality import keep_stats as keep_stats
 from .photos.quality import photo_stats as photo_stats
 from .photos.quality import quality_flags as quality_flags
-from .sources.frozen_folder import scan_frozen as scan_frozen
 from .sources.open_source import local_paths as local_paths
 from .sources.open_source import open_source as open_source
 from .sources.photos import SourcePhoto as SourcePhoto
 from .sources.photos import evenly as evenly
-from .sources.photos import open_photos as open_photos
 from .sources.photos import source_classes as source_classes
-from .sources.scan import Scan as Scan
 from .versions.add_photos import NewPhoto as NewPhoto
 from .versions.add_photos import add_photos as add_photos
 from .versions.drop_photos import DEDUPE_LIST as DEDUPE_LIST

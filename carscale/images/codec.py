@@ -72,7 +72,7 @@ def quiet_decoders() -> Iterator[None]:
 
 
 def read_photo(data: bytes) -> Photo:
-    """Decode a file's bytes fully and strictly, and make plain what would trip a reader.
+    """Decode a file's bytes fully and strictly, and convert what would trip a reader.
 
     Kept byte for byte: 8-bit grey or YCbCr JPEG and 8-bit grey or RGB PNG, upright, without alpha
     or animation.
@@ -90,7 +90,7 @@ def read_photo(data: bytes) -> Photo:
         _check_sums(data)
         with Image.open(io.BytesIO(data)) as image:
             orientation, exif_is_whole = _orientation(image)
-            reason = _why_not_plain(image, data, orientation, exif_is_whole)
+            reason = _why_convert(image, data, orientation, exif_is_whole)
             if not reason:
                 reason = _strict_decode(image, data)
             if not reason:
@@ -229,7 +229,7 @@ def _orientation(image: Image.Image) -> tuple[int, bool]:
     return (value, True) if value in range(1, 9) else (1, value in (None, 0))
 
 
-def _why_not_plain(image: Image.Image, data: bytes, orientation: int, exif_is_whole: bool) -> str:
+def _why_convert(image: Image.Image, data: bytes, orientation: int, exif_is_whole: bool) -> str:
     """Say from the header what would trip a reader; empty when nothing would."""
     if not exif_is_whole:
         return "broken EXIF"
@@ -277,13 +277,13 @@ def _converted(image: Image.Image, orientation: int, reason: str) -> Photo:
     image.seek(0)
     image.load()
     upright = ImageOps.exif_transpose(image) if orientation != 1 else image
-    plain = _to_rgb(upright)
+    pixels = _to_rgb(upright)
     sink = io.BytesIO()
     if source_format in LOSSY_FORMATS:
-        plain.save(sink, "JPEG", quality=95, subsampling=0)
-        return Photo(sink.getvalue(), ".jpg", *plain.size, mode, orientation, reason)
-    plain.save(sink, "PNG")
-    return Photo(sink.getvalue(), ".png", *plain.size, mode, orientation, reason)
+        pixels.save(sink, "JPEG", quality=95, subsampling=0)
+        return Photo(sink.getvalue(), ".jpg", *pixels.size, mode, orientation, reason)
+    pixels.save(sink, "PNG")
+    return Photo(sink.getvalue(), ".png", *pixels.size, mode, orientation, reason)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -298,9 +298,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         raise BadPhotoError("float pixels without a stated range")
     has_alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
     if not has_alpha:
-        plain = image.convert("RGB")
+        pixels = image.convert("RGB")
         if image.mode == "LAB":
-            plain.info.pop("icc_profile", None)  # made on the spot, with the time in it
-        return plain
+            pixels.info.pop("icc_profile", None)  # made on the spot, with the time in it
+        return pixels
     over = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")

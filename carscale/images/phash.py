@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 NUM_FREQUENCIES = 8
-MIDDLE = 31  # of the 63 cosines beside the brightness
+MEDIAN_RANK = 31  # of the 63 cosines beside the brightness
 
 
 WHOLE = (0.0, 1.0)
@@ -27,7 +27,7 @@ def perceptual_hashes(
     down: tuple[float, float] = WHOLE,
     across: tuple[float, float] = WHOLE,
 ) -> NDArray[np.uint64]:
-    """Return perceptual hashes: alike for photos that look alike.
+    """Return perceptual hashes: few bits differ between similar photos.
 
     Each bit says whether one of the lowest 8 x 8 cosines is above their median.
 
@@ -55,7 +55,7 @@ def perceptual_hashes(
     columns_NFS = np.ascontiguousarray(rows_NSF.swapaxes(1, 2))
     cosines_NFF = (columns_NFS.reshape(-1, side) @ down_SF).reshape(-1, *[NUM_FREQUENCIES] * 2)
     cosines_N64 = cosines_NFF.swapaxes(1, 2).reshape(len(signatures_NSS), NUM_FREQUENCIES**2)
-    middle_N1 = np.partition(cosines_N64[:, 1:], MIDDLE, axis=1)[:, MIDDLE, None]
+    middle_N1 = np.partition(cosines_N64[:, 1:], MEDIAN_RANK, axis=1)[:, MEDIAN_RANK, None]
     packed_N8 = np.packbits(cosines_N64 > middle_N1, axis=1, bitorder="little")
     return np.ascontiguousarray(packed_N8).view("<u8")[:, 0].astype(np.uint64)
 

@@ -1,7 +1,8 @@
 """Statistics of a photo: light, sharpness, information, a perceptual hash, a small grey copy.
 
 Everything is measured on a copy whose longer side is ``SIDE_PX``, so that a large photo and a small
-one of the same scene measure alike; a smaller photo stays as it is. Axes: H height, W width.
+one of the same scene give the same numbers; a smaller photo stays as it is.
+Axes: H height, W width.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class PhotoStats(NamedTuple):
         mirror_hues: Share of pixels in what these become when red and blue are exchanged: sea green
             and violet, which few things have.
         width, height: Pixels of the whole photo.
-        phash: 64 signs of a cosine transform (pHash): alike for photos that look alike.
+        phash: 64 signs of a cosine transform (pHash): few differ between similar photos.
         signature: The photo squashed to ``[SIGNATURE_PX, SIGNATURE_PX]`` luma, uint8.
     """
 

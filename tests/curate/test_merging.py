@@ -264,7 +264,7 @@ def test_the_card_tells_of_this_version_alone(base, source, tmp_path):
     classes = data.read_splits(made.root).classes
     assert made.card["hashes"]["classes"] == class_list_hash(classes)
     assert made.card["hashes"]["classes"] != data.read_card(base)["hashes"]["classes"]
-    left = data.drop_photos(made.root, tmp_path / "less", {0: "dark"}, told={})
+    left = data.drop_photos(made.root, tmp_path / "less", {0: "dark"}, entry={})
     assert "merged" not in left.card
     again = merge(left.root, source, tmp_path / "third", rule=MergeRule(max_per_class=1))
     assert "deduped" not in again.card

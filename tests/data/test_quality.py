@@ -146,7 +146,7 @@ def test_other_photos_at_the_same_place_are_measured_anew(tiny, raw, tmp_path):
 
 def test_what_freeze_and_versions_measured_is_not_measured_again(raw, tmp_path, monkeypatch):
     root = data.freeze(raw, tmp_path / "cars").root
-    left_out = data.drop_photos(root, tmp_path / "fewer", {0: "x"}, told={}).root
+    left_out = data.drop_photos(root, tmp_path / "fewer", {0: "x"}, entry={}).root
     measure, calls = images.measure, []
     monkeypatch.setattr(images, "measure", lambda content: calls.append(1) or measure(content))
     found, fewer = data.photo_stats(root), data.photo_stats(left_out)

@@ -143,10 +143,10 @@ def check_out(source: Path | str, out: Path, force: bool) -> None:
     place = out.resolve()
     for path in local_paths(source):
         if place.is_relative_to(path.resolve()):
-            raise DataError(f"{out}: lies inside the source {source}", "choose a folder beside it")
+            raise DataError(f"{out}: lies inside the source {source}", "choose a folder outside it")
         if path.resolve().is_relative_to(place):
             raise DataError(
-                f"{out}: the source {source} lies inside it", "choose a folder beside it"
+                f"{out}: the source {source} lies inside it", "choose a folder outside it"
             )
     if not out.exists():
         return

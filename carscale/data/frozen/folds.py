@@ -28,7 +28,7 @@ def hold_out(splits: Splits, num_folds: int, fold: int) -> Splits:
     """Return splits that train on all of train but one part, and validate on that.
 
     The true val is not in them; test stays. Ids stay those of the manifest. Hashes are of what the
-    parts hold, so runs of different folds are told apart.
+    parts hold, so runs of different folds differ.
 
     Args:
         splits: Whole ones.
@@ -42,8 +42,8 @@ def hold_out(splits: Splits, num_folds: int, fold: int) -> Splits:
     rows = _manifest_rows(train.root, train.ids_N)
     groups_N = components([_links(row) for row in rows])
     fold_N = assign_folds(train.labels_N.tolist(), groups_N, train.keys_N.tolist(), num_folds)
-    is_held_N = np.array(fold_N) == fold
-    if not is_held_N.any() or is_held_N.all():
+    is_val_N = np.array(fold_N) == fold
+    if not is_val_N.any() or is_val_N.all():
         num_groups = len(set(groups_N))  # photos that must stay together are one
         raise DataError(
             f"{train.root}: {len(train)} train photos in {num_groups} groups give no "
@@ -52,12 +52,12 @@ def hold_out(splits: Splits, num_folds: int, fold: int) -> Splits:
             if num_groups > 1
             else "no part can be held out: freeze without --group-by, or with more photos",
         )
-    kept, held = (
+    kept, val = (
         _part(train, mask_N, name, rows)
-        for mask_N, name in ((~is_held_N, "train"), (is_held_N, "val"))
+        for mask_N, name in ((~is_val_N, "train"), (is_val_N, "val"))
     )
-    hashes = splits.card["hashes"] | {"train": kept.hash, "val": held.hash}
-    return replace(splits, train=kept, val=held, card=splits.card | {"hashes": hashes})
+    hashes = splits.card["hashes"] | {"train": kept.hash, "val": val.hash}
+    return replace(splits, train=kept, val=val, card=splits.card | {"hashes": hashes})
 
 
 def assign_folds(
@@ -85,20 +85,20 @@ def assign_folds(
         members[group].append(index)
     draw = {group: min(_draw(names_N[row]) for row in rows) for group, rows in members.items()}
     order = sorted(members, key=lambda group: (-len(members[group]), draw[group]))
-    held: dict[int, Counter[int]] = defaultdict(Counter)
+    of_label: dict[int, Counter[int]] = defaultdict(Counter)
     total: Counter[int] = Counter()
     fold_of: dict[int, int] = {}
     for group in order:  # the largest first, where its classes and then all are fewest
         labels = Counter(labels_N[row] for row in members[group])
 
         def burden(fold: int, labels: Counter[int] = labels) -> tuple[int, int, int]:
-            return sum(held[label][fold] * n for label, n in labels.items()), total[fold], fold
+            return sum(of_label[label][fold] * n for label, n in labels.items()), total[fold], fold
 
         fold = min(range(num_folds), key=burden)
         fold_of[group] = fold
         total[fold] += len(members[group])
         for label, count in labels.items():
-            held[label][fold] += count
+            of_label[label][fold] += count
     return [fold_of[group] for group in groups_N]
 
 

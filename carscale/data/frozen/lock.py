@@ -95,7 +95,7 @@ def _read_lists(
 ) -> tuple[Listed, dict[str, tuple[int, int, int, int]]]:
     """Return the files that the lock lists, and the stats of those that are there.
 
-    A file beside a pack's shards is read by nobody, and ``datasets`` leaves some; a file beside
+    Another file in a pack is read by nobody, and ``datasets`` leaves some; another file among
     photos is a photo to most readers.
     """
     if card["format"] == PACK_FORMAT:

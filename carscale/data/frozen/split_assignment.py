@@ -65,7 +65,7 @@ def targets(
     """Return how many of a class's samples each split should get: largest remainders.
 
     With three or more samples each split that wants any gets one; train always does. ``order``
-    settles ties; it alternates over classes, so that val and test come out alike.
+    settles ties; it alternates over classes, so that val and test come out equal in size.
 
     Example:
         >>> [targets(count, (0.7, 0.15, 0.15)) for count in (40, 3, 1)]
@@ -115,11 +115,11 @@ def assign(
     order = sorted(members, key=lambda group: (-len(members[group]), draw[group]))
     split_of: dict[int, int] = {}
     for group in order:  # the largest first, into the split that lacks most of its classes
-        held = [labels_N[row] for row in members[group]]
-        lack = [sum(want[label][split] for label in held) for split in range(3)]
+        group_labels = [labels_N[row] for row in members[group]]
+        lack = [sum(want[label][split] for label in group_labels) for split in range(3)]
         split = lack.index(max(lack))
         split_of[group] = split
-        for label in held:
+        for label in group_labels:
             want[label][split] -= 1
     _fill_train(split_of, members, labels_N, order)
     return [split_of[group] for group in groups_N]
@@ -168,9 +168,9 @@ def cut_long_tail(
     for group in sorted(
         members, key=lambda group: _draw(seed, names_N[members[group][0]] + "/tail")
     ):
-        held = {labels_N[row] for row in members[group]}
-        label, size = next(iter(held)), len(members[group])
-        if len(held) > 1 or spare_K[label] < size:
+        group_labels = {labels_N[row] for row in members[group]}
+        label, size = next(iter(group_labels)), len(members[group])
+        if len(group_labels) > 1 or spare_K[label] < size:
             continue
         spare_K[label] -= size
         to_test = int(moved_K2[label, 1] < moved_K2[label, 0])
@@ -196,7 +196,7 @@ def _fill_train(
         labels_N[row] for group in order if split_of[group] == TRAIN for row in members[group]
     }
     for group in reversed(order):
-        held = {labels_N[row] for row in members[group]}
-        if not held <= trained:
+        group_labels = {labels_N[row] for row in members[group]}
+        if not group_labels <= trained:
             split_of[group] = TRAIN
-            trained |= held
+            trained |= group_labels

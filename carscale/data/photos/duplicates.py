@@ -282,7 +282,9 @@ def _group(photos: PhotoRows, links: Sequence[Link]) -> list[DuplicateGroup]:
     of_group: list[list[Link]] = [[] for _ in groups]
     for link in links:
         of_group[number[link.one]].append(link)
-    return [_one_group(photos, rows, held) for rows, held in zip(groups, of_group, strict=True)]
+    return [
+        _one_group(photos, rows, members) for rows, members in zip(groups, of_group, strict=True)
+    ]
 
 
 def _one_group(photos: PhotoRows, rows: Sequence[int], links: Sequence[Link]) -> DuplicateGroup:

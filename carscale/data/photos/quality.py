@@ -96,7 +96,7 @@ class StatsTable:
 def photo_stats(root: Path, advance: Callable[[int], None] = lambda total: None) -> StatsTable:
     """Return statistics of every photo of a frozen folder or pack, all splits; measured once.
 
-    What was measured is kept on this machine, beside what ``data.verify`` keeps, as ``freeze`` and
+    What was measured is kept on this machine, in the cache of ``data.verify``, as ``freeze`` and
     ``merge`` do; other photos, or other measuring code, and it is measured anew. What could not be
     read is tried again each time.
 

@@ -150,7 +150,7 @@ def _delimiter(path: Path, head: str) -> str:
 
 def _parquet_rows(path: Path, columns: dict[str, str]) -> Iterator[tuple[int, Row | None]]:
     """Yield a row's number and what it says."""
-    held = tables.read_lists(path, list(columns.values()))
-    rows = zip(*(held[name] for name in columns.values()), strict=True)
+    lists = tables.read_lists(path, list(columns.values()))
+    rows = zip(*(lists[name] for name in columns.values()), strict=True)
     for number, values in enumerate(rows, start=1):
         yield number, dict(zip(columns, values, strict=True))

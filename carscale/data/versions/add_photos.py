@@ -2,7 +2,7 @@
 
 Chosen: photos of which only the make is known lie in ``partial/<make>``, a split of its own, where
 no reader of train takes a make for a class. Rejected: a class for each make (a head that learns
-makes beside models).
+makes and models).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def add_photos(
     new_photos: Sequence[NewPhoto],
     *,
     make_of: Callable[[str], str],
-    told: dict[str, Any],
+    entries: dict[str, Any],
     lists: dict[str, bytes],
     link: str,
     advance: Callable[[int], None],
@@ -99,8 +99,8 @@ def add_photos(
         folder: Where the version is made; no reader looks there yet.
         new_photos: What joins.
         make_of: The make in the name of a class or make, the same however it is written.
-        told: The card's entries on it.
-        lists: Files beside the manifest, by name.
+        entries: The card's entries on it.
+        lists: The other files, by name.
         link: ``copy`` or ``hard``, as ``place_rows`` has it; what is staged stays, for a restart.
         advance: Called after each photo with the number of all.
 
@@ -129,12 +129,12 @@ def add_photos(
     counts = {"classes": len(joined.classes)}
     if refused := lists.get("quarantine.jsonl"):
         counts["quarantined"] = refused.count(b"\n")
-    told = told | {"makes": makes, "counts": counts}
-    told["hashes"] = {"classes": class_list_hash(joined.classes)}
+    entries = entries | {"makes": makes, "counts": counts}
+    entries["hashes"] = {"classes": class_list_hash(joined.classes)}
     lists = lists | {
         "classes.json": json_bytes({"classes": [asdict(car) for car in joined.classes]})
     }
-    version = Version(rows, told, lists, extra_splits=names[len(SPLITS) :])
+    version = Version(rows, entries, lists, extra_splits=names[len(SPLITS) :])
     return write_version(root, folder, parent, version)
 
 

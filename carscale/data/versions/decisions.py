@@ -1,4 +1,4 @@
-"""A person's label review: a CSV file, read and held against the data set it is of.
+"""A person's label review: a CSV file, read and checked against the data set it is of.
 
 A cell may have come through a spreadsheet: a byte order mark, Windows line ends, and an apostrophe
 before what would be a formula are no part of it.

@@ -33,7 +33,7 @@ def drop_photos(
     out: Path,
     reasons: Mapping[int, str],
     *,
-    told: Mapping[str, Any],
+    entry: Mapping[str, Any],
     link: str = "copy",
     force: bool = False,
     advance: Callable[[int], None] = lambda total: None,
@@ -47,7 +47,7 @@ def drop_photos(
         root: A frozen folder that matches its lock.
         out: The frozen folder to make.
         reasons: Why a photo is left out, by its id.
-        told: What the new card says of it, as ``deduped``; how many is added.
+        entry: What the new card says of it, as ``deduped``; how many is added.
         link: ``copy``, or ``hard`` to share bytes with ``root``.
         force: Replace a frozen folder at ``out``.
         advance: Called after each photo with the number of all.
@@ -72,9 +72,9 @@ def drop_photos(
     rows = manifest_rows(root)
     names = split_names(parent)
     kept = ordered((row for n, row in enumerate(rows) if n not in reasons), names)
-    entry = {"deduped": {**told, "num_left_out": len(reasons)}}
+    entries = {"deduped": {**entry, "num_left_out": len(reasons)}}
     lists = {DEDUPE_LIST: _lines(rows, reasons)}
-    version = Version(kept, entry, lists, extra_splits=names[len(SPLITS) :])
+    version = Version(kept, entries, lists, extra_splits=names[len(SPLITS) :])
     with staged_folder(out, "deduping") as folder:
         place_rows(
             kept,

@@ -1,4 +1,4 @@
-"""From a frozen folder to a pack: shrink, write shards, write beside, rename. N photos."""
+"""From a frozen folder to a pack: shrink, write shards, publish. N photos."""
 
 from __future__ import annotations
 
