@@ -33,7 +33,7 @@ KEPT = (
     *(f"runs/demo/predictions/{name}.parquet" for name in ("val", "folds")),
     "raw/truth.json",
 )
-ATTRIBUTES = "attributes.npz"
+PHOTO_STATS = "photo_stats.npz"
 """What was measured of the photos; restored into the cache of this machine."""
 
 
@@ -67,9 +67,9 @@ def train(place: Path) -> None:
 def restore(place: Path) -> None:
     """Lay out the fixtures as ``train`` would leave them, without photos and weights."""
     shutil.copytree(FIXTURES, place, dirs_exist_ok=True)
-    cache = cache_file(place / "frozen", "attributes")
+    cache = cache_file(place / "frozen", "photo_stats")
     cache.parent.mkdir(parents=True, exist_ok=True)
-    (place / ATTRIBUTES).rename(cache)
+    (place / PHOTO_STATS).rename(cache)
 
 
 def main() -> None:
@@ -83,8 +83,8 @@ def main() -> None:
         for name in KEPT:
             (FIXTURES / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(place / name, FIXTURES / name)
-        with np.load(cache_file(place / "frozen", "attributes")) as measured:
-            np.savez_compressed(FIXTURES / ATTRIBUTES, **measured)
+        with np.load(cache_file(place / "frozen", "photo_stats")) as measured:
+            np.savez_compressed(FIXTURES / PHOTO_STATS, **measured)
 
 
 if __name__ == "__main__":
