@@ -9,6 +9,7 @@ from pathlib import Path
 import jobs
 import pytest
 import yaml
+from command_line import carscale
 
 from carscale import files
 from carscale.errors import LaunchError
@@ -85,13 +86,7 @@ def test_plain_launch_on_a_cpu_uses_all_cores(tiny, tmp_path):
 
 
 def test_evaluate_spreads_over_processes(cpu2_run, tmp_path):
-    one = subprocess.run(
-        [sys.executable, "-m", "carscale", "evaluate", str(cpu2_run), "--split", "test", "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    one = carscale("evaluate", cpu2_run, "--split", "test", "--json", code=0)
     alone = (cpu2_run / "predictions" / "test.parquet").read_bytes()
     config_file = str(CONFIGS / "cpu2.yaml")
     two = launch(
@@ -101,9 +96,9 @@ def test_evaluate_spreads_over_processes(cpu2_run, tmp_path):
     assert two.returncode == 0, two.stderr[-3000:]
     assert (cpu2_run / "predictions" / "test.parquet").read_bytes() == alone
     assert json.loads(two.stdout) == json.loads(one.stdout)
-    looks = files.read_lines(cpu2_run / "test_evaluations.jsonl")
-    assert len(looks) == 2  # one a command, not one a process
-    assert looks[0]["top1"] == looks[1]["top1"]
+    evaluations = files.read_lines(cpu2_run / "test_evaluations.jsonl")
+    assert len(evaluations) == 2  # one a command, not one a process
+    assert evaluations[0]["top1"] == evaluations[1]["top1"]
 
 
 def test_processes_that_do_not_see_each_other_are_stopped(monkeypatch):

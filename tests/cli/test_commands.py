@@ -4,10 +4,10 @@ import csv
 import io
 import json
 import re
+import resource
 import shlex
 import subprocess
 import sys
-import time
 
 import jobs
 import numpy as np
@@ -43,11 +43,17 @@ def test_help_is_quick_and_loads_no_torch():
     )
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = _seconds_of_children()
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        times.append(time.perf_counter() - start)
+        times.append(_seconds_of_children() - start)
         assert answer.returncode == 0, answer.stderr
-    assert min(times) < 1.0  # 0.2 s on a quiet machine; benchmarks, not tests, hold the figure
+    assert min(times) < 1.0  # 0.2 s usually; benchmarks, not tests, hold the figure
+
+
+def _seconds_of_children() -> float:
+    """Return the CPU time of ended children: other work on the machine does not change it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def commands() -> list[tuple[str, str]]:
