@@ -179,10 +179,18 @@ def test_killed_five_times_the_study_ends_with_the_same_table(tiny, tmp_path, fo
         assert process.exitcode == 0, said
         return json.loads(printed.read_text())
 
+    def steps_of(name):
+        return sum(RunFolder(run).steps_done for run in (tmp_path / name / "runs").glob("*-s0"))
+
     whole = table_of("whole")
-    for number in range(5):
+    num_steps = steps_of("whole")
+    # while it plans, in the first run, at its end, in the second
+    for number, step in enumerate((0, 1, num_steps // 4, num_steps // 2, num_steps // 2 + 1)):
         process, _ = start("killed")
-        time.sleep(0.5 + 0.4 * number)  # planning, in the first run, in the second
+        time.sleep(0.2)
+        while steps_of("killed") < step and process.exitcode is None:
+            time.sleep(0.01)
+        assert process.exitcode is None
         os.kill(process.pid, signal.SIGKILL if number % 2 == 0 else signal.SIGTERM)
         process.join()
     again = table_of("killed")
