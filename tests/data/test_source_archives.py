@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from photos import draw_classes
 
 from carscale import data
-from carscale.data.sources import archive_members
-from carscale.data.sources.archive_members import Member, name_problem
+from carscale.data.sources import zip_and_tar
 from carscale.data.sources.archives import scan_members
 from carscale.data.sources.open_source import open_source
+from carscale.data.sources.zip_and_tar import Member, name_problem
 from carscale.errors import DataError
 
 TARS = ["tar", "gztar", "xztar", "bztar"]
@@ -462,7 +462,7 @@ def test_a_full_disk_is_named(folders, tmp_path, monkeypatch):
         def write(self, content: bytes) -> int:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive_members.tempfile, "TemporaryFile", lambda dir: Full())
+    monkeypatch.setattr(zip_and_tar.tempfile, "TemporaryFile", lambda dir: Full())
     with pytest.raises(DataError, match=r"can't be unpacked there: No space left\D*\n  make room"):
         data.freeze(packed(folders, tmp_path, "gztar"), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -21,6 +21,11 @@ def test_lr_rises_to_one_and_falls_towards_zero(num, share):
     assert max(factors) > 0.5 or num < 4
 
 
+def test_warm_up_starts_above_zero_and_ends_at_the_peak():
+    factors = [lr_factor(step, num_steps=20, warmup_steps=4) for step in range(4)]
+    assert factors == pytest.approx([0.25, 0.5, 0.75, 1.0])
+
+
 def test_lr_is_the_cosine_of_the_paper_without_warm_up():
     for step in range(10):
         expected = 0.5 * (1 + math.cos(math.pi * step / 10))

@@ -46,6 +46,10 @@ def test_small_differences_on_many_photos_are_none_beyond_what_is_said():
     said = float(re.fullmatch(r"no difference beyond ±(\d\.\d) points", found.text)[1]) / 100
     bounds = found.difference.interval
     assert max(abs(bounds.low), abs(bounds.high)) <= said <= 0.02
+    reach = max(abs(found.difference.interval.low), abs(found.difference.interval.high))
+    for share, word in ((1.01, "no difference"), (0.99, "inconclusive")):
+        margin = share * reach
+        assert judged(base, arm, np.zeros(20_000, np.int64), margin=margin).word == word
 
 
 def test_what_cannot_be_told_says_what_would_settle_it():

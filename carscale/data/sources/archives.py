@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from carscale import images
-from carscale.data.sources.archive_members import Member, name_problem
 from carscale.data.sources.scan import (
     GIVEN_SPLITS,
     IGNORED,
@@ -15,6 +14,7 @@ from carscale.data.sources.scan import (
     check_classes,
     check_train,
 )
+from carscale.data.sources.zip_and_tar import Member, name_problem
 
 
 def scan_members(members: list[Member], where: Path, *, keep_splits: bool) -> Scan:

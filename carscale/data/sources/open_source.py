@@ -14,15 +14,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from carscale.data.sources import archives, csv_parquet, webdataset
-from carscale.data.sources.archive_members import (
+from carscale.data.sources.csv_parquet import TABLE_SUFFIXES
+from carscale.data.sources.rows import Reading
+from carscale.data.sources.scan import Scan, scan, scan_splits
+from carscale.data.sources.zip_and_tar import (
     ARCHIVE_SUFFIXES,
     TAR_SUFFIXES,
     Spool,
     open_members,
 )
-from carscale.data.sources.csv_parquet import TABLE_SUFFIXES
-from carscale.data.sources.rows import Reading
-from carscale.data.sources.scan import Scan, scan, scan_splits
 from carscale.errors import DataError
 
 

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from carscale.data.sources.archive_members import TAR_SUFFIXES, Member
 from carscale.data.sources.archives import last_of_each
 from carscale.data.sources.rows import (
     LABEL_NAMES,
@@ -25,6 +24,7 @@ from carscale.data.sources.rows import (
     class_of,
 )
 from carscale.data.sources.scan import GIVEN_SPLITS, IGNORED, Scan, SourceFile, check_train
+from carscale.data.sources.zip_and_tar import TAR_SUFFIXES, Member
 from carscale.errors import DataError
 
 PHOTO_KINDS = ("jpg", "jpeg", "png", "webp")
