@@ -1,12 +1,15 @@
-"""Thread pools: how many cores there are, and results in order."""
+"""Pools of threads and processes: how many cores there are, and results in order."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import sys
+import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,3 +45,27 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class SpawnedPool(ProcessPoolExecutor):
+    """Fresh processes that do not run the caller's script again.
+
+    Python's own pools run it once in each process to find its functions, so that a script without
+    ``if __name__ == "__main__":`` ends in an error. Ours call carscale's functions alone. Fork is
+    unsafe beside thread pools.
+
+    Args:
+        num_processes: At most.
+    """
+
+    def __init__(self, num_processes: int) -> None:
+        super().__init__(num_processes, mp_context=multiprocessing.get_context("spawn"))
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401 - as it is there
+        """Hand work to a process, which may be started here."""
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            return super().submit(*args, **kwargs)
+        finally:
+            sys.modules["__main__"] = script

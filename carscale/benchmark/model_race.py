@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import statistics
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
@@ -78,9 +76,8 @@ def measure_models(
 
 def _alone(name: str, rule: ModelRule) -> dict[str, Any]:
     """Measure a model in a process of its own, whose peak memory is the model's."""
-    context = multiprocessing.get_context("spawn")  # fork is unsafe beside thread pools
     try:
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
+        with threads.SpawnedPool(1) as pool:
             return pool.submit(_measure, name, rule).result()
     except BrokenProcessPool as error:
         raise OutOfMemoryError(

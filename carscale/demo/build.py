@@ -1,10 +1,9 @@
 """Write a demo set: plan it, draw it in a few processes into a staging folder, rename that."""
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from carscale import files
 from carscale.demo.makes import CarClass, build_classes
 from carscale.demo.plant import Shot, plan_shots, render_shot
 from carscale.errors import DataError
+from carscale.threads import SpawnedPool
 
 MIN_CLASSES, MAX_CLASSES = 6, 60
 MIN_IMAGES_PER_CLASS = 20
@@ -29,8 +29,7 @@ def build_demo(
 ) -> dict[str, Any]:
     """Draw a set of car photos with known problems, and write it as class folders.
 
-    The same arguments give the same bytes. Photos are drawn by worker processes, so a script that
-    calls this needs the usual ``if __name__ == "__main__":``.
+    The same arguments give the same bytes.
 
     Args:
         out: Where the set goes; it must not exist or be empty.
@@ -87,9 +86,8 @@ def _check(out: Path, num_classes: int, num_images: int, seed: int) -> None:
 def _draw(shots: list[Shot], classes: list[CarClass], seed: int, folder: Path) -> Iterator[int]:
     """Write all files with a few processes; yield how many each task wrote."""
     tasks = [shots[i : i + SHOTS_PER_TASK] for i in range(0, len(shots), SHOTS_PER_TASK)]
-    context = multiprocessing.get_context("spawn")  # fork is unsafe beside thread pools
     num_processes = min(os.cpu_count() or 1, MAX_PROCESSES, len(tasks))
-    with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
+    with SpawnedPool(num_processes) as pool:
         futures = [pool.submit(_write_shots, task, classes, seed, folder) for task in tasks]
         try:
             for future in as_completed(futures):

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +248,15 @@ def test_nothing_is_left_after_a_failure(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         build_demo(tmp_path / "set", num_classes=6, num_images=120, advance=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_script_without_a_main_guard_draws_it(tmp_path):
+    script = tmp_path / "draw.py"
+    script.write_text(
+        'import carscale\ncarscale.draw_demo("raw", num_classes=6, num_images=120)\nprint("drawn")'
+    )
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "drawn\n", done.stderr
+    assert len(list((tmp_path / "raw").rglob("*.*"))) > 120
