@@ -14,7 +14,11 @@
 A message says where, what came, what was wanted; each further line is what to type next. The
 command line prints ``ConfigError: ...`` without a traceback and exits with ``exit_code``: 2 for a
 wrong input, 1 for a failure.
+
+``Stopped`` stands beside the tree, as ``KeyboardInterrupt`` does: a signal asked for it.
 """
+
+import signal
 
 
 class CarscaleError(Exception):
@@ -80,3 +84,25 @@ class OutOfMemoryError(CarscaleError):
 
 class MissingExtraError(CarscaleError):
     """An optional package that a setting needs."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked this process to end.
+
+    Args:
+        number: Of the signal.
+        *lines: What is left to say: where it stopped and how to go on.
+
+    Example:
+        >>> Stopped(signal.SIGINT).exit_code, Stopped(signal.SIGUSR1).exit_code
+        (130, 143)
+    """
+
+    def __init__(self, number: int, *lines: str) -> None:
+        super().__init__("\n  ".join(lines))
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a shell says of it; Slurm's warning, SIGUSR1, ends as a SIGTERM does."""
+        return 128 + (signal.SIGTERM if self.number == signal.SIGUSR1 else self.number)

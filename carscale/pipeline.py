@@ -10,12 +10,10 @@ import sys
 from collections.abc import Callable
 
 from carscale import augment, balance, config, data, evaluation, loaders, models, training
-from carscale.errors import CarscaleError
+from carscale.errors import CarscaleError, Stopped
 from carscale.progress import note
 from carscale.runs import RunFolder
-from carscale.world import start_run
-
-INTERRUPTED = 130  # what shells give for Ctrl-C
+from carscale.world import listening, start_run
 
 
 def run(name: str, cfg: config.Recipe) -> RunFolder:
@@ -76,7 +74,9 @@ def main(
     *,
     run: Callable[[str, config.Recipe], RunFolder] = run,
 ) -> None:
-    """Run a recipe as its command line asks; end the process on an error or on Ctrl-C.
+    """Run a recipe as its command line asks; end the process on an error or a signal.
+
+    The first SIGTERM, Ctrl-C or SIGUSR1 ends training after a step, saved; the next at once.
 
     Args:
         name: The recipe's.
@@ -89,14 +89,17 @@ def main(
     except CarscaleError as error:  # the same on every rank, so one says it
         is_first = os.environ.get("LOCAL_RANK", "0") == "0"
         sys.exit(_say(error) if is_first else error.exit_code)
+    rank = os.environ.get("RANK", "0")
     try:
-        run(name, cfg)
+        with listening():
+            run(name, cfg)
     except CarscaleError as error:
         is_alone = os.environ.get("WORLD_SIZE", "1") == "1"
-        sys.exit(_say(error, "" if is_alone else f"[rank {os.environ.get('RANK', '0')}] "))
-    except KeyboardInterrupt:
-        note("interrupted; the same command goes on from the last checkpoint")
-        sys.exit(INTERRUPTED)
+        sys.exit(_say(error, "" if is_alone else f"[rank {rank}] "))
+    except Stopped as stop:
+        if rank == "0":
+            note(str(stop) or "stopped; the same command goes on from the last checkpoint")
+        sys.exit(stop.exit_code)
 
 
 def _say(error: CarscaleError, rank: str = "") -> int:

@@ -261,6 +261,13 @@ class Train(Section):
     """
 
 
+class World(Section):
+    """The processes that train together."""
+
+    timeout_minutes: PositiveFloat = 10.0
+    """A process that was silent for so long, stopped or cut off, ends the others with its name."""
+
+
 class Evaluate(Section):
     """How a result predicts. Changes no weight."""
 
@@ -288,6 +295,7 @@ class Recipe(Section):
     model: Model = Model()
     optim: Optim = Optim()
     train: Train = Train()
+    world: World = World()
     evaluate: Evaluate = Evaluate()
     run: Run = Run()
     seed: NonNegativeInt = 0

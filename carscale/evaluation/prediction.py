@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carscale.errors import LoaderError, ModelError
+from carscale.errors import LoaderError, ModelError, Stopped
 from carscale.evaluation.metrics import scores
 from carscale.progress import bar
 from carscale.types import Loader, Predictions, Split
@@ -105,6 +105,7 @@ def predict(
 
     Raises:
         LoaderError: An id is missing or came twice.
+        Stopped: A signal came to a rank; nothing was gathered.
         OutOfMemoryError: A batch does not fit; says what to type.
         ModelError: Embeddings are asked for, and the network has no single classifier layer, or
             gives it numbers that half precision can't hold.
@@ -120,6 +121,7 @@ def predict(
     starts = range(0, len(split), at_once)[world.rank :: world.size]
     num_mine = sum(min(at_once, len(split) - start) for start in starts)
     with (
+        world.stop.deferred(),
         torch.inference_mode(),
         name_out_of_memory(
             world,
@@ -130,6 +132,8 @@ def predict(
         seen_by_classifier(model, wanted=keep_embeddings) as seen,
     ):
         for batch in loader:
+            if world.stop.is_asked:
+                break
             with world.accelerator.autocast():
                 log_probs_BK = log_probs(model, batch.images_BCHW, flip=flip)
             integers, floats = _rows(
@@ -140,6 +144,9 @@ def predict(
             rows_D += seen[:1]
             seen.clear()
             advance(len(batch.ids_B))
+        asked = world.stop.now()
+        if asked:
+            raise Stopped(asked)
         num_top = min(NUM_TOP, len(split.classes))
         num_floats = 3 + num_top + (len(split.classes) if keep_probs else 0)
         empty_I = torch.empty((0, 2 + num_top), dtype=torch.int64, device=world.device)

@@ -14,6 +14,7 @@ FREE_ON_RESUME = (
     "train.checkpoint_every_steps",
     "train.log_every_steps",
     "train.tracker",
+    "world",
     "evaluate.temperature",
 )
 """Settings that do not change the result; data are compared by hash."""

@@ -38,6 +38,7 @@ class State:
         epochs_without_best: Scored epochs since.
         num_unreadable: Photos trained on as a grey square, on all ranks.
         is_finished: Whether the run is over.
+        needs_score: Whether an epoch ended here that val was not scored after: it was stopped.
         log_bytes, timing_bytes: Sizes of the logs that belong to this step.
         scaler: Loss scale of fp16.
         hashes: Of the train and val splits.
@@ -50,6 +51,7 @@ class State:
     epochs_without_best: int = 0
     num_unreadable: int = 0
     is_finished: bool = False
+    needs_score: bool = False
     log_bytes: int = 0
     timing_bytes: int = 0
     scaler: dict[str, Any] = field(default_factory=dict)

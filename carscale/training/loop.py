@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from carscale import files, models
-from carscale.errors import ConfigError, RunError
+from carscale.errors import ConfigError, RunError, Stopped
 from carscale.progress import bar, note
 from carscale.training import checkpoint
 from carscale.training.checkpoint import State
@@ -43,6 +44,7 @@ def fit(run: Run, learner: Learner, loader: TrainLoader, *, score: Score) -> Non
         ConfigError: The global batch can't be cut for these processes and micro-steps.
         RunError: The folder's checkpoint is of other data.
         OutOfMemoryError: A batch does not fit; says what to type.
+        Stopped: A signal came to a rank; the step was finished and saved.
         TrainingError: The loss is not finite.
     """
     # 1. Check that batch, network and data fit the settings.
@@ -111,13 +113,18 @@ class _Fit:
             peak_lr=self.learner.cfg.lr,
         )
         self.num_unreadable = 0  # on this rank, not yet summed
+        self.saved_step = -1
 
     def train(self) -> None:
         """Run from the state's step to the end; whatever happens, threads end and files close."""
         self.logger.open(self.state, self.num_steps)
         batches = self.loader.batches(self.state.step, self.num_steps, self.cfg.accumulate_steps)
         try:
-            self._steps(batches)
+            with self.run.world.stop.deferred():
+                try:
+                    self._steps(batches)
+                except Stopped as stop:
+                    raise self._saved(stop) from None
         finally:
             batches.close()
             self.logger.close()
@@ -125,24 +132,46 @@ class _Fit:
 
     def _steps(self, batches: Iterator[Batch]) -> None:
         """Take the steps; flush, score and save where they are due."""
-        state, every = self.state, self.cfg.checkpoint_every_steps
-        is_main = self.run.world.is_main
+        state, world = self.state, self.run.world
         with bar(
-            "train", self.num_steps, start=state.step, show=is_main, unit="steps"
+            "train", self.num_steps, start=state.step, show=world.is_main, unit="steps"
         ) as self.logger.advance:
+            if state.needs_score:
+                self._score_and_save()
             for step in range(state.step, self.num_steps):
-                self._step(step, batches)
-                state.step = step + 1
-                is_end = state.step in self.ends
-                if is_end or len(self.logger.losses) == self.cfg.log_every_steps:
-                    self.logger.flush(state.step)
-                if is_end:
-                    self._end_epoch()
-                is_due = state.step % every == 0 if every else is_end
-                if is_due or state.is_finished:
-                    self._checkpoint()
                 if state.is_finished:
                     return
+                self._step(step, batches)
+                state.step = step + 1
+                state.needs_score = state.step in self.ends
+                if state.needs_score or len(self.logger.losses) == self.cfg.log_every_steps:
+                    self.logger.flush(state.step)
+                self._score_and_save()
+                asked = 0 if state.is_finished else world.stop.after_step()
+                if asked:
+                    raise Stopped(asked)
+
+    def _score_and_save(self) -> None:
+        """Score val where an epoch ended, and write a checkpoint where one is due."""
+        state, every = self.state, self.cfg.checkpoint_every_steps
+        is_due = state.step % every == 0 if every else state.needs_score
+        if state.needs_score:
+            self._end_epoch()
+            state.needs_score = False
+        if is_due or state.is_finished:
+            self._checkpoint()
+
+    def _saved(self, stop: Stopped) -> Stopped:
+        """Write a checkpoint of where training stopped; return what tells so."""
+        state, world = self.state, self.run.world
+        if self.saved_step != state.step or state.needs_score:
+            self._checkpoint()
+        world.accelerator.wait_for_everyone()  # a launcher ends all when the first one leaves
+        return Stopped(
+            stop.number,
+            f"{self.run.folder}: stopped by {signal.Signals(stop.number).name} after step "
+            f"{state.step} of {self.num_steps}, saved; the same command goes on",
+        )
 
     def _step(self, step: int, batches: Iterator[Batch]) -> None:
         """Take one optimizer step from its micro-batches."""
@@ -224,6 +253,7 @@ class _Fit:
         if self.logger.losses:
             self.logger.flush(self.state.step)
         self._sum_unreadable()
+        self.saved_step = self.state.step
         if not self.run.world.is_main:
             return
         state = self.state

@@ -39,7 +39,9 @@ def evaluate_run(
     model, view, card, where = load_result(run, cfg.model)
     _check_classes(card, splits, where)
     with open_world(
-        precision=cfg.train.precision, num_cpu_threads=cfg.train.num_cpu_threads
+        precision=cfg.train.precision,
+        num_cpu_threads=cfg.train.num_cpu_threads,
+        timeout_minutes=cfg.world.timeout_minutes,
     ) as world:
         about = {
             "checkpoint": where.name,

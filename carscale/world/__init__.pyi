@@ -8,3 +8,4 @@ from .processes import check_launch as check_launch
 from .processes import open_world as open_world
 from .run import Run as Run
 from .run import start_run as start_run
+from .stopping import listening as listening

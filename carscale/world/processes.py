@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from carscale import threads
 from carscale.errors import LaunchError
+from carscale.world import stopping
+from carscale.world.peers import Peers, interface_towards, is_of_the_network
+from carscale.world.stopping import StopVote
 
 if TYPE_CHECKING:
     import torch
@@ -24,8 +27,16 @@ if "OMP_WAIT_POLICY" not in os.environ:  # read once, when torch loads its OpenM
 
 CONFIGS = Path(__file__).parents[1] / "accelerate_configs"
 HOW_TO_LAUNCH = f"launch with: accelerate launch --config_file {CONFIGS / 'cpu2.yaml'} ..."
+HOW_TO_NAME_INTERFACE = (
+    "on several machines, name the network interface that reaches the first one, as ip addr lists "
+    "it: GLOO_SOCKET_IFNAME=eth0 NCCL_SOCKET_IFNAME=eth0"
+)
 GROUP_TIMEOUT = timedelta(hours=1)
-"""Ranks wait this long for each other: the first check of a large data set runs on one of them."""
+"""A collective waits this long: the first check of a large data set runs on one rank alone.
+
+A rank that is silent ends the others sooner; see ``peers``.
+"""
+TIMEOUT_MINUTES = 10.0
 
 
 WORKERS_END_S = 0.3
@@ -46,12 +57,14 @@ class World:
         size: Number of processes.
         device: What this one computes on.
         accelerator: Accelerate's object.
+        stop: The ranks' agreement on where to stop.
     """
 
     rank: int
     size: int
     device: torch.device
     accelerator: Accelerator
+    stop: StopVote
 
     @property
     def is_main(self) -> bool:
@@ -107,6 +120,7 @@ def open_world(
     num_cpu_threads: int = 0,
     tracker: str = "none",
     folder: Path | None = None,
+    timeout_minutes: float = TIMEOUT_MINUTES,
 ) -> Iterator[World]:
     """Join the processes that the launcher started.
 
@@ -115,15 +129,18 @@ def open_world(
         num_cpu_threads: Threads of this process's arithmetic; 0 takes its share of the cores.
         tracker: Accelerate's name of a tracker, or ``none``.
         folder: Where trackers that write files put them.
+        timeout_minutes: A rank that is silent for longer ends the others.
 
     Raises:
-        LaunchError: The launcher started another number of processes than Accelerate sees.
+        LaunchError: The launcher started another number of processes than Accelerate sees, or
+            another rank ended or can't be reached.
     """
     from accelerate import Accelerator
     from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
     from torch import set_num_threads
 
     chosen = resolve_precision(precision)
+    peers = _peers(timeout_minutes)
     try:
         accelerator = Accelerator(
             cpu=not _uses_gpu(),
@@ -137,23 +154,61 @@ def open_world(
                 InitProcessGroupKwargs(timeout=GROUP_TIMEOUT),
             ],
         )
-    except ValueError as error:
+        rank, size = accelerator.process_index, accelerator.num_processes
+        check_launch(size)
+        world = World(rank, size, accelerator.device, accelerator, StopVote(size))
+    except (RuntimeError, ValueError) as error:
         started = os.environ.get("WORLD_SIZE", "1")
+        if started == "1":
+            raise
         raise LaunchError(
-            f"{started} processes were announced but can't find each other: {error}", HOW_TO_LAUNCH
+            f"{started} processes were announced but can't find each other: {error}",
+            HOW_TO_LAUNCH,
+            HOW_TO_NAME_INTERFACE,
         ) from error
-    world = World(
-        accelerator.process_index, accelerator.num_processes, accelerator.device, accelerator
-    )
-    check_launch(world.size)
     set_num_threads(num_cpu_threads or world.cores_share)
     try:
         yield world
         accelerator.wait_for_everyone()  # none leaves while another still talks to it
+    except RuntimeError as error:
+        if world.size == 1 or peers is None or not is_of_the_network(error):
+            raise
+        raise LaunchError(
+            f"{peers.lost()} ended or can't be reached: {' '.join(str(error).split())[:200]}",
+            "the same command, on every machine, goes on from the last checkpoint",
+        ) from error
     finally:
+        if peers is not None:
+            peers.leave()
         accelerator.end_training()
         if world.size > 1:
             time.sleep(WORKERS_END_S)
+
+
+def _peers(timeout_minutes: float) -> Peers | None:
+    """Listen for the other ranks; ``None`` where there are none or no network to meet on.
+
+    Gloo takes the network interface that reaches the first machine, unless told another: what it
+    chooses by itself, by the host's name, is often none that other machines reach.
+    """
+    size, address = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("MASTER_ADDR", "")
+    port = os.environ.get("MASTER_PORT", "")
+    if size == 1 or not address or not port.isdigit():
+        return None
+    name = interface_towards(address)
+    if name is not None:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+    listener = stopping.LISTENER[-1] if stopping.LISTENER else stopping.Listener()
+    peers = Peers(
+        int(os.environ["RANK"]),
+        size,
+        (address, int(port)),
+        timeout_s=60 * timeout_minutes,
+        asked=lambda: listener.asked,
+        hear=listener.hear_afar,
+    )
+    peers.start()
+    return peers
 
 
 def check_launch(num_processes: int) -> None:

@@ -94,6 +94,7 @@ def start_run(recipe: str, cfg: config.Recipe) -> Iterator[Run]:
             num_cpu_threads=resolved.train.num_cpu_threads,
             tracker=tracker,
             folder=folder.path,
+            timeout_minutes=resolved.world.timeout_minutes,
         ) as world,
         _folder_of_one(folder, resolved, world),
     ):
