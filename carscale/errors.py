@@ -6,6 +6,7 @@
     ├── RunError           a run folder: in use, of other settings, without a checkpoint
     ├── ModelError         a model or weights that can't be had or do not fit
     ├── LaunchError        processes that do not see each other
+    ├── LostRankError      a process that ended, fell silent or never came
     ├── LoaderError        a photo that can't be read while training
     ├── TrainingError      a loss that is not finite
     ├── OutOfMemoryError   a batch that does not fit, in training or evaluation
@@ -62,6 +63,12 @@ class ModelError(CarscaleError):
 
 class LaunchError(CarscaleError):
     """Processes that were not started in a way that lets them train together."""
+
+
+class LostRankError(CarscaleError):
+    """Another process of the run that ended, fell silent or never came."""
+
+    exit_code = 1
 
 
 class LoaderError(CarscaleError):

@@ -1,4 +1,4 @@
-"""``carscale train RECIPE``: start ``accelerate launch``, follow it, print the run folder."""
+"""``carscale train RECIPE``: start its processes, follow them, print the run folder."""
 
 from __future__ import annotations
 
@@ -18,15 +18,28 @@ def train(
         Path | None, typer.Option("--config_file", help="Of accelerate launch: which processes.")
     ] = None,
     launch: Launch = "",
+    restarts: Annotated[
+        int, typer.Option(min=0, help="Start all processes again when one died, so often.")
+    ] = 0,
 ) -> None:
     """Train a recipe; started again, it goes on where it was stopped.
+
+    Ctrl-C, SIGTERM and SIGUSR1 end it after a step, saved; a second one at once.
 
     Example: carscale train effnet_focal data.root=data/demo train.max_steps=2 data.image_px=64
     """
     from carscale import workflows
+    from carscale.errors import Stopped
 
-    print(
-        workflows.train(
-            recipe, overrides or [], config_file=config_file, launch=shlex.split(launch)
+    try:
+        print(
+            workflows.train(
+                recipe,
+                overrides or [],
+                config_file=config_file,
+                launch=shlex.split(launch),
+                restarts=restarts,
+            )
         )
-    )
+    except Stopped as stop:  # the first rank has said where
+        raise typer.Exit(stop.exit_code) from None

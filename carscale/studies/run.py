@@ -43,12 +43,13 @@ class Launch:
 
     def command(self, recipe: Path, words: list[str]) -> list[str]:
         """Return the command as a process takes it."""
-        start = [sys.executable, "-m", "accelerate.commands.launch"]
-        return [*start, *self.options, str(recipe), *words]
+        start = [sys.executable, "-P", "-m", "carscale", "train", str(recipe), *words]
+        return [*start, "--launch", shlex.join(self.options)] if self.options else start
 
     def shown(self, recipe: Path, words: list[str]) -> str:
         """Return the command as a person types it."""
-        return shlex.join(["accelerate", "launch", *self.options, str(recipe), *words])
+        options = ["--launch", shlex.join(self.options)] if self.options else []
+        return shlex.join(["carscale", "train", str(recipe), *words, *options])
 
 
 def run_study(

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from carscale import analysis, config, files, progress, tables
-from carscale.errors import ConfigError, TrainingError
+from carscale.errors import ConfigError, Stopped, TrainingError
 from carscale.runs import RunFolder
 from carscale.workflows.results import Errors, Metrics, PhotoPredictions
-
-if TYPE_CHECKING:
-    pass
 
 Run = RunFolder | Path | str
 EVALUATION_KEYS = (
@@ -32,8 +28,9 @@ def train(
     *,
     config_file: Path | str | None = None,
     launch: Sequence[str] = (),
+    restarts: int = 0,
 ) -> RunFolder:
-    """Start ``accelerate launch`` on a recipe and wait for its end: ``carscale train``.
+    """Train a recipe on the processes that Accelerate's settings name: ``carscale train``.
 
     Its progress goes to stderr. Called again, it goes on where it was stopped (``resume=auto``).
 
@@ -42,47 +39,37 @@ def train(
         settings: By dotted key, ``{"data.root": "data/cars"}``, or as ``key=value`` words.
         config_file: Of ``accelerate launch``: which processes on which devices.
         launch: Further words for ``accelerate launch``.
+        restarts: How often all processes are started again after one of them died.
 
     Returns:
         The run folder.
 
     Raises:
         ConfigError: No such recipe, or a setting that can't be used.
+        Stopped: A signal came; the step was finished and saved.
         TrainingError: The training failed; what it said stands on stderr.
     """
+    from carscale import world
+
     path = recipe_file(recipe)
     words = settings if not isinstance(settings, Mapping) else _as_words(settings)
     cfg = config.resolve(config.read_recipe(path), list(words))  # a wrong word stops here
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet"]
-    command += [] if config_file is None else ["--config_file", str(config_file)]
+    options = [] if config_file is None else ["--config_file", str(config_file)]
     name = cfg.run.name or path.stem
-    exit_code = _run([*command, *launch, str(path), *words, f"run.name={name}"])
+    command = [sys.executable, str(path), *words, f"run.name={name}"]
+    code = world.run_ranks(command, [*options, *launch], restarts=restarts)
     folder = Path(cfg.run.dir) / name
-    if exit_code:
-        raise TrainingError(
-            f"{folder}: the training ended with exit code {exit_code}; see above",
+    if code in (130, 143):
+        raise Stopped(code - 128, f"{folder}: stopped; the same call goes on")
+    if code:
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        error = TrainingError(
+            f"{folder}: the training ended {how}; see above",
             "the same call goes on from the last checkpoint",
         )
+        error.exit_code = max(code, 1)
+        raise error
     return RunFolder.open(folder)
-
-
-def _run(command: list[str]) -> int:
-    """Run a command, what it says on our stderr, which has no descriptor in a notebook."""
-    is_terminal = sys.stderr.isatty()
-    with subprocess.Popen(
-        command,
-        stdout=sys.stderr if is_terminal else subprocess.PIPE,
-        stderr=None if is_terminal else subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                sys.stderr.write(line)
-            return process.wait()
-        except BaseException:
-            process.terminate()
-            raise
 
 
 def recipe_file(recipe: Path | str) -> Path:

@@ -1,3 +1,4 @@
+from .launch import run_ranks as run_ranks
 from .memory import give_back_large_buffers as give_back_large_buffers
 from .memory import name_out_of_memory as name_out_of_memory
 from .memory import peak_memory_gib as peak_memory_gib

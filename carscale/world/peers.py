@@ -20,7 +20,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from carscale.errors import LaunchError
+from carscale.errors import LostRankError
 from carscale.progress import note
 
 BEAT_S = 1.0
@@ -93,7 +93,7 @@ class Peers:
         """Tell and hear once; return lines for the console.
 
         Raises:
-            LaunchError: Ranks were silent for too long; names them.
+            LostRankError: Ranks were silent for too long; names them.
         """
         try:
             counts = self._exchange()
@@ -144,7 +144,7 @@ class Peers:
         longest_s = now - min(self._heard_at)
         if longest_s >= self.timeout_s:
             has_come = all(self._counts[rank] for rank in silent)
-            raise LaunchError(
+            raise LostRankError(
                 f"{self._named(silent)} {'was silent' if has_come else 'did not come'} for "
                 f"{longest_s / 60:.0f} minutes (world.timeout_minutes={self.timeout_s / 60:g})",
                 f"look whether it runs, and reaches {self.address[0]}:{self.address[1]}",
@@ -172,9 +172,9 @@ class Peers:
         while not self._ends.wait(self._beat_s):
             try:
                 lines = self.beat()
-            except LaunchError as error:
-                note(f"[rank {self.rank}] LaunchError: {error}")
-                os._exit(LaunchError.exit_code)
+            except LostRankError as error:
+                note(f"[rank {self.rank}] LostRankError: {error}")
+                os._exit(LostRankError.exit_code)
             if os.environ.get("LOCAL_RANK", "0") == "0":
                 for line in lines:
                     note(line)

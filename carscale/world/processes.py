@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carscale import threads
-from carscale.errors import LaunchError
+from carscale.errors import LaunchError, LostRankError
 from carscale.world import stopping
 from carscale.world.peers import Peers, interface_towards, is_of_the_network
 from carscale.world.stopping import StopVote
@@ -132,8 +132,8 @@ def open_world(
         timeout_minutes: A rank that is silent for longer ends the others.
 
     Raises:
-        LaunchError: The launcher started another number of processes than Accelerate sees, or
-            another rank ended or can't be reached.
+        LaunchError: The launcher started another number of processes than Accelerate sees.
+        LostRankError: Another rank ended or can't be reached.
     """
     from accelerate import Accelerator
     from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
@@ -173,7 +173,7 @@ def open_world(
     except RuntimeError as error:
         if world.size == 1 or peers is None or not is_of_the_network(error):
             raise
-        raise LaunchError(
+        raise LostRankError(
             f"{peers.lost()} ended or can't be reached: {' '.join(str(error).split())[:200]}",
             "the same command, on every machine, goes on from the last checkpoint",
         ) from error
