@@ -90,6 +90,36 @@ def train_until(
     os._exit(77)  # was not killed: the test asked for a place that is not passed
 
 
+def train_signalled(
+    root: Path,
+    folder: Path,
+    overrides: tuple[str, ...],
+    where: str,
+    count: int,
+    number: int,
+    rank: int = 0,
+) -> None:
+    """Train; one rank gets a signal at the ``count``-th step, or batch of scoring, it comes to."""
+    from carscale.evaluation import prediction
+    from carscale.training.logger import TrainingLogger
+
+    places = {"step": (TrainingLogger, "add"), "scoring": (prediction, "_rows")}
+    owner, name = places[where]
+    original = getattr(owner, name)
+    calls = 0
+
+    def signalled(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == count and os.environ.get("RANK", "0") == str(rank):
+            os.kill(os.getpid(), number)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, signalled)
+    train(root, folder, overrides)
+    os._exit(77)  # was not stopped
+
+
 def train_unreadable(
     root: Path, folder: Path, overrides: tuple[str, ...], where: str | None = None, count: int = 0
 ) -> None:

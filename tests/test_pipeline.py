@@ -1,10 +1,12 @@
 """The pipeline as a library raises; as a script it says its error and ends with a code."""
 
+import signal
+
 import jobs
 import pytest
 
 from carscale import config, pipeline
-from carscale.errors import ConfigError, DataError, RunError
+from carscale.errors import ConfigError, DataError, RunError, Stopped
 from carscale.world import start_run
 
 
@@ -31,11 +33,8 @@ def test_a_library_call_raises_and_ends_no_process(tiny, tmp_path, capsys):
     ("error", "code", "said"),
     [
         (RunError("it is taken", "wait"), 2, "[rank 1] RunError: it is taken\n  wait\n"),
-        (
-            KeyboardInterrupt(),
-            130,
-            "interrupted; the same command goes on from the last checkpoint\n",
-        ),
+        (Stopped(signal.SIGINT, "saved"), 130, ""),  # rank 0 says it for all
+        (Stopped(signal.SIGUSR1, "saved"), 143, ""),
     ],
 )
 def test_a_script_says_its_error_and_ends_with_a_code(monkeypatch, capsys, error, code, said):

@@ -211,7 +211,7 @@ def test_a_dry_run_prints_arms_runs_and_a_measured_time(tiny, tmp_path):
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
     assert "base (baseline)" in answer.stdout
-    assert answer.stdout.count("accelerate launch") == 4
+    assert answer.stdout.count("carscale train") == 4
     assert "2 arms x 2 seeds: 4 runs to train of 4, about 0:0" in answer.stdout
     assert not (out / "runs").exists()
     speeds = files.read_json(out / "speeds.json")
