@@ -45,12 +45,15 @@ def calibrate(predictions: Predictions) -> Calibration:
 def reliability(predictions: Predictions, num_bins: int = NUM_BINS) -> Reliability:
     """Return accuracy by confidence in bins of equal width, each closed above.
 
+    Raises:
+        ValueError: A confidence is not a number in [0, 1].
+
     Reference:
         Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3.
     """
     confidence_N = predictions.prob_prediction_N.astype(np.float64)
     is_correct_N = predictions.prediction_N == predictions.labels_N
-    bin_N = np.clip(np.ceil(confidence_N * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
+    bin_N = evaluation.confidence_bins(confidence_N, num_bins)
     counts_R = np.bincount(bin_N, minlength=num_bins)
     correct_R = np.bincount(bin_N, weights=is_correct_N, minlength=num_bins)
     total_R = np.where(counts_R, counts_R, np.nan)
@@ -79,6 +82,9 @@ def adaptive_error(
     Returns:
         In [0, 1]; NaN for no samples.
 
+    Raises:
+        ValueError: A confidence is not finite.
+
     Reference:
         Nixon et al. 2019, https://arxiv.org/abs/1904.01685 (of the predicted class alone).
 
@@ -89,7 +95,7 @@ def adaptive_error(
     if len(confidence_N) == 0:
         return math.nan
     order_N = np.argsort(confidence_N, kind="stable")
-    gap_N = confidence_N[order_N].astype(np.float64) - is_correct_N[order_N]
+    gap_N = stats.finite("confidence_N", confidence_N)[order_N] - is_correct_N[order_N]
     parts = np.array_split(gap_N, min(num_bins, len(gap_N)))
     return float(sum(abs(part.sum()) for part in parts) / len(gap_N))
 
@@ -107,6 +113,9 @@ def coverage_curve(
         Coverage, accuracy and confidence threshold, each ``[S]``, from all samples down; samples
         of equal confidence are kept together.
 
+    Raises:
+        ValueError: A confidence is not finite.
+
     Reference:
         El-Yaniv, Wiener 2010, https://jmlr.org/papers/v11/el-yaniv10a.html.
 
@@ -117,8 +126,9 @@ def coverage_curve(
     """
     if len(confidence_N) == 0:
         return np.empty(0), np.empty(0), np.empty(0)
-    order_N = np.argsort(-confidence_N.astype(np.float64), kind="stable")
-    sure_N = confidence_N[order_N].astype(np.float64)
+    sure_N = stats.finite("confidence_N", confidence_N)
+    order_N = np.argsort(-sure_N, kind="stable")
+    sure_N = sure_N[order_N]
     wins_N = np.cumsum(is_correct_N[order_N])
     ends = np.flatnonzero(np.append(sure_N[:-1] != sure_N[1:], True))
     if len(ends) > MAX_STEPS:

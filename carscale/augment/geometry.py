@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from carscale import stats
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -121,12 +123,17 @@ def planned(affine_B23: NDArray[np.float64], sizes_B2: NDArray[np.int64], side_p
         sizes_B2: Width and height of the photos.
         side_px: Side of the square.
 
+    Raises:
+        ValueError: An affine is not finite, or a photo has no pixels.
+
     Example:
         >>> whole = axis_aligned(np.array([[4.0, 2.0]]), np.zeros((1, 2)))
         >>> plan = planned(whole, np.array([[400, 200]]), 100)
         >>> plan.region_B4.tolist(), plan.small_B2.tolist(), plan.denominator_B.tolist()
         ([[0, 0, 400, 200]], [[100, 100]], [2])
     """
+    stats.finite("affine_B23", affine_B23)
+    stats.finite("sizes_B2", sizes_B2, low=1)
     straight, is_straight_B = _straight(affine_B23, sizes_B2, side_px)
     if is_straight_B.all():
         return straight

@@ -69,9 +69,14 @@ def classifier_two_sample_test(
     Returns:
         The result; ``None`` with fewer than 10 photos of a set, or no feature that varies.
 
+    Raises:
+        ValueError: A feature is not finite.
+
     Reference:
         Lopez-Paz and Oquab 2017, https://arxiv.org/abs/1610.06545.
     """
+    for name, features in (("features_AF", features_AF), ("features_BF", features_BF)):
+        stats.finite(name, features)
     num = min(len(features_AF), len(features_BF), MOST)
     if num < 2 * NUM_FOLDS:
         return None

@@ -7,6 +7,7 @@ from .intervals import jeffreys as jeffreys
 from .intervals import median_interval as median_interval
 from .intervals import percentile_interval as percentile_interval
 from .intervals import stratified_resamples as stratified_resamples
+from .numbers import finite as finite
 from .ordering import order_by_similarity as order_by_similarity
 from .paired import Interval as Interval
 from .paired import holm as holm

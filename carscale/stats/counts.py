@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from carscale.stats.numbers import finite
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -26,8 +28,8 @@ def poisson_tail(counts_T: ArrayLike, means_T: ArrayLike) -> NDArray[np.float64]
     """
     from scipy.special import pdtrc  # 0.2 s to import
 
-    counts = np.asarray(counts_T, dtype=np.float64)
-    means = np.asarray(means_T, dtype=np.float64)
+    counts = finite("counts_T", counts_T, low=0)
+    means = finite("means_T", means_T, low=0)
     tail = np.where(counts > 0, pdtrc(np.maximum(counts - 1, 0), means), 1.0)
     return np.where((means == 0) & (counts > 0), 0.0, tail)
 
@@ -50,9 +52,11 @@ def binomial_two_sided(
     """
     from scipy.special import bdtr, bdtrc
 
-    wins = np.asarray(successes_T, dtype=np.float64)
-    total = np.asarray(trials_T, dtype=np.int64)
-    share = np.asarray(share_T, dtype=np.float64)
+    wins = finite("successes_T", successes_T, low=0)
+    total = finite("trials_T", trials_T, low=0, high=2**53).astype(np.int64)
+    share = finite("share_T", share_T, low=0, high=1)
+    if np.any(wins > total):
+        raise ValueError("successes_T must lie between 0 and trials_T")
     at_most = bdtr(wins, total, share)
     at_least = np.where(wins > 0, bdtrc(np.maximum(wins - 1, 0), total, share), 1.0)
     return np.minimum(1.0, 2 * np.minimum(at_most, at_least))
@@ -81,14 +85,17 @@ def fewer_right(
     """
     from scipy.stats import hypergeom  # 0.6 s to import
 
-    p_T: NDArray[np.float64] = hypergeom.cdf(
-        np.asarray(right_T), num_all, all_right, np.asarray(num_T)
-    )
+    right, num = finite("right_T", right_T, low=0), finite("num_T", num_T, low=0, high=num_all)
+    finite("all_right", all_right, low=0, high=num_all)
+    p_T: NDArray[np.float64] = hypergeom.cdf(right, num_all, all_right, num)
     return np.minimum(1.0, p_T)
 
 
 def rank_sum(values_A: ArrayLike, values_B: ArrayLike) -> float:
     """Return the two-sided p of the Mann-Whitney test; 1 where a group is empty or all are equal.
+
+    Raises:
+        ValueError: A value is not finite.
 
     Reference:
         Mann, Whitney 1947, https://doi.org/10.1214/aoms/1177730491; normal approximation with
@@ -100,7 +107,7 @@ def rank_sum(values_A: ArrayLike, values_B: ArrayLike) -> float:
     """
     from scipy.stats import mannwhitneyu
 
-    first, second = np.asarray(values_A, dtype=float), np.asarray(values_B, dtype=float)
+    first, second = finite("values_A", values_A), finite("values_B", values_B)
     if len(first) == 0 or len(second) == 0 or np.ptp(np.concatenate([first, second])) == 0:
         return 1.0
     return float(mannwhitneyu(first, second).pvalue)

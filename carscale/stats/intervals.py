@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from carscale.stats.numbers import finite
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -27,7 +29,11 @@ def beta_quantile(uniforms: NDArray[np.float64], alpha: float) -> NDArray[np.flo
     """
     from scipy.special import betaincinv  # 0.2 s to import
 
-    draws: NDArray[np.float64] = betaincinv(alpha, alpha, uniforms)
+    if not 0 < alpha < np.inf:
+        raise ValueError(f"alpha must be > 0, got {alpha}")
+    draws: NDArray[np.float64] = betaincinv(
+        alpha, alpha, finite("uniforms", uniforms, low=0, high=1)
+    )
     return draws
 
 
@@ -54,9 +60,8 @@ def jeffreys(
     """
     from scipy.special import betaincinv  # 0.2 s to import
 
-    wins = np.asarray(successes, dtype=np.float64)
-    total = np.asarray(trials, dtype=np.float64)
-    if np.any(wins < 0) or np.any(wins > total):
+    wins, total = finite("successes", successes, low=0), finite("trials", trials, low=0)
+    if np.any(wins > total):
         raise ValueError("successes must lie between 0 and trials")
     tail = (1 - level) / 2
     low = betaincinv(wins + 0.5, total - wins + 0.5, tail)
@@ -91,9 +96,15 @@ def stratified_resamples(
 
 
 def percentile_interval(replicates_R: NDArray[Any], *, level: float = 0.95) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of replicates of a statistic."""
+    """Return the percentile bootstrap interval of replicates of a statistic.
+
+    Raises:
+        ValueError: No replicates, or one that is not finite.
+    """
+    if len(replicates_R) == 0:
+        raise ValueError("an interval needs one replicate at least")
     tail = (1 - level) / 2
-    low, high = np.quantile(replicates_R, [tail, 1 - tail])
+    low, high = np.quantile(finite("replicates_R", replicates_R), [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -105,6 +116,9 @@ def median_interval(values_R: ArrayLike, *, level: float = 0.95) -> tuple[float,
         level: Coverage, in (0, 1). Fewer than six values can't reach 0.95: then the smallest and
             the largest (five cover 0.94).
 
+    Raises:
+        ValueError: No values, or one that is not finite.
+
     Reference:
         Thompson 1936, https://doi.org/10.1214/aoms/1177732502.
 
@@ -114,7 +128,9 @@ def median_interval(values_R: ArrayLike, *, level: float = 0.95) -> tuple[float,
     """
     from scipy.special import bdtr  # 0.2 s to import
 
-    sorted_R = np.sort(np.asarray(values_R, dtype=np.float64))
+    sorted_R = np.sort(finite("values_R", values_R))
+    if len(sorted_R) == 0:
+        raise ValueError("a median needs one value at least")
     num_left = 0
     while 2 * bdtr(num_left, len(sorted_R), 0.5) <= 1 - level:
         num_left += 1

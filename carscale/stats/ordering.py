@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from carscale.stats.numbers import finite
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -23,6 +25,9 @@ def order_by_similarity(similarity_KK: NDArray[np.floating]) -> NDArray[np.int64
     Returns:
         int64 ``[K]``; as they stand where nothing is similar.
 
+    Raises:
+        ValueError: A similarity is negative or not finite.
+
     Reference:
         Bar-Joseph et al. 2001, https://doi.org/10.1093/bioinformatics/17.suppl_1.S22, for
         the order of up to 200 leaves.
@@ -34,7 +39,7 @@ def order_by_similarity(similarity_KK: NDArray[np.floating]) -> NDArray[np.int64
         True
     """
     size = len(similarity_KK)
-    upper = similarity_KK[np.triu_indices(size, 1)].astype(np.float64)
+    upper = finite("similarity_KK", similarity_KK[np.triu_indices(size, 1)], low=0)
     if size < 3 or not upper.any():
         return np.arange(size)
     from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from carscale.stats.intervals import percentile_interval
+from carscale.stats.numbers import finite
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -67,7 +68,7 @@ def seed_interval(differences_S: ArrayLike, *, level: float = 0.95) -> Interval:
         The interval; of equal differences it has no width, and p is 0, or 1 where they are 0.
 
     Raises:
-        ValueError: Fewer than two differences.
+        ValueError: Fewer than two differences, or one that is not finite.
 
     Example:
         >>> found = seed_interval([0.01, 0.02, 0.03])
@@ -76,7 +77,7 @@ def seed_interval(differences_S: ArrayLike, *, level: float = 0.95) -> Interval:
     """
     from scipy.special import stdtr
 
-    values_S = np.asarray(differences_S, dtype=np.float64)
+    values_S = finite("differences_S", differences_S)
     num_seeds = len(values_S)
     if num_seeds < 2:
         raise ValueError(f"a t-interval needs two seeds, got {num_seeds}")
@@ -113,13 +114,13 @@ def photo_interval(
         seed: Same seed, same interval.
 
     Raises:
-        ValueError: No photos.
+        ValueError: No photos, or a difference or weight that is not finite.
 
     Reference:
         Rao and Wu 1988, https://doi.org/10.1080/01621459.1988.10478591;
         Agresti and Min 2005, https://doi.org/10.1002/sim.1781.
     """
-    values_N = np.asarray(differences_N, dtype=np.float64) * np.asarray(weights_N, dtype=np.float64)
+    values_N = finite("differences_N", differences_N) * finite("weights_N", weights_N)
     if len(values_N) == 0:
         raise ValueError("an interval over photos needs photos")
     rng = np.random.Generator(np.random.Philox(seed))
@@ -178,6 +179,7 @@ def mcnemar(num_gained: int, num_lost: int) -> float:
     """
     from scipy.special import bdtr
 
+    finite("num_gained and num_lost", [num_gained, num_lost], low=0)
     fewer, total = min(num_gained, num_lost), num_gained + num_lost
     return min(1.0, 2 * float(bdtr(fewer, total, 0.5)))
 
@@ -198,6 +200,7 @@ def holm(p_A: ArrayLike, *, num_tests: int | None = None) -> NDArray[np.float64]
     """
     values_A = np.asarray(p_A, dtype=np.float64)
     tested_A = np.flatnonzero(~np.isnan(values_A))
+    finite("p_A", values_A[tested_A], low=0, high=1)
     order_A = tested_A[np.argsort(values_A[tested_A], kind="stable")]
     factors_A = max(num_tests or 0, len(order_A)) - np.arange(len(order_A))
     adjusted_A = np.full(len(values_A), np.nan)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from carscale.stats.counts import rank_sum
+from carscale.stats.numbers import finite
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -47,7 +48,7 @@ def dominance(values_A: ArrayLike, values_B: ArrayLike, *, level: float = 0.95) 
         level: Coverage, in (0, 1).
 
     Raises:
-        ValueError: A group has fewer than two samples.
+        ValueError: A group has fewer than two samples, or one that is not finite.
 
     Reference:
         Cliff 1993, https://doi.org/10.1037/0033-2909.114.3.494; DeLong et al. 1988,
@@ -60,7 +61,7 @@ def dominance(values_A: ArrayLike, values_B: ArrayLike, *, level: float = 0.95) 
     """
     from scipy.special import ndtri
 
-    first, second = (np.asarray(values, dtype=np.float64) for values in (values_A, values_B))
+    first, second = finite("values_A", values_A), finite("values_B", values_B)
     num_a, num_b = len(first), len(second)
     if min(num_a, num_b) < 2:
         raise ValueError(f"two groups of two samples at least, got {num_a} and {num_b}")
@@ -148,14 +149,14 @@ def mean_discrepancy(
         seed: Same seed, same result.
 
     Raises:
-        ValueError: A group has fewer than three vectors.
+        ValueError: A group has fewer than three vectors, or a number that is not finite.
 
     Reference:
         Gretton et al. 2012, https://jmlr.org/papers/v13/gretton12a.html, lemma 6.
     """
     from scipy.special import ndtri
 
-    first, second = (np.asarray(points, dtype=np.float64) for points in (points_AD, points_BD))
+    first, second = finite("points_AD", points_AD), finite("points_BD", points_BD)
     num_a, num_b = len(first), len(second)
     if min(num_a, num_b) < 3:
         raise ValueError(f"two groups of three vectors at least, got {num_a} and {num_b}")

@@ -80,7 +80,12 @@ def spread_of(
 
     Returns:
         Variances, none below 0. With one seed the rest can't be separated from the photos: it is 0.
+
+    Raises:
+        ValueError: A number is not finite.
     """
+    stats.finite("differences_SN", differences_SN)
+    stats.finite("weights_N and photo_error", [*weights_N, photo_error])
     num_seeds, num_photos = differences_SN.shape
     if num_seeds < 2:
         return Spread(num_seeds, num_photos, 0.0, photo_error**2, 0.0)
@@ -103,7 +108,12 @@ def sample_size(spread: Spread, *, half_width: float, level: float) -> SampleSiz
         spread: From ``spread_of``; at least two seeds.
         half_width: Half the width that decides, above 0.
         level: Of the interval.
+
+    Raises:
+        ValueError: ``half_width`` is not above 0.
     """
+    if not 0 < half_width < math.inf:
+        raise ValueError(f"half_width must be > 0, got {half_width}")
     seeds_M = np.arange(spread.num_seeds, MAX_SEEDS + spread.num_seeds + 1)
     growth_M = _growth(spread, seeds_M, half_width, level)
     alone_M = np.flatnonzero(growth_M[1:] <= 1)

@@ -200,7 +200,13 @@ def measure(
         differences_SN: Arm minus baseline of each seed and photo, or a sum of such; float.
         labels_N: True classes of the photos.
         metric: ``top1`` or ``balanced_accuracy``.
+
+    Raises:
+        ValueError: No seeds or no photos, or a difference that is not finite.
     """
+    stats.finite("differences_SN", differences_SN)
+    if len(differences_SN) == 0:
+        raise ValueError("a comparison needs a seed that both have")
     weights_N, strata_N = _weigh(labels_N, metric)
     per_seed_S = differences_SN @ weights_N
     by_photos = stats.photo_interval(differences_SN.mean(axis=0), weights_N, strata_N, level=LEVEL)
@@ -236,6 +242,8 @@ def _weigh(
 
     Classes of one photo are resampled together: alone they would not vary.
     """
+    if len(labels_N) == 0:
+        raise ValueError("a comparison needs photos")
     if metric == "top1":
         return np.full(len(labels_N), 1 / len(labels_N)), None
     if metric != "balanced_accuracy":

@@ -47,7 +47,7 @@ def predictions_of(labels, prediction, *, sure=0.9, probs=None, first_id=0):
         prob_label_N=prob_label_N.astype(np.float32),
         prob_prediction_N=top_prob_NT[:, 0],
         loss_N=-np.log(np.maximum(prob_label_N, 1e-30)).astype(np.float32),
-        margin_N=(prob_label_N - others_NK.max(axis=1)).astype(np.float32),
+        margin_N=(prob_label_N - others_NK.max(axis=1).clip(0)).astype(np.float32),
     )
 
 
