@@ -5,6 +5,7 @@
     ├── DataError          what lies on disk: photos, splits, a lock that does not match
     ├── RunError           a run folder: in use, of other settings, without a checkpoint
     ├── ModelError         a model or weights that can't be had or do not fit
+    │   └── NotFiniteError predictions that are no numbers
     ├── LaunchError        processes that do not see each other
     ├── LostRankError      a process that ended, fell silent or never came
     ├── LoaderError        a photo that can't be read while training
@@ -59,6 +60,15 @@ class RunError(CarscaleError):
 
 class ModelError(CarscaleError):
     """A model or weights that can't be had or do not fit."""
+
+
+TRAIN_SLOWER = "train it again, slower, under another name: run.name=NAME optim.lr=RATE"
+
+
+class NotFiniteError(ModelError):
+    """A model whose predictions are NaN or infinite."""
+
+    exit_code = 1
 
 
 class LaunchError(CarscaleError):

@@ -218,7 +218,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON holds anything
         RunError: The file is missing or no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError as error:
         raise RunError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
@@ -236,10 +236,10 @@ def update_json(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) 
 
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
-    """Add one JSON line to a small file, atomically; other processes wait."""
+    """Add one JSON line to a small file, atomically; other processes wait; NaN is refused."""
     with _updating(path.parent):
         before = path.read_text(encoding="utf-8") if path.exists() else ""
-        write_atomic(path, before + json.dumps(record, ensure_ascii=False) + "\n")
+        write_atomic(path, before + json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 @contextmanager
@@ -255,7 +255,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    return [json.loads(line, parse_constant=_no_number) for line in lines[:-1] if line]
+
+
+def _no_number(name: str) -> None:
+    """Refuse what Python reads as JSON and nobody else does."""
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def read_tail(path: Path, num_bytes: int) -> str:

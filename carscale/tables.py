@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,21 @@ def read_columns(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise DataError(f"{path}: lacks the columns {missing}; it has {table.column_names}")
-    return {name: table.column(name).to_numpy() for name in names}
+    try:
+        return {name: _typed(table, name) for name in names}
+    except (ValueError, pa.ArrowException) as error:
+        raise DataError(f"{path}: can't be read: {error}") from error
+
+
+def _typed(table: pa.Table, name: str) -> NDArray[Any]:
+    """Return a column, one of a manifest in the manifest's type; NaN and gaps are no integers."""
+    column = table.column(name)
+    if name not in PACK_SCHEMA.names:
+        return column.to_numpy()
+    kind = PACK_SCHEMA.field(name).type
+    if pa.types.is_integer(kind) and column.null_count:
+        raise ValueError(f"{column.null_count} of {len(column)} rows have no {name}")
+    return column.cast(kind).to_numpy()
 
 
 def read_manifest(path: Path, names: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
@@ -189,7 +204,7 @@ def read_predictions(path: Path) -> Predictions:
     """Read a predictions table.
 
     Raises:
-        DataError: The file is missing or holds no predictions.
+        DataError: The file is missing, holds no predictions, or numbers that can't be.
     """
     try:
         table = pq.read_table(path, partitioning=None)
@@ -201,29 +216,50 @@ def read_predictions(path: Path) -> Predictions:
         raise DataError(f"{path}: can't be read: {error}") from error
     if "prob_label" not in table.column_names:
         raise DataError(f"{path}: holds no predictions; its columns are {table.column_names}")
-    about = (table.schema.metadata or {}).get(b"carscale", b"{}")
+    try:
+        found = _as_predictions(table)
+    except (KeyError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{path}: holds no predictions: {error}", _made_by(path)) from error
+    if found.fault:
+        raise DataError(f"{path}: {found.fault}", _made_by(path))
+    return found
 
-    def column(name: str, dtype: type | None = None) -> NDArray[Any]:
-        values = table.column(name).to_numpy()
-        return values if dtype is None else values.astype(dtype)
 
-    def matrix(name: str, dtype: type) -> NDArray[Any]:
-        flat = table.column(name).combine_chunks().flatten().to_numpy().astype(dtype)
+def _made_by(path: Path) -> str:
+    """Return the command that makes a run's table anew."""
+    run, split = shlex.quote(str(path.parents[1])), path.name.split(".")[0]
+    command = f"folds {run}" if split == "folds" else f"evaluate {run} --split {split}"
+    return f"make it anew with: carscale {command}"
+
+
+def _as_predictions(table: pa.Table) -> Predictions:
+    """Return a table's columns, each of its type; nothing is cast that would change."""
+
+    def column(name: str, dtype: pa.DataType) -> NDArray[Any]:
+        return table.column(name).cast(dtype).to_numpy()
+
+    def matrix(name: str, dtype: pa.DataType) -> NDArray[Any]:
+        lists = table.column(name).cast(pa.list_(dtype)).combine_chunks()
+        flat = lists.flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(len(table), -1) if len(table) else flat.reshape(0, 1)
 
+    nulls = [name for name in table.column_names if table.column(name).null_count]
+    if nulls:
+        raise ValueError(f"rows without a value in {', '.join(nulls)}")
+    about = (table.schema.metadata or {}).get(b"carscale", b"{}")
     return Predictions(
-        ids_N=column("id", np.int64),
-        keys_N=column("key"),
-        paths_N=column("path"),
-        labels_N=column("label", np.int64),
-        prediction_N=column("prediction", np.int64),
-        top5_NT=matrix("top5", np.int64),
-        top5_prob_NT=matrix("top5_prob", np.float32),
-        prob_label_N=column("prob_label", np.float32),
-        prob_prediction_N=column("prob_prediction", np.float32),
-        loss_N=column("loss", np.float32),
-        margin_N=column("margin", np.float32),
-        probs_NK=matrix("probs", np.float32) if "probs" in table.column_names else None,
+        ids_N=column("id", pa.int64()),
+        keys_N=column("key", pa.string()),
+        paths_N=column("path", pa.string()),
+        labels_N=column("label", pa.int64()),
+        prediction_N=column("prediction", pa.int64()),
+        top5_NT=matrix("top5", pa.int64()),
+        top5_prob_NT=matrix("top5_prob", pa.float32()),
+        prob_label_N=column("prob_label", pa.float32()),
+        prob_prediction_N=column("prob_prediction", pa.float32()),
+        loss_N=column("loss", pa.float32()),
+        margin_N=column("margin", pa.float32()),
+        probs_NK=matrix("probs", pa.float32()) if "probs" in table.column_names else None,
         about=json.loads(about),
     )
 
@@ -261,6 +297,12 @@ def read_embeddings(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16],
     about = json.loads((table.schema.metadata or {}).get(b"carscale", b"{}"))
     flat = table.column("embedding").combine_chunks().flatten().to_numpy()
     size = len(flat) // max(1, len(table))
+    num_bad = int((~np.isfinite(flat)).sum())
+    if num_bad or size * len(table) != len(flat):
+        raise DataError(
+            f"{path}: {num_bad} of {len(flat)} numbers are NaN or infinite, of {len(table)} photos",
+            f"{_made_by(path)} --embeddings",
+        )
     return table.column("id").to_numpy(), flat.reshape(len(table), size), about
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Fit = Literal["crop", "pad", "squash"]
 
+ROUNDING = 1e-4
+"""How far beyond 0 and 1 a float32 probability may lie."""
+
 
 @dataclass(frozen=True)
 class CarClass:
@@ -247,3 +250,25 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.ids_N)
+
+    @property
+    def fault(self) -> str | None:
+        """Return why no metric can be computed of this; ``None`` where all numbers are fine."""
+        if len(self) == 0:
+            return None
+        probs = (self.prob_label_N, self.prob_prediction_N, self.top5_prob_NT, self.probs_NK)
+        bounds = [(self.loss_N, -np.inf, np.inf), (self.margin_N, -1.0, 1.0)]
+        bounds += [(column, 0.0, 1.0) for column in probs if column is not None]
+        is_bad_N = np.zeros(len(self), dtype=bool)
+        for column, low, high in bounds:
+            is_fine = (column >= low - ROUNDING) & (column <= high + ROUNDING)  # not for NaN
+            is_fine &= np.isfinite(column)
+            is_bad_N |= ~is_fine.reshape(len(self), -1).all(axis=1)
+        if is_bad_N.any():
+            return (
+                f"{is_bad_N.sum()} of {len(self)} photos have a loss or probability that is NaN, "
+                "infinite or out of range"
+            )
+        numbers = (self.labels_N, self.prediction_N, self.top5_NT)
+        lowest = min(int(column.min(initial=0)) for column in numbers)
+        return f"names class {lowest}; the first is 0" if lowest < 0 else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from carscale import stats
 from carscale.analysis.actions import plan_actions
 from carscale.analysis.calibration import calibrate
 from carscale.analysis.clusters import find_clusters
@@ -90,7 +91,7 @@ def wrong_rows(evidence: Evidence) -> NDArray[np.int64]:
 
 
 def _check(evidence: Evidence) -> None:
-    """Raise where a column has not one entry a sample, or a probability is not finite."""
+    """Raise where a column has not one entry a sample, or holds a number that can't be."""
     num = len(evidence.predictions)
     columns = {**evidence.attributes, **evidence.flags}
     if evidence.embeddings_ND is not None:
@@ -98,9 +99,14 @@ def _check(evidence: Evidence) -> None:
     wrong = [f"{name} {len(values)}" for name, values in columns.items() if len(values) != num]
     if wrong:
         raise ValueError(f"columns must have {num} entries, got {', '.join(wrong)}")
-    num_bad = int((~np.isfinite(evidence.predictions.prob_label_N)).sum())
-    if num_bad:
-        raise ValueError(f"probabilities must be finite, {num_bad} of {num} samples have others")
+    parts = [evidence.predictions]
+    if evidence.train is not None and evidence.train.folds is not None:
+        parts.append(evidence.train.folds)
+    for part in parts:
+        if part.fault:
+            raise ValueError(f"predictions must hold numbers: {part.fault}")
+    if evidence.embeddings_ND is not None:
+        stats.finite("embeddings", evidence.embeddings_ND)
 
 
 def _reviews(evidence: Evidence, suspicion: Suspicion) -> tuple[Review, ...]:

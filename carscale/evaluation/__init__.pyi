@@ -1,5 +1,6 @@
 from .metrics import LOW_RECALL_RULE as LOW_RECALL_RULE
 from .metrics import calibration_error as calibration_error
+from .metrics import confidence_bins as confidence_bins
 from .metrics import confusion_matrix as confusion_matrix
 from .metrics import per_class as per_class
 from .metrics import scores as scores

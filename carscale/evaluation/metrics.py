@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale import stats
-from carscale.types import CarClass, Predictions
+from carscale.types import ROUNDING, CarClass, Predictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,10 +30,15 @@ def confusion_matrix(
 ) -> NDArray[np.int64]:
     """Return counts ``[K, K]``: row the true class, column the predicted one.
 
+    Raises:
+        ValueError: A label or prediction is not in ``[0, K)``.
+
     Example:
         >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
         [[1, 1], [0, 1]]
     """
+    for name, numbers_N in (("labels_N", labels_N), ("prediction_N", prediction_N)):
+        _check_classes(name, numbers_N, num_classes)
     cells_N = labels_N * num_classes + prediction_N
     return np.bincount(cells_N, minlength=num_classes**2).reshape(num_classes, num_classes)
 
@@ -51,21 +56,46 @@ def calibration_error(
     Returns:
         ``sum over bins of |sum(confidence) - sum(correct)| / N``, in [0, 1]; NaN for no samples.
 
+    Raises:
+        ValueError: A confidence is not a number in [0, 1].
+
     Reference:
         Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3.
     """
     if len(confidence_N) == 0:
         return math.nan
-    bins_N = np.clip(np.ceil(confidence_N.astype(np.float64) * num_bins).astype(int) - 1, 0, None)
+    bins_N = confidence_bins(confidence_N, num_bins)
     gaps = np.bincount(bins_N, confidence_N - is_correct_N.astype(np.float64), minlength=num_bins)
     return float(np.abs(gaps).sum() / len(confidence_N))
+
+
+def confidence_bins(
+    confidence_N: NDArray[np.floating], num_bins: int = NUM_BINS
+) -> NDArray[np.int64]:
+    """Return the bin of each confidence, ``(0, 1/n], (1/n, 2/n] ...``; 0 is in the first.
+
+    Raises:
+        ValueError: A confidence is not a number in [0, 1], up to rounding.
+
+    Example:
+        >>> confidence_bins(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
+        [0, 0, 1, 1]
+    """
+    sure_N = stats.finite("confidence_N", confidence_N, low=-ROUNDING, high=1 + ROUNDING)
+    return np.clip(np.ceil(sure_N * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
 
 
 def scores(predictions: Predictions, num_classes: int) -> dict[str, float]:
     """Return top-1, top-5, macro-F1, balanced accuracy, ECE and the mean loss.
 
     Macro-F1 and balanced accuracy average over the classes that the split holds.
+
+    Raises:
+        ValueError: There are no predictions, or they hold a number that can't be.
     """
+    _check(predictions, num_classes)
+    if len(predictions) == 0:
+        raise ValueError("metrics need predictions of one photo at least, got none")
     rows_N = np.arange(len(predictions))
     values = _resampled_scores(predictions, num_classes, rows_N)
     return values | {"loss": float(predictions.loss_N.astype(np.float64).mean())}
@@ -79,6 +109,9 @@ def per_class(
     """Return one row per class: support, precision, recall and F1 with intervals, low recall.
 
     A number that does not exist (recall without photos, precision without predictions) is ``None``.
+
+    Raises:
+        ValueError: A label or prediction is not in ``[0, K)``.
     """
     counts_KK = confusion_matrix(predictions.labels_N, predictions.prediction_N, len(classes))
     correct_K, support_K, predicted_K = (
@@ -131,6 +164,9 @@ def summary(
     Returns:
         Values with 95 % intervals (bootstrap inside each class), rows a class, and the classes
         without photos.
+
+    Raises:
+        ValueError: There are no predictions, or they hold a number that can't be.
     """
     values = scores(predictions, len(classes))
     intervals = _bootstrap(predictions, len(classes), seed)
@@ -145,6 +181,23 @@ def summary(
         "low_recall_rule": LOW_RECALL_RULE,
         "about": predictions.about,
     }
+
+
+def _check(predictions: Predictions, num_classes: int) -> None:
+    """Raise unless every number is one that a metric can be computed of."""
+    if predictions.fault:
+        raise ValueError(f"predictions must hold numbers: {predictions.fault}")
+    for name in ("labels_N", "prediction_N"):
+        _check_classes(name, getattr(predictions, name), num_classes)
+
+
+def _check_classes(name: str, numbers_N: NDArray[np.int64], num_classes: int) -> None:
+    """Raise unless class numbers are in ``[0, K)``."""
+    num_bad = int(((numbers_N < 0) | (numbers_N >= num_classes)).sum())
+    if num_bad:
+        raise ValueError(
+            f"{name} must lie in [0, {num_classes}), {num_bad} of {len(numbers_N)} do not"
+        )
 
 
 def _resampled_scores(

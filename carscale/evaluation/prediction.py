@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carscale.errors import LoaderError, ModelError, Stopped
+from carscale.errors import TRAIN_SLOWER, LoaderError, ModelError, NotFiniteError, Stopped
 from carscale.evaluation.metrics import scores
 from carscale.progress import bar
 from carscale.types import Loader, Predictions, Split
@@ -105,6 +105,7 @@ def predict(
 
     Raises:
         LoaderError: An id is missing or came twice.
+        NotFiniteError: A loss or probability is no number; on all ranks alike.
         Stopped: A signal came to a rank; nothing was gathered.
         OutOfMemoryError: A batch does not fit; says what to type.
         ModelError: Embeddings are asked for, and the network has no single classifier layer, or
@@ -153,10 +154,11 @@ def predict(
         empty_F = torch.empty((0, num_floats), device=world.device)
         integers_N = world.gather_rows(torch.cat([*rows_I, empty_I])).cpu().numpy()
         floats_N = world.gather_rows(torch.cat([*rows_F, empty_F])).cpu().numpy()
+        made_by: dict[str, Any] = {"split": split.name, "split_hash": split.hash}
+        made_by |= {"backend": loader.backend, "flip": flip}
+        table = _table(integers_N, floats_N, split, num_top, made_by | (about or {}))
+        _check_numbers(table, world)
         embeddings_ND = _gathered(rows_D, world) if keep_embeddings else None
-    made_by: dict[str, Any] = {"split": split.name, "split_hash": split.hash}
-    made_by |= {"backend": loader.backend, "flip": flip}
-    table = _table(integers_N, floats_N, split, num_top, made_by | (about or {}))
     if embeddings_ND is None:
         return table
     return replace(table, embeddings_ND=embeddings_ND[np.argsort(integers_N[:, 0], kind="stable")])
@@ -207,7 +209,7 @@ def _gathered(rows_D: list[Tensor], world: World) -> np.ndarray:
         raise ModelError(
             f"embeddings of {num_bad} of {len(whole_ND)} photos hold numbers above 65504 or NaN, "
             "which half precision can't keep",
-            "leave --embeddings out, or train with a smaller optim.lr",
+            "leave out: --embeddings",
         )
     return whole_ND.cpu().numpy()
 
@@ -258,6 +260,18 @@ def _table(
         margin_N=floats_N[:, 2],
         probs_NK=floats_N[:, 3 + num_top :] if floats_N.shape[1] > 3 + num_top else None,
         about=about,
+    )
+
+
+def _check_numbers(table: Predictions, world: World) -> None:
+    """Raise where a number is none; every rank has the whole table, so all raise."""
+    if table.fault is None:
+        return
+    is_reduced = world.accelerator.mixed_precision != "no"
+    raise NotFiniteError(
+        f"{table.about['split']}: {table.fault}",
+        *(["compute in float32: train.precision=fp32"] if is_reduced else []),
+        TRAIN_SLOWER,
     )
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carscale.types import Predictions
+from carscale import stats
+from carscale.types import ROUNDING, Predictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def fit_temperature(log_probs_NK: NDArray[np.floating], labels_N: NDArray[np.int
         T in [0.05, 20]: above 1 the model was overconfident; 1 when it does not matter (K is 1).
 
     Raises:
-        ValueError: There are no samples, or a score is not finite.
+        ValueError: There are no samples, a score is not finite, or a label is not in ``[0, K)``.
 
     Reference:
         Guo et al. 2017, https://arxiv.org/abs/1706.04599, section 4.2.
@@ -53,6 +54,8 @@ def fit_temperature(log_probs_NK: NDArray[np.floating], labels_N: NDArray[np.int
     """
     if len(log_probs_NK) == 0 or not np.isfinite(log_probs_NK).all():
         raise ValueError(f"log_probs_NK must be finite and not empty, got {log_probs_NK.shape}")
+    if not ((labels_N >= 0) & (labels_N < log_probs_NK.shape[1])).all():
+        raise ValueError(f"labels_N must lie in [0, {log_probs_NK.shape[1]})")
     low, high = 1 / HOTTEST, 1 / COLDEST  # of beta, the inverse of T
     beta = 1.0
     for _ in range(MAX_STEPS):
@@ -80,12 +83,13 @@ def with_temperature(predictions: Predictions, temperature: float) -> Prediction
         temperature: T, > 0; 1 changes nothing but rounding.
 
     Raises:
-        ValueError: ``probs_NK`` is missing, or T is not positive.
+        ValueError: ``probs_NK`` is missing or holds what is no probability, or T is not positive
+            and finite.
     """
     if predictions.probs_NK is None:
         raise ValueError("predictions must hold probs_NK to change their temperature")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be > 0, got {temperature}")
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
     scaled_NK = floored_log(predictions.probs_NK) / temperature
     changed = _with_scores(predictions, scaled_NK, predictions.top5_NT)
     return replace(changed, about=predictions.about | {"temperature": temperature})
@@ -103,11 +107,14 @@ def averaged(parts: Sequence[Predictions]) -> Predictions:
         The first one with other probabilities, classes, loss and margin.
 
     Raises:
-        ValueError: Probabilities are missing, or the samples are not the same.
+        ValueError: Nothing to average, probabilities that are missing or no numbers, or other
+            samples.
 
     Reference:
         Hinton 2002, https://doi.org/10.1162/089976602760128018: a product of experts.
     """
+    if not parts:
+        raise ValueError("an average needs predictions of one model at least")
     first = parts[0]
     logs_NK: NDArray[np.float64] | None = None
     for part in parts:
@@ -115,7 +122,7 @@ def averaged(parts: Sequence[Predictions]) -> Predictions:
             raise ValueError("predictions must hold probs_NK to be averaged")
         if not np.array_equal(part.ids_N, first.ids_N):
             raise ValueError("predictions must be of the same samples to be averaged")
-        own_NK = np.log(np.maximum(part.probs_NK.astype(np.float64), SURE_ENOUGH)) / len(parts)
+        own_NK = np.log(np.maximum(_probabilities(part.probs_NK), SURE_ENOUGH)) / len(parts)
         logs_NK = own_NK if logs_NK is None else logs_NK + own_NK
     assert logs_NK is not None
     order_NK = np.argsort(-logs_NK, axis=1, kind="stable")
@@ -154,8 +161,17 @@ def _with_scores(
 
 
 def floored_log(probs_NK: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return finite logarithms; 0 counts as float32's smallest normal number."""
-    return np.log(np.maximum(probs_NK.astype(np.float64), np.finfo(np.float32).tiny))
+    """Return finite logarithms; 0 counts as float32's smallest normal number.
+
+    Raises:
+        ValueError: One is no number in [0, 1].
+    """
+    return np.log(np.maximum(_probabilities(probs_NK), np.finfo(np.float32).tiny))
+
+
+def _probabilities(probs_NK: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return probabilities as float64; raise where one is none."""
+    return stats.finite("probs_NK", probs_NK, low=-ROUNDING, high=1 + ROUNDING)
 
 
 def _slopes(

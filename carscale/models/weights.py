@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from carscale.errors import ModelError
+from carscale.errors import TRAIN_SLOWER, ModelError, NotFiniteError
 from carscale.models.positions import fit_positions
 from carscale.runs import RunFolder, weights_file
 
@@ -60,6 +60,7 @@ def load_state(net: nn.Module, state: dict[str, Tensor], where: str) -> None:
 
     Raises:
         ModelError: Names or shapes differ: another model, or another class list.
+        NotFiniteError: A parameter is NaN or infinite.
     """
     own = net.state_dict()
     other = [
@@ -77,6 +78,13 @@ def load_state(net: nn.Module, state: dict[str, Tensor], where: str) -> None:
             f"{where}: weights of another model or class list; {len(problems)} tensors differ",
             *shown,
             *([f"and {more} more"] if more else []),
+        )
+    bad = [name for name, _ in net.named_parameters() if not state[name].isfinite().all()]
+    if bad:
+        raise NotFiniteError(
+            f"{where}: {len(bad)} of {len(own)} tensors hold NaN or infinite numbers "
+            f"(first: {bad[0]})",
+            TRAIN_SLOWER,
         )
     net.load_state_dict(state)
 

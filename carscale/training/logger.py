@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from carscale import files
-from carscale.errors import TrainingError
 from carscale.progress import note
+from carscale.training.divergence import diverged
 from carscale.training.dynamics import DynamicsLog
 from carscale.world import peak_memory_gib
 
@@ -33,7 +33,6 @@ class TrainingLogger:
         run: Folder, processes, tracker.
         global_batch_size: Samples a step.
         steps_per_epoch: Need not be whole.
-        peak_lr: What the error of a loss that is not finite names.
         advance: Moves the bar.
         losses, norms, lrs: Of the steps since the last flush.
         dynamics: Log of the training dynamics; ``None`` unless ``train.log_dynamics``.
@@ -42,7 +41,6 @@ class TrainingLogger:
     run: Run
     global_batch_size: int
     steps_per_epoch: float
-    peak_lr: float
     advance: Callable[..., None] = lambda *args, **kwargs: None
     losses: list[Tensor] = field(default_factory=list)
     norms: list[Tensor] = field(default_factory=list)
@@ -114,11 +112,7 @@ class TrainingLogger:
         first = step - len(losses) + 1
         for index, (loss, norm, lr) in enumerate(zip(losses, norms, self.lrs, strict=True)):
             if not math.isfinite(loss):
-                raise TrainingError(
-                    f"step {first + index}: the loss is {loss}",
-                    f"lower optim.lr (now {self.peak_lr:g}) or set train.grad_clip_norm=1; "
-                    "with fp16, try train.precision=bf16",
-                )
+                raise diverged(self.run, f"step {first + index}: the loss is {loss}")
             if self.run.world.is_main:
                 self._log.write(
                     event="step",

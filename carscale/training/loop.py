@@ -17,6 +17,7 @@ from carscale.errors import ConfigError, RunError, Stopped
 from carscale.progress import bar, note
 from carscale.training import checkpoint
 from carscale.training.checkpoint import State
+from carscale.training.divergence import finite_scores
 from carscale.training.logger import TrainingLogger
 from carscale.training.schedule import dropout_seed, epoch_ends
 from carscale.types import Batch, TrainLoader
@@ -45,7 +46,7 @@ def fit(run: Run, learner: Learner, loader: TrainLoader, *, score: Score) -> Non
         RunError: The folder's checkpoint is of other data.
         OutOfMemoryError: A batch does not fit; says what to type.
         Stopped: A signal came to a rank; the step was finished and saved.
-        TrainingError: The loss is not finite.
+        TrainingError: The loss, or a prediction of val, is not finite.
     """
     # 1. Check that batch, network and data fit the settings.
     _check_micro_batches(run, loader)
@@ -110,7 +111,6 @@ class _Fit:
             self.run,
             global_batch_size=self.loader.global_batch_size,
             steps_per_epoch=self.steps_per_epoch,
-            peak_lr=self.learner.cfg.lr,
         )
         self.num_unreadable = 0  # on this rank, not yet summed
         self.saved_step = -1
@@ -232,7 +232,13 @@ class _Fit:
         self._sum_unreadable()
         model = self.learner.eval_model
         world.broadcast_buffers(model)
-        values = self.score(model, world)
+        epoch = self.ends[state.step]
+        values = finite_scores(
+            self.run,
+            self.score,
+            model,
+            f"epoch {epoch:.3g} (step {state.step} of {self.num_steps})",
+        )
         score = values[self.cfg.select_metric]
         is_best = self.cfg.select == "last" or score > state.best_score
         state.epochs_without_best = 0 if is_best else state.epochs_without_best + 1
@@ -241,7 +247,7 @@ class _Fit:
         has_no_patience = 0 < self.cfg.patience <= state.epochs_without_best
         state.is_finished = state.step == self.num_steps or has_no_patience
         if world.is_main:
-            self.logger.log_epoch(state.step, self.ends[state.step], values, is_best=is_best)
+            self.logger.log_epoch(state.step, epoch, values, is_best=is_best)
             if state.is_finished:
                 self.logger.log_end(state, "patience" if has_no_patience else "done")
             if is_best:

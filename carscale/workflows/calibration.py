@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from typing import Any
 
 from carscale import config, evaluation
-from carscale.errors import ConfigError
+from carscale.errors import ConfigError, RunError
 from carscale.runs import RunFolder
 from carscale.types import Predictions
 
@@ -54,11 +56,20 @@ def stored_temperature(run: RunFolder, cfg: config.Evaluate, checkpoint: str) ->
 
     Returns:
         ``None`` when there is none.
+
+    Raises:
+        RunError: The stored one is no temperature.
     """
     stored = run.calibration()
     if not stored or (stored["checkpoint"], stored["flip"]) != (checkpoint, cfg.flip):
         return None
-    return float(stored["temperature"])
+    temperature = float(stored["temperature"])
+    if not 0 < temperature < math.inf:
+        raise RunError(
+            f"{run.calibration_file}: temperature {temperature}: must be > 0",
+            f"fit it again: carscale evaluate {shlex.quote(str(run))}",
+        )
+    return temperature
 
 
 def _ece(predictions: Predictions) -> float:

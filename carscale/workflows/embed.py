@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from carscale import config, evaluation, images, progress
+from carscale.errors import TRAIN_SLOWER, NotFiniteError
 from carscale.runs import RunFolder
 from carscale.workflows.evaluation_run import load_result
 from carscale.workflows.photo_predictions import view_of
@@ -33,6 +34,7 @@ def embed_readable(
 
     Raises:
         ModelError: The run has no result yet, or its network no single classifier layer.
+        NotFiniteError: An embedding is NaN or infinite.
     """
     model, view, _, _ = load_result(folder, cfg.model)
     rows: list[torch.Tensor] = []
@@ -55,5 +57,9 @@ def embed_readable(
                 images_BCHW = torch.from_numpy(np.stack(pixels)).to(world.device)
                 evaluation.log_probs(model, images_BCHW.permute(0, 3, 1, 2), flip=False)
                 rows.append(seen[0].float().cpu())
+                if not rows[-1].isfinite().all():
+                    raise NotFiniteError(
+                        f"{folder}: embeddings hold numbers above 65504 or NaN", TRAIN_SLOWER
+                    )
                 seen.clear()
     return torch.cat(rows).numpy() if rows else np.empty((0, 1), np.float32)

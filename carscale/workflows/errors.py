@@ -121,7 +121,7 @@ def _told(cfg: config.Recipe) -> dict[str, str]:
 def _check_predictions(
     predictions: Predictions, classes: tuple[CarClass, ...], run: RunFolder, split: str
 ) -> None:
-    """Raise when predictions name classes that the run does not have, or are not numbers."""
+    """Raise when predictions name classes that the run does not have."""
     where = run.predictions_file(split)
     most = max(int(predictions.labels_N.max(initial=-1)), int(predictions.top5_NT.max(initial=-1)))
     if most >= len(classes):
@@ -129,13 +129,6 @@ def _check_predictions(
             f"{where}: names class {most}, the run has {len(classes)}: "
             "it was made with another class list",
             f"predict again with: carscale evaluate {run} --split {split}",
-        )
-    num_bad = int((~np.isfinite(predictions.prob_label_N)).sum())
-    if num_bad:
-        raise DataError(
-            f"{where}: {num_bad} of {len(predictions)} photos have no finite probability: the "
-            "model's weights are not finite",
-            "train again with a smaller optim.lr, or with train.precision=fp32",
         )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from carscale import config, data, evaluation, files, loaders, models, tables
-from carscale.errors import ModelError
+from carscale.errors import DataError, ModelError
+from carscale.progress import note
 from carscale.runs import RunFolder, card_file, weights_file
 from carscale.types import CarClass, Predictions, Splits, View
 from carscale.workflows.calibration import calibrate
@@ -33,6 +35,7 @@ def evaluate_run(
         ConfigError: A temperature is asked for, and val holds no photos.
         DataError: The photos do not match their lock.
         ModelError: The run has no result yet, or one of another class list.
+        NotFiniteError: Weights or predictions are no numbers; nothing is replaced.
     """
     run = RunFolder(folder)
     splits = data.load(cfg.data.model_copy(update={"partial": "leave"}))
@@ -67,25 +70,30 @@ def evaluate_run(
         predictions = predicted(
             split, keep_probs=scales or keep_probs, keep_embeddings=keep_embeddings
         )
-        if keep_embeddings:
-            to_embed = {split: predictions}
-            stored = run.embeddings("train", splits.train.hash, where.name)
-            if split != "train" and stored is None:
-                to_embed["train"] = predicted("train", keep_probs=False, keep_embeddings=True)
-            if world.is_main:
-                run.predictions_folder.mkdir(exist_ok=True)
-                for name, embedded in to_embed.items():
-                    files.write_atomic(run.embeddings_file(name), tables.embeddings_bytes(embedded))
+        embedded = {split: predictions} if keep_embeddings else {}
+        lacks_train = keep_embeddings and split != "train"
+        if lacks_train and run.embeddings("train", splits.train.hash, where.name) is None:
+            embedded["train"] = predicted("train", keep_probs=False, keep_embeddings=True)
+        fitted = None
         if scales:  # val decides, whatever is evaluated
             on_val = predictions if split == "val" else predicted("val", keep_probs=True)
-            found = calibrate(on_val)
-            predictions = evaluation.with_temperature(predictions, found["temperature"])
+            fitted = calibrate(on_val)
+            predictions = evaluation.with_temperature(predictions, fitted["temperature"])
             few = evaluation.are_few(len(predictions), len(splits.classes))
             if not (few if keep_probs is None else keep_probs):
                 predictions = replace(predictions, probs_NK=None)
-            if world.is_main:
-                files.write_json(run.calibration_file, found)
-        return _write(run, splits, predictions, split, command) if world.is_main else None
+        if not world.is_main:
+            return None
+        metrics = evaluation.summary(predictions, splits.classes, splits.train.counts_K)
+        # All is computed: from here on older results are replaced.
+        run.predictions_folder.mkdir(exist_ok=True)
+        for name, part in embedded.items():
+            files.write_atomic(run.embeddings_file(name), tables.embeddings_bytes(part))
+        if fitted is not None:
+            files.write_json(run.calibration_file, fitted)
+        files.write_atomic(run.predictions_file(split), tables.predictions_bytes(predictions))
+        _store_metrics(run, splits, metrics, split, command)
+        return metrics
 
 
 def load_result(
@@ -113,7 +121,7 @@ def held_out(run: RunFolder, splits: Splits, checkpoint: str) -> list[dict[str, 
     Together they are all that the model never trained on.
     """
     hashes = set(splits.card["hashes"].values())
-    parts = [run.predictions(name) for name in ("val", "test") if run.has_predictions(name)]
+    parts = _readable(run, ("val", "test"))
     parts = [part for part in parts if part.about.get("checkpoint") == checkpoint]
     parts = [part for part in parts if part.about.get("split_hash") in hashes]
     if not parts:
@@ -126,6 +134,17 @@ def held_out(run: RunFolder, splits: Splits, checkpoint: str) -> list[dict[str, 
         }
     )
     return evaluation.per_class(pooled, splits.classes, splits.train.counts_K)
+
+
+def _readable(run: RunFolder, names: Sequence[str]) -> list[Predictions]:
+    """Return the predictions of some splits, less those that can't be used, which is noted."""
+    parts = []
+    for name in filter(run.has_predictions, names):
+        try:
+            parts.append(run.predictions(name))
+        except DataError as error:
+            note(f"left out of val and test together: {error}")
+    return parts
 
 
 def _pooled(run: RunFolder, splits: Splits, checkpoint: str) -> dict[str, Any]:
@@ -145,14 +164,12 @@ def _stacked(columns: list[Any]) -> Any:  # noqa: ANN401 - arrays of any kind
     return np.concatenate(columns)
 
 
-def _write(
-    run: RunFolder, splits: Splits, predictions: Predictions, split: str, command: list[str]
-) -> dict[str, Any]:
-    """Write predictions, metrics and, for test, that it was evaluated."""
-    run.predictions_folder.mkdir(exist_ok=True)
-    files.write_atomic(run.predictions_file(split), tables.predictions_bytes(predictions))
-    metrics = evaluation.summary(predictions, splits.classes, splits.train.counts_K)
-    checkpoint = str(predictions.about["checkpoint"])
+def _store_metrics(
+    run: RunFolder, splits: Splits, metrics: dict[str, Any], split: str, command: list[str]
+) -> None:
+    """Write a split's metrics and, for test, that it was evaluated."""
+    about = metrics["about"]
+    checkpoint = str(about["checkpoint"])
     files.update_json(
         run.metrics_file,
         lambda whole: whole | {split: metrics, "held_out": _pooled(run, splits, checkpoint)},
@@ -162,12 +179,11 @@ def _write(
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": " ".join(["carscale", *command]),
             "split": split,
-            "checkpoint": predictions.about.get("checkpoint"),
-            "split_hash": predictions.about.get("split_hash"),
+            "checkpoint": about.get("checkpoint"),
+            "split_hash": about.get("split_hash"),
             "top1": metrics["top1"]["value"],
         }
         files.append_line(run.test_evaluations_file, evaluation_on_test)
-    return metrics
 
 
 def _check_classes(card: dict[str, Any], splits: Splits, where: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from carscale import augment, config, evaluation, images, progress
-from carscale.errors import DataError
+from carscale.errors import TRAIN_SLOWER, DataError, NotFiniteError
 from carscale.loaders import render
 from carscale.runs import RunFolder
 from carscale.types import View
@@ -29,6 +29,7 @@ def predict_photos(
 
     Raises:
         DataError: A path that does not exist, or folders without a photo.
+        NotFiniteError: The weights, or a probability, are NaN or infinite.
         OutOfMemoryError: One photo does not fit.
     """
     paths = _photo_paths(photos)
@@ -70,6 +71,8 @@ def predict_readable(
             image_1CHW = torch.from_numpy(pixels).to(world.device).permute(2, 0, 1)[None]
             log_probs_1K = evaluation.log_probs(model, image_1CHW, flip=cfg.evaluate.flip)
             probs_K = (log_probs_1K / (temperature or 1.0)).softmax(dim=-1)[0]
+            if not probs_K.isfinite().all():
+                raise NotFiniteError(f"{path}: has no finite probability", TRAIN_SLOWER)
             prob_T, top_T = probs_K.topk(min(5, len(names)))
             best = [
                 {"class": names[k], "prob": round(p, 6)}

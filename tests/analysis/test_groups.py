@@ -217,7 +217,7 @@ def test_group_names_are_those_that_a_loop_finds():
 def test_probabilities_that_are_no_numbers_are_refused():
     evidence = mistakes([(0, 1)])
     evidence.predictions.prob_label_N[3] = np.nan
-    with pytest.raises(ValueError, match="probabilities must be finite, 1 of 201 samples"):
+    with pytest.raises(ValueError, match="1 of 201 photos have a loss or probability"):
         analyse(evidence)
 
 

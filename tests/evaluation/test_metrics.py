@@ -33,7 +33,7 @@ def make(n: int, k: int, seed: int = 0, *, held: int | None = None) -> Predictio
         prob_label_N=p_label.astype(np.float32),
         prob_prediction_N=probs.max(axis=1).astype(np.float32),
         loss_N=-np.log(p_label).astype(np.float32),
-        margin_N=(p_label - others.max(axis=1)).astype(np.float32),
+        margin_N=(p_label - others.max(axis=1).clip(0)).astype(np.float32),
         probs_NK=probs.astype(np.float32),
     )
 

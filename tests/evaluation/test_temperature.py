@@ -124,7 +124,7 @@ def test_a_probability_of_zero_is_finite_and_wrong_words_are_refused():
     assert p.loss_N[0] == pytest.approx(-np.log(np.finfo(np.float32).tiny) / 2, rel=1e-5)
     with pytest.raises(ValueError, match="must hold probs_NK"):
         evaluation.with_temperature(replace(p, probs_NK=None), 2.0)
-    with pytest.raises(ValueError, match="> 0, got 0"):
+    with pytest.raises(ValueError, match="> 0 and finite, got 0"):
         evaluation.with_temperature(p, 0.0)
 
 
