@@ -14,7 +14,7 @@ SIGNALS = [
     ("step", 1, signal.SIGTERM, 143),
     ("step", 5, signal.SIGINT, 130),
     ("scoring", 1, signal.SIGUSR1, 143),  # the epoch's last step is trained, val not yet scored
-    ("scoring", 4, signal.SIGTERM, 143),
+    ("scoring", 3, signal.SIGTERM, 143),
 ]
 
 
@@ -33,7 +33,7 @@ def test_a_signalled_run_is_saved_and_ends_as_the_straight_one(
     assert run_process(jobs.train_signalled, tiny, folder, WORDS, where, count, number) == code
     saved = files.read_json(max((folder / "checkpoints").glob("step_*")) / "state.json")
     if where == "step":
-        assert saved["step"] in (count, count + 1)  # a thread hears it
+        assert saved["step"] == count
     assert saved["needs_score"] == (where == "scoring")
     assert run_process(jobs.train, tiny, folder, WORDS) == 0
     assert result(folder) == straight
@@ -50,6 +50,6 @@ def test_all_ranks_stop_at_the_same_step_when_one_is_signalled(tiny, tmp_path, w
     assert ended.value.exit_code == 143
     saved = files.read_json(max((tmp_path / "stopped/checkpoints").glob("step_*")) / "state.json")
     if where == "step":
-        assert count < saved["step"] <= count + 2  # agreed a step ahead
+        assert saved["step"] == count + 1  # agreed a step ahead
     run_ranks(jobs.train, tiny, tmp_path / "stopped", words)
     assert result(tmp_path / "stopped") == result(tmp_path / "straight")
