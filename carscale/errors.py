@@ -8,6 +8,7 @@
     │   └── NotFiniteError predictions that are no numbers
     ├── LaunchError        processes that do not see each other
     ├── LostRankError      a process that ended, fell silent or never came
+    ├── DiskError          a disk that is full, read-only or failing
     ├── LoaderError        a photo that can't be read while training
     ├── TrainingError      a loss that is not finite
     ├── OutOfMemoryError   a batch that does not fit, in training or evaluation
@@ -77,6 +78,12 @@ class LaunchError(CarscaleError):
 
 class LostRankError(CarscaleError):
     """Another process of the run that ended, fell silent or never came."""
+
+    exit_code = 1
+
+
+class DiskError(CarscaleError):
+    """A disk that can't take what is to be written."""
 
     exit_code = 1
 

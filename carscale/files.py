@@ -15,11 +15,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from carscale.errors import CarscaleError, DataError, RunError
+from carscale import disk
+from carscale.errors import CarscaleError, DiskError, RunError
 from carscale.threads import in_order
 
 STALE_S = 3600
@@ -27,25 +28,41 @@ NUM_FSYNCS = 8
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write a file so that a reader, or a kill, sees the old one or the new one, whole."""
-    with atomic_file(path) as file:
-        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+    """Write a file so that a reader, or a kill, sees the old one or the new one, whole.
+
+    Raises:
+        DiskError: The disk is full, read-only or failing; the old file stays.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with atomic_file(path, num_bytes=len(data)) as file:
+        file.write(data)
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Give an open file that takes a path's place, whole, when the block is done."""
+def atomic_file(path: Path, *, num_bytes: int | None = None) -> Iterator[BinaryIO]:
+    """Give an open file that takes a path's place, whole, when the block is done.
+
+    Args:
+        path: The place.
+        num_bytes: What will be written, for the error of a full disk.
+
+    Raises:
+        DiskError: The disk is full, read-only or failing; the old file stays.
+    """
     staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with staging.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(path)
-    except OSError:
-        staging.unlink(missing_ok=True)
-        raise
-    fsync_path(path.parent)
+    _sweep(path, "tmp")
+    with disk.writing(path, num_bytes):
+        try:
+            with staging.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            staging.replace(path)
+        except OSError:
+            with suppress(OSError):
+                staging.unlink(missing_ok=True)
+            raise
+        fsync_path(path.parent)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -80,6 +97,7 @@ def publish_folder(staging: Path, final: Path, *, replaces: bool = True) -> None
         for _ in in_order(pool, fsync_path, _paths_of(staging), ahead=4 * NUM_FSYNCS):
             pass
     if replaces and final.exists():
+        _sweep(final, "old")
         old = final.with_name(f".{final.name}.{os.getpid()}.old")
         final.rename(old)
         try:
@@ -104,7 +122,9 @@ def _paths_of(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def staged_folder(out: Path, doing: str, *, replaces: bool = True) -> Iterator[Path]:
+def staged_folder(
+    out: Path, doing: str, *, replaces: bool = True, num_bytes: int | None = None
+) -> Iterator[Path]:
     """Give an empty folder to fill, which takes a path's place when the block is done.
 
     After an error nothing is left of it, and what was at the path stays.
@@ -113,21 +133,28 @@ def staged_folder(out: Path, doing: str, *, replaces: bool = True) -> Iterator[P
         out: The path; a link there is kept.
         doing: A word for the staging folder's name.
         replaces: Whether a folder at the path may be replaced.
+        num_bytes: How much it will hold; else what it, or the older one, held.
 
     Raises:
         DataError: It can't be written.
+        DiskError: The disk is full, read-only or failing.
     """
     place = out.resolve()
+    held = num_bytes
     try:
         with scratch_folder(place, doing) as staging:
-            yield staging
-            publish_folder(staging, place, replaces=replaces)
-    except OSError as error:
-        raise DataError(f"{out}: can't be written: {error}", "nothing was changed there") from error
+            try:
+                yield staging
+                publish_folder(staging, place, replaces=replaces)
+            except (OSError, DiskError):
+                held = num_bytes or disk.bytes_in(staging)
+                raise
+    except (OSError, DiskError) as error:  # the staging folder is gone: what is free, is free
+        raise disk.folder_error(error, out, held, "nothing was changed there") from error
 
 
 @contextmanager
-def resumable_folder(out: Path, doing: str) -> Iterator[Path]:
+def resumable_folder(out: Path, doing: str, *, num_bytes: int | None = None) -> Iterator[Path]:
     """Give an empty folder to fill, as ``staged_folder`` does, for work that goes on after a kill.
 
     The folder's parent is hidden, locked, and holds what was done before. After a kill, an
@@ -137,32 +164,39 @@ def resumable_folder(out: Path, doing: str) -> Iterator[Path]:
     Args:
         out: The path; a link there is kept. A folder there is replaced.
         doing: What is done, for the parent's name and messages.
+        num_bytes: About how much it will hold; less has to be free where it was begun.
 
     Raises:
         DataError: It can't be written.
+        DiskError: The disk is full, read-only or failing.
         RunError: Another process is at it.
     """
     place = out.resolve()
     scratch = place.with_name(f".{place.name}.{doing}")
     folder = scratch / "new"
     try:
+        disk.check_room(place, (num_bytes or 0) - disk.bytes_in(scratch), doing)
         scratch.mkdir(parents=True, exist_ok=True)
         with hold_lock(scratch, doing=f"{doing} in this folder", next_step="wait for it or end it"):
             try:
                 shutil.rmtree(folder, ignore_errors=True)  # of a killed process
                 folder.mkdir()
                 yield folder
+            except DiskError:
+                if disk.bytes_in(scratch) == 0:  # nothing to go on with
+                    shutil.rmtree(scratch, ignore_errors=True)
+                raise
             except CarscaleError:
                 shutil.rmtree(scratch, ignore_errors=True)
                 raise
             publish_folder(folder, place)
             shutil.rmtree(scratch)
-    except OSError as error:
-        raise DataError(
-            f"{out}: can't be written: {error}",
-            "nothing was changed there; the same command goes on from here,",
-            f"or free what it holds: rm -r {shlex.quote(str(scratch))}",
-        ) from error
+    except (OSError, DiskError) as error:
+        held, steps = disk.bytes_in(scratch), ["nothing was changed there"]
+        if held:
+            steps[0] += "; the same command goes on from here,"
+            steps.append(f"or free what it holds: rm -r {shlex.quote(str(scratch))}")
+        raise disk.folder_error(error, out, num_bytes or held, *steps) from error
 
 
 @contextmanager
@@ -191,7 +225,10 @@ def _sweep(place: Path, doing: str) -> None:
         number = left.name.split(".")[-2]
         is_old = time.time() - left.stat().st_mtime > STALE_S
         if number == str(os.getpid()) or (number.isdigit() and is_old and not _lives(int(number))):
-            shutil.rmtree(left, ignore_errors=True)
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def _lives(process: int) -> bool:
@@ -245,9 +282,15 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
 @contextmanager
 def _updating(folder: Path) -> Iterator[None]:
     """Keep others from reading and rewriting a folder's small files meanwhile."""
-    with (folder / ".update.lock").open("w") as file:
+    with _open_lock(folder / ".update.lock") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """Open a lock file, made when absent."""
+    with disk.writing(path):
+        return path.open("w")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -273,29 +316,37 @@ def read_tail(path: Path, num_bytes: int) -> str:
 class JsonLines:
     """A log that grows by lines and can be cut back to a known size.
 
+    Each call raises ``DiskError`` where the disk is full, read-only or failing.
+
     Args:
         path: The file; made when absent.
         size: Keep this many bytes, drop what follows: a resumed run goes on from its checkpoint.
     """
 
     def __init__(self, path: Path, *, size: int = 0) -> None:
-        path.touch()
-        os.truncate(path, min(size, path.stat().st_size))  # more would pad with zero bytes
-        self._file: IO[str] = path.open("a", encoding="utf-8", buffering=1)  # readers see lines
+        self._path = path
+        with disk.writing(path):
+            path.touch()
+            os.truncate(path, min(size, path.stat().st_size))  # more would pad with zero bytes
+            self._file: IO[str] = path.open("a", encoding="utf-8", buffering=1)  # line by line
 
     def write(self, **record: object) -> None:
         """Add one line."""
-        self._file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        with disk.writing(self._path, len(line)):
+            self._file.write(line)
 
     def sync(self) -> int:
         """Put all lines on disk and return the file's size in bytes."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return os.fstat(self._file.fileno()).st_size
+        with disk.writing(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         """Flush and close."""
-        self._file.close()
+        with disk.writing(self._path):
+            self._file.close()
 
 
 @contextmanager
@@ -315,7 +366,7 @@ def hold_lock(
     Raises:
         RunError: Another live process holds the folder.
     """
-    with (folder / ".lock").open("w") as file:
+    with _open_lock(folder / ".lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from carscale import augment, balance, config, data, evaluation, loaders, models, training
+from carscale import augment, balance, config, data, disk, evaluation, loaders, models, training
 from carscale.errors import CarscaleError, Stopped
 from carscale.progress import note
 from carscale.runs import RunFolder
@@ -93,13 +94,22 @@ def main(
     try:
         with listening():
             run(name, cfg)
-    except CarscaleError as error:
+    except (CarscaleError, OSError) as error:
         is_alone = os.environ.get("WORLD_SIZE", "1") == "1"
-        sys.exit(_say(error, "" if is_alone else f"[rank {rank}] "))
+        sys.exit(_say(_named(error), "" if is_alone else f"[rank {rank}] "))
     except Stopped as stop:
         if rank == "0":
             note(str(stop) or "stopped; the same command goes on from the last checkpoint")
         sys.exit(stop.exit_code)
+
+
+def _named(error: CarscaleError | OSError) -> CarscaleError:
+    """Return an error of ours, also for what a disk refused where nobody expected it."""
+    if isinstance(error, CarscaleError):
+        return error
+    if disk.fault_of(error) is None:
+        raise error
+    return disk.disk_error(error, Path(error.filename) if error.filename else "a file of the run")
 
 
 def _say(error: CarscaleError, rank: str = "") -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from carscale import disk
 from carscale.cli import (
     compare,
     errors,
@@ -54,7 +57,9 @@ UsageError: Any = typer.BadParameter.__bases__[0]
 def run() -> None:
     """Run the command line; print an error of ours in its own words."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()  # here its disk may be full, not when all has ended
+        sys.exit(code)
     except CarscaleError as error:
         _fail(error)
     except typer.BadParameter as error:
@@ -64,8 +69,24 @@ def run() -> None:
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # carscale ... | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         sys.exit(1)
+    except OSError as error:
+        if disk.fault_of(error) is None:
+            raise
+        _drop_stdout()
+        _fail(disk.disk_error(error, _written(error)))
+
+
+def _written(error: OSError) -> Path | str:
+    """Return what could not be written; what has no name is what a shell took from us."""
+    return Path(error.filename) if error.filename else "standard output"
+
+
+def _drop_stdout() -> None:
+    """Let what was printed but can't be written go, or the interpreter says so once more."""
+    with suppress(OSError, ValueError):  # a stream without a descriptor, in a notebook
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: Any) -> None:  # noqa: ANN401 - ours or typer's

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carscale import data, files, tables
+from carscale import data, disk, files, tables
 from carscale.car_names import parse_name
 from carscale.curate.merge_rules import (
     BasePhotos,
@@ -98,6 +98,7 @@ def merge_source(
         ConfigError: The rule or the map makes no sense.
         DataError: ``base`` is a pack or does not match its lock, the source can't be read, ``out``
             is there already or can't be written.
+        DiskError: There is no room for the version.
         RunError: Another process merges into ``out``.
     """
     rule = rule or MergeRule()
@@ -114,7 +115,7 @@ def merge_source(
         data.check_out(path, out, force)
     data.verify(base)
     with files.resumable_folder(out, "merging") as folder:
-        job = _Job(base, parent, origin, folder, rule, link, advance)
+        job = _Job(base, parent, origin, folder, rule, link, advance, out)
         made, decoded = _merge(job, targets_of)
         data.check_out(base, out, force)  # may have come meanwhile
     data.keep_stats(out, decoded.samples, decoded.stats_N, parent=base)
@@ -133,6 +134,14 @@ class _Job:
     rule: MergeRule
     link: str
     advance: Advance
+    out: Path
+
+    def check_room(self, files: Sequence[data.SourceFile]) -> None:
+        """Raise where copies of the base and of what the source holds would not fit."""
+        columns = tables.read_columns(self.base / "manifest.parquet", ["num_bytes"])
+        of_base = 0 if self.link == "hard" else int(columns["num_bytes"].sum())
+        needed = of_base + data.bytes_to_freeze(files, self.origin.spec)
+        disk.check_room(self.out, needed - disk.bytes_in(self.folder.parent), "merging")
 
 
 def _merge(
@@ -142,6 +151,7 @@ def _merge(
     origin, advance = job.origin, job.advance
     columns = {"image_column": origin.image_column, "label_column": origin.label_column}
     with open_photos(origin.spec, **columns, scratch=job.folder.parent) as found:
+        job.check_room(found.files)
         targets = targets_of(sorted({data.as_text(file.class_name) for file in found.files}))
         plan = json.dumps([job.parent["lock"]["card.json"], asdict(origin)])
         decoded = data.decode_files(

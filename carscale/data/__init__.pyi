@@ -12,6 +12,7 @@ from .frozen.reader import named_split as named_split
 from .frozen.reader import photo_reader as photo_reader
 from .frozen.reader import read_splits as read_splits
 from .photos.decode import DecodedFiles as DecodedFiles
+from .photos.decode import bytes_to_freeze as bytes_to_freeze
 from .photos.decode import decode_files as decode_files
 from .photos.decode import decode_photo as decode_photo
 from .photos.duplicates import DuplicateGroup as DuplicateGroup
@@ -40,6 +41,7 @@ from .sources.open_source import open_source as open_source
 from .sources.photos import SourcePhoto as SourcePhoto
 from .sources.photos import evenly as evenly
 from .sources.photos import source_classes as source_classes
+from .sources.scan import SourceFile as SourceFile
 from .versions.add_photos import NewPhoto as NewPhoto
 from .versions.add_photos import add_photos as add_photos
 from .versions.drop_photos import DEDUPE_LIST as DEDUPE_LIST

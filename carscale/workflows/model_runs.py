@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from carscale import analysis, config, files, progress, tables
+from carscale import analysis, config, disk, files, progress, tables
 from carscale.errors import ConfigError, Stopped, TrainingError
 from carscale.runs import RunFolder
 from carscale.workflows.results import Errors, Metrics, PhotoPredictions
@@ -231,7 +231,7 @@ def analyse(run: Run, *, split: str = "val", data_root: Path | str | None = None
             advance=lambda step: advance(1, step),
         )
     out = folder.errors_folder
-    out.mkdir(exist_ok=True)
+    disk.make_folder(out)
     columns = analysis.mistake_columns(found)
     files.write_atomic(out / f"{split}.parquet", tables.table_bytes(columns))
     files.write_json(out / f"actions-{split}.json", list(found.actions))

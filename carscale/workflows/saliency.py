@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import analysis, config, data, evaluation, files, loaders, report
+from carscale import analysis, config, data, disk, evaluation, files, loaders, report
 from carscale.errors import ConfigError, DataError, LaunchError
 from carscale.progress import bar
 from carscale.runs import RunFolder
@@ -90,7 +90,7 @@ def draw_photos(
                 for words, source, place in beside
             ]
             path = run.saliency_folder / f"{split_name}-{int(split.ids_N[row])}.png"
-            path.parent.mkdir(exist_ok=True)
+            disk.make_folder(path.parent)
             files.write_atomic(path, report.draw_panels(panels))
             paths.append(path)
             advance(1)

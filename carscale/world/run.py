@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from carscale import config, files, tables, threads
+from carscale import config, disk, files, tables, threads
 from carscale.errors import ConfigError, DataError, RunError
 from carscale.progress import note
 from carscale.runs import FORMAT, FREE_ON_RESUME, RunFolder
@@ -64,7 +64,7 @@ class Run:
         if self.world.is_main:
             known = {"checkpoint": self.result, "precision": self.cfg.train.precision}
             known_by = replace(predictions, about=predictions.about | known)
-            self.folder.predictions_folder.mkdir(exist_ok=True)
+            disk.make_folder(self.folder.predictions_folder)
             path = self.folder.predictions_file(split)
             files.write_atomic(path, tables.predictions_bytes(known_by))
 
@@ -185,7 +185,7 @@ def _folder_of_one(folder: RunFolder, cfg: config.Recipe, world: World) -> Itera
         return
     is_new = not folder.path.exists()
     try:
-        folder.path.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(folder.path)
     except OSError as error:
         raise RunError(
             f"{folder}: can't be made: {error}", "choose another: run.dir=FOLDER"

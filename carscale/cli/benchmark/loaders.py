@@ -133,14 +133,16 @@ def _arms(backends: str, peers: str, *, has_gpu: bool, is_pack: bool) -> tuple[s
 
 def _check_out(out: Path, force: bool) -> None:
     """Raise when the results could not be written there, before minutes are spent on them."""
+    from carscale import disk
     from carscale.errors import ConfigError
 
     if (out / "loaders.json").exists() and not force:
         raise ConfigError(f"--out {out}: holds results", "replace them: --force; or another --out")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / ".writable").touch()
-        (out / ".writable").unlink()
+        with disk.writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+            (out / ".writable").touch()
+            (out / ".writable").unlink()
     except OSError as error:
         raise ConfigError(f"--out {out}: can't be written: {error}") from error
 

@@ -77,12 +77,13 @@ def compare(
 
 def _make_folder(out: Path) -> None:
     """Make the folder of the results, before minutes are spent on them."""
+    from carscale import disk
     from carscale.errors import ConfigError
 
     if (out / "card.json").exists():
         raise ConfigError(f"--out {out}: is frozen data; its lock allows no more files")
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(out)
     except OSError as error:
         raise ConfigError(f"--out {out}: can't be written: {error.strerror}") from error
 

@@ -12,7 +12,7 @@ from carscale import files
 from carscale.data.freezing.write import lay_out
 from carscale.data.frozen import split_assignment as rules
 from carscale.data.frozen.layout import Frozen
-from carscale.data.photos.decode import DecodedFiles, decode_files
+from carscale.data.photos.decode import DecodedFiles, bytes_to_freeze, decode_files
 from carscale.data.photos.near_groups import group_near
 from carscale.data.photos.quality import keep_stats
 from carscale.data.photos.sample import Sample
@@ -103,6 +103,7 @@ def freeze(
     Raises:
         ConfigError: The rule makes no sense.
         DataError: The source holds no classes, no photo can be read, or ``out`` is there already.
+        DiskError: There is no room for the photos.
         RunError: Another process freezes into ``out``.
     """
     rule = rule or FreezeRule()
@@ -123,7 +124,8 @@ def freeze(
         scratch=next(folder for folder in place.parents if folder.is_dir()),
     ) as found:
         _check_kept(found.files, place, out)
-        with files.resumable_folder(out, "freezing") as folder:
+        num_bytes = bytes_to_freeze(found.files, source, rule.link)
+        with files.resumable_folder(out, "freezing", num_bytes=num_bytes) as folder:
             decoded = decode_files(
                 found.files,
                 folder.parent / "decoded",

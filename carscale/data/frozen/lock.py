@@ -18,7 +18,7 @@ import numpy as np
 from carscale import files, tables, threads
 from carscale.data.frozen.layout import LOCKED_FILES, PACK_FORMAT, card_hash, read_card
 from carscale.data.frozen.split_assignment import split_names
-from carscale.errors import DataError
+from carscale.errors import DataError, DiskError
 from carscale.progress import bar
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _read_cache(path: Path, manifest_hash: str) -> NDArray[np.int64] | None:
 
 def _write_cache(path: Path, manifest_hash: str, stats_N4: NDArray[np.int64]) -> None:
     """Keep what was seen; a disk that can't take it costs time, nothing else."""
-    with suppress(OSError):
+    with suppress(OSError, DiskError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.atomic_file(path) as file:
             np.savez(file, stats=stats_N4, lock=np.array(manifest_hash))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from carscale import files, images, threads
+from carscale import disk, files, images, threads
 from carscale.data.photos.sample import Sample
 from carscale.data.sources.open_source import local_paths
 from carscale.data.sources.scan import SourceFile
@@ -137,6 +137,16 @@ def decode_files(
             journal.flush()
             advance(len(files))
     return _read(files, scratch)
+
+
+def bytes_to_freeze(files: Sequence[SourceFile], spec: str | Path, link: str = "copy") -> int:
+    """Return about how much room a source's photos take; 0 where it is not on this machine."""
+    if any(file.path is None for file in files):  # they lie in archives, shards, tables
+        paths = [path for path in local_paths(spec) if path.exists()]
+        return sum(disk.bytes_in(path) if path.is_dir() else path.stat().st_size for path in paths)
+    if link == "hard":
+        return 0
+    return sum(file.path.stat().st_size for file in files if file.path and file.path.exists())
 
 
 def _digest(files: Sequence[SourceFile], spec: str | Path, plan: str) -> str:

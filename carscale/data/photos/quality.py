@@ -23,6 +23,7 @@ from carscale import files, images, tables, threads
 from carscale.data.frozen.lock import cache_file
 from carscale.data.frozen.reader import read_splits
 from carscale.data.photos.sample import Sample
+from carscale.errors import DiskError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -271,7 +272,7 @@ def _read_cache(root: Path, splits: Splits, count: int) -> NDArray[Any]:
 def _write_cache(root: Path, splits: Splits, stats_N: NDArray[Any]) -> None:
     """Keep what was measured; a disk that can't take it costs time, nothing else."""
     path = cache_file(root, "photo_stats")
-    with suppress(OSError):
+    with suppress(OSError, DiskError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.atomic_file(path) as file:
             np.savez(file, version=np.array(_version(splits)), stats=stats_N)

@@ -28,7 +28,8 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any, cast
 
-from carscale.errors import DataError
+from carscale import disk
+from carscale.errors import CarscaleError, DataError
 
 MAX_MEMBER_BYTES = 200_000_000
 MAX_RATIO = 200
@@ -124,11 +125,9 @@ class Spool:
         assert self._file is not None  # something was added
         return _span(self._file.fileno(), start, num_bytes)
 
-    def _full(self, error: OSError) -> DataError:
-        return DataError(
-            f"{self._folder}: a compressed archive can't be unpacked there: {error.strerror}",
-            "make room, or unpack it yourself and give the folder",
-        )
+    def _full(self, error: OSError) -> CarscaleError:
+        what = f"{self._folder}: a compressed archive that is unpacked there"
+        return disk.folder_error(error, what, None, "or unpack it yourself and give the folder")
 
 
 class _Careful:

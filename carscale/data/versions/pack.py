@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import files, images, tables, threads
+import numpy as np
+
+from carscale import disk, files, images, tables, threads
 from carscale.data.freezing.freeze import check_out
 from carscale.data.frozen.layout import (
     LOCKED_FILES,
@@ -93,14 +95,25 @@ def pack(
         ConfigError: The rule makes no sense.
         DataError: ``root`` is no frozen folder or does not match its lock, a photo can't be read,
             ``out`` is there already or can't be written.
+        DiskError: There is no room for the pack.
     """
     rule = rule or PackRule()
     rule.check()
     check_out(root, out, force)
     verify(root)
-    with staged_folder(out, "packing") as folder:
+    num_bytes = _about_bytes(root, rule)
+    disk.check_room(out, num_bytes, "packing")
+    with staged_folder(out, "packing", num_bytes=num_bytes) as folder:
         card = _write_pack(root, folder, rule, advance)
     return Frozen(out, card, _warnings(card, rule))
+
+
+def _about_bytes(root: Path, rule: PackRule) -> int:
+    """Return about how much a pack holds: photos get smaller as their pixels get fewer."""
+    columns = tables.read_columns(root / "manifest.parquet", ["num_bytes", "width", "height"])
+    longer_N = np.maximum(columns["width"], columns["height"])
+    share_N = np.minimum(1.0, rule.max_px / np.maximum(1, longer_N)) ** 2
+    return int((columns["num_bytes"] * share_N).sum())
 
 
 def _warnings(card: dict[str, Any], rule: PackRule) -> list[str]:

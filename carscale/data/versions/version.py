@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carscale import files, tables
+from carscale import disk, files, tables
 from carscale.data.frozen.layout import (
     FORMAT,
     LOCKED_FILES,
@@ -93,7 +93,13 @@ def place_rows(
         splits: Names of all splits; one without photos has a folder too.
         link: ``copy`` or ``hard``.
         advance: Called after each photo with the number of all.
+
+    Raises:
+        DiskError: There is no room for the copies.
     """
+    if link == "copy":
+        num_bytes = sum(row["num_bytes"] for row in rows if "staged" not in row)
+        disk.check_room(folder.parent, num_bytes, "copying photos")
     made: set[Path] = set()
     for name in splits:
         (folder / name).mkdir()

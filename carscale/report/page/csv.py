@@ -8,13 +8,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from carscale import disk
 from carscale.report.page.checks import finite
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Write a CSV file and return its link from the page."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(csv_text(header, rows).encode("utf-8"))
+    content = csv_text(header, rows).encode("utf-8")
+    with disk.writing(path, len(content)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     return f"{path.parent.name}/{path.name}"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import files, stats
+from carscale import disk, files, stats
 from carscale.report.page.checks import finite, printable
 from carscale.report.page.csv import write_csv
 from carscale.report.page.pictures import link_to
@@ -47,7 +47,7 @@ def write_overview(
         ConfigError: The folder holds another page.
     """
     check_page_folder(folder, "runs")
-    folder.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(folder)
     records = [gather(run_dir) for run_dir in run_dirs]
     names = _names(records)
     context = {

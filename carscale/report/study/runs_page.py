@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from carscale import files
+from carscale import disk, files
 from carscale.report.page.place import MARKS, check_page_folder
 from carscale.report.page.templating import environment
 from carscale.report.page.theme import Theme, figure_entry, shorten, tidy
@@ -33,7 +33,7 @@ def write_index(folder: Path, histories: Sequence[DataHistory], *, metric: str) 
         ConfigError: The folder holds another page.
     """
     check_page_folder(folder, "history")
-    folder.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(folder)
     sections = [_section(folder, n, history, metric) for n, history in enumerate(histories)]
     context = {"mark": MARKS["history"], "sections": sections, "metric": metric}
     text = environment().get_template("runs.html.j2").render(context)

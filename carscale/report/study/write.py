@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carscale import files
+from carscale import disk, files
 
 if TYPE_CHECKING:
     from carscale.verdicts.results import StudyResult
@@ -40,8 +40,8 @@ def write_study(
     words = {"title": title, "intro": intro, "command": command}
     text = json.dumps(words | study.as_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     mark = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:10]
-    folder.mkdir(parents=True, exist_ok=True)
-    with files.scratch_folder(folder / "page", "tmp") as staging:
+    disk.make_folder(folder)
+    with disk.writing(folder), files.scratch_folder(folder / "page", "tmp") as staging:
         page, tables = build_study(study, staging, mark, words)
         _place(staging / "figures", folder / "figures")
         # the page last: it names figures by hash, so the old one stays whole until then
