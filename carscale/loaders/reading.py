@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 
 from carscale.errors import LoaderError
@@ -31,13 +32,23 @@ def read(split: Split, row: int) -> bytes:
 
 
 def unreadable(split: Split, row: int, error: Exception) -> LoaderError:
-    """Return the error that names a photo and what to do about it."""
-    return LoaderError(
-        f"{split.where(row)}: can't be read: {error}",
-        f"compare the photos with their lock: carscale data check {split.root}",
-        "the same command goes on from the last checkpoint",
-        "or train without such photos: loader.on_unreadable=fill",
-    )
+    """Return the error that names a photo and what to do about it.
+
+    A run keeps its settings and its photos, so whatever changes these needs another name; and a
+    photo that is not as it was frozen is refused at every start.
+    """
+    steps = [
+        f"list all that changed: carscale data check {shlex.quote(str(split.root))}",
+        "put them back as they were; then the same command goes on from the last checkpoint",
+        "or freeze what is left of the source and train on that: carscale data freeze PHOTOS NEW; "
+        "data.root=NEW run.name=NAME",
+    ]
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        steps.append(
+            "or, if the disk fails only now and then, show grey squares in their place: "
+            "loader.on_unreadable=fill run.name=NAME"
+        )
+    return LoaderError(f"{split.where(row)}: can't be read: {error}", *steps)
 
 
 def note_filled(split: Split, row: int, error: Exception) -> None:

@@ -292,12 +292,14 @@ class _Fit:
         """Return a block whose failed allocations name the batch and what to try."""
         world, num_micro = self.run.world, self.cfg.accumulate_steps
         local = self.loader.global_batch_size // (num_micro * world.size)
+        is_begun = self.saved_step >= 0 or self.state.log_bytes > 0  # a run keeps its settings
         return name_out_of_memory(
             world,
             f"{local} samples at once "
             f"(loader.global_batch_size={self.loader.global_batch_size}, {world.size} processes, "
             f"train.accumulate_steps={num_micro})",
-            f"the same batch with less memory: train.accumulate_steps={2 * num_micro}",
+            f"the same batch with less memory: train.accumulate_steps={2 * num_micro}"
+            + (" run.name=NAME" if is_begun else ""),
         )
 
 
