@@ -20,7 +20,7 @@ from PIL import Image
 from carscale import curate, data, files, images, tables
 from carscale.curate import ClassTarget, MergeRule, Origin
 from carscale.data.frozen.layout import class_list_hash
-from carscale.errors import ConfigError, DataError, RunError
+from carscale.errors import ConfigError, DataError, DiskError, RunError
 
 GOALS = {
     "audi_a4": ClassTarget("match", "Audi A4 2012"),
@@ -366,7 +366,7 @@ def test_a_full_disk_is_one_error_and_changes_nothing(base, source, tmp_path, mo
         raise full
 
     monkeypatch.setattr("carscale.data.versions.version.shutil.copyfile", refuse)
-    with pytest.raises(DataError, match="No space left on device") as error:
+    with pytest.raises(DiskError, match="No space left on device") as error:
         merge(base, source, tmp_path / "out")
     assert "nothing was changed there" in str(error.value)
     assert ".out.merging" in str(error.value)

@@ -14,7 +14,7 @@ from ranks import run_process
 
 from carscale import data, files, tables
 from carscale.data.freezing import freeze
-from carscale.errors import DataError, RunError
+from carscale.errors import DataError, DiskError, RunError
 
 
 def test_out_is_left_alone_when_it_is_there(raw, tmp_path):
@@ -194,7 +194,7 @@ def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monke
     elif where != "interrupt":
         owner = files if where == "publish_folder" else freeze
         monkeypatch.setattr(owner, where, fail)
-    error = KeyboardInterrupt if where == "interrupt" else DataError
+    error = KeyboardInterrupt if where == "interrupt" else DiskError
     advance = interrupt if where == "interrupt" else (lambda total: None)
     with pytest.raises(error):
         data.freeze(raw, out, data.FreezeRule(seed=5), force=True, advance=advance)

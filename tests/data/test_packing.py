@@ -23,7 +23,7 @@ from ranks import run_process
 
 from carscale import config, data, images, tables
 from carscale.data.versions import arrow_files, pack
-from carscale.errors import ConfigError, DataError
+from carscale.errors import ConfigError, DataError, DiskError
 
 MAX_PX = 52
 """Photos of ``tiny`` are 48 to 64 wide: some are kept, some shrink."""
@@ -514,7 +514,7 @@ def _pack_on_a_full_disk(root: Path, out: Path) -> None:
     """Let no file grow beyond 20 kB."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
     with pytest.raises(
-        DataError, match=r"can't be written: .*File too large\n.*nothing was changed"
+        DiskError, match=r"can't be written: File too large; it needs at least .*\n.*\n.*nothing"
     ):
         data.pack(root, out, force=True)
 

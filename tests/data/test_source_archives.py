@@ -26,7 +26,7 @@ from carscale.data.sources import zip_and_tar
 from carscale.data.sources.archives import scan_members
 from carscale.data.sources.open_source import open_source
 from carscale.data.sources.zip_and_tar import Member, name_problem
-from carscale.errors import DataError
+from carscale.errors import DataError, DiskError
 
 TARS = ["tar", "gztar", "xztar", "bztar"]
 
@@ -463,7 +463,9 @@ def test_a_full_disk_is_named(folders, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(zip_and_tar.tempfile, "TemporaryFile", lambda dir: Full())
-    with pytest.raises(DataError, match=r"can't be unpacked there: No space left\D*\n  make room"):
+    with pytest.raises(
+        DiskError, match=r"unpacked there: can't be written: No space left\D*\n  make"
+    ):
         data.freeze(packed(folders, tmp_path, "gztar"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
