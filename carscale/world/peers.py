@@ -72,14 +72,19 @@ class Peers:
         self._counts = [0] * size
         self._hosts = [""] * size
         self._heard_at = [clock()] * size
+        self._exchanged_at = clock()
         self._next_line_s = FIRST_LINE_S
         self._ends = threading.Event()
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._keys = [f"carscale/{attempt}/{name}" for name in (*range(size), "asked")]
 
     def start(self) -> None:
-        """Beat in a thread until ``leave``."""
-        threading.Thread(target=self._run, name="carscale-peers", daemon=True).start()
+        """Exchange in one thread and look in another, until ``leave``.
+
+        A store that is cut off may hold the first for ever.
+        """
+        for job in (self._exchange_all, self._look_all):
+            threading.Thread(target=job, name="carscale-peers", daemon=True).start()
 
     def leave(self) -> None:
         """Tell the others that this rank is done."""
@@ -89,26 +94,24 @@ class Peers:
             with suppress(RuntimeError):
                 store.add(self._keys[self.rank], LEFT)
 
-    def beat(self) -> list[str]:
-        """Tell and hear once; return lines for the console.
-
-        Raises:
-            LostRankError: Ranks were silent for too long; names them.
-        """
+    def exchange(self) -> None:
+        """Tell and hear once; a store that does not answer tells nothing."""
         try:
-            counts = self._exchange()
-        except RuntimeError:  # torch's errors of network and store, which rank 0's machine keeps
-            self._store, counts = None, [n + (rank > 0) for rank, n in enumerate(self._counts)]
-        now = self._clock()
+            counts = self._counts_now()
+        except RuntimeError:  # torch's errors of network and store
+            self._store = None
+            return
+        now = self._exchanged_at = self._clock()
         for rank, count in enumerate(counts):
-            if count != self._counts[rank] or count < 0 or rank == self.rank:
+            if count != self._counts[rank] or count < 0:
                 self._heard_at[rank] = now
         self._counts = counts
-        return self._lines(now)
 
     def silent_for(self, seconds: float) -> list[int]:
-        """Return the ranks that were not heard for so long."""
+        """Return the ranks that were not heard for so long: rank 0 when its store is silent."""
         now = self._clock()
+        if now - self._exchanged_at >= seconds:
+            return [0]
         return [rank for rank, at in enumerate(self._heard_at) if now - at >= seconds]
 
     def lost(self) -> str:
@@ -116,7 +119,7 @@ class Peers:
         time.sleep(3.5 * self._beat_s)
         return self._named(self.silent_for(2 * self._beat_s)) or "another rank"
 
-    def _exchange(self) -> list[int]:
+    def _counts_now(self) -> list[int]:
         """Count up, and return all ranks' counts."""
         if self._store is None:
             store = self._connect(self.address)
@@ -135,26 +138,29 @@ class Peers:
                 self._hosts[rank] = self._store.get(f"{self._keys[rank]}/host").decode()
         return counts
 
-    def _lines(self, now: float) -> list[str]:
-        """Return what to tell of the silent, now and then."""
-        silent = self.silent_for(FIRST_LINE_S)
-        if not silent:
-            self._next_line_s = FIRST_LINE_S
-            return []
-        longest_s = now - min(self._heard_at)
-        if longest_s >= self.timeout_s:
+    def look(self) -> list[str]:
+        """Return lines for the console: who is silent, now and then.
+
+        Raises:
+            LostRankError: Ranks were silent for too long; names them.
+        """
+        silent = self.silent_for(self.timeout_s)
+        if silent:
             has_come = all(self._counts[rank] for rank in silent)
             raise LostRankError(
                 f"{self._named(silent)} {'was silent' if has_come else 'did not come'} for "
-                f"{longest_s / 60:.0f} minutes (world.timeout_minutes={self.timeout_s / 60:g})",
+                f"{self.timeout_s / 60:g} minutes (world.timeout_minutes)",
                 f"look whether it runs, and reaches {self.address[0]}:{self.address[1]}",
                 "the same command, on every machine, goes on from the last checkpoint",
             )
-        if longest_s < self._next_line_s:
+        silent = self.silent_for(self._next_line_s)
+        if not silent:
+            if not self.silent_for(FIRST_LINE_S):
+                self._next_line_s = FIRST_LINE_S
             return []
-        self._next_line_s *= 2
+        silent_s, self._next_line_s = self._next_line_s, 2 * self._next_line_s
         return [
-            f"waiting for {self._named(silent)}, silent for {longest_s:.0f} s; "
+            f"waiting for {self._named(silent)}, silent for {silent_s:.0f} s; "
             f"gives up after {self.timeout_s / 60:g} minutes (world.timeout_minutes)"
         ]
 
@@ -167,11 +173,16 @@ class Peers:
         more = f" and {len(ranks) - 8} more" if len(ranks) > 8 else ""
         return ", ".join(parts) + more
 
-    def _run(self) -> None:
-        """Beat until the end; end the process when ranks are lost: it may wait for them in C++."""
+    def _exchange_all(self) -> None:
+        """Exchange until the end."""
+        while not self._ends.wait(self._beat_s):
+            self.exchange()
+
+    def _look_all(self) -> None:
+        """Look until the end; end the process when ranks are lost: it may wait for them in C++."""
         while not self._ends.wait(self._beat_s):
             try:
-                lines = self.beat()
+                lines = self.look()
             except LostRankError as error:
                 note(f"[rank {self.rank}] LostRankError: {error}")
                 os._exit(LostRankError.exit_code)
