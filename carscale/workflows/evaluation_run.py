@@ -38,14 +38,14 @@ def evaluate_run(
         NotFiniteError: Weights or predictions are no numbers; nothing is replaced.
     """
     run = RunFolder(folder)
-    splits = data.load(cfg.data.model_copy(update={"partial": "leave"}))
-    model, view, card, where = load_result(run, cfg.model)
-    _check_classes(card, splits, where)
     with open_world(
         precision=cfg.train.precision,
         num_cpu_threads=cfg.train.num_cpu_threads,
         timeout_minutes=cfg.world.timeout_minutes,
     ) as world:
+        splits = data.load(cfg.data.model_copy(update={"partial": "leave"}))  # others hear of us
+        model, view, card, where = load_result(run, cfg.model)
+        _check_classes(card, splits, where)
         about = {
             "checkpoint": where.name,
             "class_hash": splits.card["hashes"]["classes"],
