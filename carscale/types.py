@@ -257,13 +257,14 @@ class Predictions:
         if len(self) == 0:
             return None
         probs = (self.prob_label_N, self.prob_prediction_N, self.top5_prob_NT, self.probs_NK)
-        bounds = [(self.loss_N, -np.inf, np.inf), (self.margin_N, -1.0, 1.0)]
+        largest = float(np.finfo(np.float32).max)
+        bounds = [(self.loss_N, -largest, largest), (self.margin_N, -1.0, 1.0)]
         bounds += [(column, 0.0, 1.0) for column in probs if column is not None]
         is_bad_N = np.zeros(len(self), dtype=bool)
         for column, low, high in bounds:
-            is_fine = (column >= low - ROUNDING) & (column <= high + ROUNDING)  # not for NaN
-            is_fine &= np.isfinite(column)
-            is_bad_N |= ~is_fine.reshape(len(self), -1).all(axis=1)
+            rows = column.reshape(len(self), -1)
+            least_N, most_N = rows.min(axis=1), rows.max(axis=1)  # NaN where the row holds one
+            is_bad_N |= ~((least_N >= low - ROUNDING) & (most_N <= high + ROUNDING))
         if is_bad_N.any():
             return (
                 f"{is_bad_N.sum()} of {len(self)} photos have a loss or probability that is NaN, "

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carscale import stats
 from carscale.analysis.actions import plan_actions
 from carscale.analysis.calibration import calibrate
 from carscale.analysis.clusters import find_clusters
@@ -106,7 +105,9 @@ def _check(evidence: Evidence) -> None:
         if part.fault:
             raise ValueError(f"predictions must hold numbers: {part.fault}")
     if evidence.embeddings_ND is not None:
-        stats.finite("embeddings", evidence.embeddings_ND)
+        num_bad = int((~np.isfinite(evidence.embeddings_ND)).any(axis=1).sum())
+        if num_bad:
+            raise ValueError(f"embeddings must be finite, those of {num_bad} of {num} are not")
 
 
 def _reviews(evidence: Evidence, suspicion: Suspicion) -> tuple[Review, ...]:
