@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from carscale import stats
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -50,9 +52,11 @@ def weighted(weights_N: NDArray[np.float64]) -> Sampler:
 
     Args:
         weights_N: Probability of each sample, in any scale, ``>= 0``.
+
+    Raises:
+        ValueError: A weight is negative or not finite, or none is above 0.
     """
-    cumulative_N = np.cumsum(weights_N)
-    cumulative_N /= cumulative_N[-1]
+    cumulative_N = _cumulative(weights_N)
 
     def draw(rng: np.random.Generator, _: int) -> NDArray[np.int64]:
         return np.searchsorted(cumulative_N, rng.random(BLOCK), side="right").astype(np.int64)
@@ -100,8 +104,7 @@ def progressive(weights_N: NDArray[np.float64], num_draws: int) -> Sampler:
     Reference:
         Kang et al. 2020, https://arxiv.org/abs/1910.09217, eq. 3.
     """
-    cumulative_N = np.cumsum(weights_N)
-    cumulative_N /= cumulative_N[-1]
+    cumulative_N = _cumulative(weights_N)
 
     def draw(rng: np.random.Generator, number: int) -> NDArray[np.int64]:
         done_L = (number * BLOCK + np.arange(BLOCK)) / num_draws
@@ -110,6 +113,14 @@ def progressive(weights_N: NDArray[np.float64], num_draws: int) -> Sampler:
         return np.where(is_balanced_L, by_class_L, (at_L * len(weights_N)).astype(np.int64))
 
     return Sampler(BLOCK, draw)
+
+
+def _cumulative(weights_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return running shares that end at 1, so that no draw lies beyond the last sample."""
+    cumulative_N = np.cumsum(stats.finite("weights_N", weights_N, low=0))
+    if not len(cumulative_N) or not 0 < cumulative_N[-1] < np.inf:
+        raise ValueError("weights_N must have a sum above 0")
+    return cumulative_N / cumulative_N[-1]
 
 
 def _power(counts_K: NDArray[np.float64], power: float) -> NDArray[np.float64]:
@@ -192,7 +203,7 @@ def sampler(cfg: Recipe, split: Split) -> Sampler:
         ]
         rates_M = label_rates(draws_K, split)[len(counts) :]
         draws_L = np.concatenate([draws_K, np.rint(partial_M * rates_M)])
-        return listed(labels_N, draws_L.astype(np.int64))
+        return listed(labels_N, stats.finite("draws", draws_L, low=0).astype(np.int64))
     return weighted(label_rates(draws_per_epoch(cfg.balance, split.counts_K), split)[labels_N])
 
 

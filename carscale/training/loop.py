@@ -246,12 +246,15 @@ class _Fit:
             state.best_score, state.best_step = score, state.step
         has_no_patience = 0 < self.cfg.patience <= state.epochs_without_best
         state.is_finished = state.step == self.num_steps or has_no_patience
-        if world.is_main:
+
+        def write() -> None:
             self.logger.log_epoch(state.step, epoch, values, is_best=is_best)
             if state.is_finished:
                 self.logger.log_end(state, "patience" if has_no_patience else "done")
             if is_best:
                 checkpoint.save_best(self.run, self.learner, state.step, self._card())
+
+        world.on_main(write)
         self.logger.restart_clock()
 
     def _checkpoint(self) -> None:
@@ -260,8 +263,11 @@ class _Fit:
             self.logger.flush(self.state.step)
         self._sum_unreadable()
         self.saved_step = self.state.step
-        if not self.run.world.is_main:
-            return
+        self.run.world.on_main(self._write_checkpoint)
+        self.logger.restart_clock()
+
+    def _write_checkpoint(self) -> None:
+        """Write logs, counters and tensors on rank 0; remove older ones."""
         state = self.state
         state.log_bytes, state.timing_bytes = self.logger.sync()
         scaler = self.run.world.accelerator.scaler
@@ -269,7 +275,6 @@ class _Fit:
         state.about = _about(self.run)
         checkpoint.save_checkpoint(self.run, self.learner, state, self._card())
         checkpoint.prune(self.run, state, keep_last=self.cfg.keep_last)
-        self.logger.restart_clock()
 
     def _sum_unreadable(self) -> None:
         """Add the unreadable photos that all ranks trained on since the last call."""

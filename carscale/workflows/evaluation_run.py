@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,23 @@ from carscale.runs import RunFolder, card_file, weights_file
 from carscale.types import CarClass, Predictions, Splits, View
 from carscale.workflows.calibration import calibrate
 from carscale.world import open_world
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """What an evaluation found, before any of it is written.
+
+    Attributes:
+        split: Its name.
+        predictions: Of the split.
+        embedded: Predictions with embeddings, by split.
+        fitted: The temperature and what it was fitted on; ``None`` where none was.
+    """
+
+    split: str
+    predictions: Predictions
+    embedded: dict[str, Predictions]
+    fitted: dict[str, Any] | None
 
 
 def evaluate_run(
@@ -82,18 +99,10 @@ def evaluate_run(
             few = evaluation.are_few(len(predictions), len(splits.classes))
             if not (few if keep_probs is None else keep_probs):
                 predictions = replace(predictions, probs_NK=None)
-        if not world.is_main:
-            return None
-        metrics = evaluation.summary(predictions, splits.classes, splits.train.counts_K)
-        # All is computed: from here on older results are replaced.
-        disk.make_folder(run.predictions_folder)
-        for name, part in embedded.items():
-            files.write_atomic(run.embeddings_file(name), tables.embeddings_bytes(part))
-        if fitted is not None:
-            files.write_json(run.calibration_file, fitted)
-        files.write_atomic(run.predictions_file(split), tables.predictions_bytes(predictions))
-        _store_metrics(run, splits, metrics, split, command)
-        return metrics
+        found = _Evaluation(split, predictions, embedded, fitted)
+        metrics: dict[str, Any] = {}
+        world.on_main(lambda: metrics.update(_write(run, splits, found, command)))
+        return metrics or None
 
 
 def load_result(
@@ -164,10 +173,18 @@ def _stacked(columns: list[Any]) -> Any:  # noqa: ANN401 - arrays of any kind
     return np.concatenate(columns)
 
 
-def _store_metrics(
-    run: RunFolder, splits: Splits, metrics: dict[str, Any], split: str, command: list[str]
-) -> None:
-    """Write a split's metrics and, for test, that it was evaluated."""
+def _write(
+    run: RunFolder, splits: Splits, found: _Evaluation, command: list[str]
+) -> dict[str, Any]:
+    """Compute the metrics, then replace older results; return the metrics."""
+    predictions, split = found.predictions, found.split
+    metrics = evaluation.summary(predictions, splits.classes, splits.train.counts_K)
+    disk.make_folder(run.predictions_folder)
+    for name, part in found.embedded.items():
+        files.write_atomic(run.embeddings_file(name), tables.embeddings_bytes(part))
+    if found.fitted is not None:
+        files.write_json(run.calibration_file, found.fitted)
+    files.write_atomic(run.predictions_file(split), tables.predictions_bytes(predictions))
     about = metrics["about"]
     checkpoint = str(about["checkpoint"])
     files.update_json(
@@ -184,6 +201,7 @@ def _store_metrics(
             "top1": metrics["top1"]["value"],
         }
         files.append_line(run.test_evaluations_file, evaluation_on_test)
+    return metrics
 
 
 def _check_classes(card: dict[str, Any], splits: Splits, where: Path) -> None:

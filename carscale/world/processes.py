@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carscale import threads
-from carscale.errors import LaunchError, LostRankError
+from carscale.errors import CarscaleError, LaunchError, LostRankError
 from carscale.world import stopping
 from carscale.world.peers import Peers, interface_towards, is_of_the_network
 from carscale.world.stopping import StopVote
@@ -103,6 +103,21 @@ class World:
         from accelerate.utils import broadcast_object_list
 
         return broadcast_object_list([value])[0]
+
+    def on_main(self, work: Callable[[], None]) -> None:
+        """Have rank 0 do something; where it ends in an error of ours, every rank raises it.
+
+        So no rank waits for one that could not write.
+        """
+        failed: CarscaleError | None = None
+        if self.is_main:
+            try:
+                work()
+            except CarscaleError as error:
+                failed = error
+        failed = self.broadcast(failed)
+        if failed is not None:
+            raise failed
 
     def broadcast_buffers(self, module: torch.nn.Module) -> None:
         """Give every rank the batch-norm statistics of rank 0, which differ by rank."""

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -61,12 +61,15 @@ class Run:
 
     def save_predictions(self, split: str, predictions: Predictions) -> None:
         """Write ``predictions/<split>.parquet``."""
-        if self.world.is_main:
-            known = {"checkpoint": self.result, "precision": self.cfg.train.precision}
-            known_by = replace(predictions, about=predictions.about | known)
+        known = {"checkpoint": self.result, "precision": self.cfg.train.precision}
+        known_by = replace(predictions, about=predictions.about | known)
+
+        def write() -> None:
             disk.make_folder(self.folder.predictions_folder)
             path = self.folder.predictions_file(split)
             files.write_atomic(path, tables.predictions_bytes(known_by))
+
+        self.world.on_main(write)
 
 
 @contextmanager
@@ -179,10 +182,15 @@ def _threads(cfg: config.Recipe) -> int:
 
 @contextmanager
 def _folder_of_one(folder: RunFolder, cfg: config.Recipe, world: World) -> Iterator[None]:
-    """Make the folder and hold its lock on rank 0."""
-    if not world.is_main:
+    """Make the folder and hold its lock on rank 0; where that fails, all ranks say why."""
+    with ExitStack() as stack:
+        world.on_main(lambda: stack.enter_context(_made_and_held(folder, cfg)))
         yield
-        return
+
+
+@contextmanager
+def _made_and_held(folder: RunFolder, cfg: config.Recipe) -> Iterator[None]:
+    """Make the folder, hold its lock, and store the settings."""
     is_new = not folder.path.exists()
     try:
         disk.make_folder(folder.path)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from carscale import balance, config
-from carscale.balance.samplers import LISTED, SAMPLINGS, listed
+from carscale.balance.samplers import LISTED, SAMPLINGS, listed, progressive, weighted
 from carscale.loaders import Stream
 
 COUNTS = st.lists(st.integers(0, 60), min_size=1, max_size=12).filter(lambda c: sum(c) > 0)
@@ -126,3 +126,13 @@ def test_an_undersampled_million_costs_little_a_pass():
     labels = np.repeat(np.arange(1000), counts)
     sampler = listed(labels, np.ones(1000, dtype=np.int64))
     assert len(np.unique(labels[sampler.draw(np.random.default_rng(0), 0)])) == 1000
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1.0])
+def test_weights_that_are_no_numbers_draw_nothing(bad):
+    for make in (weighted, lambda weights: progressive(weights, 100)):
+        with pytest.raises(ValueError, match="weights_N must be finite and >= 0, 1 of 3"):
+            make(np.array([1.0, bad, 2.0]))
+        for none in (np.zeros(3), np.empty(0)):
+            with pytest.raises(ValueError, match="must have a sum above 0"):
+                make(none)

@@ -73,3 +73,11 @@ def test_lengths_that_differ_are_refused_and_one_photo_has_no_pair():
     with pytest.raises(ValueError, match="2 embeddings for 3 groups"):
         data.embedding_pairs(np.zeros((2, 4)), range(3))
     assert len(data.embedding_pairs(np.ones((1, 4)), [0]).rows_P2) == 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_embeddings_that_are_no_numbers_are_refused(bad):
+    rows = np.eye(4)
+    rows[2, 1] = bad
+    with pytest.raises(ValueError, match="embeddings must be finite, 1 of 4 are not"):
+        embedding_duplicates.embedding_pairs(rows, range(4))

@@ -40,14 +40,10 @@ def trained(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def places(tiny, tmp_path_factory):
-    """What commands read: photos, a frozen folder, a map, a review, a study."""
+    """What commands read: photos, a frozen folder, a map."""
     folder = tmp_path_factory.mktemp("places")
     raw = draw_classes(folder / "raw", [12, 12, 6])
     carscale("data", "map", tiny, raw, "-o", folder / "map.yaml", code=0)
-    (folder / "study.yaml").write_text(
-        f"recipe: effnet_focal\nbaseline: a\nseeds: [0]\nset: {{data.root: {tiny}}}\n"
-        "arms: {a: {}, b: {optim.lr: 0.1}}\n"
-    )
     return {"RAW": raw, "FROZEN": tiny, "MAP": folder / "map.yaml"}
 
 
@@ -121,6 +117,24 @@ def test_what_the_error_says_frees_the_room_of_a_freeze_that_was_begun(disk, pla
     assert command.startswith("rm -r ")
     subprocess.run(command, shell=True, check=True)
     assert [path.name for path in disk.path.iterdir()] == ["ballast"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("study", "balance", "data.root=FROZEN", "--out", "OUT"), FULL),
+        (("data", "report", "FROZEN", "--out", "OUT"), FULL),
+        (("data", "dedupe", "FROZEN", "--apply", "OUT"), TOO_LITTLE),
+        (("data", "demo", "OUT"), FULL),
+    ],
+)
+def test_other_commands_end_in_the_same_error(disk, places, words, says):
+    def filled(word):
+        return word.replace("FROZEN", str(places["FROZEN"])).replace("OUT", str(disk.path / "out"))
+
+    disk.fill()
+    assert re.search(says, error_of(carscale(*map(filled, words))))
+    assert disk.contents() == {}
 
 
 def train(disk: SmallDisk, tiny: Path, *words: str) -> RunFolder:

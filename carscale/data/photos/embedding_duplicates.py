@@ -54,6 +54,9 @@ def embedding_pairs(embeddings_ND: NDArray[np.floating], groups_N: Sequence[int]
     Returns:
         The pairs, by the first row, then the second.
 
+    Raises:
+        ValueError: An embedding is not finite, or there are not as many groups.
+
     Example:
         >>> rows = np.array([[1.0, 0.0, 0.0], [1.0, 0.01, 0.0], [0.7, 0.7, 0.0], [0.0, 0.0, 1.0]])
         >>> embedding_pairs(rows, range(4)).rows_P2.tolist()
@@ -61,6 +64,9 @@ def embedding_pairs(embeddings_ND: NDArray[np.floating], groups_N: Sequence[int]
     """
     if len(embeddings_ND) != len(groups_N):
         raise ValueError(f"{len(embeddings_ND)} embeddings for {len(groups_N)} groups")
+    num_bad = int((~np.isfinite(embeddings_ND)).any(axis=1).sum())
+    if num_bad:
+        raise ValueError(f"embeddings must be finite, {num_bad} of {len(embeddings_ND)} are not")
     rows_N2, cosines_N2 = _nearest_two(embeddings_ND, np.asarray(groups_N, dtype=np.int64))
     first_N = np.arange(len(rows_N2))
     with np.errstate(invalid="ignore"):
