@@ -179,6 +179,7 @@ def _write(
     """Compute the metrics, then replace older results; return the metrics."""
     predictions, split = found.predictions, found.split
     metrics = evaluation.summary(predictions, splits.classes, splits.train.counts_K)
+    run.metrics()  # one that can't be read is said before anything is replaced
     disk.make_folder(run.predictions_folder)
     for name, part in found.embedded.items():
         files.write_atomic(run.embeddings_file(name), tables.embeddings_bytes(part))

@@ -124,3 +124,15 @@ def test_weights_that_are_not_finite_are_not_loaded(tiny, tmp_path):
     models.save_state(weights.parent, "model", state)
     with pytest.raises(NotFiniteError, match=f"1 of {len(state)} tensors hold NaN or infinite"):
         train(tiny, tmp_path / "next", "train.max_steps=1", f"model.weights={weights}")
+
+
+def test_going_on_from_weights_that_blew_up_ends_in_the_same_error(tiny, tmp_path):
+    """They were saved between the step that did it and the loss that showed it."""
+    words = (*BLOWN_UP, "train.max_steps=3", "train.num_epochs=1", "train.checkpoint_every_steps=1")
+    said = set()
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="step 2: the loss is nan") as caught:
+            train(tiny, tmp_path / "run", *words)
+        said.add(str(caught.value))
+    assert len(said) == 1
+    assert RunFolder(tmp_path / "run").checkpoints("step")

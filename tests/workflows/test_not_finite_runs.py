@@ -175,3 +175,13 @@ def test_embeddings_that_are_no_numbers_are_not_compared(run, tiny):
     models.save_state(run.best_checkpoint, "model", state)
     with pytest.raises(NotFiniteError, match="embeddings hold numbers above 65504"):
         embed_readable(run, run.settings(), [read])
+
+
+def test_metrics_that_can_not_be_read_are_said_before_anything_is_replaced(run):
+    text = run.metrics_file.read_text()
+    run.metrics_file.write_text(text.replace('"loss": ', '"loss": NaN, "was": ', 1))
+    before = contents(run)
+    answer = carscale("evaluate", run, "--split", "val")
+    assert answer.returncode == 2
+    assert f"RunError: {run.metrics_file}: can't be read: NaN is no number" in answer.stderr
+    assert contents(run) == before
