@@ -7,6 +7,7 @@
 #   make coverage  the tests again, with the share of lines and branches that they run
 #   make fixtures  train anew what tests read in tests/fixtures
 #   make soak      half an hour of training with each loader: do memory, threads and files stay flat?
+#                  Then every signal to every process of every launcher
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := data/demo
@@ -40,6 +41,7 @@ fixtures: .venv/installed
 soak: .venv/installed
 	test -d $(DEMO) || { $(BIN)/carscale data demo $(DEMO)-raw && $(BIN)/carscale data freeze $(DEMO)-raw $(DEMO); }
 	$(BIN)/python benchmarks/soak.py $(DEMO) --minutes $(SOAK_MINUTES)
+	$(BIN)/pytest tests/test_signals.py -m ""
 
 check: lint
 	$(BIN)/pytest $(WORKERS)

@@ -38,7 +38,9 @@ class Training:
     def __init__(self, launcher, root, folder, *words, within=()):
         self.folder, self.log = RunFolder(folder), folder.with_suffix(".log")
         names = [f"data.root={root}", f"run.dir={folder.parent}", f"run.name={folder.name}"]
-        command = [sys.executable, *LAUNCHERS.get(launcher, launcher), *names, *jobs.SMALL, *words]
+        start = [launcher] if within[:1] == ("env",) else [sys.executable]
+        start += LAUNCHERS.get(launcher, launcher) if start == [sys.executable] else []
+        command = [*start, *names, *jobs.SMALL, *words]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [*within, *command],
@@ -233,3 +235,48 @@ def test_two_hosts_find_each_other_and_miss_each_other(
         assert said in hosts[0].said()
     assert "was silent for 0.1 minutes (world.timeout_minutes)" in hosts[0].said()
     assert "Traceback" not in hosts[0].said()
+
+
+SRUN = """#!/bin/bash
+[ "$1" = --kill-on-bad-exit=1 ] || exit 9
+shift
+for node in 0 1; do SLURM_NODEID=$node "$@" & echo $! >> "$STUB/nodes"; done
+wait -n; code=$?
+wait
+exit $code
+"""
+SCONTROL = """#!/bin/bash
+if [ "$1" = show ]; then echo 127.0.0.1; else echo "$@" >> "$STUB/requeued"; fi
+"""
+
+
+def test_the_slurm_script_saves_when_warned_requeues_and_goes_on(start, tiny, tmp_path):
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    carscale = f'#!/bin/bash\nexec {sys.executable} -m carscale "$@"\n'
+    for name, text in (("srun", SRUN), ("scontrol", SCONTROL), ("carscale", carscale)):
+        (bin_folder / name).write_text(text)
+        (bin_folder / name).chmod(0o755)
+    two = Path(CPU2).read_text().replace("num_machines: 1", "num_machines: 2")
+    (tmp_path / "two.yaml").write_text(two)
+    within = (
+        *("env", f"PATH={bin_folder}:{os.environ['PATH']}", f"STUB={tmp_path}"),
+        *("SLURM_JOB_NODELIST=node[1-2]", f"SLURM_JOB_ID={os.getpid()}"),
+        *(
+            f"CARSCALE_LAUNCH_FILE={tmp_path}/two.yaml",
+            "bash",
+            str(ROOT / "accelerate_configs/slurm_2x8.sh"),
+        ),
+    )
+    words = ("train.max_steps=40", "train.num_epochs=1000")
+    job = start("effnet_focal", tiny, tmp_path / "run", *words, within=within).until_step(10)
+    for node in (tmp_path / "nodes").read_text().split():
+        os.kill(int(node), signal.SIGUSR1)
+    assert job.ended() == 143, job.said()
+    assert "stopped by SIGUSR1 after step" in job.said()
+    saved = job.saved_step()
+    assert (tmp_path / "requeued").read_text() == f"requeue {os.getpid()}\n"
+    again = start("effnet_focal", tiny, tmp_path / "run", *words, within=within).until_step(39)
+    assert again.ended() == 0, again.said()
+    assert f"going on from step {saved} of 40" in again.said()
+    assert again.folder.is_finished

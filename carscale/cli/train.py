@@ -15,7 +15,7 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's file or name: carscale recipes.")],
     overrides: Overrides = None,
     config_file: Annotated[
-        Path | None, typer.Option("--config_file", help="Of accelerate launch: which processes.")
+        Path | None, typer.Option("--config_file", help="Which processes: gpu8.yaml, or a file.")
     ] = None,
     launch: Launch = "",
     restarts: Annotated[

@@ -37,7 +37,8 @@ def train(
     Args:
         recipe: A recipe's file, or the name of one that comes with carscale: ``effnet_focal``.
         settings: By dotted key, ``{"data.root": "data/cars"}``, or as ``key=value`` words.
-        config_file: Of ``accelerate launch``: which processes on which devices.
+        config_file: Of ``accelerate launch``: which processes on which devices. A file, or the
+            name of one that comes with carscale: ``gpu8.yaml``.
         launch: Further words for ``accelerate launch``.
         restarts: How often all processes are started again after one of them died.
 
@@ -54,7 +55,7 @@ def train(
     path = recipe_file(recipe)
     words = settings if not isinstance(settings, Mapping) else _as_words(settings)
     cfg = config.resolve(config.read_recipe(path), list(words))  # a wrong word stops here
-    options = [] if config_file is None else ["--config_file", str(config_file)]
+    options = [] if config_file is None else ["--config_file", str(_launch_file(config_file))]
     name = cfg.run.name or path.stem
     command = [sys.executable, str(path), *words, f"run.name={name}"]
     code = world.run_ranks(command, [*options, *launch], restarts=restarts)
@@ -70,6 +71,11 @@ def train(
         error.exit_code = max(code, 1)
         raise error
     return RunFolder.open(folder)
+
+
+def _launch_file(name: Path | str) -> Path:
+    """Return a file of ``accelerate launch``'s settings, by path or by the name of one of ours."""
+    return Path(name) if Path(name).is_file() else config.packaged(name) or Path(name)
 
 
 def recipe_file(recipe: Path | str) -> Path:

@@ -195,6 +195,10 @@ def _connect(address: tuple[str, int]) -> Any:  # noqa: ANN401 - torch's store
     """Open the store that the launcher, or rank 0, keeps."""
     from torch.distributed import TCPStore
 
+    try:  # torch prints a page of C++ where nobody listens
+        socket.create_connection(address, STORE_TIMEOUT.total_seconds()).close()
+    except OSError as error:
+        raise RuntimeError(str(error)) from error
     return TCPStore(*address, None, False, STORE_TIMEOUT, wait_for_workers=False)
 
 
