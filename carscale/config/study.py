@@ -20,9 +20,9 @@ SETTING = str | float | int | bool | None
 
 
 class _Strict(BaseModel):
-    """Frozen, and no other keys."""
+    """Frozen, no other keys, no number that is none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Budget(_Strict):

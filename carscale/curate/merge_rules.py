@@ -11,6 +11,7 @@ labels is wrong, and nothing says which.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -61,8 +62,8 @@ class MergeRule:
             )
         if self.max_per_class is not None and self.max_per_class < 1:
             raise ConfigError(f"--max-per-class {self.max_per_class}: must be 1 or more")
-        if self.max_ratio is not None and not self.max_ratio > 0:
-            raise ConfigError(f"--max-ratio {self.max_ratio}: must be above 0")
+        if self.max_ratio is not None and not 0 < self.max_ratio < math.inf:
+            raise ConfigError(f"--max-ratio {self.max_ratio}: must be above 0, and a number")
         for option, value in (("make-only", self.make_only), ("near-train", self.near_train)):
             if value not in ("drop", "keep"):
                 raise ConfigError(f"--{option} {value}: must be drop or keep")

@@ -44,6 +44,11 @@ def test_factors_are_crossed(tmp_path):
     ("text", "said"),
     [
         (RECIPE + ARMS + "sedes: 3", "unknown key 'sedes'; did you mean 'seeds'"),
+        (
+            RECIPE + ARMS + "budget: {seconds: .inf}",
+            "budget.seconds=inf: should be a finite number",
+        ),
+        (RECIPE + ARMS + "margin: .nan", "margin=nan: should be"),
         (RECIPE + "arms: {a: {}, b: {}, a: {}}", "'a' stands twice"),
         (RECIPE + "arms: {1: {}, '1': {}}", "'1' stands twice"),
         (

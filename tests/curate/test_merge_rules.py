@@ -177,6 +177,7 @@ def test_a_source_class_has_a_cap_of_its_own():
         (MergeRule(as_split="test_a/b"), "--as test_a/b"),
         (MergeRule(max_per_class=0), "--max-per-class 0"),
         (MergeRule(max_ratio=float("nan")), "--max-ratio nan"),
+        (MergeRule(max_ratio=float("inf")), "--max-ratio inf"),
         (MergeRule(make_only="yes"), "--make-only yes"),
     ],
 )
