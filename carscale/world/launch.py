@@ -57,8 +57,8 @@ def plan_ranks(words: Sequence[str]) -> Plan:
         words: Options of ``accelerate launch``: ``["--config_file", "gpu8.yaml"]``.
 
     Raises:
-        ConfigError: An option that is not known, a file that can't be read, or DeepSpeed, FSDP and
-            the like, which only ``accelerate launch`` starts.
+        ConfigError: An option that is not known, a file that can't be read, several processes that
+            would be one, or DeepSpeed, FSDP and the like, which only ``accelerate launch`` starts.
     """
     from accelerate.utils import prepare_multi_gpu_env, prepare_simple_launcher_cmd_env
 
@@ -71,6 +71,12 @@ def plan_ranks(words: Sequence[str]) -> Plan:
             "start it with: accelerate launch ... RECIPE.py ...",
         )
     if not args.multi_gpu or args.cpu:
+        if (args.num_processes or 1) > 1:
+            raise ConfigError(
+                f"--launch: accelerate starts one process here, not {args.num_processes}, and says "
+                "nothing",
+                "on a CPU, take distributed_type: MULTI_GPU with use_cpu: true, as cpu2.yaml does",
+            )
         return Plan([_changes(prepare_simple_launcher_cmd_env(args)[1])])
     num_machines = args.num_machines or 1
     if num_machines == 1:
@@ -106,8 +112,8 @@ def _parsed(words: Sequence[str]) -> Namespace:
             f"--launch: accelerate launch does not take {' '.join(words)!r}",
             "list its options with: accelerate launch --help",
         ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigError(f"--launch: {' '.join(words)}: {error}") from error
+    except Exception as error:  # its reader of YAML raises kinds of its own
+        raise ConfigError(f"--launch: {' '.join(words)}: {' '.join(str(error).split())}") from error
 
 
 def _changes(environment: dict[str, str]) -> dict[str, str]:
