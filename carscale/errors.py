@@ -3,6 +3,7 @@
     CarscaleError
     ├── ConfigError        what a user typed: a key, a value, a file of settings
     ├── DataError          what lies on disk: photos, splits, a lock that does not match
+    │   └── UnsafePathError  a link, a device, a path out of its folder, a file too large
     ├── RunError           a run folder: in use, of other settings, without a checkpoint
     ├── ModelError         a model or weights that can't be had or do not fit
     │   └── NotFiniteError predictions that are no numbers
@@ -53,6 +54,13 @@ class ConfigError(CarscaleError):
 
 class DataError(CarscaleError):
     """Photos or a frozen data set that are not what they should be."""
+
+
+class UnsafePathError(DataError, OSError):
+    """A path in a folder that leads out of it, or to what is no file of a sensible size.
+
+    It is an ``OSError`` too: whoever expects a file that can't be read gets one.
+    """
 
 
 class RunError(CarscaleError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.types import is_dictionary, is_integer, is_string
 
+from carscale import contained
 from carscale.errors import DataError
+from carscale.shapes import problem
 from carscale.types import Predictions
 
 if TYPE_CHECKING:
@@ -58,6 +62,16 @@ PACK_SCHEMA = MANIFEST_SCHEMA.append(pa.field("shard", pa.int32())).append(
 """A pack's manifest: the photo's bytes lie at ``offset`` in the card's shard of that number."""
 
 
+MAX_ROWS = 20_000_000
+"""Of a table: a million photos are the most that we have tried; ten versions of them fit."""
+MAX_TABLE_RATIO = 50
+MIN_TABLE_BYTES = 256 << 20
+"""A table may take this much memory, or so many times its size; manifests take 4 times theirs."""
+VALUE_BYTES = 8
+"""What a value takes at least once it is read, however few bytes it is stored in."""
+ABOUT = {"checkpoint?": str, "split?": str, "split_hash?": str, "class_hash?": str}
+
+
 def arrow_table(columns: dict[str, Any], schema: pa.Schema | None = None) -> pa.Table:
     """Return columns as an Arrow table; a matrix becomes a column of lists."""
     flat = {name: _lists(v) if getattr(v, "ndim", 1) == 2 else v for name, v in columns.items()}
@@ -75,17 +89,9 @@ def read_columns(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
     """Read columns of a Parquet file as arrays.
 
     Raises:
-        DataError: The file is missing, broken, or lacks a column.
+        DataError: The file is missing, broken, far too large, or lacks a column.
     """
-    try:
-        table = pq.read_table(path, columns=names, partitioning=None)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: can't be read: {error}") from error
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
-        raise DataError(f"{path}: lacks the columns {missing}; it has {table.column_names}")
+    table = _read(path, names)
     try:
         return {name: _typed(table, name) for name in names}
     except (ValueError, pa.ArrowException) as error:
@@ -93,14 +99,17 @@ def read_columns(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
 
 
 def _typed(table: pa.Table, name: str) -> NDArray[Any]:
-    """Return a column, one of a manifest in the manifest's type; NaN and gaps are no integers."""
+    """Return a column, one of a manifest in the manifest's type, without gaps."""
     column = table.column(name)
     if name not in PACK_SCHEMA.names:
-        return column.to_numpy()
-    kind = PACK_SCHEMA.field(name).type
-    if pa.types.is_integer(kind) and column.null_count:
+        return _values(column)
+    kind, stored = PACK_SCHEMA.field(name).type, column.type
+    is_right = is_integer(stored) if is_integer(kind) else is_dictionary(stored)
+    if not is_right:
+        raise ValueError(f"column {name} holds {stored}, wanted {kind}")
+    if column.null_count:
         raise ValueError(f"{column.null_count} of {len(column)} rows have no {name}")
-    return column.cast(kind).to_numpy()
+    return column.cast(kind).to_numpy() if is_integer(kind) else _values(column)
 
 
 def read_manifest(path: Path, names: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
@@ -129,13 +138,7 @@ def column_types(path: Path) -> dict[str, str]:
     Raises:
         DataError: The file is missing or no Parquet.
     """
-    try:
-        schema = pq.read_schema(path)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: can't be read: {error}") from error
-    return {field.name: str(field.type) for field in schema}
+    return {field.name: str(field.type) for field in _opened(path).schema_arrow}
 
 
 def read_lists(path: Path, names: list[str]) -> dict[str, list[Any]]:
@@ -144,11 +147,78 @@ def read_lists(path: Path, names: list[str]) -> dict[str, list[Any]]:
     Raises:
         DataError: The file can't be read.
     """
+    table = _read(path, names)
+    return {
+        name: _values(column).tolist() if is_dictionary(column.type) else column.to_pylist()
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+
+
+def check_table(path: Path) -> None:
+    """Raise where a Parquet file that another library is to open is far larger than it looks.
+
+    Raises:
+        DataError: It can't be read, or would take far more memory than its size.
+    """
+    file = _opened(path)
+    _check_size(path, file.metadata, [field.name for field in file.schema_arrow])
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    """Open a regular Parquet file; only its last bytes are read."""
     try:
-        table = pq.read_table(path, columns=names, partitioning=None)
-        return {name: table.column(name).to_pylist() for name in names}
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        os.close(contained.open_file(path))  # a FIFO or a device would be waited for
+        return pq.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: can't be read: {error}") from error
+
+
+def _read(path: Path, names: list[str] | None = None) -> pa.Table:
+    """Return columns of a Parquet file; text stays a dictionary, so that it can't multiply."""
+    file = _opened(path)
+    there = file.schema_arrow.names
+    missing = [name for name in names or () if name not in there]
+    if missing:
+        raise DataError(f"{path}: lacks the columns {missing}; it has {there}")
+    _check_size(path, file.metadata, names or there)
+    texts = [f.name for f in file.schema_arrow if is_string(f.type)]
+    try:
+        return pq.ParquetFile(path, read_dictionary=texts).read(columns=names)
+    except (OSError, pa.ArrowException, MemoryError) as error:
+        raise DataError(f"{path}: can't be read: {error}") from error
+
+
+def _check_size(path: Path, metadata: pq.FileMetaData, names: list[str]) -> None:
+    """Raise where a table's own account of its columns is far above its size on disk."""
+    if metadata.num_rows > MAX_ROWS:
+        raise DataError(f"{path}: has {metadata.num_rows} rows; at most {MAX_ROWS} are read")
+    needed, wanted = 0, set(names)
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if column.path_in_schema.split(".")[0] in wanted:
+                needed += VALUE_BYTES * column.num_values + max(0, column.total_uncompressed_size)
+    size = path.stat().st_size
+    if needed > max(MIN_TABLE_BYTES, MAX_TABLE_RATIO * size):
+        raise DataError(
+            f"{path}: {size} bytes would become {needed}, {needed // max(1, size)} times as many, "
+            "as no table of photos does"
+        )
+
+
+def _values(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Return a column as an array; equal texts are one object."""
+    if not is_dictionary(column.type):
+        return column.to_numpy()
+    parts = [np.empty(0, dtype=object)]
+    for chunk in column.chunks:
+        try:
+            words = np.array([*chunk.dictionary.to_pylist(), None], dtype=object)
+        except UnicodeDecodeError as error:
+            raise DataError(f"a column holds text that is no UTF-8: {error.reason}") from error
+        parts.append(words[chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
+    return np.concatenate(parts)
 
 
 def byte_spans(path: Path, column: str, part: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -206,19 +276,12 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         DataError: The file is missing, holds no predictions, or numbers that can't be.
     """
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path}: no such file", "make it with: carscale evaluate RUN --split val"
-        ) from error
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: can't be read: {error}") from error
+    table = _read(path)
     if "prob_label" not in table.column_names:
         raise DataError(f"{path}: holds no predictions; its columns are {table.column_names}")
     try:
-        found = _as_predictions(table)
-    except (KeyError, ValueError, pa.ArrowException) as error:
+        found = _as_predictions(path, table)
+    except (KeyError, ValueError, TypeError, pa.ArrowException) as error:
         raise DataError(f"{path}: holds no predictions: {error}", _made_by(path)) from error
     if found.fault:
         raise DataError(f"{path}: {found.fault}", _made_by(path))
@@ -232,36 +295,60 @@ def _made_by(path: Path) -> str:
     return f"make it anew with: carscale {command}"
 
 
-def _as_predictions(table: pa.Table) -> Predictions:
+def _as_predictions(path: Path, table: pa.Table) -> Predictions:
     """Return a table's columns, each of its type; nothing is cast that would change."""
 
     def column(name: str, dtype: pa.DataType) -> NDArray[Any]:
         return table.column(name).cast(dtype).to_numpy()
 
-    def matrix(name: str, dtype: pa.DataType) -> NDArray[Any]:
-        lists = table.column(name).cast(pa.list_(dtype)).combine_chunks()
-        flat = lists.flatten().to_numpy(zero_copy_only=False)
-        return flat.reshape(len(table), -1) if len(table) else flat.reshape(0, 1)
-
     nulls = [name for name in table.column_names if table.column(name).null_count]
     if nulls:
         raise ValueError(f"rows without a value in {', '.join(nulls)}")
-    about = (table.schema.metadata or {}).get(b"carscale", b"{}")
+    has_probs = "probs" in table.column_names
     return Predictions(
         ids_N=column("id", pa.int64()),
-        keys_N=column("key", pa.string()),
-        paths_N=column("path", pa.string()),
+        keys_N=_texts(table.column("key")),
+        paths_N=_texts(table.column("path")),
         labels_N=column("label", pa.int64()),
         prediction_N=column("prediction", pa.int64()),
-        top5_NT=matrix("top5", pa.int64()),
-        top5_prob_NT=matrix("top5_prob", pa.float32()),
+        top5_NT=_matrix(table, "top5", pa.int64()),
+        top5_prob_NT=_matrix(table, "top5_prob", pa.float32()),
         prob_label_N=column("prob_label", pa.float32()),
         prob_prediction_N=column("prob_prediction", pa.float32()),
         loss_N=column("loss", pa.float32()),
         margin_N=column("margin", pa.float32()),
-        probs_NK=matrix("probs", pa.float32()) if "probs" in table.column_names else None,
-        about=json.loads(about),
+        probs_NK=_matrix(table, "probs", pa.float32()) if has_probs else None,
+        about=_about(path, table),
     )
+
+
+def _texts(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Return a column of texts without gaps."""
+    if not is_dictionary(column.type) or column.null_count:
+        raise ValueError(f"texts without gaps were wanted, not {column.type}")
+    return _values(column)
+
+
+def _matrix(table: pa.Table, name: str, dtype: pa.DataType) -> NDArray[Any]:
+    """Return a column of lists of equal length as a matrix."""
+    lists = table.column(name).cast(pa.list_(dtype)).combine_chunks()
+    flat = lists.flatten().to_numpy(zero_copy_only=False)
+    sizes_N = lists.value_lengths().to_numpy(zero_copy_only=False)
+    if len(sizes_N) and not (sizes_N == sizes_N[0]).all():
+        raise ValueError(f"the lists of column {name} differ in length")
+    return flat.reshape(len(table), -1) if len(table) else flat.reshape(0, 1)
+
+
+def _about(path: Path, table: pa.Table) -> dict[str, Any]:
+    """Return what a table says of itself."""
+    stored = (table.schema.metadata or {}).get(b"carscale", b"{}")
+    try:
+        about: dict[str, Any] = json.loads(stored)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: what it says of itself is no JSON: {error}") from error
+    if wrong := problem(about, ABOUT):
+        raise DataError(f"{path}: what it says of itself: {wrong}")
+    return about
 
 
 def embeddings_bytes(predictions: Predictions) -> bytes:
@@ -285,25 +372,25 @@ def read_embeddings(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16],
     Raises:
         DataError: The file is missing or holds no embeddings.
     """
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(
-            f"{path}: can't be read: {error}",
-            "make it with: carscale evaluate RUN --split val --embeddings",
-        ) from error
+    table = _read(path)
     if table.column_names != ["id", "embedding"]:
-        raise DataError(f"{path}: holds no embeddings; its columns are {table.column_names}")
-    about = json.loads((table.schema.metadata or {}).get(b"carscale", b"{}"))
-    flat = table.column("embedding").combine_chunks().flatten().to_numpy()
-    size = len(flat) // max(1, len(table))
-    num_bad = int((~np.isfinite(flat)).sum())
-    if num_bad or size * len(table) != len(flat):
         raise DataError(
-            f"{path}: {num_bad} of {len(flat)} numbers are NaN or infinite, of {len(table)} photos",
+            f"{path}: holds no embeddings; its columns are {table.column_names}",
             f"{_made_by(path)} --embeddings",
         )
-    return table.column("id").to_numpy(), flat.reshape(len(table), size), about
+    try:
+        embeddings_ND = _matrix(table, "embedding", pa.float16())
+        ids_N = table.column("id").cast(pa.int64()).to_numpy()
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise DataError(f"{path}: holds no embeddings: {error}") from error
+    num_bad = int((~np.isfinite(embeddings_ND)).sum())
+    if num_bad:
+        raise DataError(
+            f"{path}: {num_bad} of {embeddings_ND.size} numbers are NaN or infinite, of "
+            f"{len(table)} photos",
+            f"{_made_by(path)} --embeddings",
+        )
+    return ids_N, embeddings_ND, _about(path, table)
 
 
 def _lists(rows: NDArray[Any]) -> pa.Array:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from carscale import contained
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
@@ -119,7 +121,7 @@ class Split:
         """
         if self.store is not None:
             return self.store.read_bytes(int(self.ids_N[row]))
-        return (self.root / self.paths_N[row]).read_bytes()
+        return contained.read_inside(self.root, self.paths_N[row])
 
     def where(self, row: int) -> str:
         """Return a photo's name for messages: its file, or pack, id and path.

@@ -59,13 +59,14 @@ def with_copy(root: Path, out: Path, *, of: str, split: str, class_name: str = "
     row = next(row for row in rows if row["path"] == of)
     named = class_name or row["class"]
     path = f"{split}/{named}/copy-{Path(of).name}"
-    rows.append(row | {"path": path, "split": split, "class": named, "key": row["key"] + "-copy"})
+    copy = {"path": path, "split": split, "class": named, "key": row["key"] + "-copy"}
+    rows.append(row | copy | {"old_path": of})
     splits = ("train", "val", "test")
     rows = version.ordered(rows, splits)
     version.place_rows(
         rows,
         out,
-        find=lambda row: root / (of if row["path"] == path else row["path"]),
+        root=root,
         splits=splits,
         link="copy",
         advance=lambda total: None,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carscale import files
+from carscale import files, locks
 from carscale.errors import RunError
 
 
@@ -113,7 +113,7 @@ def test_json_that_is_none_is_refused(tmp_path, content, says):
     with pytest.raises(RunError, match=says) as caught:
         files.read_json(path)
     assert str(caught.value).startswith(str(path))
-    with pytest.raises(RunError, match="can't be read"):
+    with pytest.raises(RunError, match="is a folder, wanted a regular file"):
         files.read_json(tmp_path)
 
 
@@ -209,7 +209,7 @@ def test_a_log_refuses_nan(tmp_path):
 
 HOLD = (
     "import sys, time; from pathlib import Path; from carscale import files\n"
-    "with files.hold_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    "with locks.hold_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 )
 
 
@@ -221,18 +221,18 @@ def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path):
         try:
             assert holder.stdout.readline() == "held\n"
             with pytest.raises(RunError, match=r"another process.*\n.*run\.name=NAME"):
-                files.hold_lock(tmp_path).__enter__()
+                locks.hold_lock(tmp_path).__enter__()
         finally:
             holder.send_signal(signal.SIGKILL)
         holder.wait(timeout=10)
-    with files.hold_lock(tmp_path):
+    with locks.hold_lock(tmp_path):
         assert (tmp_path / ".lock").exists()
-    with files.hold_lock(tmp_path), pytest.raises(RunError):
-        files.hold_lock(tmp_path).__enter__()
+    with locks.hold_lock(tmp_path), pytest.raises(RunError):
+        locks.hold_lock(tmp_path).__enter__()
 
 
 def test_the_lock_is_free_when_the_block_raised(tmp_path):
-    with pytest.raises(ValueError, match="mine"), files.hold_lock(tmp_path):
+    with pytest.raises(ValueError, match="mine"), locks.hold_lock(tmp_path):
         raise ValueError("mine")
-    with files.hold_lock(tmp_path):
+    with locks.hold_lock(tmp_path):
         assert multiprocessing.current_process().name

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from carscale.config.packaged_files import packaged
+from carscale.config.plain_yaml import load_yaml, shown
 from carscale.config.schema import Recipe
 from carscale.errors import ConfigError
 
@@ -199,12 +200,7 @@ def _across_sections(cfg: Recipe) -> list[str]:
 def _read_yaml(path: str) -> dict[str, Any]:
     """Read a mapping of settings: a file, or else a preset that comes with carscale."""
     file = Path(path) if Path(path).exists() else packaged(path) or Path(path)
-    try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is no YAML: {error}") from error
+    _, tree = load_yaml(file)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: holds no settings", "write lines such as: optim: {lr: 3e-4}")
     return tree
@@ -269,7 +265,7 @@ def _checked(tree: dict[str, Any], sources: dict[str, str], problems: list[str])
             key = ".".join(str(part) for part in fault["loc"])
             where = sources.get(key, "recipe")
             wanted = fault["msg"].removeprefix("Input should be ")
-            problems.append(f"{where}: {key}={fault['input']!r}: should be {wanted}")
+            problems.append(f"{where}: {key}={shown(fault['input'])}: should be {wanted}")
     raise ConfigError("\n".join(problems))
 
 

@@ -1,14 +1,30 @@
-"""YAML that people edit and that holds names: every scalar is text, no key stands twice."""
+"""YAML with limits, and YAML that holds names: every scalar is text, no key stands twice.
+
+Chosen: the nodes of a file are counted, an alias as all that it stands for, before any value is
+made. Rejected: no aliases at all (people share settings between arms by them).
+"""
 
 from __future__ import annotations
 
+import os
+import reprlib
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from carscale.errors import ConfigError
+from carscale import contained
+from carscale.errors import ConfigError, UnsafePathError
+
+MAX_BYTES = 8 << 20
+"""Of a file: a map of 10,000 classes is 2 MB."""
+MAX_NODES = 500_000
+"""Of a file with its aliases filled in: a map of 10,000 classes has 200,000."""
+MAX_DEPTH = 20
+"""Of a file: the levels of a crossed study are 5."""
+SHOWN = 160
+"""Letters of a wrong value that a message shows."""
 
 
 class UniqueKeys(yaml.constructor.BaseConstructor):
@@ -59,12 +75,87 @@ def read_plain_yaml(path: Path) -> Any:  # noqa: ANN401 - lists, mappings, text
     Raises:
         ConfigError: The file is missing, no UTF-8, no YAML, or a key stands twice.
     """
+    return load_yaml(path, _TextLoader)[1]
+
+
+def load_yaml(path: Path, kind: type[Any] = yaml.SafeLoader) -> tuple[str, Any]:
+    """Read a YAML file that may be anybody's.
+
+    Args:
+        path: The file; what a link names, where it is one.
+        kind: A loader of PyYAML that makes plain values alone.
+
+    Returns:
+        The text, and what it says.
+
+    Raises:
+        ConfigError: The file is missing, no UTF-8, no YAML, too large or too deep; or its aliases
+            stand for too much.
+    """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _TextLoader)
+        place = Path(os.path.realpath(path))
+        text = contained.read_file(place, max_bytes=MAX_BYTES).decode("utf-8")
+    except UnsafePathError as error:
+        raise ConfigError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
+    try:
+        loader = kind(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return text, None
+            _count(node, {}, 1)
+            return text, loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is no YAML: {shown_text(str(error))}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: is no YAML: it is nested too deeply") from error
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ConfigError(  # PyYAML's own, for a date or a number that is none
+            f"{path}: is no YAML: a value can't be read: {shown_text(str(error))}"
+        ) from error
+
+
+def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
+    """Return how many nodes one stands for; 0 in ``known`` marks those that are being counted."""
+    if depth > MAX_DEPTH:
+        raise yaml.YAMLError(f"it is nested more than {MAX_DEPTH} levels deep")
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) in known:
+        if not known[id(node)]:
+            raise yaml.YAMLError("an alias stands inside of what it names")
+        return known[id(node)]
+    known[id(node)] = 0
+    total = 1
+    for part in node.value:
+        for inner in part if isinstance(part, tuple) else (part,):
+            total += _count(inner, known, depth + 1)
+            if total > MAX_NODES:
+                raise yaml.YAMLError(f"with its aliases it holds more than {MAX_NODES} values")
+    known[id(node)] = total
+    return total
+
+
+def shown(value: object) -> str:
+    """Return a wrong value for a message, however large it is.
+
+    Example:
+        >>> shown("gpu"), len(shown("x" * 1000)) <= SHOWN
+        ("'gpu'", True)
+    """
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = SHOWN
+    return shown_text(short.repr(value))
+
+
+def shown_text(text: str) -> str:
+    """Return a text for a message on one line, however long it is."""
+    line = " ".join(text[: 10 * SHOWN].split())
+    return line if len(line) <= 3 * SHOWN else f"{line[: 3 * SHOWN]}..."
 
 
 def to_plain_yaml(tree: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,10 +13,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
 
 from carscale.config.packaged_files import packaged
-from carscale.config.plain_yaml import UniqueKeys
+from carscale.config.plain_yaml import UniqueKeys, load_yaml, shown
 from carscale.errors import ConfigError
 
 ARMS_MAX = 64
+MAX_SEEDS = 1000
+"""A run each: more than anybody trains, few enough to list."""
 SETTING = str | float | int | bool | None
 
 
@@ -95,7 +98,7 @@ def read_study(path: Path) -> Study:
         near = difflib.get_close_matches(str(unknown[0]), KEYS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
-            f"{path}: unknown key {unknown[0]!r}{hint}", f"keys: {', '.join(sorted(KEYS))}"
+            f"{path}: unknown key {shown(unknown[0])}{hint}", f"keys: {', '.join(sorted(KEYS))}"
         )
     if ("arms" in tree) == ("factors" in tree):
         raise ConfigError(f"{path}: holds arms and factors, or neither; wanted one of them")
@@ -109,7 +112,7 @@ def read_study(path: Path) -> Study:
         study = Study.model_validate(tree)
     except ValidationError as error:
         faults = [
-            f"{path}: {'.'.join(str(part) for part in fault['loc'])}={fault['input']!r}: "
+            f"{path}: {'.'.join(str(part) for part in fault['loc'])}={shown(fault['input'])}: "
             f"should be {fault['msg'].removeprefix('Input should be ')}"
             for fault in error.errors(include_url=False)
         ]
@@ -124,12 +127,7 @@ class _Loader(UniqueKeys, yaml.SafeLoader):
 
 def _read(path: Path) -> dict[str, Any]:
     """Read the file as a mapping."""
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    _, tree = load_yaml(path, _Loader)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: holds no study", "see recipes/studies for some")
     return tree
@@ -144,10 +142,15 @@ def _crossed(path: Path, factors: object) -> dict[str, Any]:
             f"{path}: factors: wanted a mapping of factors, each a mapping of levels",
             "factors: {sampling: {natural: {}, sqrt: {balance.sampling: sqrt}}}",
         )
+    num_arms = math.prod(len(levels) for levels in factors.values())
+    if num_arms > ARMS_MAX:
+        raise ConfigError(f"{path}: factors: make {num_arms} arms; wanted 2 to {ARMS_MAX}")
     arms: dict[str, Any] = {}
     for levels in itertools.product(*(levels.items() for levels in factors.values())):
         settings: dict[str, Any] = {}
         for _, changes in levels:
+            if not isinstance(changes, dict | None):
+                raise ConfigError(f"{path}: factors: {shown(changes)}: wanted settings by key")
             both = sorted(set(settings) & set(changes or {}))
             if both:
                 raise ConfigError(f"{path}: factors: two of them set {both[0]}")
@@ -167,7 +170,9 @@ def _arms(path: Path, named: object, recipe: object) -> list[dict[str, Any]]:
     for name, changes in named.items():
         settings = dict(changes or {}) if isinstance(changes, dict | None) else None
         if settings is None:
-            raise ConfigError(f"{path}: arms.{name}={changes!r}: wanted settings by dotted key")
+            raise ConfigError(
+                f"{path}: arms.{str(name)[:80]}={shown(changes)}: wanted settings by dotted key"
+            )
         own, preset = settings.pop("recipe", recipe), settings.pop("config", None)
         if not isinstance(own, str):
             raise ConfigError(
@@ -189,11 +194,15 @@ def _near(path: Path, name: str) -> Path:
 
 def _seeds(path: Path, seeds: object) -> list[int]:
     """Return seeds: a list, or how many from 0 on."""
-    if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds >= 1:
+    if isinstance(seeds, int) and not isinstance(seeds, bool) and 1 <= seeds <= MAX_SEEDS:
         return list(range(seeds))
-    if isinstance(seeds, list) and seeds and len(set(map(str, seeds))) == len(seeds):
-        return seeds
-    raise ConfigError(f"{path}: seeds={seeds!r}: wanted a number of seeds or a list of others")
+    listed = seeds if isinstance(seeds, list) else []
+    if 1 <= len(listed) <= MAX_SEEDS and len(set(map(str, listed))) == len(listed):
+        return listed
+    raise ConfigError(
+        f"{path}: seeds={shown(seeds)}: wanted a number of seeds or a list of others, "
+        f"at most {MAX_SEEDS}"
+    )
 
 
 def _check(path: Path, study: Study) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import data, tables
+from carscale import data
 from carscale.curate.rgb_swap import RGB_SWAP_RULE, RgbSwap, find_rgb_swaps
 from carscale.data import DuplicateGroup
 from carscale.types import Splits
@@ -133,7 +133,7 @@ def thin_classes(splits: Splits) -> tuple[ThinClass, ...]:
 
 def _quality(root: Path, measured: data.StatsTable) -> Quality:
     """Return how the photos are."""
-    origins_N = tables.read_manifest(root / "manifest.parquet", ["origin"])["origin"]
+    origins_N = data.read_manifest(root, ["origin"])["origin"]
     values = measured.values
     flags: Mapping[str, NDArray[np.bool_]] = data.quality_flags(measured)
     return Quality(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import data, tables
+from carscale import data
 from carscale.data.frozen.split_assignment import split_names
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def find_difference(root_a: Path, root_b: Path) -> Difference:
 
 def _rows(root: Path, card: dict[str, Any]) -> dict[str, dict[str, str]]:
     """Return the manifest's rows by key; a source that no row names is the card's."""
-    columns = tables.read_manifest(root / "manifest.parquet", COLUMNS)
+    columns = data.read_manifest(root, COLUMNS)
     lists: dict[str, NDArray[Any]] = {name: columns[name].tolist() for name in COLUMNS}
     rows = (dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True))
     source = str(card.get("source", ""))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import data, images, tables, threads
+from carscale import data, images, threads
 from carscale.data.sources.photos import SourcePhoto, open_photos
 from carscale.errors import DataError
 
@@ -140,7 +140,7 @@ def _frozen(root: Path, most: int, seed: int, advance: Advance) -> MeasuredPhoto
     title = f"measure {root.resolve().name}"
     measured = data.photo_stats(root, lambda total: advance(title, total))
     names = ["id", "path", "split", "sha256", "num_bytes"]
-    table = tables.read_manifest(root / "manifest.parquet", names)
+    table = data.read_manifest(root, names)
     order_N = np.argsort(table["id"], kind="stable")
     read = data.photo_reader(root)
     values = {name: column.astype(np.float64) for name, column in measured.values.items()}

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carscale import data, disk, files, tables
+from carscale import data, disk, files
 from carscale.car_names import parse_name
 from carscale.curate.merge_rules import (
     BasePhotos,
@@ -138,7 +138,7 @@ class _Job:
 
     def check_room(self, files: Sequence[data.SourceFile]) -> None:
         """Raise where copies of the base and of what the source holds would not fit."""
-        columns = tables.read_columns(self.base / "manifest.parquet", ["num_bytes"])
+        columns = data.read_manifest(self.base, ["num_bytes"])
         of_base = 0 if self.link == "hard" else int(columns["num_bytes"].sum())
         needed = of_base + data.bytes_to_freeze(files, self.origin.spec)
         disk.check_room(self.out, needed - disk.bytes_in(self.folder.parent), "merging")
@@ -204,7 +204,7 @@ def _write(
     ]
     named = data.quarantine_lines([(f"{name}/{path}", why) for path, why in refused])
     lists = {
-        "quarantine.jsonl": (job.base / "quarantine.jsonl").read_bytes() + named,
+        "quarantine.jsonl": data.read_list(job.base, "quarantine.jsonl") + named,
         MERGE_LIST: _left_out(decoded, name, decisions),
     }
     return data.add_photos(
@@ -223,7 +223,7 @@ def _present(base: Path, advance: Advance) -> BasePhotos:
     """Return what the base holds."""
     measured = data.photo_stats(base, lambda total: advance("measure the base", total))
     names = ["path", "split", "class", "sha256", "original_sha256"]
-    columns = tables.read_manifest(base / "manifest.parquet", names)
+    columns = data.read_manifest(base, names)
     return BasePhotos(
         paths_N=columns["path"],
         splits_N=columns["split"],

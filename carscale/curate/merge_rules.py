@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from carscale import data
+from carscale.data.frozen.layout import is_test_name
 from carscale.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ class MergeRule:
 
     def check(self) -> None:
         """Raise ``ConfigError`` when the rule makes no sense."""
-        is_test = self.as_split.startswith("test_") and self.as_split.isidentifier()
-        if self.as_split != "train" and not is_test:
+        if self.as_split != "train" and not is_test_name(self.as_split):
             raise ConfigError(
                 f"--as {self.as_split}: must be train, or a test of its own: test_ and a word",
                 "for example: --as test_external",

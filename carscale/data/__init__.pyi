@@ -6,7 +6,10 @@ from .frozen.layout import Frozen as Frozen
 from .frozen.layout import as_text as as_text
 from .frozen.layout import quarantine_lines as quarantine_lines
 from .frozen.layout import read_card as read_card
+from .frozen.layout import read_list as read_list
+from .frozen.layout import read_reasons as read_reasons
 from .frozen.lock import verify as verify
+from .frozen.manifest import read_manifest as read_manifest
 from .frozen.reader import load as load
 from .frozen.reader import named_split as named_split
 from .frozen.reader import photo_reader as photo_reader

@@ -55,6 +55,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     try:
         if path.suffix == ".safetensors":
+            if not path.is_file():  # a FIFO would be waited for
+                raise ModelError(f"{path}: is no regular file")
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:

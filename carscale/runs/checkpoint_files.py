@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from carscale import contained
+
 
 def step_of(checkpoint: Path) -> int:
     """Return the step that a checkpoint's name says.
@@ -17,14 +19,14 @@ def step_of(checkpoint: Path) -> int:
 
 def card_file(checkpoint: Path) -> Path:
     """Return the path of what a checkpoint's weights are: model, view, classes."""
-    return checkpoint / "model.json"
+    return contained.inside(checkpoint, "model.json", "file")
 
 
 def weights_file(checkpoint: Path, name: str = "model") -> Path:
     """Return the path of a checkpoint's weights: ``model``, ``ema``, ``optimizer``."""
-    return checkpoint / f"{name}.safetensors"
+    return contained.inside(checkpoint, f"{name}.safetensors", "file")
 
 
 def state_file(checkpoint: Path) -> Path:
     """Return the path of a checkpoint's counters."""
-    return checkpoint / "state.json"
+    return contained.inside(checkpoint, "state.json", "file")

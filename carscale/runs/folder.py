@@ -6,11 +6,13 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from carscale import config, files, tables
+from carscale import config, contained, files, locks, tables
 from carscale.errors import DataError, ModelError, RunError
-from carscale.runs.checkpoint_files import step_of
+from carscale.runs import stored_shapes
+from carscale.runs.checkpoint_files import card_file, state_file, step_of
+from carscale.shapes import problem
 from carscale.types import CarClass, Predictions
 
 if TYPE_CHECKING:
@@ -26,13 +28,14 @@ TAIL_BYTES = 16_384
 
 
 class _In:
-    """A name inside the run folder; on a run it is the path."""
+    """A name inside the run folder; on a run it is the path, checked: a link there is refused."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, kind: Literal["file", "folder"] = "file") -> None:
         self.name = name
+        self.kind = kind
 
     def __get__(self, run: RunFolder, owner: type[RunFolder]) -> Path:
-        return run.path / self.name
+        return contained.inside(run.path, self.name, self.kind)
 
 
 @dataclass(frozen=True, init=False)
@@ -54,12 +57,12 @@ class RunFolder(os.PathLike[str]):
     metrics_file = _In("metrics.json")  # by split
     calibration_file = _In("calibration.json")  # the temperature that was fitted on val
     test_evaluations_file = _In("test_evaluations.jsonl")  # one line each; never removed
-    checkpoints_folder = _In("checkpoints")  # step_N to go on from, best_N the result
-    predictions_folder = _In("predictions")
-    report_folder = _In("report")
-    errors_folder = _In("errors")
-    saliency_folder = _In("saliency")
-    folds_folder = _In("folds")  # runs of a cross-validation
+    checkpoints_folder = _In("checkpoints", "folder")  # step_N to go on from, best_N the result
+    predictions_folder = _In("predictions", "folder")
+    report_folder = _In("report", "folder")
+    errors_folder = _In("errors", "folder")
+    saliency_folder = _In("saliency", "folder")
+    folds_folder = _In("folds", "folder")  # runs of a cross-validation
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         object.__setattr__(self, "path", Path(path))
@@ -125,11 +128,11 @@ class RunFolder(os.PathLike[str]):
 
     def predictions_file(self, split: str) -> Path:
         """Return the path of a split's predictions; ``folds`` are those out of fold on train."""
-        return self.predictions_folder / f"{split}.parquet"
+        return contained.inside(self.path, f"predictions/{split}.parquet", "file")
 
     def embeddings_file(self, split: str) -> Path:
         """Return the path of a split's penultimate-layer embeddings."""
-        return self.predictions_folder / f"{split}.embeddings.parquet"
+        return contained.inside(self.path, f"predictions/{split}.embeddings.parquet", "file")
 
     @property
     def training_output(self) -> tuple[Path, ...]:
@@ -149,7 +152,7 @@ class RunFolder(os.PathLike[str]):
     @property
     def has_settings(self) -> bool:
         """Tell whether a run was started here."""
-        return self.settings_file.is_file()
+        return os.path.lexists(self.path / "config.yaml")  # a link there is refused when read
 
     @property
     def has_environment(self) -> bool:
@@ -162,7 +165,7 @@ class RunFolder(os.PathLike[str]):
 
     def environment(self) -> dict[str, Any]:
         """Return what made the run; empty where it is not stored."""
-        return _mapping(self.environment_file)
+        return _mapping(self.environment_file, stored_shapes.ENVIRONMENT)
 
     def classes(self) -> tuple[CarClass, ...]:
         """Return the class list, in label order.
@@ -175,19 +178,20 @@ class RunFolder(os.PathLike[str]):
                 f"{self}: holds no class list ({self.classes_file.name})",
                 "train it by its recipe first",
             )
+        rows = _mapping(self.classes_file, stored_shapes.CLASSES)["classes"]
         try:
-            return tuple(CarClass(**row) for row in _mapping(self.classes_file)["classes"])
-        except (KeyError, TypeError) as error:
+            return tuple(CarClass(**row) for row in rows)
+        except TypeError as error:
             raise RunError(f"{self.classes_file}: is no class list: {error}") from error
 
     def log(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return the log's events, or those of a kind: ``start``, ``step``, ``epoch``, ``end``."""
-        rows = _lines(self.log_file)
+        rows = _lines(self.log_file, stored_shapes.LOG)
         return rows if event is None else [row for row in rows if row.get("event") == event]
 
     def timing(self) -> list[dict[str, Any]]:
         """Return the log of speed and memory."""
-        return _lines(self.timing_file)
+        return _lines(self.timing_file, stored_shapes.TIMING)
 
     def predictions(self, split: str) -> Predictions:
         """Return a split's predictions.
@@ -224,22 +228,22 @@ class RunFolder(os.PathLike[str]):
 
     def metrics(self) -> dict[str, Any]:
         """Return the metrics by split; empty before the first evaluation."""
-        return _mapping(self.metrics_file)
+        return _mapping(self.metrics_file, stored_shapes.METRICS)
 
     def calibration(self) -> dict[str, Any]:
         """Return the fitted temperature and what it was fitted on; empty before that."""
-        return _mapping(self.calibration_file)
+        return _mapping(self.calibration_file, stored_shapes.CALIBRATION)
 
     def test_evaluations(self) -> list[dict[str, Any]]:
         """Return every evaluation on test, oldest first."""
-        return _lines(self.test_evaluations_file)
+        return _lines(self.test_evaluations_file, stored_shapes.TEST_EVALUATION)
 
     # answers
 
     @property
     def is_training(self) -> bool:
         """Tell whether a live process trains here."""
-        return files.is_held(self.path)
+        return locks.is_held(self.path)
 
     @property
     def is_finished(self) -> bool:
@@ -262,7 +266,8 @@ class RunFolder(os.PathLike[str]):
     @property
     def best_epoch(self) -> dict[str, Any] | None:
         """Return the log's line on the epoch that is the result so far."""
-        return next((line for line in reversed(self.log("epoch")) if line["is_best"]), None)
+        lines = reversed(self.log("epoch"))
+        return next((one for one in lines if one.get("is_best") and one.get("val")), None)
 
     def has_predictions(self, split: str) -> bool:
         """Tell whether a split was predicted."""
@@ -301,11 +306,32 @@ class RunFolder(os.PathLike[str]):
             for path in self.checkpoints_folder.glob(f"{kind}_*")
             if path.name[len(kind) + 1 :].isdigit()
         ]
+        found = [contained.inside(self.path, f"checkpoints/{one.name}", "folder") for one in found]
         return sorted(found, key=step_of, reverse=True)
 
     def checkpoint(self, kind: str, step: int) -> Path:
         """Return the path of one checkpoint."""
-        return self.checkpoints_folder / f"{kind}_{step:08d}"
+        return contained.inside(self.path, f"checkpoints/{kind}_{step:08d}", "folder")
+
+    def checkpoint_card(self, checkpoint: Path) -> dict[str, Any]:
+        """Return what a checkpoint's weights are: model, view, classes.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        return _checked(card_file(checkpoint), stored_shapes.CHECKPOINT_CARD)
+
+    def checkpoint_state(self, checkpoint: Path) -> dict[str, Any]:
+        """Return a checkpoint's counters, and the sizes of its files.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        return _checked(state_file(checkpoint), stored_shapes.CHECKPOINT_STATE)
+
+    def fold(self, name: str) -> RunFolder:
+        """Return the run of a fold."""
+        return RunFolder(contained.inside(self.path, f"folds/{name}", "folder"))
 
     @property
     def recipe_file(self) -> str | None:
@@ -351,17 +377,23 @@ def _runs_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if RunFolder(path).has_settings)
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    """Return a JSON file that holds a mapping; empty when there is none."""
-    tree = files.read_json(path) if path.is_file() else {}
-    if not isinstance(tree, dict):
-        raise RunError(f"{path}: holds a {type(tree).__name__}, wanted a mapping")
+def _mapping(path: Path, shape: dict[Any, Any]) -> dict[str, Any]:
+    """Return a JSON file that holds a mapping of a shape; empty when there is none."""
+    return _checked(path, shape) if path.is_file() else {}
+
+
+def _checked(path: Path, shape: dict[Any, Any]) -> dict[str, Any]:
+    """Return what a JSON file holds, of a shape."""
+    tree: dict[str, Any] = files.read_json(path)
+    if wrong := problem(tree, shape):
+        raise RunError(f"{path}: {wrong}")
     return tree
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Return the mappings of a JSON-lines file; an absent file has none."""
-    try:
-        return [row for row in files.read_lines(path) if isinstance(row, dict)]
-    except ValueError as error:
-        raise RunError(f"{path}: a line is not JSON: {error}") from error
+def _lines(path: Path, shape: dict[Any, Any]) -> list[dict[str, Any]]:
+    """Return the mappings of a JSON-lines file, each of a shape; an absent file has none."""
+    rows = files.read_lines(path)
+    for number, row in enumerate(rows, start=1):
+        if wrong := problem(row, shape):
+            raise RunError(f"{path}: line {number}: {wrong}")
+    return rows

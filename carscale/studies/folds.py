@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from carscale import config, data, disk, evaluation, files, tables
+from carscale import config, contained, data, disk, evaluation, files, locks, tables
 from carscale.errors import ConfigError, RunError, TrainingError
 from carscale.progress import bar
 from carscale.runs import RunFolder
@@ -77,17 +77,17 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
     _check_repeats(rule, whole)
     recipe = _recipe(run)
     disk.make_folder(place)
-    with files.hold_lock(place), terminable():
+    with locks.hold_lock(place), terminable():
         _check_plan(place, _plan(run, recipe, rule, whole.train.hash))
         num_train = len(whole.train) * (rule.num_folds - 1) // rule.num_folds
         total = sum(one.num_steps(num_train) for one in settings)
-        begun = sum(RunFolder(place / name).steps_done for name in names)
+        begun = sum(run.fold(name).steps_done for name in names)
         with bar("folds", total, start=begun, unit="steps") as advance:
             for number, (name, fold_words) in enumerate(zip(names, words, strict=True), 1):
                 advance(0, f"training {number}/{len(names)}")
-                _train_fold(place, name, rule.launch.command(recipe, fold_words), advance)
-                tidy(RunFolder(place / name), keep_weights=rule.keep_weights)
-    repeats = [_join(place, rule.num_folds, whole, r) for r in range(rule.num_repeats)]
+                _train_fold(run, name, rule.launch.command(recipe, fold_words), advance)
+                tidy(run.fold(name), keep_weights=rule.keep_weights)
+    repeats = [_join(run, rule.num_folds, whole, r) for r in range(rule.num_repeats)]
     joined = repeats[0] if len(repeats) == 1 else evaluation.averaged(repeats)
     out = run.predictions_file("folds")
     disk.make_folder(out.parent)
@@ -185,18 +185,21 @@ def _check_plan(place: Path, plan: dict[str, Any]) -> None:
     files.write_json(path, plan)
 
 
-def _train_fold(place: Path, name: str, command: list[str], advance: Callable[..., None]) -> None:
+def _train_fold(
+    run: RunFolder, name: str, command: list[str], advance: Callable[..., None]
+) -> None:
     """Train one fold to its end."""
-    run = RunFolder(place / name)
-    why = train_to_end(run, command, place / "logs" / f"{name}.txt", advance)
+    fold = run.fold(name)
+    log = contained.inside(run.path, f"folds/logs/{name}.txt", "file")
+    why = train_to_end(fold, command, log, advance)
     if why is not None:
-        raise TrainingError(f"{run}: failed: {why}", "the same command goes on from here")
+        raise TrainingError(f"{fold}: failed: {why}", "the same command goes on from here")
 
 
-def _join(place: Path, num_folds: int, whole: Splits, repeat: int) -> Predictions:
+def _join(run: RunFolder, num_folds: int, whole: Splits, repeat: int) -> Predictions:
     """Return the folds' predictions as one table over the whole train split."""
-    folds = [RunFolder(place / _name(fold, repeat)) for fold in range(num_folds)]
-    parts = [run.predictions("val") for run in folds]
+    place = run.folds_folder
+    parts = [run.fold(_name(fold, repeat)).predictions("val") for fold in range(num_folds)]
     keeps_probs = all(part.probs_NK is not None for part in parts)
     ids_N = np.concatenate([part.ids_N for part in parts])
     order_N = np.argsort(ids_N, kind="stable")

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from carscale import disk, files
+from carscale import disk, files, locks
 from carscale.progress import bar, note
 from carscale.runs import RunFolder
 from carscale.studies.plan import Job, StudyPlan
@@ -76,7 +76,7 @@ def run_study(
     """
     disk.make_folder(plan.folder)
     failed: dict[str, str] = {}
-    with files.hold_lock(plan.folder), terminable():
+    with locks.hold_lock(plan.folder), terminable():
         plan.check_stored(any_code=any_code)
         plan.store()
         total = sum(plan.arms[job.arm].num_steps for job in plan.jobs)
@@ -202,7 +202,11 @@ def _last_words(log: Path) -> str:
 def tidy(run: RunFolder, *, keep_weights: bool) -> None:
     """Remove a finished run's checkpoints, but for the best one if weights are kept."""
     for path in run.checkpoints_folder.glob("*"):
-        if path.is_dir() and (not keep_weights or not path.name.startswith("best_")):
+        if (
+            path.is_dir()
+            and not path.is_symlink()
+            and (not keep_weights or not path.name.startswith("best_"))
+        ):
             shutil.rmtree(path)
 
 

@@ -10,7 +10,7 @@ import statistics
 import time
 from dataclasses import asdict, dataclass, replace
 
-from carscale import disk, files, threads
+from carscale import disk, files, locks, threads
 from carscale.config import Budget
 from carscale.errors import ConfigError, RunError
 from carscale.progress import bar
@@ -51,7 +51,7 @@ def measure_arms(plan: StudyPlan, launch: Launch) -> dict[str, Speed]:
     missing = {keys[name]: name for name in plan.arms if keys[name] not in known}
     if missing:
         with (
-            files.hold_lock(plan.folder),
+            locks.hold_lock(plan.folder),
             bar("measure", len(missing), unit="arms") as advance,
         ):
             for key, name in missing.items():

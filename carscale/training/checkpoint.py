@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import files, models
+from carscale import contained, files, models
 from carscale.errors import RunError
 from carscale.progress import note
 from carscale.runs import RunFolder, card_file, state_file, step_of, weights_file
@@ -88,12 +88,12 @@ def prune(run: Run, state: State, *, keep_last: int) -> None:
     """Delete older steps and results, and what killed writers left, on rank 0."""
     folder = run.folder.checkpoints_folder
     for path in [*folder.glob(".*.writing"), *folder.glob(".*.old")]:
-        shutil.rmtree(path)
+        shutil.rmtree(contained.inside(folder, path.name, "folder"))
     steps = run.folder.checkpoints("step")
     kept = [path for path in steps if step_of(path) <= state.step][:keep_last]
     for path in set(steps) - set(kept):
         shutil.rmtree(path)
-    named = {files.read_json(state_file(path))["best_step"] for path in kept}
+    named = {run.folder.checkpoint_state(path)["best_step"] for path in kept}
     for path in run.folder.checkpoints("best"):
         if step_of(path) not in named | {state.best_step}:
             shutil.rmtree(path)
@@ -106,9 +106,10 @@ def newest_whole(folder: RunFolder) -> tuple[Path, dict[str, Any]] | None:
     """
     for path in folder.checkpoints("step"):
         try:
-            stored = files.read_json(state_file(path))
-            sizes = {name: (path / name).stat().st_size for name in stored["files"]}
-        except (RunError, OSError, KeyError) as error:
+            stored = folder.checkpoint_state(path)
+            parts = {name: contained.inside(path, name, "file") for name in stored["files"]}
+            sizes = {name: part.stat().st_size for name, part in parts.items()}
+        except (RunError, OSError) as error:
             note(f"{path}: not whole, taking an older one ({error})")
             continue
         if sizes == stored["files"]:
@@ -138,7 +139,10 @@ def load_checkpoint(run: Run, learner: Learner) -> tuple[State, dict[str, Tensor
 
         learner.ema = copy.deepcopy(learner.model)
         models.load_state(learner.ema.net, tensors["ema"], where)
-    return State(**counters), tensors["optimizer"]
+    try:
+        return State(**counters), tensors["optimizer"]
+    except TypeError as error:
+        raise RunError(f"{where}: its counters can't be used: {error}") from error
 
 
 def load_best(run: Run, model: Classifier) -> Classifier:
@@ -165,7 +169,7 @@ def _read(path: Path, stored: dict[str, Any]) -> tuple[str, dict[str, Any], dict
     stored_in = {name: weights_file(path, name) for name in ("model", "ema", "optimizer")}
     tensors = {n: models.read_weights(p) if p.exists() else {} for n, p in stored_in.items()}
     counters = {key: value for key, value in stored.items() if key != "files"}
-    if counters["best_score"] is None:
+    if counters.get("best_score") is None:
         counters["best_score"] = float("-inf")
     return str(path), counters, tensors
 

@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from carscale import disk
+from carscale import contained, disk
+from carscale.errors import RunError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,9 +47,10 @@ class DynamicsLog:
         self._file: IO[bytes] | None = None
         if world.is_main:
             with disk.writing(path):
-                path.touch()
-                os.truncate(path, min(num_shown * RECORD.itemsize, path.stat().st_size))
-                self._file = path.open("ab")
+                descriptor = contained.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                found = os.fstat(descriptor).st_size
+                os.ftruncate(descriptor, min(num_shown * RECORD.itemsize, found))
+                self._file = os.fdopen(descriptor, "ab")
 
     def add(self, step: int, logits_BK: Tensor, labels_B: Tensor, ids_B: Tensor) -> None:
         """Keep a micro-batch's showings."""
@@ -115,6 +117,10 @@ def read_dynamics(
     records_S = np.memmap(path, dtype=RECORD, mode="r", shape=(whole,))  # a long run has gigabytes
     step_S = np.array(records_S["step"])  # ascending: written step by step
     num_epochs = int(step_S[-1]) * global_batch_size // num_train + 1
+    if step_S[0] < 0 or (np.diff(step_S) < 0).any() or num_epochs > whole:
+        raise RunError(
+            f"{path}: is no log of training dynamics: its steps do not ascend one by one"
+        )
     first_steps = -(-np.arange(num_epochs + 1) * num_train // global_batch_size)
     edges = np.searchsorted(step_S, first_steps)
     prob_EM = np.full((num_epochs, num_train), np.nan, dtype=np.float32)

@@ -61,7 +61,7 @@ def stored_temperature(run: RunFolder, cfg: config.Evaluate, checkpoint: str) ->
         RunError: The stored one is no temperature.
     """
     stored = run.calibration()
-    if not stored or (stored["checkpoint"], stored["flip"]) != (checkpoint, cfg.flip):
+    if not stored or (stored.get("checkpoint"), stored.get("flip")) != (checkpoint, cfg.flip):
         return None
     temperature = float(stored["temperature"])
     if not 0 < temperature < math.inf:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from carscale import analysis, config, data, files, tables, training
+from carscale import analysis, config, data, training
 from carscale.data.frozen.split_assignment import PARTIAL
 from carscale.errors import DataError
 from carscale.runs import RunFolder
@@ -193,7 +193,7 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
     rows = split.ids_N
     values = measured.values
     attributes: dict[str, Any] = {name: values[name][rows] for name in NUMBERS}
-    origins_N = tables.read_manifest(split.root / "manifest.parquet", ["id", "origin"])["origin"]
+    origins_N = data.read_manifest(split.root, ["id", "origin"])["origin"]
     if len(set(origins_N)) > 1:
         attributes["source"] = origins_N[rows]
     attributes["shorter side, px"] = np.minimum(values["width"], values["height"])[rows]
@@ -201,7 +201,7 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
         attributes["aspect"] = values["width"][rows] / values["height"][rows]
     advance("looking for near duplicates")
     parts = splits.every
-    refused = files.read_lines(split.root / "quarantine.jsonl")
+    refused = data.read_reasons(split.root, "quarantine.jsonl")
     return {
         "quality": {
             name: {part.name: int(flag_N[part.ids_N].sum()) for part in parts}
@@ -210,7 +210,7 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
         "num_photos": {part.name: len(part) for part in parts},
         "hard_ids": np.flatnonzero(np.any(list(flags.values()), axis=0)),
         "refused": (
-            *((str(row["path"]), str(row["reason"])) for row in refused),
+            *refused,
             *measured.unreadable.items(),
         ),
         "attributes": attributes,

@@ -113,11 +113,15 @@ def load_result(
     Raises:
         ModelError: No epoch was finished yet, or the weights do not fit.
     """
-    where = RunFolder(folder).best_checkpoint
-    card = files.read_json(card_file(where))
+    run = RunFolder(folder)
+    where = run.best_checkpoint
+    card = run.checkpoint_card(where)
     stored = card["view"]
-    view = View(**stored | {"mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
-    classes = tuple(CarClass(**entry) for entry in card["classes"])
+    try:
+        view = View(**stored | {"mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
+        classes = tuple(CarClass(**entry) for entry in card["classes"])
+    except TypeError as error:
+        raise ModelError(f"{card_file(where)}: is no card of a model: {error}") from error
     model = models.build(cfg, view, classes, with_weights=False)
     weights = weights_file(where)
     models.load_state(model.net, models.read_weights(weights), str(weights))

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from carscale import config, disk, files, tables, threads
+from carscale import config, disk, files, locks, tables, threads
 from carscale.errors import ConfigError, DataError, RunError
 from carscale.progress import note
 from carscale.runs import FORMAT, FREE_ON_RESUME, RunFolder
@@ -198,7 +198,7 @@ def _made_and_held(folder: RunFolder, cfg: config.Recipe) -> Iterator[None]:
         raise RunError(
             f"{folder}: can't be made: {error}", "choose another: run.dir=FOLDER"
         ) from error
-    with files.hold_lock(folder.path):
+    with locks.hold_lock(folder.path):
         if cfg.resume == "overwrite":
             _empty(folder)
         _store_settings(folder, cfg)

@@ -71,7 +71,7 @@ def test_factors_are_crossed(tmp_path):
         (ARMS, "arms.a: has no recipe"),
         (RECIPE, "holds arms and factors, or neither"),
         ("- 1", "holds no study"),
-        ("a: [", "mine.yaml: while parsing"),
+        ("a: [", "mine.yaml: is no YAML: while parsing"),
     ],
 )
 def test_a_wrong_file_is_refused_in_words(tmp_path, text, said):

@@ -17,7 +17,7 @@ from datasets import load_from_disk
 from frozen_trees import refused_of, rows_of, save, scene, tree_of
 from PIL import Image
 
-from carscale import curate, data, files, images, tables
+from carscale import curate, data, images, locks, tables
 from carscale.curate import ClassTarget, MergeRule, Origin
 from carscale.data.frozen.layout import class_list_hash
 from carscale.errors import ConfigError, DataError, DiskError, RunError
@@ -365,7 +365,7 @@ def test_a_full_disk_is_one_error_and_changes_nothing(base, source, tmp_path, mo
     def refuse(*_: object) -> None:
         raise full
 
-    monkeypatch.setattr("carscale.data.versions.version.shutil.copyfile", refuse)
+    monkeypatch.setattr("carscale.data.versions.version.shutil.copyfileobj", refuse)
     with pytest.raises(DiskError, match="No space left on device") as error:
         merge(base, source, tmp_path / "out")
     assert "nothing was changed there" in str(error.value)
@@ -380,7 +380,7 @@ def test_a_full_disk_is_one_error_and_changes_nothing(base, source, tmp_path, mo
 def test_two_merges_into_one_folder_do_not_meet(base, source, tmp_path):
     staging = tmp_path / ".out.merging"
     staging.mkdir()
-    with files.hold_lock(staging), pytest.raises(RunError, match="merging in this folder"):
+    with locks.hold_lock(staging), pytest.raises(RunError, match="merging in this folder"):
         merge(base, source, tmp_path / "out")
 
 

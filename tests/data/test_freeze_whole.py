@@ -12,7 +12,7 @@ from frozen_trees import tree_of
 from photos import draw_classes, draw_photo
 from ranks import run_process
 
-from carscale import data, files, tables
+from carscale import data, files, locks, tables
 from carscale.data.freezing import freeze
 from carscale.errors import DataError, DiskError, RunError
 
@@ -156,7 +156,7 @@ def test_an_archive_that_changed_after_a_kill_is_decoded_anew(raw, tmp_path):
 def test_two_freezes_into_one_folder_do_not_meet(raw, tmp_path):
     (tmp_path / ".out.freezing").mkdir()
     with (
-        files.hold_lock(tmp_path / ".out.freezing"),
+        locks.hold_lock(tmp_path / ".out.freezing"),
         pytest.raises(RunError, match="freezing in this folder"),
     ):
         data.freeze(raw, tmp_path / "out")

@@ -287,7 +287,7 @@ def test_no_run_and_empty_run_raise(tmp_path):
     with pytest.raises(RunError, match="nothing to report"):
         write_report(tmp_path, analyses={})
     (tmp_path / "log.jsonl").write_text("{}\nbroken\n{}\n")
-    with pytest.raises(RunError, match=r"log\.jsonl: a line is not JSON"):
+    with pytest.raises(RunError, match=r"log\.jsonl: line 2 is not JSON"):
         write_report(tmp_path, analyses={})
 
 

@@ -80,10 +80,10 @@ def test_what_is_missing_is_empty_or_says_what_to_type(tmp_path):
         run.best_checkpoint  # noqa: B018
     assert run.to_dict()["predicted_splits"] == []
     run.metrics_file.write_text("[]")
-    with pytest.raises(RunError, match="holds a list, wanted a mapping"):
+    with pytest.raises(RunError, match="is a list, wanted a mapping"):
         run.metrics()
     run.log_file.write_text("{}\nbroken\n{}\n")
-    with pytest.raises(RunError, match="a line is not JSON"):
+    with pytest.raises(RunError, match="line 2 is not JSON"):
         run.log()
 
 

@@ -15,7 +15,7 @@ import jobs
 import pytest
 from ranks import start_process
 
-from carscale import config, files
+from carscale import config, files, locks
 from carscale.errors import ConfigError, DataError, RunError
 from carscale.runs import RunFolder
 from carscale.studies import plan, run, speed
@@ -114,7 +114,7 @@ def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path, fork_launch):
     hidden = predictions.rename(predictions.with_name("later"))
 
     def go_on():
-        with files.hold_lock(predictions.parent):
+        with locks.hold_lock(predictions.parent):
             is_held.set()
             time.sleep(1.5)
             hidden.rename(predictions)

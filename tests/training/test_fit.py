@@ -10,7 +10,7 @@ import pytest
 import torch
 from ranks import run_process
 
-from carscale import config, files, models, training
+from carscale import config, files, locks, models, training
 from carscale.errors import ConfigError
 from carscale.runs import RunFolder
 
@@ -231,7 +231,7 @@ def test_out_of_memory_while_scoring_names_the_eval_batch(
 def test_a_second_process_may_not_train_in_the_same_folder(tiny, tmp_path, capsys):
     folder = tmp_path / "run"
     folder.mkdir()
-    with files.hold_lock(folder), pytest.raises(SystemExit):
+    with locks.hold_lock(folder), pytest.raises(SystemExit):
         run_here(tiny, folder, "train.max_steps=2")
     assert "another process is training in this folder" in capsys.readouterr().err
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carscale import tables
 from carscale.data.frozen.layout import split_hash
+from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.split_assignment import components
 from carscale.errors import DataError
 from carscale.types import Split, Splits
@@ -104,7 +104,7 @@ def assign_folds(
 
 def _manifest_rows(root: Path, ids_N: NDArray[np.int64]) -> list[dict[str, str]]:
     """Return hash, class and group of some photos."""
-    columns = tables.read_columns(root / "manifest.parquet", COLUMNS)
+    columns = read_manifest(root, COLUMNS)
     place_N = np.searchsorted(columns["id"], ids_N)
     names = COLUMNS[1:]
     picked = [columns[name][place_N].tolist() for name in names]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carscale import files
+from carscale import contained, files
 from carscale.data.frozen.names import folded, safe_name, shortened
+from carscale.data.frozen.split_assignment import PARTIAL, split_names
 from carscale.errors import DataError, RunError
+from carscale.shapes import problem
 from carscale.types import CarClass
 
 FORMAT = 2
@@ -21,6 +24,18 @@ PACK_FORMAT = "pack-2"
 OLD_FORMATS = (1, "pack-1")
 
 LOCKED_FILES = ("manifest.parquet", "classes.json", "quarantine.jsonl")
+
+CARD: dict[str, Any] = {
+    "lock": {str: str},
+    "hashes": {"classes": str, str: str},
+    "counts": {str: int},
+    "notes": {"empty_classes": [str], "label_conflicts": [[str]]},
+    "source?": str,
+    "extra_splits?": [str],
+    "makes?": [{"name": str, "folder": str, "classes": [str]}],
+    "parent?": {"name": str, "card?": str, "hashes": {str: str}},
+}
+SHARDS = [{"path": str, "num_bytes": int, "sha256": str}]
 
 
 @dataclass
@@ -99,14 +114,14 @@ def read_card(root: Path) -> dict[str, Any]:
     Raises:
         DataError: No frozen folder, or one of another format.
     """
-    if not (root / "card.json").is_file():
+    if not is_frozen(root):
         raise DataError(
             f"{root}: holds no frozen data (no card.json)",
             "freeze class folders with: carscale data freeze FOLDER " + str(root),
             "or try the demo: carscale data demo data/demo-raw",
         )
     try:
-        card = files.read_json(root / "card.json")
+        card = files.read_json(contained.inside(root, "card.json", "file"))
     except RunError as error:
         raise DataError(str(error)) from error
     stored = card.get("format") if isinstance(card, dict) else None
@@ -121,4 +136,89 @@ def read_card(root: Path) -> dict[str, Any]:
         raise DataError(
             f"{root}/card.json: format {stored}, this carscale reads {FORMAT} and {PACK_FORMAT}"
         )
+    _check_card(root, card)
     return card
+
+
+def _check_card(root: Path, card: dict[str, Any]) -> None:
+    """Raise where a card lacks what is read of it, or a name in it leads out of the folder."""
+    shape = CARD | ({"shards": SHARDS} if card["format"] == PACK_FORMAT else {})
+    wrong = problem(card, shape)
+    extra = [] if wrong else card.get("extra_splits") or []
+    odd = [
+        *(name for name in extra if name != PARTIAL and not is_test_name(name)),
+        *(name for name in extra if extra.count(name) > 1),
+    ]
+    if odd:
+        wrong = f"extra_splits names {odd[0][:80]!r}, wanted {PARTIAL} or test_ and a word, once"
+    if not wrong:
+        names = split_names(card)
+        missing = [name for name in names if name not in card["hashes"]]
+        places = [
+            *(("lock", name) for name in card["lock"]),
+            *(("shards", one["path"]) for one in card.get("shards", ())),
+            *(("makes", make["folder"]) for make in card.get("makes") or ()),
+        ]
+        wrong = next(
+            (
+                f"{what} names {path[:160]!r}, no path inside the folder"
+                for what, path in places
+                if not contained.is_plain(path) or (what == "makes" and "/" in path)
+            ),
+            f"hashes.{missing[0]}: is missing" if missing else None,
+        )
+    if wrong:
+        raise DataError(f"{root}/card.json: {wrong}", "freeze or merge it anew")
+
+
+def is_frozen(root: Path) -> bool:
+    """Tell whether a folder has a card."""
+    return os.path.lexists(root / "card.json")
+
+
+def is_test_name(name: str) -> bool:
+    """Tell whether a word may name a test of its own: ``test_`` and a word."""
+    return name.startswith("test_") and name.isidentifier()
+
+
+def read_classes(root: Path) -> tuple[CarClass, ...]:
+    """Return the class list of a frozen folder or pack.
+
+    Raises:
+        DataError: It is missing or damaged, or a class's folder is no plain name.
+    """
+    path = contained.inside(root, "classes.json", "file")
+    try:
+        tree = files.read_json(path)
+        if wrong := problem(tree, {"classes": [{"name": str, "folder": str}]}):
+            raise DataError(f"{path}: {wrong}")
+        classes = tuple(CarClass(**entry) for entry in tree["classes"])
+    except (RunError, TypeError) as error:
+        raise DataError(f"{path}: can't be used: {error}") from error
+    odd = [car.folder for car in classes if "/" in car.folder or not contained.is_plain(car.folder)]
+    if odd:
+        raise DataError(f"{path}: the folder {odd[0][:160]!r} of a class is no plain name")
+    return classes
+
+
+def read_list(root: Path, name: str) -> bytes:
+    """Return the bytes of one of a frozen folder's lists, to be kept in another version."""
+    return contained.read_inside(root, name, max_bytes=files.MAX_LINES_BYTES)
+
+
+def read_reasons(root: Path, name: str) -> list[tuple[str, str]]:
+    """Return path and reason of each line of a list; empty without one.
+
+    Args:
+        root: The frozen folder.
+        name: ``quarantine.jsonl``, ``merge.jsonl``, ``deduped.jsonl``.
+
+    Raises:
+        RunError: It can't be read.
+    """
+    path = contained.inside(root, name, "file")
+    rows = files.read_lines(path)
+    for number, row in enumerate(rows, start=1):
+        if wrong := problem(row, {"path": str, "reason": str}):
+            raise RunError(f"{path}: line {number}: {wrong}", "it is part of the lock: data check")
+    return [(row["path"], row["reason"]) for row in rows]

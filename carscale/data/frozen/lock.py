@@ -11,14 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import files, tables, threads
+from carscale import contained, files, threads
 from carscale.data.frozen.layout import LOCKED_FILES, PACK_FORMAT, card_hash, read_card
+from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.split_assignment import split_names
-from carscale.errors import DataError, DiskError
+from carscale.errors import DataError, DiskError, UnsafePathError
 from carscale.progress import bar
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def verify(root: Path, *, mode: str = "fast") -> int:
     card = read_card(root)
     lock = card.get("lock", {})
     names = dict.fromkeys([*LOCKED_FILES, *lock])
-    stored = {name: _hash_or_none(root / name) for name in names if name != "card.json"}
+    stored = {name: _hash_or_none(root, name) for name in names if name != "card.json"}
     stored["card.json"] = card_hash(card)
     broken = [name for name, found in stored.items() if found is None or found != lock.get(name)]
     if broken:
@@ -103,9 +105,10 @@ def _read_lists(
         paths = [shard["path"] for shard in shards]
         sizes_N = np.array([shard["num_bytes"] for shard in shards], dtype=np.int64)
         hashes = [shard["sha256"] for shard in shards]
-        there = {path: _stat(root / path) for path in paths if (root / path).is_file()}
+        places = {path: contained.inside(root, path, "file") for path in paths}
+        there = {path: _stat(place) for path, place in places.items() if place.exists()}
         return Listed("shards", paths, hashes, sizes_N, "pack"), there
-    columns = tables.read_columns(root / "manifest.parquet", ["path", "sha256", "num_bytes"])
+    columns = read_manifest(root, ["path", "sha256", "num_bytes"])
     paths, hashes = columns["path"].tolist(), columns["sha256"].tolist()
     found = _stat_files(root, split_names(card))
     return Listed("photos", paths, hashes, columns["num_bytes"], "freeze"), found
@@ -135,7 +138,7 @@ def _some(paths: list[str]) -> str:
 def _stat_files(root: Path, splits: Iterable[str]) -> dict[str, tuple[int, int, int, int]]:
     """Return size, times and inode of every file in the split folders."""
     found: dict[str, tuple[int, int, int, int]] = {}
-    folders = [root / split for split in splits]
+    folders = [contained.inside(root, split, "folder") for split in splits]
     while folders:
         folder = folders.pop()
         try:
@@ -154,10 +157,12 @@ def _stat_files(root: Path, splits: Iterable[str]) -> dict[str, tuple[int, int, 
 
 
 def _stat(entry: os.DirEntry[str] | Path) -> tuple[int, int, int, int]:
-    """Return a file's size, times and inode; of a broken link what no photo has."""
+    """Return a file's size, times and inode; of a link or device what no photo has."""
     try:
-        stat = entry.stat()
+        stat = entry.stat(follow_symlinks=False)
     except OSError:
+        return -1, 0, 0, 0
+    if not S_ISREG(stat.st_mode):
         return -1, 0, 0, 0
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
@@ -175,7 +180,7 @@ def _changed(root: Path, listed: Listed, suspects: Iterable[int]) -> list[str]:
     is_slow = len(rows) >= SLOW_COUNT or listed.sizes_N[rows].sum() >= SLOW_BYTES
 
     def is_same(row: int) -> bool:
-        return _hash_or_none(root / listed.paths[row]) == listed.hashes[row]
+        return _hash_or_none(root, listed.paths[row]) == listed.hashes[row]
 
     changed = []
     with (
@@ -188,11 +193,13 @@ def _changed(root: Path, listed: Listed, suspects: Iterable[int]) -> list[str]:
     return changed
 
 
-def _hash_or_none(path: Path) -> str | None:
-    """Return a file's hash; ``None`` when it can't be read."""
+def _hash_or_none(root: Path, name: str) -> str | None:
+    """Return the hash of a folder's file; ``None`` when it can't be read."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(contained.open_inside(root, name), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    except UnsafePathError:
+        raise
     except OSError:
         return None
 

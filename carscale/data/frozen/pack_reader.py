@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carscale import contained
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -22,7 +24,8 @@ class Shards:
     """Files that hold photos, each opened when a process first reads from it.
 
     Args:
-        files: The shards.
+        root: The pack.
+        names: The shards' paths in it.
         shard_N: Which of them holds a photo.
         offset_N: Where in it.
         num_bytes_N: How many bytes.
@@ -30,12 +33,14 @@ class Shards:
 
     def __init__(
         self,
-        files: tuple[Path, ...],
+        root: Path,
+        names: tuple[str, ...],
         shard_N: NDArray[np.int32],
         offset_N: NDArray[np.int64],
         num_bytes_N: NDArray[np.int64],
     ) -> None:
-        self.files = files
+        self.root = root
+        self.names = names
         self.shard_N = shard_N
         self.offset_N = offset_N
         self.num_bytes_N = num_bytes_N
@@ -57,12 +62,14 @@ class Shards:
             self._opened.pop(shard, None)
             raise
         if len(content) != size:
-            raise OSError(f"{self.files[shard]}: ends {size - len(content)} bytes too early")
+            raise OSError(
+                f"{self.root / self.names[shard]}: ends {size - len(content)} bytes too early"
+            )
         return content
 
     def _open(self, shard: int) -> int:
         """Open a shard; of two threads that do, one keeps its descriptor."""
-        descriptor = os.open(self.files[shard], os.O_RDONLY)
+        descriptor = contained.open_inside(self.root, self.names[shard])
         kept = self._opened.setdefault(shard, descriptor)
         if kept != descriptor:
             os.close(descriptor)

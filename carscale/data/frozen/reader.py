@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import files, tables
+from carscale import contained
 from carscale.data.frozen.folds import hold_out
-from carscale.data.frozen.layout import PACK_FORMAT, read_card
+from carscale.data.frozen.layout import PACK_FORMAT, is_frozen, read_card, read_classes
 from carscale.data.frozen.lock import verify
+from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.pack_reader import Shards
 from carscale.data.frozen.split_assignment import PARTIAL, SPLITS, split_names
-from carscale.errors import ConfigError, DataError, RunError
-from carscale.types import CarClass, Split, Splits
+from carscale.errors import ConfigError, DataError
+from carscale.types import Split, Splits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,13 +92,12 @@ def read_splits(root: Path) -> Splits:
         DataError: No frozen folder, or one of another format.
     """
     card = read_card(root)
-    try:
-        listed = files.read_json(root / "classes.json")["classes"]
-        classes = tuple(CarClass(**entry) for entry in listed)
-    except (RunError, KeyError, TypeError) as error:
-        raise DataError(f"{root}/classes.json: can't be used: {error}") from error
-    columns = tables.read_columns(root / "manifest.parquet", COLUMNS)
-    makes = card.get("makes", [])
+    classes = read_classes(root)
+    columns = read_manifest(root, COLUMNS)
+    makes = card.get("makes") or []
+    unknown = sorted(set(columns["split"].tolist()) - set(split_names(card)))
+    if unknown:
+        raise DataError(f"{root}/manifest.parquet: {unknown[0][:80]!r} is no split of its card")
     numbers = {car_class.folder: k for k, car_class in enumerate(classes)}
     partial = {make["folder"]: len(classes) + m for m, make in enumerate(makes)}
     try:
@@ -151,8 +151,8 @@ def photo_reader(root: Path) -> Callable[[str], bytes]:
 
     It raises ``FileNotFoundError`` when there is no such photo.
     """
-    if not (root / "card.json").is_file() or read_card(root)["format"] != PACK_FORMAT:
-        return lambda path: (root / path).read_bytes()
+    if not is_frozen(root) or read_card(root)["format"] != PACK_FORMAT:
+        return lambda path: contained.read_inside(root, path)
     splits = read_splits(root)
     places = {
         path: (split, row) for split in splits.every for row, path in enumerate(split.paths_N)
@@ -171,6 +171,13 @@ def _open_shards(root: Path, card: dict[str, Any]) -> Shards | None:
     """Return what reads a pack's photos; ``None`` for a frozen folder."""
     if card["format"] != PACK_FORMAT:
         return None
-    columns = tables.read_columns(root / "manifest.parquet", PACK_COLUMNS)
-    files = tuple(root / shard["path"] for shard in card["shards"])
-    return Shards(files, columns["shard"], columns["offset"], columns["num_bytes"])
+    columns = read_manifest(root, PACK_COLUMNS)
+    names = tuple(shard["path"] for shard in card["shards"])
+    shard_N, offset_N, num_bytes_N = (columns[name] for name in PACK_COLUMNS)
+    if len(shard_N) and not (
+        0 <= shard_N.min() <= shard_N.max() < len(names)
+        and offset_N.min() >= 0
+        and 0 <= num_bytes_N.min() <= num_bytes_N.max() <= contained.MAX_PHOTO_BYTES
+    ):
+        raise DataError(f"{root}/manifest.parquet: places photos outside of the card's shards")
+    return Shards(root, names, shard_N, offset_N, num_bytes_N)

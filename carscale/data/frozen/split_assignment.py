@@ -25,7 +25,7 @@ def split_names(card: Mapping[str, Any]) -> tuple[str, ...]:
         >>> split_names({"extra_splits": ["test_external"]})
         ('train', 'val', 'test', 'test_external')
     """
-    return (*SPLITS, *card.get("extra_splits", ()))
+    return (*SPLITS, *(card.get("extra_splits") or ()))
 
 
 def components(links: Sequence[Sequence[str]]) -> list[int]:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from carscale import tables
 from carscale.data.frozen.layout import read_card
+from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.split_assignment import PARTIAL
 from carscale.data.photos.near_duplicates import NearPairs, near_groups
 
@@ -141,7 +141,7 @@ def read_photos(root: Path) -> PhotoRows:
         DataError: No frozen folder.
     """
     read_card(root)
-    columns = tables.read_manifest(root / "manifest.parquet", COLUMNS)
+    columns = read_manifest(root, COLUMNS)
     sizes_N2 = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64)
     return PhotoRows(
         paths_N=columns["path"],

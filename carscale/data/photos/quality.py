@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import files, images, tables, threads
+from carscale import files, images, threads
 from carscale.data.frozen.lock import cache_file
+from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.reader import read_splits
 from carscale.data.photos.sample import Sample
 from carscale.errors import DiskError
@@ -153,7 +154,7 @@ def keep_stats(
 
 def _hashes(root: Path) -> list[str]:
     """Return the hash of each photo's bytes, by id."""
-    columns = tables.read_manifest(root / "manifest.parquet", ["id", "sha256"])
+    columns = read_manifest(root, ["id", "sha256"])
     hashes: list[str] = columns["sha256"][np.argsort(columns["id"], kind="stable")].tolist()
     return hashes
 

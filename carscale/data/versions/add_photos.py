@@ -110,18 +110,18 @@ def add_photos(
     old, parent = manifest_rows(root), read_card(root)
     new_names = [one.class_name for one in new_photos if one.split != PARTIAL]
     joined = classes_with(read_splits(root).classes, new_names)
-    makes = _makes(parent.get("makes", []), new_photos, joined.classes, make_of)
+    makes = _makes(parent.get("makes") or [], new_photos, joined.classes, make_of)
     new_photos = [_with_make(one, makes, make_of) for one in new_photos]
     folders = {make["name"]: make["folder"] for make in makes}
     rows = [*old, *_new_rows(old, new_photos, joined.folders, folders)]
-    extra = [name for name in parent.get("extra_splits", ()) if name != PARTIAL]
+    extra = [name for name in parent.get("extra_splits") or () if name != PARTIAL]
     extra += sorted({one.split for one in new_photos} - {*SPLITS, *extra, PARTIAL})
     names = (*SPLITS, *extra, *((PARTIAL,) if makes else ()))
     rows = ordered(rows, names)
     place_rows(
         rows,
         folder,
-        find=lambda row: _lies_at(root, row),
+        root=root,
         splits=names,
         link=link,
         advance=advance,
@@ -136,12 +136,6 @@ def add_photos(
     }
     version = Version(rows, entries, lists, extra_splits=names[len(SPLITS) :])
     return write_version(root, folder, parent, version)
-
-
-def _lies_at(root: Path, row: dict[str, Any]) -> Path:
-    """Return where a row's photo lies now."""
-    staged = row.get("staged")
-    return root / row["path"] if staged is None else Path(staged)
 
 
 def _new_rows(

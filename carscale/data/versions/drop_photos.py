@@ -79,7 +79,7 @@ def drop_photos(
         place_rows(
             kept,
             folder,
-            find=lambda row: root / row["path"],
+            root=root,
             splits=names,
             link=link,
             advance=advance,

@@ -21,9 +21,11 @@ from carscale.data.frozen.layout import (
     as_text,
     card_hash,
     json_bytes,
+    read_list,
     split_hash,
 )
 from carscale.data.frozen.lock import verify
+from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.reader import read_splits
 from carscale.data.versions.arrow_files import PackedPhoto, hf_features, hf_lists, write_shards
 from carscale.errors import ConfigError, DataError
@@ -133,7 +135,7 @@ def _write_pack(
 ) -> dict[str, Any]:
     """Write a pack's files; return its card."""
     parent = read_splits(root)
-    found = tables.read_manifest(root / "manifest.parquet")
+    found = read_manifest(root)
     columns = {name: values.tolist() for name, values in found.items()}
     columns |= {name: [0] * len(columns["id"]) for name in ("shard", "offset")}
     parent_bytes = sum(columns["num_bytes"])
@@ -268,7 +270,7 @@ def _write_lists(
     manifest = tables.table_bytes(columns, tables.PACK_SCHEMA)
     contents = {"manifest.parquet": manifest}
     for name in set(LOCKED_FILES) - contents.keys():
-        contents[name] = (root / name).read_bytes()
+        contents[name] = read_list(root, name)
     fingerprint = hashlib.sha256(manifest).hexdigest()
     contents |= hf_lists([shard["path"] for shard in shards], kind[0], fingerprint, kind[1])
     for name, content in contents.items():

@@ -105,7 +105,7 @@ def relabel(
         place_rows(
             changed,
             folder,
-            find=lambda row: root / row["old_path"],
+            root=root,
             splits=names,
             link=link,
             advance=advance,

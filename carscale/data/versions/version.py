@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carscale import disk, files, tables
+from carscale import contained, disk, files, tables
 from carscale.data.frozen.layout import (
     FORMAT,
     LOCKED_FILES,
@@ -17,8 +18,10 @@ from carscale.data.frozen.layout import (
     card_hash,
     json_bytes,
     read_card,
+    read_list,
     split_hash,
 )
+from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.split_assignment import PARTIAL, split_names
 from carscale.data.photos.duplicates import data_notes
 from carscale.errors import DataError
@@ -60,7 +63,7 @@ def read_parent(root: Path, what_for: str, command: str) -> dict[str, Any]:
 
 def manifest_rows(root: Path) -> list[dict[str, Any]]:
     """Return the manifest's rows; a row's id is its place."""
-    columns = tables.read_manifest(root / "manifest.parquet")
+    columns = read_manifest(root)
     lists = {name: values.tolist() for name, values in columns.items()}
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
@@ -79,7 +82,7 @@ def place_rows(
     rows: Sequence[dict[str, Any]],
     folder: Path,
     *,
-    find: Callable[[dict[str, Any]], Path],
+    root: Path,
     splits: Sequence[str],
     link: str,
     advance: Callable[[int], None],
@@ -87,9 +90,10 @@ def place_rows(
     """Put every row's photo at its path.
 
     Args:
-        rows: Of the new manifest.
+        rows: Of the new manifest; ``staged`` says where bytes of ours lie, ``old_path`` where in
+            the parent a photo lies that has another path there.
         folder: The version to be.
-        find: Where a row's photo lies now.
+        root: The parent.
         splits: Names of all splits; one without photos has a folder too.
         link: ``copy`` or ``hard``.
         advance: Called after each photo with the number of all.
@@ -104,17 +108,30 @@ def place_rows(
     for name in splits:
         (folder / name).mkdir()
     for row in rows:
-        source, target = find(row), folder / row["path"]
+        target = folder / row["path"]
         if target.parent not in made:
             target.parent.mkdir(exist_ok=True)
             made.add(target.parent)
-        if link == "hard":
-            target.hardlink_to(source.resolve() if source.is_symlink() else source)
-        elif "staged" in row:  # bytes of our own
-            files.link_or_copy(source, target)
+        old_path = row.get("old_path", row["path"])
+        if "staged" in row:
+            _place_staged(Path(row["staged"]), target, link)
+        elif link == "hard":
+            target.hardlink_to(contained.inside(root, old_path, "file"))
         else:
-            shutil.copyfile(source, target)
+            with (
+                os.fdopen(contained.open_inside(root, old_path), "rb") as source,
+                target.open("xb") as copy,
+            ):
+                shutil.copyfileobj(source, copy)
         advance(len(rows))
+
+
+def _place_staged(staged: Path, target: Path, link: str) -> None:
+    """Put bytes of our own at their path."""
+    if link == "hard":
+        target.hardlink_to(staged)
+    else:
+        files.link_or_copy(staged, target)
 
 
 def write_version(
@@ -139,7 +156,8 @@ def write_version(
         raise DataError(f"{root}: no photo would be left for train")
     names = split_names({"extra_splits": version.extra_splits})
     columns = {name: [row[name] for row in rows] for name in tables.MANIFEST_SCHEMA.names}
-    contents = {name: (root / name).read_bytes() for name in LOCKED_FILES} | version.lists
+    kept = {name: read_list(root, name) for name in LOCKED_FILES if name not in version.lists}
+    contents = kept | version.lists
     contents["manifest.parquet"] = tables.table_bytes(columns, tables.MANIFEST_SCHEMA)
     for name, content in contents.items():
         files.write_atomic(folder / name, content)

@@ -5,17 +5,15 @@ Axes: N photos in the order of the manifest, S side of a signature, P pairs.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import data, tables
+from carscale import data
 from carscale.data.frozen.split_assignment import split_names
-from carscale.errors import RunError
 from carscale.report.page.checks import printable
 
 if TYPE_CHECKING:
@@ -104,7 +102,7 @@ def gather_data(
     """
     splits = data.read_splits(root)
     card = splits.card
-    rows = tables.read_manifest(root / "manifest.parquet", COLUMNS)
+    rows = data.read_manifest(root, COLUMNS)
     order_N = np.argsort(rows["id"], kind="stable")
     rows = {name: column[order_N] for name, column in rows.items()}
     source = str(card.get("source", ""))
@@ -124,8 +122,8 @@ def gather_data(
         stats=measured,
         flags=flags,
         pairs=_pairs(root, measured),
-        refused=tuple(_listed(root / "quarantine.jsonl")),
-        left_out=tuple(_listed(root / "merge.jsonl")),
+        refused=_listed(root, "quarantine.jsonl"),
+        left_out=_listed(root, "merge.jsonl"),
     )
 
 
@@ -157,15 +155,8 @@ def _pairs(root: Path, measured: StatsTable) -> tuple[DuplicateGroup, ...]:
     return tuple(pairs)
 
 
-def _listed(path: Path) -> Sequence[tuple[str, str]]:
+def _listed(root: Path, name: str) -> tuple[tuple[str, str], ...]:
     """Return path and reason of each line of a list; empty without one."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-        entries = [json.loads(line) for line in lines if line.strip()]
-        return [(printable(one["path"]), printable(one["reason"])) for one in entries]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{path}: can't be read: {error}", "it is part of the lock: data check"
-        ) from error
+    return tuple(
+        (printable(path), printable(reason)) for path, reason in data.read_reasons(root, name)
+    )

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from carscale import evaluation, files
+from carscale import config, contained, evaluation, files
 from carscale.errors import DataError, RunError
 from carscale.report.page.checks import SplitResult, check, finite, printable
 from carscale.runs import RunFolder
+from carscale.shapes import problem
 from carscale.types import CarClass
 
 SPLITS = ("test", "val")  # the order of the headline
@@ -110,22 +110,8 @@ def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
     """Return a settings file as text and as a mapping; empty when there is none."""
     if not path.is_file():
         return "", {}
-    text = path.read_text(encoding="utf-8", errors="replace")
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RunError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
+    text, tree = config.load_yaml(path)
     return text, tree if isinstance(tree, dict) else {}
-
-
-def _read_mapping(path: Path) -> dict[str, Any]:
-    """Return a JSON file that holds a mapping; empty when there is none."""
-    if not path.is_file():
-        return {}
-    tree = files.read_json(path)
-    if not isinstance(tree, dict):
-        raise RunError(f"{path}: holds a {type(tree).__name__}, wanted a mapping")
-    return tree
 
 
 def _by_number(log: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
@@ -197,13 +183,14 @@ def _read_classes(
     run: RunFolder, root: Path | None, splits: dict[str, SplitResult]
 ) -> tuple[CarClass, ...]:
     """Return the class list: the run's copy, else the data set's, else the names in the metrics."""
-    places = [run.classes_file] + ([root / run.classes_file.name] if root else [])
+    name = run.classes_file.name
+    places = [run.classes_file] + ([contained.inside(root, name, "file")] if root else [])
     for path in places:
         if path.is_file():
-            rows = _read_mapping(path).get("classes")
-            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-                raise DataError(f"{path}: has no list 'classes' of mappings")
-            return tuple(_to_class(row, path) for row in rows)
+            tree = files.read_json(path)
+            if wrong := problem(tree, {"classes": [dict]}):
+                raise DataError(f"{path}: {wrong}")
+            return tuple(_to_class(row, path) for row in tree["classes"])
     for split in splits.values():
         names = [row["class"] for row in split.metrics.get("per_class") or []]
         if names:

@@ -1,0 +1,62 @@
+"""A frozen folder's manifest: the one way to read it, its paths checked.
+
+N photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale import contained, tables
+from carscale.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def manifest_file(root: Path) -> Path:
+    """Return the path of a frozen folder's manifest; a link there is refused."""
+    return contained.inside(root, "manifest.parquet", "file")
+
+
+def read_manifest(root: Path, names: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+    """Read columns of a frozen folder's or pack's manifest.
+
+    Args:
+        root: The folder.
+        names: Of the columns; all but a pack's own by default.
+
+    Raises:
+        DataError: The file is missing or broken, ids are not the numbers from 0 on, or a path is
+            not ``split/folder/file`` of its row's split.
+    """
+    path = manifest_file(root)
+    wanted = list(names or tables.MANIFEST_SCHEMA.names)
+    needed = [*wanted, *(["split"] if "path" in wanted else [])]
+    columns = tables.read_manifest(path, list(dict.fromkeys(needed)))
+    if "id" in columns:
+        _check_ids(path, columns["id"])
+    if "path" in columns:
+        _check_paths(path, columns["path"], columns["split"])
+    return {name: columns[name] for name in wanted}
+
+
+def _check_ids(path: Path, ids_N: NDArray[Any]) -> None:
+    """Raise unless every number from 0 on is the id of one photo."""
+    if not np.array_equal(np.sort(ids_N), np.arange(len(ids_N))):
+        raise DataError(f"{path}: ids are not the numbers from 0 to {len(ids_N) - 1}, each once")
+
+
+def _check_paths(path: Path, paths_N: NDArray[Any], splits_N: NDArray[Any]) -> None:
+    """Raise unless every photo lies in a folder of its split, and nowhere else."""
+    for photo, split in zip(paths_N.tolist(), splits_N.tolist(), strict=True):
+        parts = photo.split("/")
+        if len(parts) != 3 or parts[0] != split or not contained.is_plain(photo):
+            raise DataError(
+                f"{path}: the path {photo[:160]!r} of a photo of {split[:80]!r} is not "
+                "SPLIT/CLASS/FILE"
+            )
