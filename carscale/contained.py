@@ -21,7 +21,7 @@ from carscale.errors import UnsafePathError
 MAX_PHOTO_BYTES = 512 << 20
 """Of an encoded photo: 50 megapixels of four 16-bit channels, not compressed, are 400 MB."""
 
-_WITHOUT_WAITING = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_WITHOUT_WAITING = os.O_CLOEXEC | os.O_NONBLOCK
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFLNK: "a link",
@@ -89,7 +89,8 @@ def open_inside(root: Path, relative: str) -> int:
                 raise _explained(Path(root, *folders[:number]), whole, error) from error
             os.close(above)
             above = below
-        return _opened(Path(root, relative), name, os.O_RDONLY, above)
+        flags = os.O_RDONLY | _WITHOUT_WAITING | os.O_NOFOLLOW
+        return _opened(Path(root, relative), name, flags, above)
     finally:
         os.close(above)
 
@@ -106,7 +107,7 @@ def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
         UnsafePathError: It is a link or no regular file.
         OSError: It can't be opened.
     """
-    return _opened(path, path, flags, None)
+    return _opened(path, path, flags | _WITHOUT_WAITING | os.O_NOFOLLOW, None)
 
 
 def read_inside(root: Path, relative: str, *, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:
@@ -129,6 +130,37 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
     return _read(open_file(path), path, max_bytes)
 
 
+def read_named(path: Path, *, max_bytes: int) -> bytes:
+    """Return what a file holds that a person named, or that was found fit; links are followed.
+
+    Raises:
+        UnsafePathError: It is no regular file, or larger.
+        OSError: It is not there or can't be read.
+    """
+    return _read(open_named(path), path, max_bytes)
+
+
+def open_named(path: Path) -> int:
+    """Open a regular file that a person named for reading; return its descriptor.
+
+    Raises:
+        UnsafePathError: It is no regular file.
+        OSError: It is not there or can't be read.
+    """
+    return _opened(path, path, os.O_RDONLY | _WITHOUT_WAITING, None)
+
+
+def leads_out(path: str, root: str) -> bool:
+    """Tell whether a path leads out of a folder, through links or by its words.
+
+    Args:
+        path: Of what is there.
+        root: The folder, as ``os.path.realpath`` returns it.
+    """
+    real = os.path.realpath(path)
+    return real != root and not real.startswith(root.rstrip("/") + "/")
+
+
 def _read(descriptor: int, path: Path, max_bytes: int) -> bytes:
     """Read an open file to its end and close it."""
     with open(descriptor, "rb", buffering=0) as file:
@@ -141,7 +173,7 @@ def _read(descriptor: int, path: Path, max_bytes: int) -> bytes:
 def _opened(path: Path, name: str | Path, flags: int, above: int | None) -> int:
     """Open the last part of a path and ask what it is."""
     try:
-        descriptor = os.open(name, flags | _WITHOUT_WAITING, 0o666, dir_fd=above)
+        descriptor = os.open(name, flags, 0o666, dir_fd=above)
     except OSError as error:
         raise _explained(path, path, error) from error
     mode = os.fstat(descriptor).st_mode

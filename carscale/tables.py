@@ -167,7 +167,7 @@ def check_table(path: Path) -> None:
 def _opened(path: Path) -> pq.ParquetFile:
     """Open a regular Parquet file; only its last bytes are read."""
     try:
-        os.close(contained.open_file(path))  # a FIFO or a device would be waited for
+        os.close(contained.open_named(path))  # a FIFO or a device would be waited for
         return pq.ParquetFile(path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error

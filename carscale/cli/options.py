@@ -26,6 +26,13 @@ ImageColumn = Annotated[
 LabelColumn = Annotated[
     str | None, typer.Option(help="Column of classes, where its name is unusual.")
 ]
+FollowLinks = Annotated[
+    bool,
+    typer.Option(
+        "--follow-links",
+        help="Take photos too that links, or paths in a table, name outside of the source.",
+    ),
+]
 RunFolderArg = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
 DataRoot = Annotated[
     Path | None, typer.Option(help="Where the photos lie now; the run's data.root otherwise.")

@@ -9,6 +9,7 @@ from .load import vary as vary
 from .packaged_files import RECIPES as RECIPES
 from .packaged_files import packaged as packaged
 from .plain_yaml import load_yaml as load_yaml
+from .plain_yaml import parse_yaml as parse_yaml
 from .plain_yaml import read_plain_yaml as read_plain_yaml
 from .plain_yaml import to_plain_yaml as to_plain_yaml
 from .schema import Augment as Augment

@@ -6,7 +6,6 @@ made. Rejected: no aliases at all (people share settings between arms by them).
 
 from __future__ import annotations
 
-import os
 import reprlib
 from collections.abc import Hashable
 from pathlib import Path
@@ -93,20 +92,28 @@ def load_yaml(path: Path, kind: type[Any] = yaml.SafeLoader) -> tuple[str, Any]:
             stand for too much.
     """
     try:
-        place = Path(os.path.realpath(path))
-        text = contained.read_file(place, max_bytes=MAX_BYTES).decode("utf-8")
+        text = contained.read_named(path, max_bytes=MAX_BYTES).decode("utf-8")
     except UnsafePathError as error:
         raise ConfigError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from error
+    return text, parse_yaml(text, path, kind)
+
+
+def parse_yaml(text: str, path: Path, kind: type[Any] = yaml.SafeLoader) -> Any:  # noqa: ANN401
+    """Return what YAML says, as ``load_yaml`` does.
+
+    Raises:
+        ConfigError: It is no YAML, too deep, or its aliases stand for too much.
+    """
     try:
         loader = kind(text)
         try:
             node = loader.get_single_node()
             if node is None:
-                return text, None
+                return None
             _count(node, {}, 1)
-            return text, loader.construct_document(node)
+            return loader.construct_document(node)
         finally:
             loader.dispose()
     except yaml.YAMLError as error:

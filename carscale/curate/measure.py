@@ -86,6 +86,7 @@ def measure_photos(
     seed: int = 0,
     image_column: str | None = None,
     label_column: str | None = None,
+    follow_links: bool = False,
     advance: Advance = lambda what, total: None,
 ) -> Iterator[MeasuredPhotos]:
     """Measure a set's photos; they can be read inside the block.
@@ -96,6 +97,7 @@ def measure_photos(
         seed: Of the draw.
         image_column: Column of paths or photos.
         label_column: Column of classes.
+        follow_links: Take photos too that links, or paths in a table, name outside of the source.
         advance: Told what is done and how much of it there is.
 
     Raises:
@@ -106,7 +108,9 @@ def measure_photos(
         _check(found, spec)
         yield found
         return
-    with open_photos(spec, image_column=image_column, label_column=label_column) as source:
+    with open_photos(
+        spec, image_column=image_column, label_column=label_column, follow_links=follow_links
+    ) as source:
         files = source.files
         chosen = _drawn(len(files), most, seed)
         photos = [

@@ -37,7 +37,7 @@ class Origin:
         spec: As ``data.open_source`` takes it.
         name: That its photos carry; the source's own when empty.
         licence: Of its photos, as text.
-        image_column, label_column: As ``data.open_source`` has them.
+        image_column, label_column, follow_links: As ``data.open_source`` has them.
     """
 
     spec: str
@@ -45,6 +45,7 @@ class Origin:
     licence: str = ""
     image_column: str | None = None
     label_column: str | None = None
+    follow_links: bool = False
 
 
 @dataclass
@@ -149,8 +150,13 @@ def _merge(
 ) -> tuple[Merged, data.DecodedFiles]:
     """Decode, choose, and write the version into the staging folder."""
     origin, advance = job.origin, job.advance
-    columns = {"image_column": origin.image_column, "label_column": origin.label_column}
-    with open_photos(origin.spec, **columns, scratch=job.folder.parent) as found:
+    with open_photos(
+        origin.spec,
+        image_column=origin.image_column,
+        label_column=origin.label_column,
+        follow_links=origin.follow_links,
+        scratch=job.folder.parent,
+    ) as found:
         job.check_room(found.files)
         targets = targets_of(sorted({data.as_text(file.class_name) for file in found.files}))
         plan = json.dumps([job.parent["lock"]["card.json"], asdict(origin)])

@@ -4,6 +4,7 @@ from .freezing.freeze import freeze as freeze
 from .frozen.folds import hold_out as hold_out
 from .frozen.layout import Frozen as Frozen
 from .frozen.layout import as_text as as_text
+from .frozen.layout import is_frozen as is_frozen
 from .frozen.layout import quarantine_lines as quarantine_lines
 from .frozen.layout import read_card as read_card
 from .frozen.layout import read_list as read_list

@@ -1,3 +1,4 @@
+from .codec import PNG_START as PNG_START
 from .codec import BadPhotoError as BadPhotoError
 from .codec import Photo as Photo
 from .codec import encode_png as encode_png

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from carscale.images.pixels import size_problem
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 ORIENTATION = 0x0112  # EXIF tag
+ICO_START = b"\0\0\1\0"
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PHOTO_SUFFIXES = frozenset(
     f".{kind}"
@@ -26,6 +30,11 @@ PHOTO_SUFFIXES = frozenset(
 )
 STANDARD_LUMA_SUM = 3688
 """Of the 64 steps of table K.1 in ITU-T T.81."""
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM"),
+    *("TGA", "ICO"),
+)
+"""What is read; Pillow's others run programs (PostScript) or are no photos."""
 LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "JPEG2000"})
 
 
@@ -81,14 +90,13 @@ def read_photo(data: bytes) -> Photo:
     subsampling, others PNG.
 
     Raises:
-        BadPhotoError: The bytes are empty, no picture, cut short, or too large (over 178
-            megapixels).
+        BadPhotoError: The bytes are empty, no picture, cut short, or too large.
     """
     if not data:
         raise BadPhotoError("empty file")
     try:
         _check_sums(data)
-        with Image.open(io.BytesIO(data)) as image:
+        with _opened(data) as image:
             orientation, exif_is_whole = _orientation(image)
             reason = _why_convert(image, data, orientation, exif_is_whole)
             if not reason:
@@ -105,6 +113,34 @@ def read_photo(data: bytes) -> Photo:
         Exception
     ) as error:  # hostile bytes raise anything: struct.error, IndexError, SyntaxError
         raise BadPhotoError(_reason(error)) from error
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """Open a picture, of which only the header is read, unless it is too large to decode."""
+    for size in _icon_sizes(data):
+        if problem := size_problem(*size):
+            raise BadPhotoError(problem)
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if problem := size_problem(*image.size):
+            raise BadPhotoError(problem)
+        yield image
+
+
+def _icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the sizes of the pictures in an icon, which Pillow decodes as it opens it."""
+    if not data.startswith(ICO_START) or len(data) < 6:
+        return
+    for number in range(struct.unpack_from("<H", data, 4)[0]):
+        entry = data[6 + 16 * number :][:16]
+        if len(entry) < 16:
+            return
+        head = data[struct.unpack_from("<I", entry, 12)[0] :][:24]
+        if head.startswith(PNG_START) and len(head) == 24:
+            yield struct.unpack_from(">II", head, 16)
+        elif len(head) == 24:  # a bitmap; twice as high, for its mask
+            width, height = struct.unpack_from("<ii", head, 4)
+            yield abs(width), abs(height) // 2
 
 
 def encode_png(pixels_HWC: NDArray[np.uint8]) -> bytes:
@@ -129,7 +165,7 @@ def shrink(data: bytes, max_px: int, *, quality: int) -> tuple[bytes, int, int]:
         BadPhotoError: The bytes can't be decoded.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _opened(data) as image:
             image.thumbnail((max_px, max_px), Image.Resampling.LANCZOS, reducing_gap=3.0)
             sink = io.BytesIO()
             image.save(sink, "JPEG", quality=quality, subsampling=0, comment=b"")
@@ -147,13 +183,15 @@ def thumbnail(data: bytes, max_px: int) -> bytes:
         BadPhotoError: The bytes can't be read as a photo.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _opened(data) as image:
             image.draft("RGB", (max_px, max_px))
             upright = ImageOps.exif_transpose(image).convert("RGB")
             upright.thumbnail((max_px, max_px))
             sink = io.BytesIO()
             upright.save(sink, "JPEG", quality=85)
             return sink.getvalue()
+    except BadPhotoError:
+        raise
     except Exception as error:  # as in read_photo
         raise BadPhotoError(_reason(error)) from error
 
@@ -207,7 +245,7 @@ def photo_strip(photos: Sequence[bytes], *, width: int, height: int) -> bytes:
 
 def _filling(content: bytes, width: int, height: int) -> Image.Image:
     """Return a picture cut and shrunk to a size."""
-    with Image.open(io.BytesIO(content)) as image:
+    with _opened(content) as image:
         image.draft("RGB", (2 * width, 2 * height))
         return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (width, height))
 
@@ -251,7 +289,7 @@ def _why_convert(image: Image.Image, data: bytes, orientation: int, exif_is_whol
 def _check_sums(data: bytes) -> None:
     """Raise when a PNG's check sums are wrong: libpng minds, Pillow's decoder does not."""
     if data.startswith(PNG_START):
-        with Image.open(io.BytesIO(data)) as image:
+        with _opened(data) as image:
             image.verify()
 
 

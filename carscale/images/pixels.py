@@ -21,6 +21,25 @@ if TYPE_CHECKING:
 cv2.setNumThreads(0)  # callers bring their own threads
 
 JPEG_START = b"\xff\xd8"
+MAX_SIDE_PX = 65_500
+"""Of a photo: what a JPEG can hold."""
+MAX_PIXELS = 120_000_000
+"""Of a photo: more than twice 50 megapixels; decoded and converted, it takes about 1.5 GB."""
+
+
+def size_problem(width: int, height: int) -> str | None:
+    """Return why a picture that states its size is not decoded; ``None`` when it is.
+
+    Example:
+        >>> size_problem(8_000, 6_000) is None, size_problem(100_000_000, 1)[:25]
+        (True, '100000000 x 1 pixels; at ')
+    """
+    if max(width, height) <= MAX_SIDE_PX and width * height <= MAX_PIXELS:
+        return None
+    return (
+        f"{width} x {height} pixels; at most {MAX_SIDE_PX} a side and "
+        f"{MAX_PIXELS // 1_000_000} million in all are decoded"
+    )
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:
@@ -44,9 +63,11 @@ def decode_scaled(data: bytes, *, denominator: int) -> NDArray[np.uint8]:
         ValueError: The bytes are no whole JPEG or PNG.
     """
     if data[:2] == JPEG_START:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+        if problem := size_problem(width, height):
+            raise ValueError(problem)
         if denominator == 1:
             return simplejpeg.decode_jpeg(data)
-        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         return simplejpeg.decode_jpeg(
             data,
             min_height=-(-height // denominator),
@@ -54,9 +75,11 @@ def decode_scaled(data: bytes, *, denominator: int) -> NDArray[np.uint8]:
             min_factor=denominator,
         )
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if problem := size_problem(*image.size):
+                raise ValueError(problem)
             return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
 
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from carscale import disk
+from carscale import contained, disk
 from carscale.errors import TRAIN_SLOWER, ModelError, NotFiniteError
 from carscale.models.positions import fit_positions
 from carscale.runs import RunFolder, weights_file
@@ -54,9 +54,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ModelError: The file is missing, broken, or holds other things than tensors.
     """
     try:
+        os.close(contained.open_named(path))  # a FIFO would be waited for
         if path.suffix == ".safetensors":
-            if not path.is_file():  # a FIFO would be waited for
-                raise ModelError(f"{path}: is no regular file")
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:

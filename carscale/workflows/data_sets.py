@@ -47,6 +47,7 @@ def freeze(
     *,
     image_column: str | None = None,
     label_column: str | None = None,
+    follow_links: bool = False,
     force: bool = False,
 ) -> data.Frozen:
     """Freeze a source of labelled photos into train, val and test: ``carscale data freeze``.
@@ -57,6 +58,7 @@ def freeze(
         rule: How photos are split; 70, 15 and 15 percent when ``None``.
         image_column: Column of paths or photos, where its name is unusual.
         label_column: Column of classes, where its name is unusual.
+        follow_links: Take photos too that links, or paths in a table, name outside of the source.
         force: Replace a frozen folder at ``out``.
 
     Returns:
@@ -73,6 +75,7 @@ def freeze(
             rule or data.FreezeRule(),
             image_column=image_column,
             label_column=label_column,
+            follow_links=follow_links,
             force=force,
             advance=lambda total: advance(1, total=total),
         )

@@ -41,7 +41,7 @@ class ClassProposals:
         return [asdict(one) | {"photos": self.num_photos[one.source]} for one in self.proposals]
 
 
-def map_classes(
+def map_classes(  # noqa: PLR0913 - the command's options
     base: Path | str,
     source: Path | str,
     out: Path | str | None = None,
@@ -50,6 +50,7 @@ def map_classes(
     num_photos: int = 40,
     image_column: str | None = None,
     label_column: str | None = None,
+    follow_links: bool = False,
     force: bool = False,
 ) -> ClassProposals:
     """Propose which base class each source class is: ``carscale data map``.
@@ -62,6 +63,7 @@ def map_classes(
         num_photos: Most photos of a source class that the run predicts.
         image_column: Column of paths or photos.
         label_column: Column of classes.
+        follow_links: Take photos too that links, or paths in a table, name outside of the source.
         force: Replace the file at ``out``.
 
     Raises:
@@ -78,7 +80,11 @@ def map_classes(
     if place is not None and not place.parent.is_dir():
         raise ConfigError(f"--out {place}: can't be written: no folder {place.parent}")
     names = [car.name for car in data.read_splits(Path(base)).classes]
-    columns = {"image_column": image_column, "label_column": label_column}
+    columns: dict[str, Any] = {
+        "image_column": image_column,
+        "label_column": label_column,
+        "follow_links": follow_links,
+    }
     notes: list[str] = []
     with data.source_classes(source, **columns) as classes:
         proposals = curate.propose_map(names, list(classes))
@@ -180,7 +186,7 @@ def merge(
     return merged
 
 
-def compare_sets(
+def compare_sets(  # noqa: PLR0913 - the command's options
     a: Path | str,
     b: Path | str,
     *,
@@ -190,6 +196,7 @@ def compare_sets(
     seed: int = 0,
     image_column: str | None = None,
     label_column: str | None = None,
+    follow_links: bool = False,
 ) -> curate.Gap:
     """Measure how another set's photos differ from yours: ``carscale data compare``.
 
@@ -202,17 +209,22 @@ def compare_sets(
         seed: Of all draws.
         image_column: Column of paths or photos of ``b``.
         label_column: Column of classes of ``b``.
+        follow_links: Take photos too that links, or paths in a table, name outside of the source.
 
     Raises:
         DataError: No frozen folder, no such source, fewer than three photos.
     """
     data.read_card(Path(a))  # a wrong folder is a wrong input
     folder = None if run is None else RunFolder.open(run)
-    columns = {"image_column": image_column, "label_column": label_column}
+    columns: dict[str, Any] = {
+        "image_column": image_column,
+        "label_column": label_column,
+        "follow_links": follow_links,
+    }
     with ExitStack() as stack:
         advance = stack.enter_context(progress.stages())
 
-        def measured(spec: Path | str, seed: int, **columns: str | None) -> curate.MeasuredPhotos:
+        def measured(spec: Path | str, seed: int, **columns: Any) -> curate.MeasuredPhotos:  # noqa: ANN401
             return stack.enter_context(
                 curate.measure_photos(spec, most=max_photos, seed=seed, advance=advance, **columns)
             )

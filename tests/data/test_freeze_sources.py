@@ -128,12 +128,20 @@ def test_what_is_no_photo_goes_to_quarantine_with_a_reason(tmp_path):
     assert "10 files in quarantine.jsonl" in "\n".join(frozen.warnings)
 
 
-def test_links_are_followed_when_they_lead_elsewhere(tmp_path):
+def test_links_that_lead_elsewhere_are_followed_on_demand(tmp_path):
     raw = draw_classes(tmp_path / "raw", [4])
     elsewhere = draw_classes(tmp_path / "elsewhere", [0, 5])
     (raw / "Linked").symlink_to(elsewhere / "Make1 Model", target_is_directory=True)
     (raw / "Make0 Model" / "one.jpg").symlink_to(elsewhere / "Make1 Model" / "000.jpg")
-    frozen = data.freeze(raw, tmp_path / "out")
+    (raw / "Again").symlink_to("Make0 Model", target_is_directory=True)
+    inside = data.freeze(raw, tmp_path / "inside")
+    assert Counter(row["class"] for row in rows_of(inside.root)) == {"Again": 4, "Make0 Model": 4}
+    says = "leads out of the source; to take it all the same: --follow-links"
+    assert refused_of(inside.root) == dict.fromkeys(
+        ("Linked", "Make0 Model/one.jpg", "Again/one.jpg"), says
+    )
+    (raw / "Again").unlink()
+    frozen = data.freeze(raw, tmp_path / "out", follow_links=True)
     assert Counter(row["class"] for row in rows_of(frozen.root)) == {"Linked": 5, "Make0 Model": 5}
     assert not any(path.is_symlink() for path in frozen.root.rglob("*"))
 

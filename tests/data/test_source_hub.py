@@ -291,7 +291,7 @@ def test_folders_that_are_no_sets_are_one_clear_error(tmp_path):
     (tmp_path / "cars.csv").write_text("path,label\n")
     for spec, says in [
         (f"hf://{tmp_path}/empty", "empty: can't be loaded: "),
-        (tmp_path / "broken", "broken: can't be loaded: "),
+        (tmp_path / "broken", "dataset_dict.json: splits: is missing"),
         (f"hf://{tmp_path}/cars.csv", "only Parquet files are opened by hf://"),
     ]:
         with pytest.raises(DataError, match=says):

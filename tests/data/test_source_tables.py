@@ -150,11 +150,16 @@ def test_a_file_of_two_classes_is_two_samples_and_said(photos):
     assert len({row["split"] for row in twins}) == 1
 
 
-def test_absolute_paths_may_lead_anywhere(photos, tmp_path):
+def test_paths_lead_out_of_the_tables_folder_on_demand(photos, tmp_path):
     shutil.copytree(photos, tmp_path / "else")
     inside = os.fspath((tmp_path / "else" / A).resolve())
     table = write(tmp_path / "else" / "t.csv", [(inside, "Audi"), (os.fspath(photos / B), "BMW")])
-    assert samples_of(table) == sorted([(A, "Audi"), (os.fspath(photos / B)[1:], "BMW")])
+    (tmp_path / "else" / "link.jpg").symlink_to(photos / B)
+    assert samples_of(table) == [(A, "Audi")]
+    linked = write(tmp_path / "else" / "u.csv", [("link.jpg", "BMW"), (inside, "Audi")])
+    assert samples_of(linked) == [(A, "Audi")]
+    found = samples_of(table, follow_links=True)
+    assert found == sorted([(A, "Audi"), (os.fspath(photos / B)[1:], "BMW")])
 
 
 @pytest.mark.parametrize(

@@ -436,7 +436,7 @@ def test_a_column_source_says_where_a_photo_is_from(folders, tmp_path, kind):
     else:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         table.write_bytes(tables.table_bytes(columns))
-    root = data.freeze(table, tmp_path / "out").root
+    root = data.freeze(table, tmp_path / "out", follow_links=True).root
     columns = tables.read_manifest(root / "manifest.parquet", ["source", "origin"])
     found = {
         source.rsplit("/", 2)[-2] + "/" + source.rsplit("/", 1)[-1]: origin

@@ -85,7 +85,7 @@ def write_page(
         split: fake_analysis(told, rows, split=split, train_paths=train, num_reviewed=num_reviewed)
         for split, told in made.items()
     }
-    return write_report(run, analyses=found), made, rows
+    return write_report(run, data_root=photos, analyses=found), made, rows
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,7 @@ def test_hostile_names_are_text_everywhere(tmp_path):
     )
     looks = {"time": NASTY, "command": NASTY, "checkpoint": None, "top1": None}
     files.append_line(run / "test_evaluations.jsonl", looks)
-    page = Page(write_analysed(run))
+    page = Page(write_analysed(run, data_root=photos))
     assert page.missing() == []
     assert not any(attrs.get("src") == "x" or "onerror" in attrs for _, attrs in page.tags)
     assert NASTY not in page.html
@@ -154,7 +154,7 @@ def test_pictures_of_the_worst_mistakes_come_first(tmp_path, stanford, quick):
         splits=("val",),
         accuracy=0.5,
     )["val"]
-    page = Page(write_analysed(tmp_path / "run"))
+    page = Page(write_analysed(tmp_path / "run", data_root=stanford))
     wrong = np.flatnonzero(made.prediction_N != made.labels_N)
     order = wrong[np.argsort(-made.loss_N[wrong], kind="stable")]
     thumbs = [a["src"] for tag, a in page.tags if tag == "img" and a["src"].startswith("thumbs/")]
@@ -188,7 +188,7 @@ def test_unreadable_and_absent_photos_are_said(tmp_path, quick):
     (photos / "bad.jpg").write_bytes(b"no photo")
     paths = [(i % 4, "bad.jpg" if i % 2 else "gone.jpg") for i in range(40)]
     make_run(tmp_path / "run", num_classes=4, data_root=photos, paths=paths, accuracy=0.2)
-    page = Page(write_analysed(tmp_path / "run"))
+    page = Page(write_analysed(tmp_path / "run", data_root=photos))
     assert "the photo is not there" in page.text
     assert "the photo: " in page.text
     assert page.missing() == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carscale.cli.options import ImageColumn, Json, LabelColumn, Seed
+from carscale.cli.options import FollowLinks, ImageColumn, Json, LabelColumn, Seed
 from carscale.cli.output import print_json, print_notes, print_table, shown
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def compare(
     seed: Seed = 0,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for gap.json and attributes.csv.")
@@ -55,6 +56,7 @@ def compare(
         seed=seed,
         image_column=image_column,
         label_column=label_column,
+        follow_links=follow_links,
     )
     for side in (gap.a, gap.b):
         if side["num_unread"]:

@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from carscale.cli.options import Force, ImageColumn, LabelColumn, Link, NewVersion, Seed, Source
+from carscale.cli.options import (
+    FollowLinks,
+    Force,
+    ImageColumn,
+    LabelColumn,
+    Link,
+    NewVersion,
+    Seed,
+    Source,
+)
 from carscale.cli.output import print_notes
 
 
@@ -35,6 +44,7 @@ def freeze(
     ] = "ignore",
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    follow_links: FollowLinks = False,
     link: Link = "copy",
     force: Force = False,
 ) -> None:
@@ -56,7 +66,13 @@ def freeze(
         near_duplicates=near_duplicates,
     )
     frozen = workflows.freeze(
-        source, out, rule, image_column=image_column, label_column=label_column, force=force
+        source,
+        out,
+        rule,
+        image_column=image_column,
+        label_column=label_column,
+        follow_links=follow_links,
+        force=force,
     )
     print_notes(frozen.warnings)
     counts = frozen.card["counts"]

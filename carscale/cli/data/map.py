@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from carscale.cli.options import Force, ImageColumn, Json, LabelColumn, OtherSet, Root
+from carscale.cli.options import FollowLinks, Force, ImageColumn, Json, LabelColumn, OtherSet, Root
 from carscale.cli.output import print_json, print_notes, print_table
 
 
@@ -24,6 +24,7 @@ def map_classes(
     ] = 40,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     force: Force = False,
 ) -> None:
@@ -41,6 +42,7 @@ def map_classes(
         num_photos=num_photos,
         image_column=image_column,
         label_column=label_column,
+        follow_links=follow_links,
         force=force,
     )
     print_notes(found.notes)

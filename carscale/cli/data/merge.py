@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from carscale.cli.options import (
+    FollowLinks,
     Force,
     ImageColumn,
     LabelColumn,
@@ -48,6 +49,7 @@ def merge(
     licence: Annotated[str, typer.Option(help="Of the photos; stored beside each.")] = "",
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    follow_links: FollowLinks = False,
     seed: Seed = 0,
     link: Link = "copy",
     force: Force = False,
@@ -60,7 +62,7 @@ def merge(
     """
     from carscale import curate, progress, workflows
 
-    origin = curate.Origin(source, name, licence, image_column, label_column)
+    origin = curate.Origin(source, name, licence, image_column, label_column, follow_links)
     rule = curate.MergeRule(
         as_split=as_split,
         make_only=make_only,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from carscale import files
 from carscale.data.freezing.write import lay_out
@@ -78,6 +79,7 @@ def freeze(
     *,
     image_column: str | None = None,
     label_column: str | None = None,
+    follow_links: bool = False,
     force: bool = False,
     advance: Callable[[int], None] = lambda total: None,
 ) -> Frozen:
@@ -94,6 +96,7 @@ def freeze(
         rule: How to split.
         image_column: Where the source has columns: of paths or photos.
         label_column: Where the source has columns: of classes.
+        follow_links: Take photos too that links, or paths in a table, name outside of the source.
         force: Replace a frozen folder at ``out``.
         advance: Called after each file with the number of all files.
 
@@ -116,10 +119,11 @@ def freeze(
             "or draw other splits from what it was frozen of",
         )
     place = out.resolve()
-    columns = {"image_column": image_column, "label_column": label_column}
+    columns: dict[str, Any] = {"image_column": image_column, "label_column": label_column}
     with open_source(
         source,
         **columns,
+        follow_links=follow_links,
         keep_splits=rule.keep_splits,
         scratch=next(folder for folder in place.parents if folder.is_dir()),
     ) as found:
@@ -130,7 +134,7 @@ def freeze(
                 found.files,
                 folder.parent / "decoded",
                 spec=source,
-                plan=json.dumps(columns),
+                plan=json.dumps(columns | {"follow_links": follow_links}),
                 link=rule.link,
                 advance=advance,
             )

@@ -62,7 +62,7 @@ def scan_table(path: Path, how: Reading) -> Scan:
     columns |= {"split": split} if split and how.keep_splits else {}
     columns |= {"source": source} if source else {}
     rows = _parquet_rows(path, columns) if is_parquet else _csv_rows(path, list(kinds), columns)
-    found = _scan_rows(path.parent, rows)
+    found = _scan_rows(path.parent, rows, follow_links=how.follow_links)
     if split and not how.keep_splits:
         found.notes.append("splits are drawn anew; keep those of the column split: --keep-splits")
     check_any(found, path, "rows")
@@ -71,7 +71,7 @@ def scan_table(path: Path, how: Reading) -> Scan:
     return found
 
 
-def _scan_rows(folder: Path, rows: Iterator[tuple[int, Row | None]]) -> Scan:
+def _scan_rows(folder: Path, rows: Iterator[tuple[int, Row | None]], *, follow_links: bool) -> Scan:
     """Return samples of rows, and refused rows in their order."""
     found, names = Scan(), FreeNames()
     first: dict[tuple[str, str], int] = {}
@@ -86,7 +86,7 @@ def _scan_rows(folder: Path, rows: Iterator[tuple[int, Row | None]]) -> Scan:
             earlier = first.setdefault((relative, class_name), number)
             if earlier != number:
                 raise BadRowError(f"the same file and class as row {earlier}")
-            check_file(path)
+            check_file(path, None if follow_links else folder)
         except BadRowError as error:
             found.refused.append((text or f"row {number}", f"row {number}: {error}"))
             continue

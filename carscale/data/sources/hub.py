@@ -15,6 +15,8 @@ import datasets
 from datasets import ClassLabel, Dataset, DatasetDict, Image, Value
 from huggingface_hub import constants
 
+from carscale import tables
+from carscale.data.sources.hub_folder import check_folder
 from carscale.data.sources.rows import (
     IMAGE_NAMES,
     LABEL_NAMES,
@@ -45,6 +47,7 @@ class _Part:
         label: Column of classes.
         split: Column of splits, where they are kept and a column tells.
         folder: Where relative paths start; ``None``: paths may lead to the hub's cache only.
+        follow_links: Whether they may lead out of the folder.
     """
 
     dataset: Dataset
@@ -52,6 +55,7 @@ class _Part:
     label: str
     split: str | None
     folder: Path | None
+    follow_links: bool
 
 
 def scan_hub(name: str, split: str, how: Reading) -> Scan:
@@ -69,7 +73,7 @@ def scan_hub(name: str, split: str, how: Reading) -> Scan:
     where = f"hf://{name}:{split}" if split else f"hf://{name}"
     if path.exists():
         folder = path if path.is_dir() else path.parent
-        parts = _parts(_load_local(path, split), split, where)
+        parts = _parts(_load_local(path, split, how), split, where)
         if all(part.column_names == ["image"] for part in parts.values()):
             raise DataError(
                 f"{where}: datasets gives photos no labels: folders of several depths, or one",
@@ -89,7 +93,7 @@ def scan_saved(folder: Path, how: Reading) -> Scan:
     Raises:
         DataError: It can't be opened, or has no column of photos or labels.
     """
-    parts = _parts(_load_local(folder, ""), "", str(folder))
+    parts = _parts(_load_local(folder, "", how), "", str(folder))
     return _scan(parts, str(folder), folder, how)
 
 
@@ -99,15 +103,19 @@ def scan_parquet(path: Path, how: Reading) -> Scan:
     Raises:
         DataError: It can't be opened, or has no column of labels.
     """
-    parts = _parts(_load_local(path, ""), "", str(path))
+    parts = _parts(_load_local(path, "", how), "", str(path))
     (dataset,) = parts.values()
     return _scan({"": dataset}, str(path), path.parent, how)  # a file says nothing of splits
 
 
-def _load_local(path: Path, split: str) -> Dataset | DatasetDict:
+def _load_local(path: Path, split: str, how: Reading) -> Dataset | DatasetDict:
     """Open what lies here."""
     if path.is_file() and path.suffix.lower() != ".parquet":
         raise DataError(f"{path}: only Parquet files are opened by hf://", f"try: {path}")
+    if path.is_dir():
+        check_folder(path, follow_links=how.follow_links)
+    else:
+        tables.check_table(path)
     with _clear_errors(str(path)):
         if path.is_file():
             return datasets.load_dataset("parquet", data_files=str(path), split=split or None)
@@ -151,6 +159,7 @@ def _scan(parts: dict[str, Dataset], where: str, folder: Path | None, how: Readi
             choose_column(where, dataset.column_names, LABEL_NAMES, how.label_column, "label"),
             split_column if len(parts) == 1 else None,
             folder,
+            how.follow_links,
         )
         classes |= set(getattr(dataset.features[part.label], "names", ()))
         try:
@@ -261,7 +270,7 @@ def _file_of(part: _Part, path: str) -> Path:
         )
     ):
         raise BadRowError("points to a file of this machine")
-    check_file(file)
+    check_file(file, None if part.follow_links else part.folder)
     return file
 
 

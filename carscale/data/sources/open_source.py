@@ -33,6 +33,7 @@ def open_source(
     image_column: str | None = None,
     label_column: str | None = None,
     keep_splits: bool = False,
+    follow_links: bool = False,
     scratch: Path | None = None,
 ) -> Iterator[Scan]:
     """Open a source and list its samples; they can be read inside the block.
@@ -49,6 +50,7 @@ def open_source(
         label_column: Column of classes, where its name is unusual.
         keep_splits: Take splits from the source: top folders, a column ``split``, splits of a set,
             words in names of shards.
+        follow_links: Take photos outside of the source too that its links and paths name.
         scratch: A folder with room for what a compressed tar holds; the system's if not given.
 
     Yields:
@@ -62,7 +64,7 @@ def open_source(
         >>> with open_source("photos.zip") as source:  # doctest: +SKIP
         ...     data = source.files[0].read_bytes()
     """
-    how = Reading(image_column, label_column, keep_splits)
+    how = Reading(image_column, label_column, keep_splits, follow_links)
     with ExitStack() as stack:
         spool = Spool(scratch or Path(tempfile.gettempdir()))
         stack.callback(spool.close)
@@ -112,7 +114,8 @@ def _scan_folder(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Sc
     if shards := webdataset.shards_in(path):
         return _scan_shards(shards, str(path), how, spool, stack)
     how.refuse_columns(path)
-    return scan_splits(path) if how.keep_splits else scan(path)
+    find = scan_splits if how.keep_splits else scan
+    return find(path, follow_links=how.follow_links)
 
 
 def _scan_file(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Scan:

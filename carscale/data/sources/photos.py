@@ -32,6 +32,7 @@ def open_photos(
     *,
     image_column: str | None = None,
     label_column: str | None = None,
+    follow_links: bool = False,
     scratch: Path | None = None,
 ) -> Iterator[Scan]:
     """Open a source, or a frozen folder or pack as one.
@@ -40,6 +41,7 @@ def open_photos(
         spec: As ``data.open_source`` takes it, or a frozen folder.
         image_column: Column of paths or photos.
         label_column: Column of classes.
+        follow_links: Take photos outside of the source too that its links and paths name.
         scratch: A folder with room for what a compressed tar holds.
 
     Raises:
@@ -49,14 +51,22 @@ def open_photos(
         yield scan_frozen(Path(spec))
         return
     with open_source(
-        spec, image_column=image_column, label_column=label_column, scratch=scratch
+        spec,
+        image_column=image_column,
+        label_column=label_column,
+        follow_links=follow_links,
+        scratch=scratch,
     ) as source:
         yield source
 
 
 @contextmanager
 def source_classes(
-    spec: str | Path, *, image_column: str | None = None, label_column: str | None = None
+    spec: str | Path,
+    *,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    follow_links: bool = False,
 ) -> Iterator[dict[str, list[SourcePhoto]]]:
     """Open a source; its photos, by class in the order of names, can be read inside the block.
 
@@ -64,11 +74,14 @@ def source_classes(
         spec: As ``open_photos`` takes it.
         image_column: Column of paths or photos.
         label_column: Column of classes.
+        follow_links: Take photos outside of the source too that its links and paths name.
 
     Raises:
         DataError: There is no such source, or it holds no classes.
     """
-    with open_photos(spec, image_column=image_column, label_column=label_column) as source:
+    with open_photos(
+        spec, image_column=image_column, label_column=label_column, follow_links=follow_links
+    ) as source:
         found: dict[str, list[SourcePhoto]] = {}
         for file in source.files:
             photo = SourcePhoto(str(file.path or file.relative), file.read_bytes)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from carscale.data.sources.scan import GIVEN_SPLITS, Scan
+from carscale import contained
+from carscale.data.sources.scan import GIVEN_SPLITS, LEADS_OUT, Scan
 from carscale.errors import ConfigError, DataError
 
 IMAGE_NAMES = ("path", "file_name", "image", "filename")
@@ -31,11 +34,13 @@ class Reading:
         image_column: Column of paths or photos; ``None``: the one of a usual name.
         label_column: Column of classes; ``None``: the one of a usual name.
         keep_splits: Take the source's own splits.
+        follow_links: Take photos outside of the source that its links and paths name.
     """
 
     image_column: str | None = None
     label_column: str | None = None
     keep_splits: bool = False
+    follow_links: bool = False
 
     def refuse_columns(self, where: Path | str) -> None:
         """Raise when a column is named for a source that has none."""
@@ -157,8 +162,8 @@ def locate(folder: Path, text: str) -> tuple[Path, str]:
     """Return the file that a row's path means, and its name in the source.
 
     Args:
-        folder: Where relative paths start; they may not leave it. Absolute paths are the user's own
-            and may lead anywhere.
+        folder: Where relative paths start; they may not leave it. Where absolute paths may lead is
+            ``check_file``'s to say.
         text: The path as written.
 
     Raises:
@@ -182,8 +187,13 @@ def locate(folder: Path, text: str) -> tuple[Path, str]:
     return folder / whole, whole
 
 
-def check_file(path: Path) -> None:
-    """Raise ``BadRowError`` unless a file is there that can be read to its end."""
+def check_file(path: Path, folder: Path | None) -> None:
+    """Raise ``BadRowError`` unless a file is there that can be read to its end.
+
+    Args:
+        path: The file.
+        folder: What it may not lie outside of; ``None`` for anywhere.
+    """
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
@@ -192,6 +202,14 @@ def check_file(path: Path) -> None:
         raise BadRowError("no such file" if missing else f"can't be read: {reason}") from error
     if not stat.S_ISREG(mode):
         raise BadRowError("no regular file")
+    if folder is not None and contained.leads_out(str(path), _real(folder)):
+        raise BadRowError(LEADS_OUT)
+
+
+@lru_cache(maxsize=16)
+def _real(folder: Path) -> str:
+    """Return a folder without links; asked for each row of a table."""
+    return os.path.realpath(folder)
 
 
 def check_any(found: Scan, where: Path | str, what: str) -> None:

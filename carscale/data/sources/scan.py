@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from carscale import contained
 from carscale.errors import DataError
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "truth.json"})
@@ -16,6 +17,11 @@ GIVEN_SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 """What sources call their splits, and what they are called here."""
+
+
+MAX_DEPTH = 64
+"""Folders of a class's name below each other: a path may have some 2000, makes and models are 2."""
+LEADS_OUT = "leads out of the source; to take it all the same: --follow-links"
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class SourceFile:
             OSError: They can't be read.
         """
         if self.path is not None:
-            return self.path.read_bytes()
+            return contained.read_named(self.path, max_bytes=contained.MAX_PHOTO_BYTES)
         if self.read is None:
             raise ValueError(f"{self.relative} must have a path or a reader")
         return self.read()
@@ -76,23 +82,23 @@ class Scan:
         self.empty_classes.sort()
 
 
-def scan(root: Path) -> Scan:
+def scan(root: Path, *, follow_links: bool = False) -> Scan:
     """Find the files below a folder; the class of a file is the path of its folder.
 
-    Hidden files and folders are passed over. Links are followed; one that leads back to a folder
-    above is refused.
+    Hidden files and folders are passed over. Links are followed where they stay in the folder, or
+    anywhere with ``follow_links``; one that leads back to a folder above is refused.
 
     Raises:
         DataError: No such folder, no file below it, or it is split in train and test already.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    found = walk(root)
+    found = walk(root, follow_links=follow_links)
     check_classes(found, root)
     return found
 
 
-def scan_splits(root: Path) -> Scan:
+def scan_splits(root: Path, *, follow_links: bool = False) -> Scan:
     """Find the files of a folder whose top folders are splits, with classes below.
 
     Raises:
@@ -107,7 +113,10 @@ def scan_splits(root: Path) -> Scan:
         if top.name.lower() not in GIVEN_SPLITS or not top.is_dir():
             whole.refused.append((top.name, "lies in no split folder"))
             continue
-        part, split = walk(top), GIVEN_SPLITS[top.name.lower()]
+        if not follow_links and contained.leads_out(str(top), os.path.realpath(root)):
+            whole.refused.append((top.name, LEADS_OUT))
+            continue
+        part, split = walk(top, root, follow_links=follow_links), GIVEN_SPLITS[top.name.lower()]
         whole.files += [
             SourceFile(file.path, f"{top.name}/{file.relative}", file.class_name, split)
             for file in part.files
@@ -150,16 +159,33 @@ def _first_refused(found: Scan) -> str:
     return f"{len(found.refused)} refused, the first: {name}: {reason}"
 
 
-def walk(root: Path) -> Scan:
-    """Find what ``scan`` finds, without asking whether it makes sense."""
+def walk(folder: Path, root: Path | None = None, *, follow_links: bool = False) -> Scan:
+    """Find what ``scan`` finds, without asking whether it makes sense.
+
+    Args:
+        folder: Where to look.
+        root: What links may not lead out of; the folder itself when ``None``.
+        follow_links: Whether they may lead anywhere.
+    """
     found = Scan()
-    _walk(root, "", found, above=frozenset())
+    limit = None if follow_links else os.path.realpath(root or folder)
+    _walk(folder, "", found, above=frozenset(), limit=limit)
     found.put_in_order()
     return found
 
 
-def _walk(folder: Path, relative: str, found: Scan, above: frozenset[tuple[int, int]]) -> int:
+def _walk(
+    folder: Path,
+    relative: str,
+    found: Scan,
+    *,
+    above: frozenset[tuple[int, int]],
+    limit: str | None,
+) -> int:
     """Add a folder's files; return how many there are below it."""
+    if len(above) > MAX_DEPTH:
+        found.refused.append((relative, f"lies more than {MAX_DEPTH} folders deep"))
+        return 0
     try:
         stat = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
@@ -175,9 +201,9 @@ def _walk(folder: Path, relative: str, found: Scan, above: frozenset[tuple[int, 
         if entry.name.startswith(".") or entry.name in IGNORED:
             continue
         name = f"{relative}/{entry.name}" if relative else entry.name
-        kind = _kind(entry)
+        kind = _kind(entry, limit)
         if kind == "folder":
-            num_files += _walk(Path(entry.path), name, found, above | {here})
+            num_files += _walk(Path(entry.path), name, found, above=above | {here}, limit=limit)
         elif kind != "file":
             found.refused.append((name, kind))
         elif not relative:
@@ -190,13 +216,15 @@ def _walk(folder: Path, relative: str, found: Scan, above: frozenset[tuple[int, 
     return num_files
 
 
-def _kind(entry: os.DirEntry[str]) -> str:
-    """Return ``folder``, ``file``, or why it is neither."""
+def _kind(entry: os.DirEntry[str], limit: str | None) -> str:
+    """Return ``folder``, ``file``, or why it is neither; links may not lead out of a limit."""
     try:
-        if entry.is_dir():
-            return "folder"
-        if entry.is_file():
-            return "file"
+        is_dir, is_file = entry.is_dir(), entry.is_file()
+        is_link = entry.is_symlink() and (is_dir or is_file)
+        if is_link and limit is not None and contained.leads_out(entry.path, limit):
+            return LEADS_OUT
+        if is_dir or is_file:
+            return "folder" if is_dir else "file"
     except OSError as error:  # a link to itself
         return f"link can't be followed: {error.strerror}"
     return "broken link" if entry.is_symlink() else "no regular file"

@@ -18,7 +18,7 @@ from carscale.report.data import plots
 from carscale.report.page.checks import printable
 from carscale.report.page.class_bars import MAX_NAMED, draw_class_bars
 from carscale.report.page.csv import write_csv
-from carscale.report.page.pictures import SMALL_PX, Picture, link_to, make_pictures
+from carscale.report.page.pictures import SMALL_PX, Picture, make_pictures, photo_link
 from carscale.report.page.theme import FigureEntry, figure_entry
 
 if TYPE_CHECKING:
@@ -222,8 +222,7 @@ def _bytes_of(read: Any, path: str) -> bytes:  # noqa: ANN401 - a reader of byte
 
 def _photo_link(place: Place, path: str) -> str:
     """Return a link to a photo where it is a file; empty for a pack's."""
-    file = place.data_root / path if place.data_root else None
-    return link_to(file, place.page_folder) if file is not None and file.is_file() else ""
+    return photo_link(place.data_root, path, place.page_folder) if place.data_root else ""
 
 
 def build_statistics(record: DataRecord, folder: Path) -> list[FigureEntry]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from carscale import images
+from carscale import contained, images
+from carscale.errors import UnsafePathError
 from carscale.report.page.checks import printable
 from carscale.report.page.place import Place
 
@@ -51,6 +52,15 @@ def link_to(target: Path, page_folder: Path) -> str:
     return quote(os.fsencode(Path(relative).as_posix()), safe="/")
 
 
+def photo_link(root: Path, path: str, page_folder: Path) -> str:
+    """Return a link to a photo; empty where it is no file below the folder of the photos."""
+    try:
+        file = contained.inside(root, path, "file")
+    except UnsafePathError:
+        return ""
+    return link_to(file, page_folder) if file.is_file() else ""
+
+
 def make_pictures(
     place: Place, paths: Sequence[str], names: Sequence[str], *, max_px: int
 ) -> list[Picture]:
@@ -69,11 +79,8 @@ def make_pictures(
     def make(path: str, name: str) -> Picture:
         link = f"thumbs/{name}.jpg"
         thumb, trouble = _shrink(read, path, place.build_folder / link, max_px)
-        file = root / path
         small = quote(link, safe="/") if thumb else None
-        return Picture(
-            small, link_to(file, place.page_folder) if file.is_file() else small, trouble
-        )
+        return Picture(small, photo_link(root, path, place.page_folder) or small, trouble)
 
     (place.build_folder / "thumbs").mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:

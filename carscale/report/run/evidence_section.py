@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import struct
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from carscale import contained, images
+from carscale.errors import RunError
 from carscale.report.page.pictures import SMALL_PX, make_pictures
 from carscale.runs import RunFolder
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_PAIRS = 200
 MAX_SALIENCY = 50
+PNG_SIZES = slice(16, 24)
+"""Width and height, in a PNG's first chunk."""
 
 
 def build_conflicts(analysis: Analysis, place: Place) -> dict[str, Any] | None:
@@ -68,8 +71,13 @@ def build_saliency(run_folder: Path, analysis: Analysis, place: Place) -> list[d
             continue
         row = int(rows[0])
         (place.build_folder / "saliency").mkdir(exist_ok=True)
-        width, height = struct.unpack(">II", path.read_bytes()[16:24])  # of a PNG's first chunk
-        shutil.copyfile(path, place.build_folder / "saliency" / path.name)
+        content = contained.read_file(path, max_bytes=contained.MAX_PHOTO_BYTES)
+        if not content.startswith(images.PNG_START) or len(content) < PNG_SIZES.stop:
+            raise RunError(
+                f"{path}: is no PNG", "draw it anew: carscale evaluate RUN --saliency ID"
+            )
+        width, height = struct.unpack(">II", content[PNG_SIZES])
+        (place.build_folder / "saliency" / path.name).write_bytes(content)
         found.append(
             {
                 "file": f"saliency/{path.name}",

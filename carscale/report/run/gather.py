@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from carscale import config, contained, evaluation, files
+from carscale import config, contained, data, evaluation, files
 from carscale.errors import DataError, RunError
 from carscale.report.page.checks import SplitResult, check, finite, printable
 from carscale.runs import RunFolder
@@ -126,14 +126,20 @@ def _by_number(log: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
 
 def _find_root(data_root: Path | None, config: dict[str, Any], notes: list[str]) -> Path | None:
     """Return the folder of the photos when it is on this machine."""
-    data = config.get("data")
-    named = data_root or (data.get("root") if isinstance(data, dict) else None)
+    section = config.get("data")
+    named = data_root or (section.get("root") if isinstance(section, dict) else None)
     if not named:
         notes.append("The settings name no data.root, so this page has no pictures.")
         return None
     root = Path(str(named)).expanduser().absolute()
-    if root.is_dir():
+    if root.is_dir() and (data_root is not None or data.is_frozen(root)):
         return root
+    if root.is_dir():  # a run that was received may name any folder
+        notes.append(
+            f"The photos' folder {named} holds no frozen data (no card.json), so this page has no "
+            "pictures. To take photos from it: --data-root FOLDER"
+        )
+        return None
     if data_root is not None:
         raise DataError(f"{data_root}: no such folder of photos", "leave --data-root out")
     notes.append(
