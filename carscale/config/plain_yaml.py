@@ -156,7 +156,10 @@ def shown(value: object) -> str:
     """
     short = reprlib.Repr()
     short.maxstring = short.maxother = SHOWN
-    return shown_text(short.repr(value))
+    try:
+        return shown_text(short.repr(value))
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
 
 
 def shown_text(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from carscale.config.packaged_files import packaged
 from carscale.config.plain_yaml import UniqueKeys, load_yaml, shown
@@ -71,7 +71,7 @@ class Study(_Strict):
     settings: dict[str, SETTING] = {}
     arms: tuple[Arm, ...]
     baseline: str
-    seeds: tuple[NonNegativeInt, ...]
+    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 32)], ...]  # what torch and numpy both take
     budget: Budget = Budget()
     metric: Literal["top1", "balanced_accuracy"] = "top1"
     margin: Annotated[float, Field(gt=0, lt=100)] = 1.0

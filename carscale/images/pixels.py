@@ -25,6 +25,8 @@ MAX_SIDE_PX = 65_500
 """Of a photo: what a JPEG can hold."""
 MAX_PIXELS = 120_000_000
 """Of a photo: more than twice 50 megapixels; decoded and converted, it takes about 1.5 GB."""
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow asks of each frame; we of a side too
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def size_problem(width: int, height: int) -> str | None:
@@ -79,7 +81,7 @@ def decode_scaled(data: bytes, *, denominator: int) -> NDArray[np.uint8]:
             if problem := size_problem(*image.size):
                 raise ValueError(problem)
             return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, *BOMBS) as error:
         raise ValueError(str(error)) from error
 
 

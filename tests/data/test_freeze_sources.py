@@ -9,6 +9,7 @@ import pytest
 from frozen_trees import refused_of, rows_of
 from photos import draw_classes, draw_photo
 from PIL import Image
+from strangers import icon, no_longer_than, no_more_memory_than, png
 
 from carscale import data
 from carscale.errors import DataError
@@ -174,3 +175,47 @@ def test_a_frozen_folder_is_not_frozen_again(tiny, tmp_path):
     with pytest.raises(DataError, match="is frozen already") as error:
         data.freeze(tiny, tmp_path / "again")
     assert "carscale data map BASE" in str(error.value)
+
+
+def test_what_a_stranger_puts_among_photos_is_refused_photo_by_photo(tmp_path):
+    """One photo each goes to quarantine with a reason; the others are frozen."""
+    raw = draw_classes(tmp_path / "raw", [6])
+    folder = raw / "Make0 Model"
+    (folder / "long.png").write_bytes(png(100_000_000, 1))
+    (folder / "long.ico").write_bytes(icon(png(100_000_000, 1)))
+    (folder / "script.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+    with (folder / "large.jpg").open("wb") as file:
+        file.truncate(1 << 40)
+    (folder / "zero.jpg").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.jpg")
+    deep = raw.joinpath(*["d"] * 600)
+    deep.mkdir(parents=True)
+    with no_longer_than(30), no_more_memory_than():
+        frozen = data.freeze(raw, tmp_path / "out")
+    refused = refused_of(frozen.root)
+    name = "Make0 Model/"
+    assert refused[name + "long.png"].startswith("100000000 x 1 pixels; at most 65500 a side")
+    assert refused[name + "long.ico"] == refused[name + "long.png"]
+    assert refused[name + "script.jpg"] == "no image"
+    assert "at most 536870912 are read" in refused[name + "large.jpg"]
+    assert refused[name + "zero.jpg"] == refused[name + "pipe.jpg"] == "no regular file"
+    assert [why for why in refused.values() if "64 folders deep" in why]
+    assert frozen.card["counts"]["quarantined"] == len(refused) == 7
+    assert frozen.card["counts"]["train"] > 0
+
+
+def test_links_out_of_split_folders_are_refused(tmp_path):
+    raw = draw_classes(tmp_path / "raw" / "train", [4, 4]).parent
+    elsewhere = draw_classes(tmp_path / "elsewhere", [3])
+    (raw / "val").symlink_to(elsewhere, target_is_directory=True)
+    (raw / "test").mkdir()
+    (raw / "test" / "Make0 Model").symlink_to(raw / "train" / "Make0 Model")
+    (raw / "test" / "Other").symlink_to(elsewhere / "Make0 Model")
+    rule = data.FreezeRule(keep_splits=True)
+    refused = refused_of(data.freeze(raw, tmp_path / "out", rule).root)
+    assert {path for path, why in refused.items() if "--follow-links" in why} == {
+        "val",
+        "test/Other",
+    }
+    whole = data.freeze(raw, tmp_path / "all", rule, follow_links=True)
+    assert refused_of(whole.root) == {}

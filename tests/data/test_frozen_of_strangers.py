@@ -165,7 +165,7 @@ def test_rows_of_the_manifest_fit_the_card(frozen, change, says):
         data.read_splits(frozen)
 
 
-@pytest.mark.parametrize("column", ["path", "split", "id", "num_bytes"])
+@pytest.mark.parametrize("column", ["path", "split", "id", "width"])
 def test_columns_of_the_manifest_have_their_types(frozen, column):
     columns = {n: v.tolist() for n, v in tables.read_manifest(frozen / "manifest.parquet").items()}
     columns[column] = [[b"\xff"]] * len(columns["id"])

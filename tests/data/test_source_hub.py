@@ -1,6 +1,7 @@
 """Sets of ``datasets`` without a network: local files, saved folders, a hub that is away."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -308,3 +309,94 @@ def test_a_damaged_photo_goes_to_quarantine(tmp_path):
     frozen = data.freeze(saved(dataset, tmp_path / "saved"), tmp_path / "out")
     assert list(refused_of(frozen.root)) == ["Audi A4/1.png"]
     assert datasets.are_progress_bars_disabled() is False
+
+
+# --- folders of a stranger ---------------------------------------------------------------------
+
+
+SETTINGS = {
+    "absolute": "configs:\n- config_name: default\n  data_files: {secret}/*.jpg\n",
+    "above": "configs:\n- config_name: default\n  data_files: ../secret/*.jpg\n",
+    "in a list": "configs:\n- config_name: default\n  data_files: [train/*, ../secret/1.jpg]\n",
+    "by split": "configs:\n- data_files:\n  - split: train\n    path: ../secret/1.jpg\n",
+    "an address": "configs:\n- data_files: http://127.0.0.1:9/a.parquet\n",
+    "a chain": "configs:\n- data_files: zip://a::../secret/a.zip\n",
+    "of the hub": "configs:\n- data_files: hf://datasets/owner/cars/a.parquet\n",
+    "a folder": "configs:\n- data_dir: ../secret\n",
+    "home": "configs:\n- data_files: ~/photos/*.jpg\n",
+    "aliases": "a: &a [x, x]\nconfigs: [&b [*a, *a], *b]\nc:\n- data_files: &c [../secret/1.jpg]\n",
+}
+
+
+@pytest.mark.parametrize("file", ["README.md", ".huggingface.yaml"])
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_settings_that_name_other_places_are_refused(tmp_path, kind, file):
+    root = draw_classes(tmp_path / "photos", [3, 2])
+    secret = draw_classes(tmp_path / "secret", [3])
+    text = SETTINGS[kind].replace("{secret}", str(secret))
+    (root / file).write_text(f"---\n{text}---\n# Cars\n" if file == "README.md" else text)
+    with pytest.raises(DataError, match=rf"{file}: names .* outside of the folder"):
+        data.freeze(f"hf://{root}", tmp_path / "out")
+
+
+@pytest.mark.parametrize("text", ["a: [" * 5000, "a: !!python/object:os.system {}", "a: &a [*a]"])
+def test_settings_that_are_no_yaml_are_refused(tmp_path, text):
+    root = draw_classes(tmp_path / "photos", [3, 2])
+    (root / "README.md").write_text(f"---\n{text}\n---\n")
+    with pytest.raises(DataError, match=r"README\.md: is no YAML"):
+        data.freeze(f"hf://{root}", tmp_path / "out")
+
+
+def test_settings_that_stay_inside_are_followed(tmp_path):
+    root = draw_classes(tmp_path / "photos", [3, 2])
+    text = "license: mit\nconfigs:\n- config_name: default\n  data_files: Make*/*.jpg\n"
+    (root / "README.md").write_text(f"---\n{text}---\n")
+    frozen = data.freeze(f"hf://{root}", tmp_path / "out")
+    assert sum(frozen.card["counts"][name] for name in ("train", "val", "test")) == 5
+
+
+def test_links_out_of_a_set_are_followed_on_demand(tmp_path):
+    root = draw_classes(tmp_path / "photos", [3, 2])
+    secret = draw_classes(tmp_path / "secret", [3])
+    (root / "Linked").symlink_to(secret / "Make0 Model", target_is_directory=True)
+    with pytest.raises(DataError, match=r"Linked: leads out of the source; .*--follow-links"):
+        data.freeze(f"hf://{root}", tmp_path / "out")
+    frozen = data.freeze(f"hf://{root}", tmp_path / "out", follow_links=True)
+    assert frozen.card["counts"]["train"] >= 3
+
+
+def test_rows_that_point_out_of_their_set_are_refused(tmp_path):
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(png(1))
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    photos = pa.array([{"bytes": None, "path": str(mine)}] * 2, kind)
+    (tmp_path / "set").mkdir()
+    table = tmp_path / "set" / "cars.parquet"
+    pq.write_table(pa.table({"image": photos, "label": ["a", "b"]}), table)
+    with pytest.raises(DataError, match="leads out of the source"):
+        data.freeze(table, tmp_path / "out")
+    assert data.freeze(table, tmp_path / "out", follow_links=True).card["counts"]["classes"] == 2
+
+
+@pytest.mark.parametrize("name", ["../../secret/data.arrow", "/tmp/x.arrow", "http://h/x.arrow"])
+@pytest.mark.parametrize("kind", ["one", "several"])
+def test_saved_sets_that_name_other_files_are_refused(tmp_path, name, kind):
+    root = saved(made([0, 1]), tmp_path / "set" / "saved")
+    if kind == "several":
+        state, listing = root, root / "dataset_dict.json"
+        listing.write_text(json.dumps({"splits": [name]}))
+    else:
+        state = root / "state.json"
+        stored = json.loads(state.read_text())
+        stored["_data_files"] = [{"filename": name}]
+        state.write_text(json.dumps(stored))
+    with pytest.raises(DataError, match=r"\.json: names .* outside of the folder"):
+        data.freeze(root, tmp_path / "out")
+
+
+def test_a_set_whose_state_is_odd_is_refused(tmp_path):
+    root = saved(made([0, 1]), tmp_path / "saved")
+    for text in ("3", '{"_data_files": 3}', '{"_data_files": [{"filename": 3}]}', "[" * 100_000):
+        (root / "state.json").write_text(text)
+        with pytest.raises(DataError, match=r"state\.json: "):
+            data.freeze(root, tmp_path / "out")

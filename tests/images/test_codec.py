@@ -11,6 +11,7 @@ import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from strangers import icon, no_more_memory_than, png
 
 from carscale import images
 
@@ -282,3 +283,53 @@ def test_a_broken_photo_is_not_shrunk():
     for broken in (b"", b"x", data[: len(data) // 2]):
         with pytest.raises(images.BadPhotoError):
             images.shrink(broken, 64, quality=90)
+
+
+# --- photos of a stranger ----------------------------------------------------------------------
+
+
+BOMBS = {
+    "long png": lambda: png(100_000_000, 1),
+    "tall grey png": lambda: png(1, 200_000, colour=0),
+    "wide png": lambda: png(12_000, 12_000, colour=0),
+    "icon of a long png": lambda: icon(png(100_000_000, 1)),
+    "icon of a long bitmap": lambda: icon(
+        struct.pack("<IiiHHIIiiII", 40, 2_000_000_000, 2, 1, 32, 0, 0, 0, 0, 0, 0)
+    ),
+    "jpeg that states a large size": lambda: _with_size(65_535, 65_535),
+}
+
+
+def _with_size(width, height):
+    """Return a small JPEG whose header states another size."""
+    sink = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(sink, "JPEG")
+    data = bytearray(sink.getvalue())
+    at = data.index(b"\xff\xc0")
+    data[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_photo_of_absurd_size_is_refused_before_it_is_decoded(kind):
+    data = BOMBS[kind]()
+    assert len(data) < 2_000_000
+    for use in (images.read_photo, lambda data: images.thumbnail(data, 100)):
+        with no_more_memory_than(), pytest.raises(images.BadPhotoError):
+            use(data)
+    for use in (images.decode, images.measure):
+        with no_more_memory_than(), pytest.raises(ValueError, match=r"pixels|identify|JPEG"):
+            use(data)
+    with no_more_memory_than():
+        assert images.photo_strip([data], width=20, height=20)
+
+
+def test_fifty_megapixels_are_a_photo():
+    sink = io.BytesIO()
+    Image.new("L", (8_700, 5_800)).save(sink, "JPEG")
+    assert images.read_photo(sink.getvalue()).width == 8_700
+
+
+def test_postscript_is_no_photo():
+    with pytest.raises(images.BadPhotoError, match="no image"):
+        images.read_photo(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")

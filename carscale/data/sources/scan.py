@@ -227,4 +227,5 @@ def _kind(entry: os.DirEntry[str], limit: str | None) -> str:
             return "folder" if is_dir else "file"
     except OSError as error:  # a link to itself
         return f"link can't be followed: {error.strerror}"
-    return "broken link" if entry.is_symlink() else "no regular file"
+    is_broken = entry.is_symlink() and not Path(entry.path).exists()
+    return "broken link" if is_broken else "no regular file"

@@ -1,0 +1,155 @@
+"""Tables of a stranger: small files that become large, and columns of other types."""
+
+import json
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fake_strangers import few_predictions
+from strangers import no_longer_than, no_more_memory_than, said_of
+
+from carscale import data, tables
+from carscale.errors import DataError
+
+LIMIT_S = 30
+EVIL = {
+    "one text over and over": {"path": "x" * 200, "label": "a"},
+    "one number over and over": {"path": 1, "label": 1},
+}
+
+
+def bomb(path, values, *, times, groups=1):
+    """Write a table that holds one row over and over; the repeats take next to no bytes."""
+    arrays = {
+        name: pa.DictionaryArray.from_arrays(pa.array(np.zeros(times, np.int32)), pa.array([value]))
+        for name, value in values.items()
+    }
+    table = pa.table(arrays)
+    with pq.ParquetWriter(path, table.schema, compression="zstd", store_schema=False) as writer:
+        for _ in range(groups):
+            writer.write_table(table)
+    return path
+
+
+@pytest.mark.parametrize("kind", EVIL)
+def test_a_table_that_multiplies_is_refused_or_stays_small(tmp_path, kind):
+    path = bomb(tmp_path / "cars.parquet", EVIL[kind], times=1_000_000, groups=17)
+    assert path.stat().st_size < 500_000
+    for use in (
+        lambda: tables.read_columns(path, ["path", "label"]),
+        lambda: tables.read_lists(path, ["path", "label"]),
+        lambda: data.freeze(path, tmp_path / "out"),
+    ):
+        with no_longer_than(LIMIT_S), no_more_memory_than():
+            assert "as no table of photos does" in said_of(use)
+
+
+def test_long_texts_are_held_once(tmp_path):
+    values = {"path": "x" * 100_000, "label": "y" * 100_000}
+    path = bomb(tmp_path / "cars.parquet", values, times=50_000)  # 10 GB in all
+    assert path.stat().st_size < 100_000
+    with no_longer_than(LIMIT_S), no_more_memory_than():
+        lists = tables.read_lists(path, ["path", "label"])
+        values = tables.read_columns(path, ["label"])
+    assert len(lists["path"]) == len(values["label"]) == 50_000
+    assert lists["path"][0] is lists["path"][-1]
+
+
+def test_photos_that_multiply_are_refused(tmp_path):
+    picture = pa.array([{"bytes": b"\0" * 50_000_000, "path": "a.jpg"}] * 8)
+    path = tmp_path / "cars.parquet"
+    pq.write_table(
+        pa.table({"image": picture, "label": ["a"] * 8}),
+        path,
+        compression="zstd",
+        use_dictionary=False,
+    )
+    del picture
+    assert path.stat().st_size < 200_000
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "train.parquet").write_bytes(path.read_bytes())
+    for source in (path, f"hf://{path}", f"hf://{folder}"):
+        with no_longer_than(LIMIT_S), no_more_memory_than():
+            assert "as no table of photos does" in said_of(
+                lambda s=source: data.freeze(s, tmp_path / "o")
+            )
+
+
+def test_a_table_of_too_many_rows_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_ROWS", 100)
+    path = bomb(tmp_path / "t.parquet", {"path": "a"}, times=101)
+    with pytest.raises(DataError, match="has 101 rows; at most 100 are read"):
+        tables.read_columns(path, ["path"])
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zero", "folder", "text", "cut", "empty"])
+def test_what_is_no_table_is_refused_at_once(tmp_path, kind):
+    path = tmp_path / "t.parquet"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        whole = tables.predictions_bytes(few_predictions(["a"]))
+        path.write_bytes({"text": b"PAR1" * 9, "cut": whole[:-9], "empty": b""}[kind])
+    for use in (tables.read_predictions, tables.read_embeddings, tables.column_types):
+        with no_longer_than(LIMIT_S), pytest.raises(DataError, match=r"t\.parquet"):
+            use(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("label", ["a", "b"]),
+        ("label", [None, 1]),
+        ("label", [-1, 0]),
+        ("label", [1.5, 2.5]),
+        ("prediction", [[1], [2]]),
+        ("id", [b"1", b"2"]),
+        ("key", [1, 2]),
+        ("path", [None, "a"]),
+        ("path", [{"a": 1}, {"a": 2}]),
+        ("top5", [1, 2]),
+        ("top5", [[1], [1, 2]]),
+        ("top5", [[-7, 1], [1, 2]]),
+        ("top5_prob", [["a"], ["b"]]),
+        ("probs", ["a", "b"]),
+        ("prob_label", ["a", "b"]),
+    ],
+)
+def test_odd_columns_of_predictions_are_an_error_in_words(tmp_path, name, values):
+    path = tmp_path / "val.parquet"
+    path.write_bytes(tables.predictions_bytes(few_predictions(["a", "b"])))
+    table = pq.read_table(path)
+    columns = {key: table.column(key) for key in table.column_names} | {name: pa.array(values)}
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(DataError, match=r"val\.parquet: holds no predictions: "):
+        tables.read_predictions(path)
+
+
+@pytest.mark.parametrize(
+    "about", ["[" * 100_000, "3", "{", '{"split_hash": 3}', '{"checkpoint": []}']
+)
+def test_odd_words_about_predictions_are_an_error_in_words(tmp_path, about):
+    path = tmp_path / "val.parquet"
+    path.write_bytes(tables.predictions_bytes(few_predictions(["a"])))
+    table = pq.read_table(path).replace_schema_metadata({"carscale": about})
+    pq.write_table(table, path)
+    with pytest.raises(DataError, match="what it says of itself") as caught:
+        tables.read_predictions(path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_texts_equal_what_arrow_reads(tmp_path):
+    rng = np.random.default_rng(0)
+    texts = [None if n % 7 == 0 else f"é{rng.integers(50)}" for n in range(5000)]
+    path = tmp_path / "t.parquet"
+    path.write_bytes(tables.table_bytes({"text": pa.array(texts), "n": list(range(5000))}))
+    assert tables.read_lists(path, ["text", "n"]) == {"text": texts, "n": list(range(5000))}
+    assert tables.read_columns(path, ["text"])["text"].tolist() == texts
+    assert json.dumps(tables.column_types(path)) == '{"text": "string", "n": "int64"}'
