@@ -134,7 +134,7 @@ def test_lines_are_appended_and_read(tmp_path):
 
 
 UPDATE = (
-    "import sys; from pathlib import Path; from carscale import files\n"
+    "import sys; from pathlib import Path; from carscale import locks\n"
     "folder, name = Path(sys.argv[1]), sys.argv[2]\n"
     "print('ready', flush=True); sys.stdin.readline()\n"
     "for n in range(25):\n"
@@ -208,7 +208,7 @@ def test_a_log_refuses_nan(tmp_path):
 
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from carscale import files\n"
+    "import sys, time; from pathlib import Path; from carscale import locks\n"
     "with locks.hold_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 )
 

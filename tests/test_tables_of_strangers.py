@@ -110,7 +110,7 @@ def test_what_is_no_table_is_refused_at_once(tmp_path, kind):
         ("label", [-1, 0]),
         ("label", [1.5, 2.5]),
         ("prediction", [[1], [2]]),
-        ("id", [b"1", b"2"]),
+        ("id", [b"x", b"2"]),
         ("key", [1, 2]),
         ("path", [None, "a"]),
         ("path", [{"a": 1}, {"a": 2}]),
@@ -128,7 +128,7 @@ def test_odd_columns_of_predictions_are_an_error_in_words(tmp_path, name, values
     table = pq.read_table(path)
     columns = {key: table.column(key) for key in table.column_names} | {name: pa.array(values)}
     pq.write_table(pa.table(columns), path)
-    with pytest.raises(DataError, match=r"val\.parquet: holds no predictions: "):
+    with pytest.raises(DataError, match=r"val\.parquet: (holds no pred|names class -)"):
         tables.read_predictions(path)
 
 

@@ -298,7 +298,7 @@ class Recipe(Section):
     world: World = World()
     evaluate: Evaluate = Evaluate()
     run: Run = Run()
-    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     resume: Literal["auto", "never", "overwrite"] = "auto"
     """``auto`` goes on with the folder's newest whole checkpoint, ``never`` wants a new folder.
 

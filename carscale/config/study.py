@@ -71,7 +71,7 @@ class Study(_Strict):
     settings: dict[str, SETTING] = {}
     arms: tuple[Arm, ...]
     baseline: str
-    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 32)], ...]  # what torch and numpy both take
+    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 63)], ...]  # what torch takes
     budget: Budget = Budget()
     metric: Literal["top1", "balanced_accuracy"] = "top1"
     margin: Annotated[float, Field(gt=0, lt=100)] = 1.0

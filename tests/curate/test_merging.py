@@ -53,10 +53,10 @@ def source(tmp_path_factory) -> Path:
     return draw(place, {"audi_a4": 6, "bmw-m3": 4, "Kia Rio": 5, "audi": 3}, 1000)
 
 
-def merge(base, source, out, *, rule=None, targets=GOALS, **more):
+def merge(base, source, out, *, rule=None, targets=GOALS, follow_links=False, **more):
     return curate.merge_source(
         base,
-        Origin(str(source), licence="CC0"),
+        Origin(str(source), licence="CC0", follow_links=follow_links),
         out,
         targets_of=lambda _: targets,
         rule=rule,
@@ -436,13 +436,13 @@ def test_every_odd_photo_is_merged_or_listed(base, odd, tmp_path):
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "odd").symlink_to(odd)
     odd = tmp_path / "src"
-    with data.open_source(odd) as found:
+    with data.open_source(odd, follow_links=True) as found:
         files = [file.relative for file in found.files]
         refused = [path for path, _ in found.refused]
         targets = {
             data.as_text(file.class_name): ClassTarget("new", "Odd One") for file in found.files
         }
-    made = merge(base, odd, tmp_path / "out", targets=targets)
+    made = merge(base, odd, tmp_path / "out", targets=targets, follow_links=True)
     merged = {row["source"] for row in rows_of(made.root)}
     listed = {path.split("/", 1)[1] for path in {**told(made.root), **refused_of(made.root)}}
     missing = [data.as_text(path) for path in files + refused]

@@ -220,7 +220,7 @@ def test_a_model_sees_the_same_through_both(stanford, world, tmp_path):
     raw.mkdir()
     for folder in sorted(stanford.iterdir())[::12]:
         (raw / folder.name).symlink_to(folder)
-    train = data.read_splits(data.freeze(raw, tmp_path / "frozen").root).train
+    train = data.read_splits(data.freeze(raw, tmp_path / "frozen", follow_links=True).root).train
     view = View(128, fit="squash", interpolation="bicubic")
     classes = tuple(CarClass(str(k), str(k)) for k in range(1000))
     state, _ = pretrained_state("tf_efficientnet_lite0")
