@@ -134,7 +134,7 @@ def test_lines_are_appended_and_read(tmp_path):
 
 
 UPDATE = (
-    "import sys; from pathlib import Path; from carscale import locks\n"
+    "import sys; from pathlib import Path; from carscale import files\n"
     "folder, name = Path(sys.argv[1]), sys.argv[2]\n"
     "print('ready', flush=True); sys.stdin.readline()\n"
     "for n in range(25):\n"
