@@ -260,7 +260,8 @@ class RunFolder(os.PathLike[str]):
             return 0
         tail = files.read_tail(self.log_file, TAIL_BYTES)
         found = [part.split(",")[0] for part in tail.split('"step": ')[1:]]
-        numbers = [int(text.strip("} \n")) for text in found if text.strip("} \n").isdigit()]
+        words = [text.strip("} \n") for text in found]
+        numbers = [int(word) for word in words if word.isdecimal() and len(word) < 16]
         return max(numbers, default=0)
 
     @property
@@ -304,7 +305,7 @@ class RunFolder(os.PathLike[str]):
         found = [
             path
             for path in self.checkpoints_folder.glob(f"{kind}_*")
-            if path.name[len(kind) + 1 :].isdigit()
+            if path.name[len(kind) + 1 :].isdecimal()
         ]
         found = [contained.inside(self.path, f"checkpoints/{one.name}", "folder") for one in found]
         return sorted(found, key=step_of, reverse=True)

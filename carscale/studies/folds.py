@@ -16,6 +16,7 @@ from carscale import config, contained, data, disk, evaluation, files, locks, ta
 from carscale.errors import ConfigError, RunError, TrainingError
 from carscale.progress import bar
 from carscale.runs import RunFolder
+from carscale.shapes import problem
 from carscale.studies.run import Launch, terminable, tidy, train_to_end
 from carscale.types import Predictions, Splits
 
@@ -171,6 +172,8 @@ def _check_plan(place: Path, plan: dict[str, Any]) -> None:
     """Store what the folds are made of; raise when they started with something else."""
     path = place / "plan.json"
     stored = files.read_json(path) if path.exists() else plan
+    if wrong := problem(stored, dict):
+        raise ConfigError(f"{path}: {wrong}", f"begin anew after: rm -r {shlex.quote(str(place))}")
     changed = [name for name, value in plan.items() if stored.get(name) != value]
     if changed:
         changes = [

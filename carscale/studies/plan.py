@@ -14,6 +14,7 @@ from carscale import config, data, files
 from carscale.config import Arm, Recipe, Study
 from carscale.errors import ConfigError, DataError, RunError
 from carscale.runs import RunFolder
+from carscale.shapes import problem
 from carscale.types import Splits
 
 ROOMS_THAT_TRAIN = (
@@ -140,7 +141,7 @@ class StudyPlan:
         path = self.folder / "plan.json"
         if not path.exists():
             return
-        old, new = files.read_json(path), self.stored()
+        old, new = _read_stored(path), self.stored()
         begun = {job.arm for job in self.jobs if job.folder.has_settings}
         if begun and old["code"] != new["code"] and not any_code:
             raise RunError(
@@ -154,7 +155,7 @@ class StudyPlan:
         """Write ``plan.json``; arms that were removed from the study file stay in it."""
         path = self.folder / "plan.json"
         new = self.stored()
-        known = files.read_json(path)["arms"] if path.exists() else {}
+        known = _read_stored(path)["arms"] if path.exists() else {}
         files.write_json(path, new | {"arms": known | new["arms"]})
 
     def check_data(self) -> None:
@@ -169,6 +170,15 @@ class StudyPlan:
                     f"finished runs are kept in {self.folder / 'runs'}",
                     "put the photos back, or start again: --out FOLDER",
                 )
+
+
+def _read_stored(path: Path) -> dict[str, Any]:
+    """Return what ``plan.json`` holds."""
+    arm = {"recipe": str, "recipe_hash": str, "settings": dict, "hashes": {str: str}}
+    tree: dict[str, Any] = files.read_json(path)
+    if wrong := problem(tree, {"code": str, "arms": {str: arm}}):
+        raise RunError(f"{path}: {wrong}")
+    return tree
 
 
 def make_plan(

@@ -15,6 +15,7 @@ from carscale.config import Budget
 from carscale.errors import ConfigError, RunError
 from carscale.progress import bar
 from carscale.runs import RunFolder
+from carscale.shapes import NUMBER, problem
 from carscale.studies.plan import ArmPlan, StudyPlan
 from carscale.studies.run import Launch, train
 
@@ -46,7 +47,10 @@ def measure_arms(plan: StudyPlan, launch: Launch) -> dict[str, Speed]:
     """
     store = plan.folder / "speeds.json"
     disk.make_folder(plan.folder)
-    known = {k: Speed(**v) for k, v in (files.read_json(store) if store.exists() else {}).items()}
+    stored = files.read_json(store) if store.exists() else {}
+    if wrong := problem(stored, {str: dict.fromkeys(Speed.__dataclass_fields__, NUMBER)}):
+        raise RunError(f"{store}: {wrong}", "measure anew after removing it")
+    known = {key: Speed(**value) for key, value in stored.items()}
     keys = {name: _key(arm, launch) for name, arm in plan.arms.items()}
     missing = {keys[name]: name for name in plan.arms if keys[name] not in known}
     if missing:

@@ -117,7 +117,7 @@ def read_dynamics(
     records_S = np.memmap(path, dtype=RECORD, mode="r", shape=(whole,))  # a long run has gigabytes
     step_S = np.array(records_S["step"])  # ascending: written step by step
     num_epochs = int(step_S[-1]) * global_batch_size // num_train + 1
-    if step_S[0] < 0 or (np.diff(step_S) < 0).any() or num_epochs > whole:
+    if step_S[0] < 0 or (np.diff(step_S) < 0).any() or num_epochs > whole // num_train + 2:
         raise RunError(
             f"{path}: is no log of training dynamics: its steps do not ascend one by one"
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from carscale import augment, config, evaluation, images, progress
+from carscale import augment, config, contained, evaluation, images, progress
 from carscale.errors import TRAIN_SLOWER, DataError, NotFiniteError
 from carscale.loaders import render
 from carscale.runs import RunFolder
@@ -33,7 +34,8 @@ def predict_photos(
         OutOfMemoryError: One photo does not fit.
     """
     paths = _photo_paths(photos)
-    return predict_readable(folder, cfg, [(str(path), path.read_bytes) for path in paths])
+    read = partial(contained.read_named, max_bytes=contained.MAX_PHOTO_BYTES)
+    return predict_readable(folder, cfg, [(str(path), partial(read, path)) for path in paths])
 
 
 def predict_readable(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from carscale import contained
 from carscale.runs import RunFolder
 from carscale.world.processes import open_world
 
@@ -26,6 +27,7 @@ def track_pictures(
     """
     if tracker == "none" or not pictures:
         return False
+    contained.inside(run.path, project, "folder")  # a run that was received may name any
     with open_world(tracker=tracker, folder=run.path) as world:
         named = {"wandb": {"name": run.name}, "mlflow": {"run_name": run.name}}
         world.accelerator.init_trackers(project, init_kwargs=named)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -202,6 +203,16 @@ def test_what_a_stranger_puts_among_photos_is_refused_photo_by_photo(tmp_path):
     assert [why for why in refused.values() if "64 folders deep" in why]
     assert frozen.card["counts"]["quarantined"] == len(refused) == 7
     assert frozen.card["counts"]["train"] > 0
+
+
+def test_a_shard_that_is_a_link_out_of_its_folder_is_refused(tmp_path):
+    raw = draw_classes(tmp_path / "raw", [3])
+    with tarfile.open(tmp_path / "secret.tar", "w") as archive:
+        archive.add(raw, ".")
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "a.tar").symlink_to(tmp_path / "secret.tar")
+    with pytest.raises(DataError, match=r"a\.tar: leads out of the source"):
+        data.freeze(tmp_path / "shards", tmp_path / "out")
 
 
 def test_links_out_of_split_folders_are_refused(tmp_path):

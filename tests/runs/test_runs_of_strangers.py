@@ -5,16 +5,19 @@ import os
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from fake_strangers import EVIL_JSON, run_with
-from strangers import no_longer_than, said_of
+from strangers import no_longer_than, no_more_memory_than, said_of
 
 from carscale import files
-from carscale.errors import CarscaleError
+from carscale.errors import CarscaleError, RunError
 from carscale.runs import RunFolder, state_file
 from carscale.studies.history import find_runs, histories
 from carscale.studies.run import tidy
 from carscale.training.checkpoint import State, newest_whole, prune
+from carscale.training.dynamics import RECORD, read_dynamics
+from carscale.world.pictures import track_pictures
 
 LIMIT_S = 5
 LINK = "is a link; files and folders in run folders and frozen folders are no links"
@@ -164,6 +167,40 @@ def test_a_fold_that_is_a_link_is_refused(tmp_path, victim):
     with pytest.raises(CarscaleError, match="fold_0: is a link"):
         tidy(run.fold("fold_0"), keep_weights=False)
     assert (victim / "best_00000001" / "weights").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["step_²", "step_١", "step_" + "9" * 200, "step_-1", "step_"])
+def test_odd_names_of_checkpoints_are_passed_over_or_refused(tmp_path, name):
+    run = run_with(tmp_path / "run")
+    (run.path / "checkpoints" / name).mkdir()
+    assert newest_whole(run) is None
+    assert run.best_checkpoint.name == "best_00000001"
+
+
+def test_a_step_of_many_digits_is_no_step(tmp_path):
+    run = run_with(tmp_path / "run")
+    run.log_file.write_text(
+        '{"step": 7, "a": 1}\n{"step": ' + "9" * 5_000 + ', "a": 1}\n{"step": ², "a": 1}\n'
+    )
+    assert run.steps_done == 7
+
+
+@pytest.mark.parametrize("project", ["../../mine", "/tmp/mine", "linked"])
+def test_a_tracker_writes_into_the_run_alone(tmp_path, victim, project):
+    run = run_with(tmp_path / "run")
+    (run.path / "linked").symlink_to(victim, target_is_directory=True)
+    before = state_of(victim)
+    said = said_of(lambda: track_pictures("tensorboard", run, project, {"a": None}))
+    assert "may lead out of it" in said or "is a link" in said
+    assert state_of(victim) == before
+
+
+def test_dynamics_of_endless_epochs_are_refused(tmp_path):
+    records = np.zeros(1000, RECORD)
+    records["step"] = np.linspace(0, 2**31 - 1, 1000).astype(int)
+    (tmp_path / "dynamics.bin").write_bytes(records.tobytes())
+    with no_more_memory_than(), pytest.raises(RunError, match="no log of training dynamics"):
+        read_dynamics(tmp_path / "dynamics.bin", np.arange(100), global_batch_size=64)
 
 
 def test_a_run_folder_may_be_a_link_itself(tmp_path):

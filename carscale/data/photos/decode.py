@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from carscale import disk, files, images, threads
+from carscale import contained, disk, files, images, threads
 from carscale.data.photos.sample import Sample
 from carscale.data.sources.open_source import local_paths
 from carscale.data.sources.scan import SourceFile
@@ -146,7 +146,8 @@ def bytes_to_freeze(files: Sequence[SourceFile], spec: str | Path, link: str = "
         return sum(disk.bytes_in(path) if path.is_dir() else path.stat().st_size for path in paths)
     if link == "hard":
         return 0
-    return sum(file.path.stat().st_size for file in files if file.path and file.path.exists())
+    sizes = (file.path.stat().st_size for file in files if file.path and file.path.exists())
+    return sum(size for size in sizes if size <= contained.MAX_PHOTO_BYTES)  # no larger one joins
 
 
 def _digest(files: Sequence[SourceFile], spec: str | Path, plan: str) -> str:

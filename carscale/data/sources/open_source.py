@@ -8,15 +8,17 @@ To add a kind: a module that makes a ``Scan``, and a line in ``_scan``.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from carscale import contained
 from carscale.data.sources import archives, csv_parquet, webdataset
 from carscale.data.sources.csv_parquet import TABLE_SUFFIXES
 from carscale.data.sources.rows import Reading
-from carscale.data.sources.scan import Scan, scan, scan_splits
+from carscale.data.sources.scan import LEADS_OUT, Scan, scan, scan_splits
 from carscale.data.sources.zip_and_tar import (
     ARCHIVE_SUFFIXES,
     TAR_SUFFIXES,
@@ -112,6 +114,10 @@ def _scan_folder(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Sc
 
         return hub.scan_saved(path, how)
     if shards := webdataset.shards_in(path):
+        root = os.path.realpath(path)
+        for shard in shards:
+            if not how.follow_links and contained.leads_out(str(shard), root):
+                raise DataError(f"{shard}: {LEADS_OUT}")
         return _scan_shards(shards, str(path), how, spool, stack)
     how.refuse_columns(path)
     find = scan_splits if how.keep_splits else scan
