@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from carscale.images.pixels import size_problem
+from carscale.images.pixels import FORMATS, size_problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,11 +30,6 @@ PHOTO_SUFFIXES = frozenset(
 )
 STANDARD_LUMA_SUM = 3688
 """Of the 64 steps of table K.1 in ITU-T T.81."""
-FORMATS = (
-    *("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM"),
-    *("TGA", "ICO"),
-)
-"""What is read; Pillow's others run programs (PostScript) or are no photos."""
 LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "JPEG2000"})
 
 
@@ -121,7 +116,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     for size in _icon_sizes(data):
         if problem := size_problem(*size):
             raise BadPhotoError(problem)
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=(*FORMATS, "ICO")) as image:
         if problem := size_problem(*image.size):
             raise BadPhotoError(problem)
         yield image
@@ -210,7 +205,7 @@ def jpeg_quality(data: bytes) -> float | None:
         True
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             table = getattr(image, "quantization", {}).get(0)
     except MemoryError:
         raise

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 cv2.setNumThreads(0)  # callers bring their own threads
 
 JPEG_START = b"\xff\xd8"
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM"),
+    "TGA",
+)
+"""What is read; Pillow's others run programs (PostScript) or are no photos."""
 MAX_SIDE_PX = 65_500
 """Of a photo: what a JPEG can hold."""
 MAX_PIXELS = 120_000_000
@@ -77,7 +82,7 @@ def decode_scaled(data: bytes, *, denominator: int) -> NDArray[np.uint8]:
             min_factor=denominator,
         )
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if problem := size_problem(*image.size):
                 raise ValueError(problem)
             return np.array(image.convert("RGB"))

@@ -272,7 +272,7 @@ def test_what_is_frozen_of_odd_photos_trains(odd, tmp_path):
         folder = raw / f"class {number % 3}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / path.name).symlink_to(path)
-    frozen = data.freeze(raw, tmp_path / "frozen")
+    frozen = data.freeze(raw, tmp_path / "frozen", follow_links=True)
     log = run_here(frozen.root, tmp_path / "run", "train.num_epochs=1", "data.verify=full")
     assert log[-1]["event"] == "end"
 
