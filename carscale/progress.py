@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,9 +17,10 @@ LONGEST_GAP_S = 60.0
 
 
 def note(text: str) -> None:
-    """Write one line to stderr, above a bar if one is shown."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """Write one line to stderr, above a bar if one is shown; none to a terminal that has gone."""
+    with suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 @contextmanager
@@ -118,15 +119,20 @@ def _drawn(
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=total, completed=start, text="")
+    progress = Progress(*columns, console=console, transient=True)
+    task = progress.add_task(title, total=total, completed=start, text="")
 
-        def advance(count: int = 1, text: str | None = None, total: int | None = None) -> None:
-            changes: dict[str, Any] = {"text": text, "total": total}
-            known = {name: value for name, value in changes.items() if value is not None}
-            progress.update(task, advance=count, **known)
+    def advance(count: int = 1, text: str | None = None, total: int | None = None) -> None:
+        changes: dict[str, Any] = {"text": text, "total": total}
+        known = {name: value for name, value in changes.items() if value is not None}
+        progress.update(task, advance=count, **known)
 
+    progress.start()
+    try:
         yield advance
+    finally:
+        with suppress(OSError):  # the terminal has gone
+            progress.stop()
 
 
 @dataclass

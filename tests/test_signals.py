@@ -35,7 +35,7 @@ pytestmark = pytest.mark.launch
 class Training:
     """A launched training: its launcher, its ranks, what it said."""
 
-    def __init__(self, launcher, root, folder, *words, within=()):
+    def __init__(self, launcher, root, folder, *words, within=(), passes=()):
         self.folder, self.log = RunFolder(folder), folder.with_suffix(".log")
         names = [f"data.root={root}", f"run.dir={folder.parent}", f"run.name={folder.name}"]
         start = [launcher] if within[:1] == ("env",) else [sys.executable]
@@ -46,6 +46,7 @@ class Training:
                 [*within, *command],
                 stdout=log,
                 stderr=log,
+                pass_fds=passes,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "1"},
             )
         self.launcher = psutil.Process(self.process.pid)
@@ -280,3 +281,16 @@ def test_the_slurm_script_saves_when_warned_requeues_and_goes_on(start, tiny, tm
     assert again.ended() == 0, again.said()
     assert f"going on from step {saved} of 40" in again.said()
     assert again.folder.is_finished
+
+
+def test_a_terminal_that_goes_away_ends_training_saved(start, tiny, tmp_path):
+    """Its end sends SIGHUP, and what is written to it from then on fails."""
+    ours, theirs = os.openpty()
+    terminal = (sys.executable, str(Path(__file__).with_name("terminal.py")), str(theirs))
+    training = start("python", tiny, tmp_path / "run", *LONG, within=terminal, passes=(theirs,))
+    os.close(theirs)
+    training.until_step(10)
+    os.close(ours)
+    assert training.ended() == 129
+    assert training.saved_step() >= 10
+    assert not training.folder.is_training

@@ -60,7 +60,7 @@ def train(
     command = [sys.executable, str(path), *words, f"run.name={name}"]
     code = world.run_ranks(command, [*options, *launch], restarts=restarts)
     folder = Path(cfg.run.dir) / name
-    if code in (130, 143):
+    if code in (129, 130, 143):
         raise Stopped(code - 128, f"{folder}: stopped; the same call goes on")
     if code:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

@@ -22,7 +22,7 @@ from types import FrameType
 
 from carscale.errors import ConfigError, Stopped
 from carscale.progress import note
-from carscale.world.stopping import SIGNALS
+from carscale.world.stopping import heeded
 
 POLL_S = 0.05
 GRACE_S = 3.0
@@ -31,7 +31,7 @@ STOP_S = 30.0
 """What they get when all were asked to stop: rank 0 saves."""
 SEVERAL_MACHINES_PAUSE_S = 10.0
 """Before a restart: ranks on other machines have to notice the end of this one's."""
-NO_RESTART = (0, 2, 130, 143)
+NO_RESTART = (0, 2, 129, 130, 143)
 """Exit codes after which another try would end alike: done, wrong input, asked to stop."""
 
 
@@ -124,7 +124,8 @@ def _changes(environment: dict[str, str]) -> dict[str, str]:
 def run_ranks(command: Sequence[str], launch: Sequence[str], *, restarts: int = 0) -> int:
     """Run a command as the ranks of this machine; return what they ended with.
 
-    SIGTERM, Ctrl-C and SIGUSR1 are passed on, and waited for. Ends the ranks, whatever happens.
+    SIGTERM, Ctrl-C, SIGUSR1 and SIGHUP are passed on, and waited for. The ranks are ended, whatever
+    happens.
 
     Args:
         command: What each rank runs.
@@ -235,7 +236,7 @@ class _Group:
         def pass_on(number: int, _: FrameType | None) -> None:
             self._send(number)
 
-        before = {number: signal.signal(number, pass_on) for number in SIGNALS}
+        before = {number: signal.signal(number, pass_on) for number in heeded()}
         try:
             yield
         finally:

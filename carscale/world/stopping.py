@@ -1,7 +1,8 @@
 """What this process was asked by signals, and how ranks agree on the step to stop at.
 
-The first SIGTERM, Ctrl-C or SIGUSR1 (Slurm's warning) asks; where training has begun, the step is
-finished and saved. A second one ends the process at once.
+The first SIGTERM, Ctrl-C, SIGUSR1 (Slurm's warning) or SIGHUP (a terminal that has gone, unless
+``nohup`` says to ignore it) asks; where training has begun, the step is finished and saved. A
+second one ends the process at once.
 
 Chosen: a thread hears signals through a pipe that C code writes to. Rejected: Python's handlers
 alone: they wait for the main thread, which may wait for another rank in C++.
@@ -28,7 +29,7 @@ from carscale.errors import Stopped
 if TYPE_CHECKING:
     from torch import Tensor
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 SAME_REQUEST_S = 2.0
 """A terminal signals a launcher and its ranks, and the launcher signals the ranks once more."""
 GRACE_S = 10.0
@@ -60,7 +61,7 @@ class Listener:
         thread = threading.Thread(target=self._listen, args=(heard,), name="carscale-signals")
         thread.daemon = True
         if is_main:
-            before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            before = {number: signal.signal(number, self._handle) for number in heeded()}
             wakeup = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
         thread.start()
         try:
@@ -203,6 +204,12 @@ def _answer(work: Any, flag: Tensor) -> int:  # noqa: ANN401 - torch's Work has 
     """Return what the ranks' flags came to."""
     work.wait()
     return int(flag)
+
+
+def heeded() -> tuple[signal.Signals, ...]:
+    """Return the signals to listen to: ``nohup`` has a process ignore SIGHUP."""
+    is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(number for number in SIGNALS if number != signal.SIGHUP or not is_ignored)
 
 
 def was_launched() -> bool:
