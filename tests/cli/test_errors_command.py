@@ -180,8 +180,8 @@ def test_a_model_that_broke_is_told(trained, tmp_path, monkeypatch, capsys):
     path.write_bytes(tables.predictions_bytes(broken))
     code, _, err = call(monkeypatch, capsys, "errors", folder)
     assert code == 2
-    assert f"{len(val)} of {len(val)} photos have no finite probability" in err
-    assert "optim.lr" in err
+    assert f"{len(val)} of {len(val)} photos have a loss or probability that is NaN" in err
+    assert f"carscale evaluate {folder} --split val" in err
 
 
 def test_a_path_that_holds_a_capital_word_stays_as_it_is(trained, tmp_path, monkeypatch, capsys):

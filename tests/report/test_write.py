@@ -227,14 +227,12 @@ def test_metrics_alone_and_nothing_finite(tmp_path):
     (run / "predictions" / "val.parquet").unlink()
     metrics = json.loads((run / "metrics.json").read_text())
     for row in metrics["val"]["per_class"][:3]:
-        row.update(
-            recall=None, recall_low=None, recall_high=float("nan"), precision=None, support=0
-        )
+        row.update(recall=None, recall_low=None, recall_high=None, precision=None, support=0)
     metrics["val"]["top5"] = {"value": None, "low": None, "high": None}
     metrics["val"]["ece"] = None
     (run / "metrics.json").write_text(json.dumps(metrics))
     (run / "log.jsonl").write_text(
-        '{"event":"step","step":1,"loss":NaN,"lr":null}\n{"event":"epoch","epoch":1,"val":null}\n{"ev'
+        '{"event":"step","step":1,"loss":null,"lr":null}\n{"event":"epoch","epoch":1,"val":null}\n{"ev'
     )
     page = Page(write_analysed(run))
     assert "predictions/val.parquet is not there" in page.text
