@@ -225,7 +225,7 @@ class Train(Section):
     max_steps: NonNegativeInt = 0
     """Stop after this many optimizer steps; 0 means ``num_epochs`` decides."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """``auto``: fp32 on a CPU, bf16 or fp16 on a GPU."""
+    """``auto``: what the launcher asks for; else fp32 on a CPU, bf16 or fp16 on a GPU."""
     accumulate_steps: PositiveInt = 1
     """Micro-steps that a global batch is cut into, to save memory."""
     grad_clip_norm: NonNegativeFloat = 5.0

@@ -6,6 +6,7 @@ In: settings and the launcher's environment. Out: a ``World`` (rank, device, gat
 - ``processes``: ``World``, ``open_world``, and the check that all processes see each other.
 - ``run``: ``start_run``: the run folder, resumed or new, locked; what made the run.
 - ``launch``: ``run_ranks``: starts the ranks of this machine, for ``carscale train``.
+- ``launcher_settings``: what the launcher asks for, and what becomes of it.
 - ``memory``: peak memory; out of memory as an error that says what to lower.
 - ``stopping``: signals, a launcher that has gone, and the step to stop at.
 - ``peers``: other ranks that fell silent, by name.

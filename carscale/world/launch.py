@@ -58,7 +58,7 @@ def plan_ranks(words: Sequence[str]) -> Plan:
 
     Raises:
         ConfigError: An option that is not known, a file that can't be read, several processes that
-            would be one, or DeepSpeed, FSDP and the like, which only ``accelerate launch`` starts.
+            would be one, or DeepSpeed, FSDP and the like.
     """
     from accelerate.utils import prepare_multi_gpu_env, prepare_simple_launcher_cmd_env
 
@@ -67,8 +67,8 @@ def plan_ranks(words: Sequence[str]) -> Plan:
     others = [kind for kind in kinds if getattr(args, kind, False)]
     if others:
         raise ConfigError(
-            f"--launch: {others[0]} is started by accelerate alone",
-            "start it with: accelerate launch ... RECIPE.py ...",
+            f"the settings of accelerate launch ask for {others[0]}; recipes train by DDP alone",
+            "name a file that asks for nothing else: --config_file gpu2.yaml",
         )
     if not args.multi_gpu or args.cpu:
         if (args.num_processes or 1) > 1:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from carscale import threads
 from carscale.errors import CarscaleError, LaunchError, LostRankError
-from carscale.world import stopping
+from carscale.progress import note
+from carscale.world import launcher_settings, stopping
 from carscale.world.peers import Peers, interface_towards, is_of_the_network
 from carscale.world.stopping import StopVote
 
@@ -140,21 +141,28 @@ def open_world(
     """Join the processes that the launcher started.
 
     Args:
-        precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
+        precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``, which takes the launcher's where it
+            names one.
         num_cpu_threads: Threads of this process's arithmetic; 0 takes its share of the cores.
         tracker: Accelerate's name of a tracker, or ``none``.
         folder: Where trackers that write files put them.
         timeout_minutes: A rank that is silent for longer ends the others.
 
     Raises:
-        LaunchError: The launcher started another number of processes than Accelerate sees.
+        LaunchError: The launcher started another number of processes than Accelerate sees, or asks
+            for another engine than DDP.
         LostRankError: Another rank ended or can't be reached.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
     from torch import set_num_threads
 
+    launcher_settings.check_engine()
     chosen = resolve_precision(precision)
+    asked = launcher_settings.told(chosen)
+    if asked and os.environ.get("RANK", "0") == "0":
+        note(asked)
     peers = _peers(timeout_minutes)
     try:
         accelerator = Accelerator(
@@ -168,6 +176,7 @@ def open_world(
                 ),
                 InitProcessGroupKwargs(timeout=GROUP_TIMEOUT),
             ],
+            **launcher_settings.plugins(),
         )
         rank, size = accelerator.process_index, accelerator.num_processes
         check_launch(size)
@@ -196,6 +205,7 @@ def open_world(
         if peers is not None:
             peers.leave()
         accelerator.end_training()
+        AcceleratorState._reset_state()  # the next world may have another precision
         if world.size > 1:
             time.sleep(WORKERS_END_S)
 
@@ -255,6 +265,9 @@ def resolve_precision(precision: str) -> str:
 
     if precision != "auto":
         return precision
+    asked = launcher_settings.precision_asked()
+    if asked == "bf16" or (asked and _uses_gpu()):  # fp16 needs a GPU
+        return asked
     if not _uses_gpu():
         return "fp32"
     return "bf16" if torch.cuda.is_bf16_supported() else "fp16"

@@ -55,7 +55,7 @@ def test_the_second_of_two_machines_starts_the_last_ranks():
         (["--no_such_option"], "does not take '--no_such_option'"),
         (["--config_file", "nowhere.yaml"], "nowhere.yaml"),
         (["--cpu", "--num_processes", "2"], "starts one process here, not 2"),
-        (["--use_fsdp", "--num_processes", "2"], "use_fsdp is started by accelerate alone"),
+        (["--use_fsdp", "--num_processes", "2"], "ask for use_fsdp; recipes train by DDP alone"),
     ],
 )
 def test_what_can_not_be_started_is_said(words, said):
