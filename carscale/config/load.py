@@ -265,6 +265,7 @@ def _checked(tree: dict[str, Any], sources: dict[str, str], problems: list[str])
             key = ".".join(str(part) for part in fault["loc"])
             where = sources.get(key, "recipe")
             wanted = fault["msg"].removeprefix("Input should be ")
+            wanted = wanted.removeprefix("Value error, ")
             problems.append(f"{where}: {key}={shown(fault['input'])}: should be {wanted}")
     raise ConfigError("\n".join(problems))
 

@@ -6,6 +6,7 @@ made. Rejected: no aliases at all (people share settings between arms by them).
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Hashable
 from pathlib import Path
@@ -22,6 +23,7 @@ MAX_NODES = 500_000
 """Of a file with its aliases filled in: a map of 10,000 classes has 200,000."""
 MAX_DEPTH = 20
 """Of a file: the levels of a crossed study are 5."""
+TEXT_TAG, MERGE_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 SHOWN = 160
 """Letters of a wrong value that a message shows."""
 
@@ -33,6 +35,8 @@ class UniqueKeys(yaml.constructor.BaseConstructor):
         """Return a mapping, each key once."""
         seen: set[Hashable] = set()
         for key, _ in node.value:
+            if key.tag == MERGE_TAG:  # may stand twice, and is no key
+                continue
             name = self.construct_object(key, deep=True)
             if isinstance(name, Hashable):
                 if name in seen:
@@ -41,6 +45,27 @@ class UniqueKeys(yaml.constructor.BaseConstructor):
                     )
                 seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+class SettingsLoader(UniqueKeys, yaml.SafeLoader):
+    """Reads settings as YAML 1.2 does: ``no``, ``off`` and dates are text, and so is every key."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Return a mapping whose keys are names: ``0.5: {}`` names ``0.5``."""
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE_TAG:
+                key.tag = TEXT_TAG
+        return super().construct_mapping(node, deep)
+
+
+OF_YAML_1_1 = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+SettingsLoader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag not in OF_YAML_1_1]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+SettingsLoader.add_implicit_resolver(
+    OF_YAML_1_1[0], re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 class _TextLoader(UniqueKeys, yaml.BaseLoader):
@@ -77,7 +102,7 @@ def read_plain_yaml(path: Path) -> Any:  # noqa: ANN401 - lists, mappings, text
     return load_yaml(path, _TextLoader)[1]
 
 
-def load_yaml(path: Path, kind: type[Any] = yaml.SafeLoader) -> tuple[str, Any]:
+def load_yaml(path: Path, kind: type[Any] = SettingsLoader) -> tuple[str, Any]:
     """Read a YAML file that may be anybody's.
 
     Args:
@@ -100,7 +125,7 @@ def load_yaml(path: Path, kind: type[Any] = yaml.SafeLoader) -> tuple[str, Any]:
     return text, parse_yaml(text, path, kind)
 
 
-def parse_yaml(text: str, path: Path, kind: type[Any] = yaml.SafeLoader) -> Any:  # noqa: ANN401
+def parse_yaml(text: str, path: Path, kind: type[Any] = SettingsLoader) -> Any:  # noqa: ANN401
     """Return what YAML says, as ``load_yaml`` does.
 
     Raises:

@@ -1,8 +1,12 @@
 """Every setting of a run, with its unit, default and meaning."""
 
+import os
+import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -32,6 +36,29 @@ PolicyName = Literal[
 ]
 
 
+def _expanded(text: str) -> str:
+    """Return a path with ``~`` and variables filled in; one that is there is left as it is.
+
+    The shell leaves both alone behind ``run.dir=`` in quotes, and ``~`` always.
+    """
+    if text.startswith("~"):
+        try:
+            return str(Path(text).expanduser())
+        except RuntimeError:
+            name = text.split("/")[0]
+            raise ValueError(f"a path, and {name} names no user's home folder") from None
+    if "$" in text and not Path(text).exists():
+        text = os.path.expandvars(text)
+        unset = re.search(r"\$([A-Za-z_]\w*|\{[^}]*\})", text)
+        if unset:
+            raise ValueError(f"a path, and {unset[0]} is no variable that is set")
+    return text
+
+
+LocalPath = Annotated[str, AfterValidator(_expanded)]
+"""A path as people type it: ``~/cars``, ``$SCRATCH/runs``."""
+
+
 class Section(BaseModel):
     """Settings that belong together; frozen, and no other keys."""
 
@@ -47,7 +74,7 @@ class Section(BaseModel):
 class Data(Section):
     """The frozen photos and how one becomes a square."""
 
-    root: str = "data/demo"
+    root: LocalPath = "data/demo"
     """Frozen folder or pack: what ``carscale data freeze`` made."""
     image_px: Annotated[int, Field(ge=16, le=2048)] = 224
     """Side of the model's input."""
@@ -189,7 +216,7 @@ class Model(Section):
 
     name: str = "tf_efficientnet_lite0"
     pretrained: bool = True
-    weights: str | None = None
+    weights: LocalPath | None = None
     """A ``.safetensors`` or ``.pth`` file, or a run folder; goes before ``pretrained``."""
     attention: Literal["none", "se", "eca", "cbam", "gc"] = "none"
     """Attention layers to add to a network of feature maps; they start as if absent."""
@@ -280,7 +307,7 @@ class Evaluate(Section):
 class Run(Section):
     """Where the run lives: ``dir/name``."""
 
-    dir: str = "runs"
+    dir: LocalPath = "runs"
     name: str | None = None
     """The recipe's name when absent."""
 

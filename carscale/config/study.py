@@ -9,11 +9,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from carscale.config.packaged_files import packaged
-from carscale.config.plain_yaml import UniqueKeys, load_yaml, shown
+from carscale.config.plain_yaml import load_yaml, shown
 from carscale.errors import ConfigError
 
 ARMS_MAX = 64
@@ -107,6 +106,11 @@ def read_study(path: Path) -> Study:
     arms = _arms(path, named, recipe)
     tree["arms"], tree["name"] = arms, path.stem
     tree.setdefault("baseline", arms[0]["name"])
+    if not isinstance(tree["baseline"], str):
+        raise ConfigError(
+            f"{path}: baseline={shown(tree['baseline'])}: wanted an arm's name",
+            f"quote it: baseline: '{shown(tree['baseline'])}'",
+        )
     tree["seeds"] = _seeds(path, tree.get("seeds", 3))
     try:
         study = Study.model_validate(tree)
@@ -121,13 +125,9 @@ def read_study(path: Path) -> Study:
     return study
 
 
-class _Loader(UniqueKeys, yaml.SafeLoader):
-    """A safe loader that refuses a key that stands twice."""
-
-
 def _read(path: Path) -> dict[str, Any]:
     """Read the file as a mapping."""
-    _, tree = load_yaml(path, _Loader)
+    _, tree = load_yaml(path)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: holds no study", "see recipes/studies for some")
     return tree

@@ -6,6 +6,7 @@ runs/<name>/ config.yaml  env.json  classes.json  log.jsonl (deterministic)  tim
 
 - ``folder``: ``RunFolder``: paths, readers, and answers: finished? best checkpoint? which data?
 - ``checkpoint_files``: what lies in a checkpoint.
+- ``data_root``: where its frozen folder lies, from anywhere.
 - ``resume``: settings that may change when a run goes on.
 
 Chosen: a number for the layout in ``env.json``; a folder of another number is refused. Rejected:

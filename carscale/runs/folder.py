@@ -12,6 +12,7 @@ from carscale import config, contained, files, locks, tables
 from carscale.errors import DataError, ModelError, RunError
 from carscale.runs import stored_shapes
 from carscale.runs.checkpoint_files import card_file, state_file, step_of
+from carscale.runs.data_root import with_found_data
 from carscale.shapes import problem
 from carscale.types import CarClass, Predictions
 
@@ -160,8 +161,8 @@ class RunFolder(os.PathLike[str]):
         return self.environment_file.is_file()
 
     def settings(self) -> config.Recipe:
-        """Return the run's settings, checked."""
-        return config.from_yaml(self.settings_file)
+        """Return the run's settings, checked; ``data.root`` leads to its data from here."""
+        return with_found_data(config.from_yaml(self.settings_file), self.path, self.environment())
 
     def environment(self) -> dict[str, Any]:
         """Return what made the run; empty where it is not stored."""
@@ -373,9 +374,8 @@ class RunFolder(os.PathLike[str]):
 
 def _runs_in(folder: Path) -> list[str]:
     """Return the names of runs in a folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(path.name for path in folder.iterdir() if RunFolder(path).has_settings)
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in paths if RunFolder(path).has_settings)
 
 
 def _mapping(path: Path, shape: dict[Any, Any]) -> dict[str, Any]:

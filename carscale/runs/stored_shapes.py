@@ -16,6 +16,8 @@ ENVIRONMENT = {
     "backend?": str,
     "data?": {
         "root?": str,
+        "root_from_run?": str,
+        "absolute_root?": str,
         "hashes?": {str: str},
         "train_counts?": [int],
         "counts?": {str: int},

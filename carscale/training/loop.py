@@ -15,6 +15,7 @@ from torch import Tensor
 from carscale import files, models
 from carscale.errors import ConfigError, RunError, Stopped
 from carscale.progress import bar, note
+from carscale.runs import data_places
 from carscale.training import checkpoint
 from carscale.training.checkpoint import State
 from carscale.training.divergence import finite_scores
@@ -362,7 +363,8 @@ def _describe(run: Run, learner: Learner, loader: TrainLoader, hashes: dict[str,
         files.write_json(run.folder.classes_file, {"classes": classes})
     card, name = models.card(learner.model, run.cfg.data.image_px), run.cfg.model.name
     run.record(
-        data={"root": str(split.root), "hashes": hashes, "train_counts": split.counts_K.tolist()},
+        data=data_places(run.folder.path, split.root)
+        | {"hashes": hashes, "train_counts": split.counts_K.tolist()},
         model={"name": name, **card, "weights_from": learner.model.weights_from},
     )
     if run.world.is_main:

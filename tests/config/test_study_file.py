@@ -85,3 +85,20 @@ def test_shipped_studies_are_read(path):
     study = config.read_study(path)
     assert study.about
     assert len(study.seeds) >= 3
+
+
+@pytest.mark.parametrize(
+    "names", [("off", "on"), ("no", "yes"), ("0.5", "1e3"), ("2012-01-01", "null")]
+)
+def test_an_arm_is_called_what_is_written(tmp_path, names):
+    first, second = names
+    study = read(tmp_path, f"{RECIPE}arms: {{{first}: {{}}, {second}: {{balance.loss: focal}}}}\n")
+    assert [arm.name for arm in study.arms] == [first, second]
+    assert study.baseline == first
+
+
+def test_a_baseline_that_yaml_reads_as_a_word_is_an_arm(tmp_path):
+    arms = "arms: {off: {}, on: {balance.loss: focal}}\n"
+    assert read(tmp_path, f"{RECIPE}baseline: off\n{arms}").baseline == "off"
+    with pytest.raises(ConfigError, match=r"quote it: baseline: '0\.5'"):
+        read(tmp_path, f"{RECIPE}baseline: 0.5\n{arms}")

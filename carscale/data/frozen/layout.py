@@ -114,10 +114,16 @@ def read_card(root: Path) -> dict[str, Any]:
     Raises:
         DataError: No frozen folder, or one of another format.
     """
+    if not root.exists():
+        raise DataError(
+            f"{root}: no such folder here ({Path.cwd()})",
+            "say where the frozen folder lies: data.root=FOLDER, or --data-root",
+            f"or freeze photos first: carscale data freeze PHOTOS {shlex.quote(str(root))}",
+        )
     if not is_frozen(root):
         raise DataError(
             f"{root}: holds no frozen data (no card.json)",
-            "freeze class folders with: carscale data freeze FOLDER " + str(root),
+            f"freeze class folders with: carscale data freeze FOLDER {shlex.quote(str(root))}",
             "or try the demo: carscale data demo data/demo-raw",
         )
     try:
