@@ -26,7 +26,6 @@ from carscale.types import Predictions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
 MANIFEST_SCHEMA = pa.schema(
     [
         ("id", pa.int64()),
@@ -49,10 +48,8 @@ MANIFEST_SCHEMA = pa.schema(
         ("licence", pa.string()),
     ]
 )
-"""One row a photo.
-
-``normalised`` says why the frozen bytes are not the original's (empty when they are), ``origin``
-which source the photo came from, ``source`` its path there, ``original_class`` its class there.
+"""One row a photo. ``normalised`` says why the bytes are not the original's, where they are not,
+``origin`` which source the photo is from, ``source`` its path there, ``original_class`` its class.
 """
 ADDED_COLUMNS = ("origin", "original_class", "licence")
 """What manifests of before do not have."""
@@ -60,7 +57,6 @@ PACK_SCHEMA = MANIFEST_SCHEMA.append(pa.field("shard", pa.int32())).append(
     pa.field("offset", pa.int64())
 )
 """A pack's manifest: the photo's bytes lie at ``offset`` in the card's shard of that number."""
-
 
 MAX_ROWS = 20_000_000
 """Of a table: a million photos are the most that we have tried; ten versions of them fit."""
@@ -141,6 +137,11 @@ def column_types(path: Path) -> dict[str, str]:
     return {field.name: str(field.type) for field in _opened(path).schema_arrow}
 
 
+def schema_note(path: Path, key: str) -> bytes:
+    """Return what a library noted in a Parquet file's schema under its name; may be empty."""
+    return (_opened(path).schema_arrow.metadata or {}).get(key.encode(), b"")
+
+
 def read_lists(path: Path, names: list[str]) -> dict[str, list[Any]]:
     """Read columns of a Parquet file as lists; ``None`` where a row has no value.
 
@@ -161,7 +162,7 @@ def check_table(path: Path) -> None:
         DataError: It can't be read, or would take far more memory than its size.
     """
     file = _opened(path)
-    _check_size(path, file.metadata, [field.name for field in file.schema_arrow])
+    _check_size(path, file.metadata, file.schema_arrow.names)
 
 
 def _opened(path: Path) -> pq.ParquetFile:
@@ -179,9 +180,10 @@ def _read(path: Path, names: list[str] | None = None) -> pa.Table:
     """Return columns of a Parquet file; text stays a dictionary, so that it can't multiply."""
     file = _opened(path)
     there = file.schema_arrow.names
-    missing = [name for name in names or () if name not in there]
-    if missing:
+    if missing := [name for name in names or () if name not in there]:
         raise DataError(f"{path}: lacks the columns {missing}; it has {there}")
+    if twice := [name for name in names or () if there.count(name) > 1]:
+        raise DataError(f"{path}: {there.count(twice[0])} columns are called {twice[0]}")
     _check_size(path, file.metadata, names or there)
     texts = [f.name for f in file.schema_arrow if is_string(f.type)]
     try:
@@ -383,8 +385,7 @@ def read_embeddings(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16],
         ids_N = table.column("id").cast(pa.int64()).to_numpy()
     except (ValueError, TypeError, pa.ArrowException) as error:
         raise DataError(f"{path}: holds no embeddings: {error}") from error
-    num_bad = int((~np.isfinite(embeddings_ND)).sum())
-    if num_bad:
+    if num_bad := int((~np.isfinite(embeddings_ND)).sum()):
         raise DataError(
             f"{path}: {num_bad} of {embeddings_ND.size} numbers are NaN or infinite, of "
             f"{len(table)} photos",

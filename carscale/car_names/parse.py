@@ -17,6 +17,8 @@ from carscale.car_names.years import Years, split_years
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _APOSTROPHES = re.compile("[\u2018\u2019\u00b4`\u02bc]")
+_LETTER_PAIR = re.compile(r"(?<= )([a-z\d])/([a-z\d])(?![^ ])")
+"""``Cargo C/V``: no folders."""
 _TOP_FOLDERS = frozenset({"car", "cars", "vehicles", "photos", "pictures", "images", "dataset"})
 _NUMERALS = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii")
 _ROMANS = {word: str(number) for number, word in enumerate(_NUMERALS, start=1)}
@@ -128,7 +130,8 @@ def joined(parts: tuple[str, ...] | list[str]) -> str:
 def _parse_rest(text: str, years: Years | None) -> CarName | None:
     """Read make, model and body; ``None`` when there is no word."""
     said: list[str] = []
-    parts = [words for part in text.split("/") if (words := split_words(part))]
+    whole = _LETTER_PAIR.sub(r"\1-\2", text)
+    parts = [words for part in whole.split("/") if (words := split_words(part))]
     while len(parts) > 1 and joined(parts[0]) in _TOP_FOLDERS:
         parts.pop(0)
     if not parts:

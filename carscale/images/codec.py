@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from carscale.images.pixels import FORMATS, size_problem
+from carscale.images.pixels import FORMATS, decode, size_problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -311,12 +311,33 @@ def _converted(image: Image.Image, orientation: int, reason: str) -> Photo:
     image.load()
     upright = ImageOps.exif_transpose(image) if orientation != 1 else image
     pixels = _to_rgb(upright)
-    sink = io.BytesIO()
-    if source_format in LOSSY_FORMATS:
-        pixels.save(sink, "JPEG", quality=95, subsampling=0)
-        return Photo(sink.getvalue(), ".jpg", *pixels.size, mode, orientation, reason)
-    pixels.save(sink, "PNG")
-    return Photo(sink.getvalue(), ".png", *pixels.size, mode, orientation, reason)
+    suffix = ".jpg" if source_format in LOSSY_FORMATS else ".png"
+    return Photo(_encoded(pixels, suffix), suffix, *pixels.size, mode, orientation, reason)
+
+
+def _encoded(pixels: Image.Image, suffix: str) -> bytes:
+    """Return the bytes of a picture that was read back; without metadata if it can't be with them.
+
+    A colour profile or comment may be larger than a writer writes or a reader reads.
+
+    Raises:
+        ValueError: It can't be read back.
+    """
+    options = {"quality": 95, "subsampling": 0} if suffix == ".jpg" else {}
+    bare = pixels.copy()
+    bare.info.clear()
+    for picture in (pixels, bare):
+        sink = io.BytesIO()
+        try:
+            picture.save(sink, "JPEG" if suffix == ".jpg" else "PNG", **options)
+            height, width, _ = decode(sink.getvalue()).shape
+        except (OSError, ValueError, struct.error):
+            if picture is bare:
+                raise
+            continue
+        if (width, height) == picture.size:
+            return sink.getvalue()
+    raise ValueError("what was written can't be read back")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -168,6 +168,8 @@ def test_a_year_is_found_wherever_people_put_it(parts, year):
         ("audi/a4", "Audi", "a4", None, None),
         ("Ram C/V Cargo Van Minivan 2012", "Ram", "C/V Cargo Van", "Minivan", 2012),
         ("Ram C-V Cargo Van Minivan 2012", "Ram", "C-V Cargo Van", "Minivan", 2012),
+        ("Norrik C/V Cargo Van Minivan 2012", "Norrik", "C/V Cargo Van", "Minivan", 2012),
+        ("norrik firebird t/a", "norrik", "firebird t/a", None, None),
         ("VW Golf Estate 1991", "Volkswagen", "Golf", "Wagon", 1991),
         ("FIAT 500 Abarth 2012", "Fiat", "500 Abarth", None, 2012),
         ("Corvane Zeral Coupe 2013", "Corvane", "Zeral", "Coupe", 2013),

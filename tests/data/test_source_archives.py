@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -180,6 +181,57 @@ def test_of_members_with_one_name_the_last_counts(photo, tmp_path):
     with open_source(tmp_path / "cars.zip") as found:
         assert [file.read_bytes() for file in found.files] == [photo]
         assert found.refused == [("A/1.jpg", "the archive holds a later one of this name")] * 2
+
+
+# --- names without the UTF-8 flag --------------------------------------------------------------
+
+
+def write_raw_zip(path: Path, members: dict[bytes, bytes], extra=lambda name: b"") -> Path:
+    """Write a zip whose names are these bytes, not marked as UTF-8, as macOS does."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, (name, content) in enumerate(members.items()):
+            info = zipfile.ZipInfo(str(number).rjust(len(name), "_"))
+            info.extra = extra(name)
+            archive.writestr(info, content)
+    raw = path.read_bytes()
+    for number, name in enumerate(members):
+        raw = raw.replace(str(number).rjust(len(name), "_").encode(), name)
+    path.write_bytes(raw)
+    return path
+
+
+def test_zip_names_that_are_valid_utf8_are_utf8(photo, tmp_path):
+    names = ["cars/Citroën C4/0.jpg", "cars/Škoda/0.jpg", "cars/吉利 帝豪/0.jpg"]
+    path = write_raw_zip(tmp_path / "mac.zip", {name.encode(): photo for name in names})
+    files, refused, notes = found_in(path)
+    assert files == sorted(name.removeprefix("cars/") for name in names)
+    assert not refused
+    assert len(notes) == 1
+    with open_source(path) as found:
+        assert {file.read_bytes() for file in found.files} == {photo}
+
+
+def test_zip_names_that_are_no_utf8_are_those_of_the_standard_and_said(photo, tmp_path):
+    members = {"Citroën/0.jpg".encode("cp437"): photo, b"Audi/0.jpg": photo}
+    files, _, notes = found_in(write_raw_zip(tmp_path / "dos.zip", members))
+    assert files == ["Audi/0.jpg", "Citroën/0.jpg"]
+    assert notes == [
+        "1 names in the zip are no UTF-8 and were read as cp437, the standard of zips; the first: "
+        "Citroën/0.jpg"
+    ]
+
+
+def test_zip_names_in_the_unicode_field_count(photo, tmp_path):
+    true = "Škoda/0.jpg"
+
+    def field(name: bytes) -> bytes:
+        content = struct.pack("<BI", 1, zlib.crc32(name)) + true.encode()
+        return struct.pack("<HH", 0x7075, len(content)) + content
+
+    files, _, notes = found_in(
+        write_raw_zip(tmp_path / "info.zip", {true.encode("cp1250"): photo}, field)
+    )
+    assert (files, notes) == ([true], [])
 
 
 # --- bombs -------------------------------------------------------------------------------------

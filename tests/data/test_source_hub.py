@@ -87,7 +87,7 @@ def test_rows_without_a_photo_or_a_class_are_refused(tmp_path):
     with open_source(saved(dataset, tmp_path / "saved")) as found:
         assert [file.class_name for file in found.files] == ["Tesla"]
         assert found.refused == [
-            ("row 1", "label -1 is none of the 3 classes"),
+            ("row 1", "label -1 stands for no class"),
             ("row 2", "no label"),
             ("row 3", "no photo"),
         ]

@@ -1,6 +1,7 @@
 """Tables of path and label: columns, rows that can't be used, files listed twice."""
 
 import csv
+import json
 import os
 import shutil
 from pathlib import Path
@@ -228,3 +229,85 @@ def test_odd_class_names_survive(photos):
     assert {car.name for car in data.read_splits(frozen.root).classes} == {n.strip() for n in names}
     inside = {path.parent.parent.parent for path in frozen.root.rglob("*.jpg")}
     assert inside == {frozen.root}
+
+
+def write_lines(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_columns_of_one_name_before_the_label_do_not_shift_it(photos):
+    lines = ["path,box,box,label,maker", f"{A},0,1,Audi,X", f"{B},1,2,BMW,X"]
+    assert samples_of(write_lines(photos / "cars.csv", *lines)) == [(A, "Audi"), (B, "BMW")]
+    lines = ["path,,,Label,box,box,split", f"{A},0,1,Audi,X,,train", f"{B},1,2,BMW,X,,test"]
+    table = write_lines(photos / "cars.csv", *lines)
+    with open_source(table, keep_splits=True) as found:
+        assert [(f.class_name, f.split) for f in found.files] == [
+            ("Audi", "train"),
+            ("BMW", "test"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "says"),
+    [
+        ("path,label,label", {}, r"columns 2 and 3 are both called label\n  rename"),
+        ("path,path,label", {}, "columns 1 and 2 are both called path"),
+        ("path,car,car", {"label_column": "car"}, "columns 2 and 3 are both called car"),
+        ("path,label,source,x,source", {}, "columns 3 and 5 are both called source"),
+        ("path,label,Split,Split", {}, "columns 3 and 4 are both called Split"),
+    ],
+)
+def test_a_used_column_that_is_there_twice_is_refused(photos, header, columns, says):
+    table = write_lines(photos / "cars.csv", header, f"{A},1,2,3,4", f"{B},1,2,3,4")
+    with pytest.raises(DataError, match=f"cars.csv: {says}"):
+        samples_of(table, **columns)
+
+
+def test_a_used_column_that_parquet_has_twice_is_refused(photos):
+    parts = [pa.array([A, B]), pa.array(["x", "y"]), pa.array(["Audi", "BMW"])]
+    pq.write_table(pa.table(parts, ["path", "label", "label"]), photos / "cars.parquet")
+    with pytest.raises(DataError, match="2 columns are called label"):
+        samples_of(photos / "cars.parquet")
+    pq.write_table(pa.table([*parts, parts[1]], ["path", "x", "label", "x"]), photos / "o.parquet")
+    assert samples_of(photos / "o.parquet") == [(A, "Audi"), (B, "BMW")]
+
+
+def test_rows_of_more_cells_than_columns_are_refused(photos):
+    lines = ["path,label", f"{A},Ram 1500, Crew Cab", f'{A},"Ram 1500, Crew Cab"', f"{B},BMW,, "]
+    with open_source(write_lines(photos / "cars.csv", *lines)) as found:
+        assert [file.class_name for file in found.files] == ["Ram 1500, Crew Cab", "BMW"]
+        ((_, reason),) = found.refused
+    assert reason == "row 2: has 3 cells, the first line 2: quote text with commas"
+
+
+README = """---
+dataset_info:
+- config_name: default
+  features:
+  - name: label
+    dtype:
+      class_label:
+        names: {'0': Audi A4, '1': BMW X5}
+---
+"""
+
+
+@pytest.mark.parametrize("kind", ["int", "float", "README"])
+@pytest.mark.parametrize("holds", ["paths", "photos"])
+def test_names_of_numbers_come_from_the_schema(photos, holds, kind):
+    """As ``datasets`` notes them, in the file or in the README of the set, for any numbers."""
+    pictures = [{"path": None, "bytes": (photos / name).read_bytes()} for name in (A, B, A)]
+    labels = pa.array([1, 0, 7] if kind == "int" else [1.0, 0.0, 7.0])
+    table = pa.table({"image": [A, B, A] if holds == "paths" else pictures, "label": labels})
+    feature = {"names": ["Audi A4", "BMW X5"], "_type": "ClassLabel"}
+    note = json.dumps({"info": {"features": {"label": feature}}})
+    if kind == "README":
+        (photos / "README.md").write_text(README)
+    else:
+        table = table.replace_schema_metadata({"huggingface": note})
+    pq.write_table(table, photos / "train-00000-of-00001.parquet")
+    with open_source(photos / "train-00000-of-00001.parquet") as found:
+        assert sorted(file.class_name for file in found.files) == ["Audi A4", "BMW X5"]
+        ((_, reason),) = found.refused
+    assert "is none of the 2 classes" in reason

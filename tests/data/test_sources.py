@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from photos import draw_classes, draw_photo
 
 from carscale import data, tables
+from carscale.data.sources.labels import class_of
 from carscale.data.sources.open_source import local_paths, open_source
-from carscale.data.sources.rows import BadRowError, FreeNames, class_of, locate
+from carscale.data.sources.rows import BadRowError, FreeNames, locate
 from carscale.errors import ConfigError, DataError
 
 HASHES = ("train", "val", "test", "classes")

@@ -333,3 +333,23 @@ def test_fifty_megapixels_are_a_photo():
 def test_postscript_is_no_photo():
     with pytest.raises(images.BadPhotoError, match="no image"):
         images.read_photo(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "num_bytes", "is_kept"),
+    [
+        ("RGB", "TIFF", 400, True),
+        ("RGB", "TIFF", 1_500_000, False),  # Pillow reads no more of a PNG
+        ("CMYK", "TIFF", 1_500_000, False),
+        ("RGB", "WEBP", 1_500_000, False),  # nor writes one into a JPEG
+    ],
+)
+def test_what_is_converted_can_be_read_back_whatever_its_colour_profile(
+    mode, kind, num_bytes, is_kept
+):
+    profile = np.random.default_rng(0).bytes(num_bytes)
+    photo = images.read_photo(as_bytes(RGB.convert(mode), kind, icc_profile=profile))
+    assert images.decode(photo.content).shape == (21, 33, 3)
+    with Image.open(io.BytesIO(photo.content)) as image:
+        image.load()
+        assert (image.info.get("icc_profile") == profile) == is_kept

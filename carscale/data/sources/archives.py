@@ -34,6 +34,11 @@ def scan_members(members: list[Member], where: Path, *, keep_splits: bool) -> Sc
         kept.pop(top, None)
         found.notes.append(f"all photos lie below {top}/, which is no class; classes start there")
     found.refused += refused
+    if guessed := [member.name for member in members if member.is_guess]:
+        found.notes.append(
+            f"{len(guessed)} names in the zip are no UTF-8 and were read as cp437, the standard of "
+            f"zips; the first: {guessed[0]}"
+        )
     if keep_splits:
         kept = _in_splits(kept, found)
     _sort_out(kept, found, depth=int(keep_splits))

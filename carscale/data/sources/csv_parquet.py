@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from carscale import tables
+from carscale.data.sources.labels import class_of, named, schema_names
 from carscale.data.sources.rows import (
     IMAGE_NAMES,
     LABEL_NAMES,
@@ -16,8 +17,8 @@ from carscale.data.sources.rows import (
     check_any,
     check_file,
     choose_column,
-    class_of,
     locate,
+    lone_column,
     split_of,
 )
 from carscale.data.sources.scan import Scan, SourceFile, check_train
@@ -45,24 +46,26 @@ def scan_table(path: Path, how: Reading) -> Scan:
         DataError: The table can't be read, lacks a column, or has no row that can be used.
     """
     is_parquet = path.suffix.lower() == ".parquet"
-    kinds = tables.column_types(path) if is_parquet else dict.fromkeys(_csv_header(path), "string")
-    image = choose_column(path, kinds, IMAGE_NAMES, how.image_column, "image")
-    if kinds[image].startswith(PICTURES):
+    kinds = tables.column_types(path) if is_parquet else {}
+    header = list(kinds) if is_parquet else _csv_header(path)
+    image = choose_column(path, header, IMAGE_NAMES, how.image_column, "image")
+    if kinds.get(image, "string").startswith(PICTURES):
         from carscale.data.sources import hub
 
         return hub.scan_parquet(path, how)
-    label = choose_column(path, kinds, LABEL_NAMES, how.label_column, "label")
-    split = next((name for name in kinds if name.casefold() == "split"), None)
+    label = choose_column(path, header, LABEL_NAMES, how.label_column, "label")
+    split = _column(path, header, "split")
     if how.keep_splits and split is None:
         raise DataError(
-            f"{path}: --keep-splits wants a column split", f"there are: {', '.join(kinds)}"
+            f"{path}: --keep-splits wants a column split", f"there are: {', '.join(header)}"
         )
-    source = next((name for name in kinds if name.casefold() == "source"), None)
+    source = _column(path, header, "source")
     columns = {"path": image, "label": label}
     columns |= {"split": split} if split and how.keep_splits else {}
     columns |= {"source": source} if source else {}
-    rows = _parquet_rows(path, columns) if is_parquet else _csv_rows(path, list(kinds), columns)
-    found = _scan_rows(path.parent, rows, follow_links=how.follow_links)
+    rows = _parquet_rows(path, columns) if is_parquet else _csv_rows(path, header, columns)
+    names = schema_names(path, label) if is_parquet else []
+    found = _scan_rows(path.parent, rows, names, follow_links=how.follow_links)
     if split and not how.keep_splits:
         found.notes.append("splits are drawn anew; keep those of the column split: --keep-splits")
     check_any(found, path, "rows")
@@ -71,17 +74,23 @@ def scan_table(path: Path, how: Reading) -> Scan:
     return found
 
 
-def _scan_rows(folder: Path, rows: Iterator[tuple[int, Row | None]], *, follow_links: bool) -> Scan:
+def _scan_rows(
+    folder: Path,
+    rows: Iterator[tuple[int, Row | str]],
+    class_names: list[str],
+    *,
+    follow_links: bool,
+) -> Scan:
     """Return samples of rows, and refused rows in their order."""
     found, names = Scan(), FreeNames()
     first: dict[tuple[str, str], int] = {}
     for number, row in rows:
-        text = _text(row["path"]) if row else ""
+        text = "" if isinstance(row, str) else _text(row["path"])
         try:
-            if row is None:
-                raise BadRowError("has fewer columns than the first line")
+            if isinstance(row, str):
+                raise BadRowError(row)
             path, relative = locate(folder, text)
-            class_name = class_of(row["label"])
+            class_name = class_of(named(row["label"], class_names))
             split = split_of(row["split"]) if "split" in row else ""
             earlier = first.setdefault((relative, class_name), number)
             if earlier != number:
@@ -93,6 +102,12 @@ def _scan_rows(folder: Path, rows: Iterator[tuple[int, Row | None]], *, follow_l
         origin = _text(row.get("source"))
         found.files.append(SourceFile(path, names.take(relative), class_name, split, origin=origin))
     return found
+
+
+def _column(path: Path, header: list[str], wanted: str) -> str | None:
+    """Return the column of a name whatever its case; ``None`` when there is none."""
+    name = next((name for name in header if name.casefold() == wanted), None)
+    return name and lone_column(path, header, name)
 
 
 def _csv_header(path: Path) -> list[str]:
@@ -109,14 +124,24 @@ def _text(value: object) -> str:
 
 def _csv_rows(
     path: Path, header: list[str], columns: dict[str, str]
-) -> Iterator[tuple[int, Row | None]]:
-    """Yield a row's number and what it says; ``None`` where columns are missing."""
+) -> Iterator[tuple[int, Row | str]]:
+    """Yield a row's number and what it says; the reason alone where cells are missing or too many.
+
+    Blank cells behind the last column are what spreadsheets leave.
+    """
     places = {what: header.index(name) for what, name in columns.items()}
     lines = _csv_lines(path)
     next(lines)
     for number, cells in lines:
-        is_whole = max(places.values()) < len(cells)
-        yield number, {what: cells[place] for what, place in places.items()} if is_whole else None
+        if max(places.values()) >= len(cells):
+            yield number, "has fewer columns than the first line"
+        elif any(cell.strip() for cell in cells[len(header) :]):
+            yield (
+                number,
+                f"has {len(cells)} cells, the first line {len(header)}: quote text with commas",
+            )
+        else:
+            yield number, {what: cells[place] for what, place in places.items()}
 
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -148,7 +173,7 @@ def _delimiter(path: Path, head: str) -> str:
     return ";" if ";" in head and "," not in head else ","
 
 
-def _parquet_rows(path: Path, columns: dict[str, str]) -> Iterator[tuple[int, Row | None]]:
+def _parquet_rows(path: Path, columns: dict[str, str]) -> Iterator[tuple[int, Row | str]]:
     """Yield a row's number and what it says."""
     lists = tables.read_lists(path, list(columns.values()))
     rows = zip(*(lists[name] for name in columns.values()), strict=True)

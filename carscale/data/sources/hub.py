@@ -12,11 +12,12 @@ from threading import Lock
 from typing import Any
 
 import datasets
-from datasets import ClassLabel, Dataset, DatasetDict, Image, Value
+from datasets import Dataset, DatasetDict, Image, Value
 from huggingface_hub import constants
 
 from carscale import tables
 from carscale.data.sources.hub_folder import check_folder
+from carscale.data.sources.labels import class_of, clean_name, named, schema_names
 from carscale.data.sources.rows import (
     IMAGE_NAMES,
     LABEL_NAMES,
@@ -26,7 +27,6 @@ from carscale.data.sources.rows import (
     check_any,
     check_file,
     choose_column,
-    class_of,
     locate,
     split_of,
 )
@@ -45,6 +45,7 @@ class _Part:
         dataset: Its rows.
         image: Column of photos.
         label: Column of classes.
+        names: Of classes, by the numbers that the column holds; empty where it holds names.
         split: Column of splits, where they are kept and a column tells.
         folder: Where relative paths start; ``None``: paths may lead to the hub's cache only.
         follow_links: Whether they may lead out of the folder.
@@ -53,6 +54,7 @@ class _Part:
     dataset: Dataset
     image: str
     label: str
+    names: list[str]
     split: str | None
     folder: Path | None
     follow_links: bool
@@ -105,7 +107,7 @@ def scan_parquet(path: Path, how: Reading) -> Scan:
     """
     parts = _parts(_load_local(path, "", how), "", str(path))
     (dataset,) = parts.values()
-    return _scan({"": dataset}, str(path), path.parent, how)  # a file says nothing of splits
+    return _scan({"": dataset}, str(path), path.parent, how, path)  # it says nothing of splits
 
 
 def _load_local(path: Path, split: str, how: Reading) -> Dataset | DatasetDict:
@@ -146,22 +148,33 @@ def _parts(loaded: Dataset | DatasetDict, split: str, where: str) -> dict[str, D
     return {split: loaded[split]}
 
 
-def _scan(parts: dict[str, Dataset], where: str, folder: Path | None, how: Reading) -> Scan:
+def _scan(
+    parts: dict[str, Dataset],
+    where: str,
+    folder: Path | None,
+    how: Reading,
+    file: Path | None = None,
+) -> Scan:
     """Read the rows of splits; only paths and labels are read, photos when they are wanted."""
     found, names, classes = Scan(), FreeNames(), set()
     for name, dataset in parts.items():
         split_column = "split" if how.keep_splits and "split" in dataset.column_names else None
         if how.keep_splits and not split_column and not name:
             raise DataError(f"{where}: --keep-splits wants splits, or a column split")
+        image = _image_column(dataset, where, how.image_column)
+        label = choose_column(where, dataset.column_names, LABEL_NAMES, how.label_column, "label")
+        label_names = getattr(dataset.features[label], "names", None)
+        label_names = label_names or (schema_names(file, label) if file else [])
         part = _Part(
             dataset,
-            _image_column(dataset, where, how.image_column),
-            choose_column(where, dataset.column_names, LABEL_NAMES, how.label_column, "label"),
+            image,
+            label,
+            label_names,
             split_column if len(parts) == 1 else None,
             folder,
             how.follow_links,
         )
-        classes |= set(getattr(dataset.features[part.label], "names", ()))
+        classes |= set(map(clean_name, label_names))
         try:
             split = split_of(name) if how.keep_splits and not part.split else ""
         except BadRowError:
@@ -213,7 +226,7 @@ def _add_rows(part: _Part, found: Scan, names: FreeNames, *, prefix: str, split:
     lock = Lock()
     for index, (path, has_bytes, label, given) in enumerate(_rows(part, pictures)):
         try:
-            class_name = _class_name(part.dataset.features[part.label], label)
+            class_name = class_of(named(label, part.names))
             own_split = split_of(given) if part.split else split
             if not has_bytes and not path:
                 raise BadRowError("no photo")
@@ -245,18 +258,6 @@ def _rows(part: _Part, pictures: Dataset) -> Iterator[tuple[str, bool, object, o
             splits,
             strict=True,
         )
-
-
-def _class_name(feature: object, label: object) -> str:
-    """Return the class of a label."""
-    if not isinstance(feature, ClassLabel):
-        return class_of(label)
-    if label is None:
-        raise BadRowError("no label")
-    number, names = int(str(label)), feature.names or []
-    if not 0 <= number < len(names):
-        raise BadRowError(f"label {number} is none of the {len(names)} classes")
-    return class_of(names[number])
 
 
 def _file_of(part: _Part, path: str) -> Path:

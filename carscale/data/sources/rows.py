@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +18,6 @@ from carscale.errors import ConfigError, DataError
 IMAGE_NAMES = ("path", "file_name", "image", "filename")
 LABEL_NAMES = ("label", "class")
 """Columns that are taken when none is named, whatever their case."""
-MAX_LETTERS = 200
-"""Of a class name; longer labels are captions."""
 
 
 class BadRowError(Exception):
@@ -76,7 +74,7 @@ class FreeNames:
 
 def choose_column(
     where: Path | str,
-    columns: Collection[str],
+    columns: Sequence[str],
     wanted: tuple[str, ...],
     given: str | None,
     what: str,
@@ -97,11 +95,11 @@ def choose_column(
     there = ", ".join(columns) or "none"
     if given is not None:
         if given in columns:
-            return given
+            return lone_column(where, columns, given)
         raise DataError(f"{where}: {option} {given}: no such column", f"there are: {there}")
-    found = [name for name in columns if name.casefold() in wanted]
+    found = list(dict.fromkeys(name for name in columns if name.casefold() in wanted))
     if len(found) == 1:
-        return found[0]
+        return lone_column(where, columns, found[0])
     if found:
         raise DataError(
             f"{where}: {' and '.join(found)} may both be the {what} column",
@@ -114,35 +112,14 @@ def choose_column(
     )
 
 
-def class_of(label: object) -> str:
-    """Return the class a label names.
-
-    Numbers become their digits; 3.0 is 3, as tables with gaps store whole numbers.
-
-    Raises:
-        BadRowError: There is none, it stands for none (-1), or is no name.
-
-    Example:
-        >>> class_of(" Audi A4 "), class_of(3), class_of(3.0)
-        ('Audi A4', '3', '3')
-    """
-    if label is None or label != label:  # NaN is the number that differs from itself
-        raise BadRowError("no label")
-    if not isinstance(label, str | int | float):
-        raise BadRowError(f"label is a {type(label).__name__}, not one name")
-    if isinstance(label, float) and label.is_integer():
-        label = int(label)
-    name = str(label).strip()
-    if not name:
-        raise BadRowError("no label")
-    if re.fullmatch(r"-\d+", name):
-        raise BadRowError(f"label {name} stands for no class")
-    if len(name) > MAX_LETTERS or "\n" in name:
-        raise BadRowError(f"label is a text of {len(name)} letters, no class name")
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise BadRowError("label is no valid Unicode") from error
+def lone_column(where: Path | str, columns: Sequence[str], name: str) -> str:
+    """Return a column's name, or raise ``DataError`` where several have it."""
+    places = [place for place, other in enumerate(columns, start=1) if other == name]
+    if len(places) > 1:
+        raise DataError(
+            f"{where}: columns {' and '.join(map(str, places))} are both called {name}",
+            "rename all but the one that is meant",
+        )
     return name
 
 

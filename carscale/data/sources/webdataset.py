@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from carscale.data.sources.archives import last_of_each
+from carscale.data.sources.labels import class_of
 from carscale.data.sources.rows import (
     LABEL_NAMES,
     BadRowError,
     FreeNames,
     Reading,
     check_any,
-    class_of,
 )
 from carscale.data.sources.scan import GIVEN_SPLITS, IGNORED, Scan, SourceFile, check_train
 from carscale.data.sources.zip_and_tar import TAR_SUFFIXES, Member

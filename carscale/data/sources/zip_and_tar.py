@@ -29,6 +29,7 @@ from threading import Lock
 from typing import IO, Any, cast
 
 from carscale import disk
+from carscale.data.sources.zip_names import zip_name
 from carscale.errors import CarscaleError, DataError
 
 MAX_MEMBER_BYTES = 200_000_000
@@ -66,11 +67,13 @@ class Member:
         name: As the archive has it.
         kind: ``file``, ``folder``, or why it is refused.
         read: Returns a file's bytes, or raises ``OSError``; thread-safe.
+        is_guess: Whether the letters of its name had to be guessed.
     """
 
     name: str
     kind: str
     read: Callable[[], bytes]
+    is_guess: bool = False
 
 
 class Spool:
@@ -204,10 +207,12 @@ def _opened_zip(path: Path) -> Iterator[list[Member]]:
         lock = Lock()
         infos = archive.infolist()
         _check_total(path, sum(info.file_size for info in infos))
-        yield [
-            Member(info.filename, _zip_kind(info), partial(_read_zip, archive, lock, info))
-            for info in infos
-        ]
+        members = []
+        for info in infos:
+            name, is_guess = zip_name(info)
+            read = partial(_read_zip, archive, lock, info)
+            members.append(Member(name, _zip_kind(info), read, is_guess))
+        yield members
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> str:
