@@ -3,6 +3,7 @@
     CarscaleError
     ├── ConfigError        what a user typed: a key, a value, a file of settings
     ├── DataError          what lies on disk: photos, splits, a lock that does not match
+    │   ├── QuestionError  two readings are possible; each answer is an option
     │   └── UnsafePathError  a link, a device, a path out of its folder, a file too large
     ├── RunError           a run folder: in use, of other settings, without a checkpoint
     ├── ModelError         a model or weights that can't be had or do not fit
@@ -23,6 +24,7 @@ wrong input, 1 for a failure.
 """
 
 import signal
+from collections.abc import Mapping, Sequence
 
 
 class CarscaleError(Exception):
@@ -54,6 +56,34 @@ class ConfigError(CarscaleError):
 
 class DataError(CarscaleError):
     """Photos or a frozen data set that are not what they should be."""
+
+
+class QuestionError(DataError):
+    """Input that can be read in more than one way; nothing is written before someone says which.
+
+    Args:
+        fact: As for any error.
+        *next_steps: The same.
+        answers: What is meant, and the option that says so.
+        notes: What else a person should know of how the input was read.
+
+    Example:
+        >>> print(QuestionError("cars: is split already", answers={"keep": "--keep-splits"}))
+        cars: is split already
+          keep: --keep-splits
+    """
+
+    def __init__(
+        self,
+        fact: str,
+        *next_steps: str,
+        answers: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.fact, self.next_steps = fact, next_steps
+        self.answers, self.notes = dict(answers or {}), tuple(notes)
+        steps = (f"{meaning}: {option}" for meaning, option in self.answers.items())
+        super().__init__(fact, *next_steps, *steps)
 
 
 class UnsafePathError(DataError, OSError):

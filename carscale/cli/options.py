@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -60,3 +61,15 @@ Metric = Annotated[Literal["top1", "balanced_accuracy"], typer.Option(help="What
 Fit = Annotated[
     Literal["crop", "pad", "squash"], typer.Option(help="How a photo fills the square, data.fit.")
 ]
+
+
+def typed_again(ctx: typer.Context) -> str:
+    """Return ``carscale data COMMAND`` as it was typed, arguments first, to add an option to."""
+    words, options = ["carscale", *ctx.command_path.split()[-2:]], []
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        if param.param_type_name == "argument":
+            words.append(str(value))
+        elif value not in (None, param.default):
+            options += [param.opts[0]] if value is True else [param.opts[0], str(value)]
+    return shlex.join([*words, *options])

@@ -67,6 +67,8 @@ def freeze(
     Raises:
         ConfigError: A rule that makes no sense.
         DataError: No photos, or a place that can't be written.
+        QuestionError: The source can be read in two ways; its ``answers`` are options of the
+            command, and of the rule under the same names.
     """
     with progress.bar("decode photos", None, unit="photos") as advance:
         return data.freeze(

@@ -37,11 +37,8 @@ def test_given_splits_are_kept(tmp_path):
     found = {row["source"]: row["split"] for row in rows_of(frozen.root)}
     wanted = {"train": "train", "valid": "val", "Test": "test"}
     for source, split in found.items():
-        if source == "train/Make1 Model/000.jpg":
-            assert split == "test"  # it has a twin there
-        else:
-            assert split == wanted[source.split("/")[0]]
-    assert len(found) == 17
+        assert split == wanted[source.split("/")[0]]
+    assert len(found) == 16
     assert {car.name for car in data.read_splits(frozen.root).classes} == {
         "Make0 Model",
         "Make1 Model",
@@ -49,6 +46,7 @@ def test_given_splits_are_kept(tmp_path):
     assert refused_of(frozen.root) == {
         "extra": "lies in no split folder",
         "lost.jpg": "lies in no split folder",
+        "train/Make1 Model/000.jpg": "leak: the same photo is in test: Test/Make1 Model/twin.jpg",
     }
     assert frozen.card["notes"]["empty_classes"] == ["train/Nothing"]
 
@@ -229,4 +227,6 @@ def test_links_out_of_split_folders_are_refused(tmp_path):
         "test/Other",
     }
     whole = data.freeze(raw, tmp_path / "all", rule, follow_links=True)
-    assert refused_of(whole.root) == {}
+    reasons = refused_of(whole.root).values()
+    assert len(reasons) == 4
+    assert all(why.startswith("leak: the same photo is in test: test/Other/") for why in reasons)

@@ -108,7 +108,8 @@ def named(tmp_path_factory) -> Path:
     """Every odd class name, frozen; counts of 1 and 2 leave classes without val or test."""
     folder = tmp_path_factory.mktemp("named")
     draw_named(folder / "raw", ALL_NAMES, [5, 1, 3, 2])
-    return data.freeze(folder / "raw", folder / "frozen").root
+    rule = data.FreezeRule(split_folders="classes")
+    return data.freeze(folder / "raw", folder / "frozen", rule).root
 
 
 def test_hf_reads_the_same_when_class_names_are_odd(named, tmp_path):

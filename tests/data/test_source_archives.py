@@ -26,6 +26,7 @@ from carscale import data
 from carscale.data.sources import zip_and_tar
 from carscale.data.sources.archives import scan_members
 from carscale.data.sources.open_source import open_source
+from carscale.data.sources.rows import Reading
 from carscale.data.sources.zip_and_tar import Member, name_problem
 from carscale.errors import DataError, DiskError
 
@@ -445,7 +446,7 @@ def member(name: str, kind: str = "file") -> Member:
     ],
 )
 def test_classes_start_below_one_top_folder(names, files):
-    found = scan_members([member(name) for name in names], Path("x.zip"), keep_splits=False)
+    found = scan_members([member(name) for name in names], Path("x.zip"), Reading())
     assert [file.relative for file in found.files] == files
     assert [file.class_name for file in found.files] == [f.rpartition("/")[0] for f in files]
 
@@ -453,7 +454,7 @@ def test_classes_start_below_one_top_folder(names, files):
 def test_empty_classes_and_files_without_a_class_are_named():
     names = ["A/1.jpg", "B/", "C/D/", "lost.jpg", "E/link.jpg"]
     members = [member(name, "a link" if "link" in name else "file") for name in names]
-    found = scan_members(members, Path("x.zip"), keep_splits=False)
+    found = scan_members(members, Path("x.zip"), Reading())
     assert found.empty_classes == ["B", "C", "C/D", "E"]
     assert found.refused == [("E/link.jpg", "a link"), ("lost.jpg", "lies in no class folder")]
 
@@ -461,7 +462,7 @@ def test_empty_classes_and_files_without_a_class_are_named():
 @pytest.mark.parametrize("names", [[], ["1.jpg"], ["A/"], [".git/x/1.jpg"]])
 def test_an_archive_without_class_folders_is_refused(names):
     with pytest.raises(DataError, match=r"x.zip: holds no photos in class folders"):
-        scan_members([member(name) for name in names], Path("x.zip"), keep_splits=False)
+        scan_members([member(name) for name in names], Path("x.zip"), Reading())
 
 
 def split_folders(root: Path) -> Path:

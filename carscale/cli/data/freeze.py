@@ -15,11 +15,13 @@ from carscale.cli.options import (
     NewVersion,
     Seed,
     Source,
+    typed_again,
 )
 from carscale.cli.output import print_notes
 
 
 def freeze(
+    ctx: typer.Context,
     source: Source,
     out: NewVersion,
     fractions: Annotated[str, typer.Option(help="Of train, val, test.")] = "0.7,0.15,0.15",
@@ -35,9 +37,20 @@ def freeze(
         bool,
         typer.Option(
             "--keep-splits",
-            help="The source has train, val, test: as top folders, column split, or its own.",
+            help="The source has train, val, test: as folders, column split, or its own; val and "
+            "test stay as they are.",
         ),
     ] = False,
+    val_fraction: Annotated[
+        float | None, typer.Option(help="With --keep-splits: of train, drawn as val.")
+    ] = None,
+    split_folders: Annotated[
+        Literal["ask", "together", "classes"],
+        typer.Option(
+            help="What folders train and test are: splits to put together and draw anew, or "
+            "classes; ask: stop and say."
+        ),
+    ] = "ask",
     near_duplicates: Annotated[
         Literal["group", "ignore"],
         typer.Option(help="group: near duplicates stay in one split; ignore: don't look."),
@@ -55,6 +68,7 @@ def freeze(
     Example: carscale data freeze data/demo-raw data/demo
     """
     from carscale import data, progress, workflows
+    from carscale.errors import DataError, QuestionError
 
     rule = data.FreezeRule(
         fractions=_fractions(fractions),
@@ -62,18 +76,26 @@ def freeze(
         group_by=group_by,
         long_tail=_most_and_least(long_tail),
         keep_splits=keep_splits,
+        val_fraction=val_fraction,
+        split_folders=split_folders,
         link=link,
         near_duplicates=near_duplicates,
     )
-    frozen = workflows.freeze(
-        source,
-        out,
-        rule,
-        image_column=image_column,
-        label_column=label_column,
-        follow_links=follow_links,
-        force=force,
-    )
+    try:
+        frozen = workflows.freeze(
+            source,
+            out,
+            rule,
+            image_column=image_column,
+            label_column=label_column,
+            follow_links=follow_links,
+            force=force,
+        )
+    except QuestionError as question:
+        print_notes(question.notes)
+        again = typed_again(ctx)
+        answers = (f"{means}: {again} {option}" for means, option in question.answers.items())
+        raise DataError(question.fact, *question.next_steps, *answers) from question
     print_notes(frozen.warnings)
     counts = frozen.card["counts"]
     progress.note(

@@ -21,6 +21,8 @@ from carscale.data.sources.open_source import local_paths, open_source
 from carscale.data.sources.scan import Scan, SourceFile
 from carscale.errors import ConfigError, DataError
 
+FRACTIONS = (0.7, 0.15, 0.15)
+
 
 @dataclass(frozen=True)
 class FreezeRule:
@@ -32,18 +34,25 @@ class FreezeRule:
         group_by: A regular expression searched in a photo's relative path; photos with the same
             match (its first group if it has one) stay in one split.
         long_tail: Most and least train photos of a class; train is cut to that.
-        keep_splits: Take train, val and test from the source: top folders, a column ``split``, the
-            splits of a set, words in names of shards.
+        keep_splits: Take train, val and test from the source: folders, a column ``split``, the
+            splits of a set, words in names of shards. Val and test stay as given; what is in train
+            too, or in a group with them, leaves train.
+        val_fraction: Of a kept train, drawn as val where the source has none.
+        split_folders: Where splits aren't kept, what folders called train and test are:
+            ``together`` leaves them out of classes, ``classes`` takes them for classes, ``ask``
+            stops.
         link: ``copy``, or ``hard`` to share bytes with the source's files where they are kept.
         near_duplicates: ``group`` keeps photos that are nearly the same in one split, ``ignore``
             does not look.
     """
 
-    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    fractions: tuple[float, float, float] = FRACTIONS
     seed: int = 0
     group_by: str | None = None
     long_tail: tuple[int, int] | None = None
     keep_splits: bool = False
+    val_fraction: float | None = None
+    split_folders: str = "ask"
     link: str = "copy"
     near_duplicates: str = "ignore"
 
@@ -58,18 +67,43 @@ class FreezeRule:
         if self.long_tail and not 1 <= self.long_tail[1] <= self.long_tail[0]:
             most, least = self.long_tail
             raise ConfigError(f"--long-tail {most}:{least}: must be MOST:LEAST, MOST >= LEAST >= 1")
-        if self.long_tail and self.keep_splits:
-            raise ConfigError("--long-tail: can't cut splits that --keep-splits keeps; give one")
+        self._check_kept()
         if self.link not in ("copy", "hard"):
             raise ConfigError(f"--link {self.link}: must be copy or hard")
         if self.near_duplicates not in ("group", "ignore"):
             raise ConfigError(f"--near-duplicates {self.near_duplicates}: must be group or ignore")
+        if self.split_folders not in ("ask", "together", "classes"):
+            raise ConfigError(
+                f"--split-folders {self.split_folders}: must be ask, together or classes"
+            )
         try:
             re.compile(self.group_by or "")
         except re.error as error:
             raise ConfigError(
                 f"--group-by {self.group_by!r}: is no regular expression: {error}"
             ) from error
+
+    def _check_kept(self) -> None:
+        """Raise where splits are kept and drawn at once."""
+        if self.long_tail and self.keep_splits:
+            raise ConfigError("--long-tail: can't cut splits that --keep-splits keeps; give one")
+        if self.keep_splits and self.fractions != FRACTIONS:
+            raise ConfigError(
+                f"--fractions {self.fractions}: --keep-splits draws no splits",
+                "to draw a val from train: --keep-splits --val-fraction 0.1",
+            )
+        if self.val_fraction is None:
+            return
+        if not self.keep_splits:
+            raise ConfigError(
+                "--val-fraction: is of the train that --keep-splits keeps",
+                "without kept splits: --fractions 0.7,0.15,0.15",
+            )
+        if not 0 < self.val_fraction < 1:  # false for NaN
+            raise ConfigError(
+                f"--val-fraction {self.val_fraction}: must be above 0 and below 1",
+                "for example: --val-fraction 0.1",
+            )
 
 
 def freeze(
@@ -125,6 +159,7 @@ def freeze(
         **columns,
         follow_links=follow_links,
         keep_splits=rule.keep_splits,
+        split_folders=rule.split_folders,
         scratch=next(folder for folder in place.parents if folder.is_dir()),
     ) as found:
         _check_kept(found.files, place, out)
@@ -197,14 +232,20 @@ def _freeze_decoded(
     if rule.near_duplicates == "group":
         samples, notes = group_near(samples, decoded.stats_N)
         found.notes.extend(notes)
-    splits_N = _assigned(samples, rule)
-    settings = {
+    if rule.keep_splits:
+        samples = _without_leaks(samples, found)
+    splits_N = _kept(samples, rule, found, source) if rule.keep_splits else _drawn(samples, rule)
+    settings: dict[str, Any] = {
         "fractions": list(rule.fractions),
         "group_by": rule.group_by,
         "long_tail": rule.long_tail and list(rule.long_tail),
         "keep_splits": rule.keep_splits,
         "near_duplicates": rule.near_duplicates,
     }
+    if rule.val_fraction is not None:
+        settings["val_fraction"] = rule.val_fraction
+    if rule.split_folders != "ask":
+        settings["split_folders"] = rule.split_folders
     return lay_out(
         samples, splits_N, found, folder, source_name=found.name, seed=rule.seed, rule=settings
     )
@@ -229,24 +270,78 @@ def _grouped(samples: list[Sample], rule: FreezeRule, source: Path | str) -> lis
     ]
 
 
-def _assigned(samples: list[Sample], rule: FreezeRule) -> list[int]:
-    """Return each sample's split."""
+def _groups(samples: list[Sample]) -> list[int]:
+    """Return the number of each sample's group: exact duplicates, and what the rule links."""
+    return rules.components(
+        [
+            [f"sha256 {sample.sha256}"]
+            + ([f"group {sample.group_name}"] if sample.group_name else [])
+            for sample in samples
+        ]
+    )
+
+
+def _labels(samples: list[Sample]) -> list[int]:
+    """Return the number of each sample's class."""
     classes = {name: k for k, name in enumerate(sorted({s.file.class_name for s in samples}))}
-    labels_N = [classes[sample.file.class_name] for sample in samples]
+    return [classes[sample.file.class_name] for sample in samples]
+
+
+def _given(samples: list[Sample]) -> list[int]:
+    """Return the split that the source gives each sample."""
+    return [rules.SPLITS.index(sample.file.split) for sample in samples]
+
+
+def _without_leaks(samples: list[Sample], found: Scan) -> list[Sample]:
+    """Return samples without those of train that are in val or test too; they are refused."""
+    given_N = _given(samples)
+    leaks = rules.leaks(given_N, _groups(samples))
+    for row, other in leaks.items():
+        where = f"{rules.SPLITS[given_N[other]]}: {samples[other].file.relative}"
+        is_same = samples[row].sha256 == samples[other].sha256
+        reason = f"leak: {'the same photo' if is_same else 'its group'} is in {where}"
+        found.refused.append((samples[row].file.relative, reason))
+    found.refused.sort()
+    if leaks:
+        first, other = min(
+            (samples[a].file.relative, samples[b].file.relative) for a, b in leaks.items()
+        )
+        found.notes.append(
+            f"{len(leaks)} photos of train leaked from val or test and are left out of train: "
+            f"{first} is {other}; all are in quarantine.jsonl"
+        )
+    return [sample for row, sample in enumerate(samples) if row not in leaks]
+
+
+def _kept(samples: list[Sample], rule: FreezeRule, found: Scan, source: Path | str) -> list[int]:
+    """Return the splits that the source gives, with a val drawn from train where that is asked."""
+    given_N = _given(samples)
+    num_val = given_N.count(rules.VAL)
+    if rule.val_fraction is not None and num_val:
+        raise DataError(
+            f"{source}: has a val of {num_val} photos, and given splits are never changed",
+            "leave --val-fraction out",
+        )
+    if rules.TEST not in given_N:
+        found.notes.append("test is empty: the source has none; evaluate with: --split val")
+    if rule.val_fraction is None:
+        if not num_val:
+            found.notes.append(
+                "val is empty and training needs one; draw it from train: --keep-splits "
+                "--val-fraction 0.1"
+            )
+        return given_N
     names_N = [sample.file.relative for sample in samples]
-    links = [
-        [f"sha256 {sample.sha256}"] + ([f"group {sample.group_name}"] if sample.group_name else [])
-        for sample in samples
-    ]
-    groups_N = rules.components(links)
-    if rule.keep_splits:
-        given = [rules.SPLITS.index(sample.file.split) for sample in samples]
-        best = dict.fromkeys(groups_N, 0)
-        for group, split in zip(
-            groups_N, given, strict=True
-        ):  # a photo in train and test counts as test
-            best[group] = max(best[group], split)
-        return [best[group] for group in groups_N]
+    return rules.draw_val(
+        _labels(samples), _groups(samples), given_N, names_N,
+        fraction=rule.val_fraction, seed=rule.seed,
+    )  # fmt: skip
+
+
+def _drawn(samples: list[Sample], rule: FreezeRule) -> list[int]:
+    """Return each sample's split as the rule draws it."""
+    labels_N, groups_N = _labels(samples), _groups(samples)
+    names_N = [sample.file.relative for sample in samples]
     splits_N = rules.assign(labels_N, groups_N, names_N, fractions=rule.fractions, seed=rule.seed)
     if rule.long_tail is None:
         return splits_N

@@ -156,7 +156,7 @@ def _warnings(notes: dict[str, Any], found: Scan, rows: list[dict[str, Any]]) ->
             + _some(unlearned)
         )
     if notes["num_exact_duplicates"]:
-        lines.append(f"{notes['num_exact_duplicates']} exact duplicates, kept in one split")
+        lines.append(f"{notes['num_exact_duplicates']} exact duplicates, {_where_kept(rows)}")
     if conflicts := notes["label_conflicts"]:
         lines.append(
             f"{len(conflicts)} photos lie in two classes, one must be wrong: "
@@ -165,6 +165,15 @@ def _warnings(notes: dict[str, Any], found: Scan, rows: list[dict[str, Any]]) ->
     if len({row["class"] for row in rows}) == 1:
         lines.append("only one class: there is nothing to tell apart")
     return lines
+
+
+def _where_kept(rows: list[dict[str, Any]]) -> str:
+    """Say whether photos of the same bytes are in one split; kept splits may part them."""
+    splits = {(row["sha256"], row["split"]) for row in rows}
+    num_apart = len(splits) - len({digest for digest, _ in splits})
+    if not num_apart:
+        return "kept in one split"
+    return f"{num_apart} of them in val and test of the source, where they stay"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -125,6 +125,48 @@ def assign(
     return [split_of[group] for group in groups_N]
 
 
+def leaks(given_N: Sequence[int], groups_N: Sequence[int]) -> dict[int, int]:
+    """Return train samples whose group has one in val or test too, and that one.
+
+    Example:
+        >>> leaks([TRAIN, TRAIN, TEST, VAL], [0, 1, 0, 3])
+        {0: 2}
+    """
+    held_out: dict[int, int] = {}
+    for row, (split, group) in enumerate(zip(given_N, groups_N, strict=True)):
+        if split != TRAIN and split >= given_N[held_out.get(group, row)]:
+            held_out[group] = row
+    return {
+        row: held_out[group]
+        for row, (split, group) in enumerate(zip(given_N, groups_N, strict=True))
+        if split == TRAIN and group in held_out
+    }
+
+
+def draw_val(
+    labels_N: Sequence[int],
+    groups_N: Sequence[int],
+    given_N: Sequence[int],
+    names_N: Sequence[str],
+    *,
+    fraction: float,
+    seed: int,
+) -> list[int]:
+    """Return given splits with a part of train, drawn as ``assign`` does, as val."""
+    rows = [row for row, split in enumerate(given_N) if split == TRAIN]
+    drawn = assign(
+        [labels_N[row] for row in rows],
+        [groups_N[row] for row in rows],
+        [names_N[row] for row in rows],
+        fractions=(1 - fraction, fraction, 0.0),
+        seed=seed,
+    )
+    result = list(given_N)
+    for row, split in zip(rows, drawn, strict=True):
+        result[row] = split
+    return result
+
+
 def long_tail_sizes(counts_K: Sequence[int], most: int, least: int) -> list[int]:
     """Return train sizes that fall exponentially from ``most`` to ``least``.
 

@@ -6,29 +6,24 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from carscale import images
-from carscale.data.sources.scan import (
-    GIVEN_SPLITS,
-    IGNORED,
-    Scan,
-    SourceFile,
-    check_classes,
-    check_train,
-)
+from carscale.data.sources.rows import Reading
+from carscale.data.sources.scan import IGNORED, Scan, SourceFile
+from carscale.data.sources.split_folders import settle_splits, split_word
 from carscale.data.sources.zip_and_tar import Member, name_problem
 
 
-def scan_members(members: list[Member], where: Path, *, keep_splits: bool) -> Scan:
-    """Return what ``scan`` would find in the unpacked archive, or ``scan_splits``.
+def scan_members(members: list[Member], where: Path, how: Reading) -> Scan:
+    """Return what would be found in the unpacked archive.
 
     Where all lies below one top folder that is no class, that folder is left out of names.
 
     Raises:
-        DataError: No file in class folders, or it is split already and splits are not kept, or
-            kept and there is no train.
+        DataError: No file in class folders, or splits are kept and there is no train.
+        QuestionError: It is split already, and nothing says what that means.
     """
     found = Scan()
     kept, refused = last_of_each(members)
-    top = _lone_top(kept, keep_splits)
+    top = _lone_top(kept, how.keep_splits)
     if top:
         kept = {name.removeprefix(f"{top}/"): member for name, member in kept.items()}
         kept.pop(top, None)
@@ -39,14 +34,9 @@ def scan_members(members: list[Member], where: Path, *, keep_splits: bool) -> Sc
             f"{len(guessed)} names in the zip are no UTF-8 and were read as cp437, the standard of "
             f"zips; the first: {guessed[0]}"
         )
-    if keep_splits:
-        kept = _in_splits(kept, found)
-    _sort_out(kept, found, depth=int(keep_splits))
+    _sort_out(kept, found)
     found.put_in_order()
-    if keep_splits:
-        check_train(found, where, "a folder train that holds photos in class folders")
-    else:
-        check_classes(found, where)
+    settle_splits(found, where, keep_splits=how.keep_splits, split_folders=how.split_folders)
     return found
 
 
@@ -84,49 +74,28 @@ def _lone_top(kept: dict[str, Member], keep_splits: bool) -> str:
         return ""
     top = tops.pop()
     if keep_splits:  # classes lie below splits, never at the top
-        return "" if top.lower() in GIVEN_SPLITS else top
+        return "" if split_word(top) else top
     files = [PurePosixPath(name) for name, member in kept.items() if member.kind == "file"]
     depths = {len(path.parts) for path in files if images.is_photo_name(path.name)}
     return top if depths and min(depths) > 2 else ""
 
 
-def _in_splits(kept: dict[str, Member], found: Scan) -> dict[str, Member]:
-    """Return what lies in split folders; refuse the other top folders and files."""
-    inside, outside = {}, set()
-    for name, member in kept.items():
-        top, slash, _ = name.partition("/")
-        is_folder = bool(slash) or member.kind == "folder"
-        if top.lower() in GIVEN_SPLITS and is_folder:
-            inside[name] = member
-        else:
-            outside.add(top)
-    found.refused += [(top, "lies in no split folder") for top in outside]
-    return inside
-
-
-def _sort_out(kept: dict[str, Member], found: Scan, depth: int) -> None:
-    """Sort members into samples, refused and empty classes.
-
-    Args:
-        kept: By name.
-        found: Gets them.
-        depth: How many folders above classes are splits: 0 or 1.
-    """
+def _sort_out(kept: dict[str, Member], found: Scan) -> None:
+    """Sort members by name into samples, refused and empty classes."""
     folders: set[str] = set()
     filled: set[str] = set()
     for name, member in kept.items():
         parts = name.split("/")
-        above = {"/".join(parts[:n]) for n in range(depth + 1, len(parts))}
+        above = {"/".join(parts[:n]) for n in range(1, len(parts))}
         folders |= above
         if member.kind == "folder":
-            folders |= {name} if len(parts) > depth else set()
+            folders.add(name)
         elif member.kind != "file":
             found.refused.append((name, member.kind))
-        elif len(parts) < depth + 2:
+        elif not above:
             found.refused.append((name, "lies in no class folder"))
         else:
-            class_name = "/".join(parts[depth:-1])
-            split = GIVEN_SPLITS[parts[0].lower()] if depth else ""
-            found.files.append(SourceFile(None, name, class_name, split, member.read))
+            class_name = "/".join(parts[:-1])
+            found.files.append(SourceFile(None, name, class_name, read=member.read))
             filled |= above
     found.empty_classes += folders - filled

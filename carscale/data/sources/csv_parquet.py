@@ -22,6 +22,7 @@ from carscale.data.sources.rows import (
     split_of,
 )
 from carscale.data.sources.scan import Scan, SourceFile, check_train
+from carscale.data.sources.split_folders import split_paths
 from carscale.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -55,10 +56,6 @@ def scan_table(path: Path, how: Reading) -> Scan:
         return hub.scan_parquet(path, how)
     label = choose_column(path, header, LABEL_NAMES, how.label_column, "label")
     split = _column(path, header, "split")
-    if how.keep_splits and split is None:
-        raise DataError(
-            f"{path}: --keep-splits wants a column split", f"there are: {', '.join(header)}"
-        )
     source = _column(path, header, "source")
     columns = {"path": image, "label": label}
     columns |= {"split": split} if split and how.keep_splits else {}
@@ -66,9 +63,14 @@ def scan_table(path: Path, how: Reading) -> Scan:
     rows = _parquet_rows(path, columns) if is_parquet else _csv_rows(path, header, columns)
     names = schema_names(path, label) if is_parquet else []
     found = _scan_rows(path.parent, rows, names, follow_links=how.follow_links)
+    check_any(found, path, "rows")
     if split and not how.keep_splits:
         found.notes.append("splits are drawn anew; keep those of the column split: --keep-splits")
-    check_any(found, path, "rows")
+    if not split and not split_paths(found, keep_splits=how.keep_splits) and how.keep_splits:
+        raise DataError(
+            f"{path}: --keep-splits wants a column split, or paths with folders train and test",
+            f"there are: {', '.join(header)}",
+        )
     if how.keep_splits:
         check_train(found, path, "rows whose split is train")
     return found

@@ -18,7 +18,8 @@ from carscale import contained
 from carscale.data.sources import archives, csv_parquet, webdataset
 from carscale.data.sources.csv_parquet import TABLE_SUFFIXES
 from carscale.data.sources.rows import Reading
-from carscale.data.sources.scan import LEADS_OUT, Scan, scan, scan_splits
+from carscale.data.sources.scan import LEADS_OUT, Scan, walk
+from carscale.data.sources.split_folders import settle_splits
 from carscale.data.sources.zip_and_tar import (
     ARCHIVE_SUFFIXES,
     TAR_SUFFIXES,
@@ -35,6 +36,7 @@ def open_source(
     image_column: str | None = None,
     label_column: str | None = None,
     keep_splits: bool = False,
+    split_folders: str = "ask",
     follow_links: bool = False,
     scratch: Path | None = None,
 ) -> Iterator[Scan]:
@@ -50,8 +52,11 @@ def open_source(
             - WebDataset shards: a pattern (``cars-{000..009}.tar``), a folder of tars, or one.
         image_column: Column of paths or photos, where its name is unusual.
         label_column: Column of classes, where its name is unusual.
-        keep_splits: Take splits from the source: top folders, a column ``split``, splits of a set,
+        keep_splits: Take splits from the source: folders, a column ``split``, splits of a set,
             words in names of shards.
+        split_folders: Where splits aren't kept, what folders called train and test are:
+            ``together`` leaves them out of classes, ``classes`` takes them for classes, ``ask``
+            raises.
         follow_links: Take photos outside of the source too that its links and paths name.
         scratch: A folder with room for what a compressed tar holds; the system's if not given.
 
@@ -61,12 +66,13 @@ def open_source(
     Raises:
         ConfigError: Columns are named and the source has none.
         DataError: There is no such source, it can't be read, or none of it has a label.
+        QuestionError: It can be read in two ways, and nothing says which is meant.
 
     Example:
         >>> with open_source("photos.zip") as source:  # doctest: +SKIP
         ...     data = source.files[0].read_bytes()
     """
-    how = Reading(image_column, label_column, keep_splits, follow_links)
+    how = Reading(image_column, label_column, keep_splits, split_folders, follow_links)
     with ExitStack() as stack:
         spool = Spool(scratch or Path(tempfile.gettempdir()))
         stack.callback(spool.close)
@@ -120,8 +126,9 @@ def _scan_folder(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Sc
                 raise DataError(f"{shard}: {LEADS_OUT}")
         return _scan_shards(shards, str(path), how, spool, stack)
     how.refuse_columns(path)
-    find = scan_splits if how.keep_splits else scan
-    return find(path, follow_links=how.follow_links)
+    found = walk(path, follow_links=how.follow_links)
+    settle_splits(found, path, keep_splits=how.keep_splits, split_folders=how.split_folders)
+    return found
 
 
 def _scan_file(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Scan:
@@ -138,7 +145,7 @@ def _scan_file(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Scan
     if name.endswith(TAR_SUFFIXES) and webdataset.is_shard(members):
         return webdataset.scan_shards([(path, members)], path, how)
     how.refuse_columns(path)
-    return archives.scan_members(members, path, keep_splits=how.keep_splits)
+    return archives.scan_members(members, path, how)
 
 
 def _scan_shards(

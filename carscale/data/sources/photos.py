@@ -54,6 +54,7 @@ def open_photos(
         spec,
         image_column=image_column,
         label_column=label_column,
+        split_folders="together",
         follow_links=follow_links,
         scratch=scratch,
     ) as source:

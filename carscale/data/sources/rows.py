@@ -12,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from carscale import contained
-from carscale.data.sources.scan import GIVEN_SPLITS, LEADS_OUT, Scan
+from carscale.data.sources.scan import LEADS_OUT, Scan
+from carscale.data.sources.split_folders import split_word
 from carscale.errors import ConfigError, DataError
 
 IMAGE_NAMES = ("path", "file_name", "image", "filename")
@@ -32,12 +33,15 @@ class Reading:
         image_column: Column of paths or photos; ``None``: the one of a usual name.
         label_column: Column of classes; ``None``: the one of a usual name.
         keep_splits: Take the source's own splits.
+        split_folders: What folders that look like splits are, where those aren't kept: ``ask``,
+            ``together`` or ``classes``.
         follow_links: Take photos outside of the source that its links and paths name.
     """
 
     image_column: str | None = None
     label_column: str | None = None
     keep_splits: bool = False
+    split_folders: str = "ask"
     follow_links: bool = False
 
     def refuse_columns(self, where: Path | str) -> None:
@@ -129,7 +133,7 @@ def split_of(name: object) -> str:
     Raises:
         BadRowError: It is none of them.
     """
-    split = GIVEN_SPLITS.get(str(name).strip().lower())
+    split = split_word(str(name))
     if split is None:
         raise BadRowError(f"split {name!r} is none of train, val, test")
     return split

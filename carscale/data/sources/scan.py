@@ -11,14 +11,6 @@ from carscale import contained
 from carscale.errors import DataError
 
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "truth.json"})
-GIVEN_SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""What sources call their splits, and what they are called here."""
-
-
 MAX_DEPTH = 64
 """Folders of a class's name below each other: a path may have some 2000, makes and models are 2."""
 LEADS_OUT = "leads out of the source; to take it all the same: --follow-links"
@@ -82,65 +74,14 @@ class Scan:
         self.empty_classes.sort()
 
 
-def scan(root: Path, *, follow_links: bool = False) -> Scan:
-    """Find the files below a folder; the class of a file is the path of its folder.
-
-    Hidden files and folders are passed over. Links are followed where they stay in the folder, or
-    anywhere with ``follow_links``; one that leads back to a folder above is refused.
-
-    Raises:
-        DataError: No such folder, no file below it, or it is split in train and test already.
-    """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder")
-    found = walk(root, follow_links=follow_links)
-    check_classes(found, root)
-    return found
-
-
-def scan_splits(root: Path, *, follow_links: bool = False) -> Scan:
-    """Find the files of a folder whose top folders are splits, with classes below.
-
-    Raises:
-        DataError: No such folder, or no train with files in it.
-    """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder")
-    whole = Scan()
-    for top in sorted(root.iterdir()):
-        if top.name.startswith(".") or top.name in IGNORED:
-            continue
-        if top.name.lower() not in GIVEN_SPLITS or not top.is_dir():
-            whole.refused.append((top.name, "lies in no split folder"))
-            continue
-        if not follow_links and contained.leads_out(str(top), os.path.realpath(root)):
-            whole.refused.append((top.name, LEADS_OUT))
-            continue
-        part, split = walk(top, root, follow_links=follow_links), GIVEN_SPLITS[top.name.lower()]
-        whole.files += [
-            SourceFile(file.path, f"{top.name}/{file.relative}", file.class_name, split)
-            for file in part.files
-        ]
-        whole.refused += [(f"{top.name}/{path}", reason) for path, reason in part.refused]
-        whole.empty_classes += [f"{top.name}/{path}" for path in part.empty_classes]
-    check_train(whole, root, "a folder train that holds photos in class folders")
-    return whole
-
-
 def check_classes(found: Scan, where: Path | str) -> None:
-    """Raise when class folders hold no file, or are splits."""
+    """Raise when class folders hold no file."""
     if not found.files:
         refused = f"; {_first_refused(found)}" if found.refused else ""
         raise DataError(
             f"{where}: holds no photos in class folders{refused}",
             "put each class's photos in a folder of its name",
             "or try: carscale data demo data/demo-raw",
-        )
-    tops = {file.relative.split("/")[0].lower() for file in found.files}
-    if len(tops) > 1 and tops <= GIVEN_SPLITS.keys():
-        raise DataError(
-            f"{where}: is split already ({', '.join(sorted(tops))}); these would become classes",
-            "keep these splits: --keep-splits; or give one of its folders",
         )
 
 
@@ -159,16 +100,20 @@ def _first_refused(found: Scan) -> str:
     return f"{len(found.refused)} refused, the first: {name}: {reason}"
 
 
-def walk(folder: Path, root: Path | None = None, *, follow_links: bool = False) -> Scan:
-    """Find what ``scan`` finds, without asking whether it makes sense.
+def walk(folder: Path, *, follow_links: bool = False) -> Scan:
+    """Find the files below a folder; the class of a file is the path of its folder.
 
-    Args:
-        folder: Where to look.
-        root: What links may not lead out of; the folder itself when ``None``.
-        follow_links: Whether they may lead anywhere.
+    Hidden files and folders are passed over, and what systems leave. Links are followed where they
+    stay in the folder, or anywhere with ``follow_links``; one that leads back to a folder above is
+    refused.
+
+    Raises:
+        DataError: No such folder.
     """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
     found = Scan()
-    limit = None if follow_links else os.path.realpath(root or folder)
+    limit = None if follow_links else os.path.realpath(folder)
     _walk(folder, "", found, above=frozenset(), limit=limit)
     found.put_in_order()
     return found

@@ -23,7 +23,8 @@ from carscale.data.sources.rows import (
     Reading,
     check_any,
 )
-from carscale.data.sources.scan import GIVEN_SPLITS, IGNORED, Scan, SourceFile, check_train
+from carscale.data.sources.scan import IGNORED, Scan, SourceFile, check_train
+from carscale.data.sources.split_folders import split_word
 from carscale.data.sources.zip_and_tar import TAR_SUFFIXES, Member
 from carscale.errors import DataError
 
@@ -34,7 +35,6 @@ MAX_LABEL_BYTES = 1 << 20
 MAX_SHARDS = 100_000
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
-SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(GIVEN_SPLITS)})(?![a-z])")
 
 
 @dataclass
@@ -112,8 +112,11 @@ def scan_shards(shards: list[tuple[Path, list[Member]]], where: Path | str, how:
         DataError: No sample can be used, or there is none in train when splits are kept.
     """
     found, names = Scan(), FreeNames()
+    splits: set[str] = set()
     for path, members in shards:
-        split = _split_of_shard(path) if how.keep_splits else ""
+        said = _split_of_shard(path)
+        splits |= {said} if said else set()
+        split = said if how.keep_splits else ""
         if split is None:
             found.refused.append((path.name, "its name says none of train, val, test"))
             continue
@@ -136,6 +139,11 @@ def scan_shards(shards: list[tuple[Path, list[Member]]], where: Path | str, how:
     check_any(found, where, "samples")
     if how.keep_splits:
         check_train(found, where, "shards with train in their names")
+    elif len(splits) > 1:
+        found.notes.append(
+            f"shards of {', '.join(sorted(splits))} are put together and splits drawn anew; keep "
+            "them: --keep-splits"
+        )
     return found
 
 
@@ -202,9 +210,9 @@ def _label(member: Member, kind: str, keys: tuple[str, ...]) -> object:
 
 
 def _split_of_shard(path: Path) -> str | None:
-    """Return the split that a shard's name tells."""
-    found = SPLIT_WORD.search(path.name.lower())
-    return GIVEN_SPLITS[found[1]] if found else None
+    """Return the split that a shard's name tells, or that of its folder."""
+    name = path.name.partition(".")[0]
+    return split_word(name, anywhere=True) or split_word(path.parent.name)
 
 
 def _braces(pattern: str) -> Iterator[Path]:
