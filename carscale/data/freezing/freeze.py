@@ -303,12 +303,10 @@ def _without_leaks(samples: list[Sample], found: Scan) -> list[Sample]:
         found.refused.append((samples[row].file.relative, reason))
     found.refused.sort()
     if leaks:
-        first, other = min(
-            (samples[a].file.relative, samples[b].file.relative) for a, b in leaks.items()
-        )
+        row, other = next(iter(leaks.items()))
         found.notes.append(
-            f"{len(leaks)} photos of train leaked from val or test and are left out of train: "
-            f"{first} is {other}; all are in quarantine.jsonl"
+            f"{len(leaks)} photos of train leaked from val or test and are left out of train, into "
+            f"quarantine.jsonl: {samples[row].file.relative} is of {samples[other].file.relative}"
         )
     return [sample for row, sample in enumerate(samples) if row not in leaks]
 

@@ -134,7 +134,7 @@ def leaks(given_N: Sequence[int], groups_N: Sequence[int]) -> dict[int, int]:
     """
     held_out: dict[int, int] = {}
     for row, (split, group) in enumerate(zip(given_N, groups_N, strict=True)):
-        if split != TRAIN and split >= given_N[held_out.get(group, row)]:
+        if split != TRAIN and (group not in held_out or split > given_N[held_out[group]]):
             held_out[group] = row
     return {
         row: held_out[group]
