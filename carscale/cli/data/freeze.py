@@ -51,6 +51,13 @@ def freeze(
             "classes; ask: stop and say."
         ),
     ] = "ask",
+    alike: Annotated[
+        Literal["ask", "join", "apart"],
+        typer.Option(
+            help="What classes are whose names differ in case, accents or separators alone: join "
+            "them, keep them apart; ask: stop and say."
+        ),
+    ] = "ask",
     near_duplicates: Annotated[
         Literal["group", "ignore"],
         typer.Option(help="group: near duplicates stay in one split; ignore: don't look."),
@@ -78,6 +85,7 @@ def freeze(
         keep_splits=keep_splits,
         val_fraction=val_fraction,
         split_folders=split_folders,
+        alike=alike,
         link=link,
         near_duplicates=near_duplicates,
     )

@@ -41,6 +41,8 @@ class FreezeRule:
         split_folders: Where splits aren't kept, what folders called train and test are:
             ``together`` leaves them out of classes, ``classes`` takes them for classes, ``ask``
             stops.
+        alike: What classes are whose names differ in case, accents or separators alone: ``join``
+            makes them one, ``apart`` leaves them, ``ask`` stops.
         link: ``copy``, or ``hard`` to share bytes with the source's files where they are kept.
         near_duplicates: ``group`` keeps photos that are nearly the same in one split, ``ignore``
             does not look.
@@ -53,6 +55,7 @@ class FreezeRule:
     keep_splits: bool = False
     val_fraction: float | None = None
     split_folders: str = "ask"
+    alike: str = "ask"
     link: str = "copy"
     near_duplicates: str = "ignore"
 
@@ -76,6 +79,8 @@ class FreezeRule:
             raise ConfigError(
                 f"--split-folders {self.split_folders}: must be ask, together or classes"
             )
+        if self.alike not in ("ask", "join", "apart"):
+            raise ConfigError(f"--alike {self.alike}: must be ask, join or apart")
         try:
             re.compile(self.group_by or "")
         except re.error as error:
@@ -160,6 +165,7 @@ def freeze(
         follow_links=follow_links,
         keep_splits=rule.keep_splits,
         split_folders=rule.split_folders,
+        alike=rule.alike,
         scratch=next(folder for folder in place.parents if folder.is_dir()),
     ) as found:
         _check_kept(found.files, place, out)
@@ -246,6 +252,8 @@ def _freeze_decoded(
         settings["val_fraction"] = rule.val_fraction
     if rule.split_folders != "ask":
         settings["split_folders"] = rule.split_folders
+    if rule.alike != "ask":
+        settings["alike"] = rule.alike
     return lay_out(
         samples, splits_N, found, folder, source_name=found.name, seed=rule.seed, rule=settings
     )

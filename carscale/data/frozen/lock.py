@@ -19,6 +19,7 @@ import numpy as np
 from carscale import contained, files, threads
 from carscale.data.frozen.layout import LOCKED_FILES, PACK_FORMAT, card_hash, read_card
 from carscale.data.frozen.manifest import read_manifest
+from carscale.data.frozen.names import is_clutter
 from carscale.data.frozen.split_assignment import split_names
 from carscale.errors import DataError, DiskError, UnsafePathError
 from carscale.progress import bar
@@ -71,7 +72,8 @@ def verify(root: Path, *, mode: str = "fast") -> int:
         )
     listed, found = _read_lists(root, card)
     removed = [path for path in listed.paths if path not in found]
-    added = sorted(found.keys() - set(listed.paths))
+    more = found.keys() - set(listed.paths)
+    added = sorted(path for path in more if not is_clutter(path))
     stats_N4 = np.array([found.get(path, (-1, 0, 0, 0)) for path in listed.paths], dtype=np.int64)
     resized = [
         path
@@ -148,9 +150,7 @@ def _stat_files(root: Path, splits: Iterable[str]) -> dict[str, tuple[int, int, 
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(Path(entry.path))
-            elif not entry.name.startswith(
-                "."
-            ):  # readers pass over hidden files, such as a desktop's
+            else:
                 path = os.path.relpath(entry.path, root).replace(os.sep, "/")
                 found[path] = _stat(entry)
     return found

@@ -17,6 +17,20 @@ SPLIT_WORD = re.compile(
 )
 """Words that make HF ``datasets`` put a folder into a split, as its patterns find them."""
 
+CLUTTER = frozenset(
+    (
+        *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "truth.json"),
+        *("@eadir", "#recycle", "@recycle", "@recently-snapshot", "$recycle.bin", "recycler"),
+        *("system volume information", "lost+found", "__macosx", "__pycache__"),
+    )
+)
+"""Files and folders that systems leave among photos, lower case: desktops, NAS, archives."""
+
+RESERVED = re.compile(
+    r"(con|prn|aux|nul|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])(?= *(?:\.|$))", re.IGNORECASE
+)
+"""Names that are devices to Windows, whatever follows a dot."""
+
 MAX_NAME_BYTES = 200
 """File systems allow 255; a suffix has to fit."""
 
@@ -25,15 +39,17 @@ def safe_name(name: str) -> str:
     """Return a name that every reader takes for just a name; ``urllib``'s ``unquote`` reverses it.
 
     Percent-encoded: ``/``, what a glob or Windows reads as more than a letter, a leading ``.`` or
-    ``_``, a trailing ``.`` or blank, and the last letter of a word that HF ``datasets`` takes for a
-    split.
+    ``_``, a trailing ``.`` or blank, the last letter of a word that HF ``datasets`` takes for a
+    split, and the first of a device of Windows or of what systems leave.
 
     Example:
         >>> safe_name("audi/a4"), safe_name("ford_test"), safe_name("dev-car"), safe_name("_x.")
         ('audi%2Fa4', 'ford_tes%74', 'de%76-car', '%5Fx%2E')
+        >>> safe_name("nul.jpg"), safe_name("lost+found")
+        ('%6Eul.jpg', '%6Cost+found')
     """
     safe = UNSAFE.sub(lambda found: _percent(found[0]), name)
-    if safe[:1] in (".", "_", " "):
+    if safe[:1] in (".", "_", " ") or RESERVED.match(safe) or safe.casefold() in CLUTTER:
         safe = _percent(safe[0]) + safe[1:]
     if safe[-1:] in (".", " "):
         safe = safe[:-1] + _percent(safe[-1])
@@ -41,6 +57,17 @@ def safe_name(name: str) -> str:
         last = found.end() - 1
         safe = safe[:last] + _percent(safe[last]) + safe[last + 1 :]
     return safe
+
+
+def is_clutter(path: str) -> bool:
+    """Tell whether a part of a path is hidden or what a system leaves: no reader takes it.
+
+    Example:
+        >>> is_clutter("a4/Thumbs.db"), is_clutter("a4/.git/x"), is_clutter("a4/1.jpg")
+        (True, True, False)
+    """
+    parts = path.split("/")
+    return any(part.startswith((".", "~$")) or part.casefold() in CLUTTER for part in parts)
 
 
 def unique_folders(names: Iterable[str]) -> dict[str, str]:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from carscale import images
+from carscale.data.frozen.names import is_clutter
+from carscale.data.sources.labels import name_folders
 from carscale.data.sources.rows import Reading
-from carscale.data.sources.scan import IGNORED, Scan, SourceFile
+from carscale.data.sources.scan import Scan, SourceFile
 from carscale.data.sources.split_folders import settle_splits, split_word
 from carscale.data.sources.zip_and_tar import Member, name_problem
 
@@ -35,6 +37,7 @@ def scan_members(members: list[Member], where: Path, how: Reading) -> Scan:
             f"zips; the first: {guessed[0]}"
         )
     _sort_out(kept, found)
+    name_folders(found)
     found.put_in_order()
     settle_splits(found, where, keep_splits=how.keep_splits, split_folders=how.split_folders)
     return found
@@ -52,19 +55,13 @@ def last_of_each(members: Iterable[Member]) -> tuple[dict[str, Member], list[tup
             refused.append((member.name, problem))
             continue
         name = "/".join(part for part in member.name.split("/") if part not in ("", "."))
-        if not name or is_hidden(name):
+        if not name or is_clutter(name):
             continue
         earlier = kept.get(name)
         if earlier and not earlier.kind == member.kind == "folder":
             refused.append((name, "the archive holds a later one of this name"))
         kept[name] = member
     return kept, refused
-
-
-def is_hidden(name: str) -> bool:
-    """Tell whether a member is what ``scan`` passes over, or a Mac's notes about files."""
-    parts = name.split("/")
-    return parts[0] == "__MACOSX" or any(p.startswith(".") or p in IGNORED for p in parts)
 
 
 def _lone_top(kept: dict[str, Member], keep_splits: bool) -> str:

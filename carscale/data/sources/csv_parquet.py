@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from carscale import tables
-from carscale.data.sources.labels import class_of, named, schema_names
+from carscale.data.sources.labels import name_class, named, schema_names
 from carscale.data.sources.rows import (
     IMAGE_NAMES,
     LABEL_NAMES,
@@ -92,7 +92,7 @@ def _scan_rows(
             if isinstance(row, str):
                 raise BadRowError(row)
             path, relative = locate(folder, text)
-            class_name = class_of(named(row["label"], class_names))
+            class_name = name_class(found, named(row["label"], class_names))
             split = split_of(row["split"]) if "split" in row else ""
             earlier = first.setdefault((relative, class_name), number)
             if earlier != number:

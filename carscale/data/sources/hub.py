@@ -17,7 +17,7 @@ from huggingface_hub import constants
 
 from carscale import tables
 from carscale.data.sources.hub_folder import check_folder
-from carscale.data.sources.labels import class_of, clean_name, named, schema_names
+from carscale.data.sources.labels import clean_name, name_class, named, schema_names
 from carscale.data.sources.rows import (
     IMAGE_NAMES,
     LABEL_NAMES,
@@ -226,7 +226,7 @@ def _add_rows(part: _Part, found: Scan, names: FreeNames, *, prefix: str, split:
     lock = Lock()
     for index, (path, has_bytes, label, given) in enumerate(_rows(part, pictures)):
         try:
-            class_name = class_of(named(label, part.names))
+            class_name = name_class(found, named(label, part.names))
             own_split = split_of(given) if part.split else split
             if not has_bytes and not path:
                 raise BadRowError("no photo")

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from carscale import config, contained, tables
 from carscale.data.sources.hub_folder import FRONT, README_BYTES
 from carscale.data.sources.rows import BadRowError
+from carscale.data.sources.scan import Scan
 from carscale.errors import CarscaleError
 
 MAX_LETTERS = 200
@@ -49,11 +51,6 @@ def clean_name(text: str) -> str:
     return " ".join(composed.split())
 
 
-def is_missing(name: str) -> bool:
-    """Tell whether a clean name is a word for no value."""
-    return not name or name.casefold() in MISSING
-
-
 def class_of(label: object) -> str:
     """Return the class a label names.
 
@@ -73,18 +70,60 @@ def class_of(label: object) -> str:
     text = str(label).strip()
     if len(text) > MAX_LETTERS or "\n" in text:
         raise BadRowError(f"label is a text of {len(text)} letters, no class name")
-    name = clean_name(text)
-    if whole := _WHOLE.fullmatch(name):
-        name = whole[1]
-    if not name:
-        raise BadRowError("no label")
-    if is_missing(name) or re.fullmatch(r"-\d+", name):
-        raise BadRowError(f"label {name} stands for no class")
+    name = _name(text)
     try:
         name.encode()
     except UnicodeEncodeError as error:
         raise BadRowError("label is no valid Unicode") from error
     return name
+
+
+def name_class(found: Scan, label: object) -> str:
+    """Return the class a label names, and note in a scan how it was written.
+
+    Raises:
+        BadRowError: As ``class_of``.
+    """
+    name = class_of(label)
+    _note(found, name, str(label).strip() if isinstance(label, str) else name)
+    return name
+
+
+def name_folders(found: Scan) -> None:
+    """Give files the classes that the paths of their folders name; refuse those that name none."""
+    names: dict[str, str | None] = {}
+    kept = []
+    for file in found.files:
+        written = file.class_name
+        if written not in names:
+            try:
+                parts = filter(None, map(clean_name, written.split("/")))
+                names[written] = _name("/".join(parts))
+                _note(found, str(names[written]), written)
+            except BadRowError:
+                names[written] = None
+        if (name := names[written]) is None:
+            found.refused.append((file.relative, f"its folder {written} stands for no class"))
+        else:
+            kept.append(file if name == written else replace(file, class_name=name))
+    found.files = kept
+
+
+def _name(text: str) -> str:
+    """Return the class that a text names."""
+    name = clean_name(text)
+    if whole := _WHOLE.fullmatch(name):
+        name = whole[1]
+    if not name:
+        raise BadRowError("no label")
+    if name.casefold() in MISSING or re.fullmatch(r"-\d+", name):
+        raise BadRowError(f"label {name} stands for no class")
+    return name
+
+
+def _note(found: Scan, name: str, written: str) -> None:
+    """Note how a class is written."""
+    found.spellings.setdefault(name, set()).add(written)
 
 
 def named(label: object, names: list[str]) -> object:

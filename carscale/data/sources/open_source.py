@@ -16,7 +16,9 @@ from pathlib import Path
 
 from carscale import contained
 from carscale.data.sources import archives, csv_parquet, webdataset
+from carscale.data.sources.alike_names import settle_alike
 from carscale.data.sources.csv_parquet import TABLE_SUFFIXES
+from carscale.data.sources.labels import name_folders
 from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import LEADS_OUT, Scan, walk
 from carscale.data.sources.split_folders import settle_splits
@@ -37,6 +39,7 @@ def open_source(
     label_column: str | None = None,
     keep_splits: bool = False,
     split_folders: str = "ask",
+    alike: str = "apart",
     follow_links: bool = False,
     scratch: Path | None = None,
 ) -> Iterator[Scan]:
@@ -57,6 +60,8 @@ def open_source(
         split_folders: Where splits aren't kept, what folders called train and test are:
             ``together`` leaves them out of classes, ``classes`` takes them for classes, ``ask``
             raises.
+        alike: What classes are whose names differ in case, accents or separators alone: ``join``
+            makes them one, ``apart`` leaves them, ``ask`` raises.
         follow_links: Take photos outside of the source too that its links and paths name.
         scratch: A folder with room for what a compressed tar holds; the system's if not given.
 
@@ -79,6 +84,7 @@ def open_source(
         found = _scan(spec, how, spool, stack)
         found.name = found.name or Path(spec).resolve().name
         found.put_in_order()
+        settle_alike(found, spec, alike)
         yield found
 
 
@@ -127,6 +133,7 @@ def _scan_folder(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Sc
         return _scan_shards(shards, str(path), how, spool, stack)
     how.refuse_columns(path)
     found = walk(path, follow_links=how.follow_links)
+    name_folders(found)
     settle_splits(found, path, keep_splits=how.keep_splits, split_folders=how.split_folders)
     return found
 

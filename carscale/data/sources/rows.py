@@ -183,7 +183,7 @@ def check_file(path: Path, folder: Path | None) -> None:
         raise BadRowError("no such file" if missing else f"can't be read: {reason}") from error
     if not stat.S_ISREG(mode):
         raise BadRowError("no regular file")
-    if folder is not None and contained.leads_out(str(path), _real(folder)):
+    if folder is not None and contained.leads_out(str(path), _real(folder.absolute())):
         raise BadRowError(LEADS_OUT)
 
 

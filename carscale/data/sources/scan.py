@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from carscale import contained
+from carscale.data.frozen.names import is_clutter
 from carscale.errors import DataError
 
-IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "truth.json"})
 MAX_DEPTH = 64
 """Folders of a class's name below each other: a path may have some 2000, makes and models are 2."""
 LEADS_OUT = "leads out of the source; to take it all the same: --follow-links"
@@ -59,6 +59,7 @@ class Scan:
         empty_classes: Classes without any photo.
         name: The source's short name: of the folder or file, or ``owner/name``.
         notes: What a person should know of how the source was read.
+        spellings: How each class was written, where that is not its name.
     """
 
     files: list[SourceFile] = field(default_factory=list)
@@ -66,6 +67,7 @@ class Scan:
     empty_classes: list[str] = field(default_factory=list)
     name: str = ""
     notes: list[str] = field(default_factory=list)
+    spellings: dict[str, set[str]] = field(default_factory=dict)
 
     def put_in_order(self) -> None:
         """Sort all lists, so that the same source gives the same scan."""
@@ -143,7 +145,7 @@ def _walk(
         return 0
     num_files = 0
     for entry in entries:
-        if entry.name.startswith(".") or entry.name in IGNORED:
+        if is_clutter(entry.name):
             continue
         name = f"{relative}/{entry.name}" if relative else entry.name
         kind = _kind(entry, limit)

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from carscale.data.frozen.names import is_clutter
 from carscale.data.sources.archives import last_of_each
-from carscale.data.sources.labels import class_of
+from carscale.data.sources.labels import name_class
 from carscale.data.sources.rows import (
     LABEL_NAMES,
     BadRowError,
@@ -23,7 +24,7 @@ from carscale.data.sources.rows import (
     Reading,
     check_any,
 )
-from carscale.data.sources.scan import IGNORED, Scan, SourceFile, check_train
+from carscale.data.sources.scan import Scan, SourceFile, check_train
 from carscale.data.sources.split_folders import split_word
 from carscale.data.sources.zip_and_tar import TAR_SUFFIXES, Member
 from carscale.errors import DataError
@@ -55,7 +56,7 @@ def shards_in(folder: Path) -> list[Path]:
         entries = list(folder.iterdir())
     except OSError:
         return []
-    paths = [p for p in entries if not p.name.startswith(".") and p.name not in IGNORED]
+    paths = [p for p in entries if not is_clutter(p.name)]
     is_all = all(path.name.lower().endswith(TAR_SUFFIXES) and path.is_file() for path in paths)
     return sorted(paths) if is_all else []
 
@@ -131,7 +132,7 @@ def scan_shards(shards: list[tuple[Path, list[Member]]], where: Path | str, how:
         for base, sample in _samples(usable).items():
             try:
                 name, photo = _photo(sample, how.image_column)
-                class_name = _class(sample, how.label_column)
+                class_name = name_class(found, _raw_label(sample, how.label_column))
             except BadRowError as error:
                 found.refused.append((base, f"{path.name}: {error}"))
                 continue
@@ -176,8 +177,8 @@ def _photo(sample: _Sample, wanted: str | None) -> tuple[str, Member]:
     raise BadRowError(f"several photos ({', '.join(sample.parts)}): choose with --image-column")
 
 
-def _class(sample: _Sample, wanted: str | None) -> str:
-    """Return a sample's class."""
+def _raw_label(sample: _Sample, wanted: str | None) -> object:
+    """Return what a sample says of its class."""
     kinds = [wanted] if wanted in LABEL_KINDS else ["json"] if wanted else list(LABEL_KINDS)
     keys = (wanted,) if wanted and wanted not in LABEL_KINDS else LABEL_NAMES
     for kind in kinds:
@@ -185,7 +186,7 @@ def _class(sample: _Sample, wanted: str | None) -> str:
             continue
         label = _label(sample.parts[kind][1], kind, keys)
         if label is not None:
-            return class_of(label)
+            return label
     raise BadRowError(f"no label: no {' or '.join(f'.{kind}' for kind in kinds)} with one")
 
 
