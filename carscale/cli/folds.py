@@ -20,6 +20,10 @@ def folds(
     num_repeats: Annotated[
         int, typer.Option(min=1, help="Trainings of each part; their predictions are averaged.")
     ] = 1,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="The recipe, by file or name, where the run's is none of carscale's."),
+    ] = None,
     launch: LaunchWords = "",
     keep_weights: Annotated[
         bool, typer.Option("--keep-weights", help="Keep the folds' weights.")
@@ -31,18 +35,19 @@ def folds(
 
     Example: carscale folds runs/effnet_focal --num-folds 2
     """
-    from carscale import progress
+    from carscale import progress, workflows
     from carscale.runs import RunFolder
     from carscale.studies.folds import FoldRule, run_folds
     from carscale.studies.run import Launch
 
     folder = RunFolder.open(run)
     how = Launch(tuple(shlex.split(launch)))
-    rule = FoldRule(num_folds, num_repeats, tuple(overrides or ()), how, keep_weights)
+    file = None if recipe is None else workflows.recipe_file(recipe)
+    rule = FoldRule(num_folds, num_repeats, tuple(overrides or ()), how, keep_weights, file)
     path, found = run_folds(folder, rule)
     top1 = float((found.prediction_N == found.labels_N).mean())
     progress.note(
         f"{len(found)} train photos predicted out of sample, top-1 {top1:.1%}; "
-        f"next: carscale errors {folder}"
+        f"next: {shlex.join(['carscale', 'errors', str(folder)])}"
     )
     print(path)

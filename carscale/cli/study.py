@@ -32,7 +32,11 @@ def study(
         str, typer.Option(help="Words for accelerate launch: '--config_file gpu8.yaml'.")
     ] = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print arms, runs and a measured time; train nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print arms, runs and, of carscale's own recipes, a measured time; run no other.",
+        ),
     ] = False,
     drop_weights: Annotated[
         bool, typer.Option("--drop-weights", help="Keep no weights of finished runs.")
@@ -58,13 +62,14 @@ def study(
     if seeds is not None:
         asked = asked.model_copy(update={"seeds": tuple(range(seeds))})
     folder = out or Path("runs/studies") / asked.name
-    plan = make_plan(asked, folder, words=tuple(overrides or ()), file=str(file))
+    words = tuple(overrides or ())
+    plan = make_plan(asked, folder, words=words, file=str(file), runs_files=not dry_run)
     is_ours = any((folder / name).exists() for name in ("plan.json", "speeds.json"))
     check_page_folder(folder, "study", replaces=is_ours)
     how = Launch(tuple(shlex.split(launch)))
     speeds: dict[str, Speed] = {}
     if asked.budget.seconds or dry_run:
-        speeds = measure_arms(plan, how)
+        speeds = measure_arms(plan, how, only_packaged=dry_run)
     if asked.budget.seconds:
         plan = with_budget(plan, speeds, asked.budget)
     if dry_run:
@@ -143,9 +148,9 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
     for name in ("arm", "changes", "steps", "a run"):
         table.add_column(name, justify="left" if name in ("arm", "changes") else "right")
     for name, arm in plan.arms.items():
-        seconds = run_seconds(arm, speeds[name])
         changes = " ".join(f"{key}={value}" for key, value in arm.changes.items())
-        span = str(timedelta(seconds=round(seconds)))
+        is_known = name in speeds
+        span = str(timedelta(seconds=round(run_seconds(arm, speeds[name])))) if is_known else "?"
         mark = " (baseline)" if name == plan.study.baseline else ""
         table.add_row(f"{name}{mark}", escape(changes), f"{arm.num_steps:,}", span)
     console.print(table)
@@ -153,10 +158,15 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
     for job in left:
         recipe = plan.arms[job.arm].arm.recipe
         console.print(launch.shown(recipe, plan.words(job)), soft_wrap=True, markup=False)
-    whole = sum(run_seconds(plan.arms[job.arm], speeds[job.arm]) for job in left)
+    known = [job.arm for job in left if job.arm in speeds]
+    whole = sum(run_seconds(plan.arms[name], speeds[name]) for name in known)
+    about = f"about {timedelta(seconds=round(whole))} by a few measured steps"
+    if len(known) < len(left):
+        others = f"{len(left) - len(known)} runs not measured: a dry run runs no recipe of yours"
+        about = f"{about}, and {others}" if known else others
     console.print(
         f"{len(plan.arms)} arms x {len(plan.study.seeds)} seeds: {len(left)} runs to train of "
-        f"{len(plan.jobs)}, about {timedelta(seconds=round(whole))} by a few measured steps"
+        f"{len(plan.jobs)}, {about}"
     )
 
 

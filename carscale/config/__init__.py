@@ -6,6 +6,7 @@ In: a recipe's defaults, ``config=file.yaml``, ``key=value``. Out: one frozen ``
 - ``schema``: every setting, its default and meaning. To add one: a line here; nothing else lists
   them.
 - ``load``: command line and YAML to settings and back; ``vary``: a recipe from its parent.
+- ``recipe_file``: a recipe's settings, by running its file or by reading it alone.
 - ``study``: study files. ``plain_yaml``: YAML that people edit, for other rooms.
 - ``packaged_files``: recipes, studies and presets that come with carscale, by name.
 

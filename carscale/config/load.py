@@ -1,7 +1,6 @@
 """From text to a checked recipe and back."""
 
 import difflib
-import runpy
 import sys
 import textwrap
 from pathlib import Path
@@ -90,6 +89,11 @@ def resolve(defaults: Recipe, overrides: list[str]) -> Recipe:
             problems.append(f"{COMMAND_LINE}: {word!r} is no setting; write key=value")
             continue
         _set(tree, key, _as_value(text), where=COMMAND_LINE, sources=sources, problems=problems)
+    if tree["resume"] == "overwrite" and (where := sources.get("resume", "recipe")) != COMMAND_LINE:
+        problems.append(
+            f"{where}: resume=overwrite: empties a run, so only the command line may ask for it\n"
+            "  take it out there; to empty the run type: resume=overwrite"
+        )
     return _checked(tree, sources, problems)
 
 
@@ -296,15 +300,3 @@ def _knob(key: str, value: object, field: FieldInfo) -> list[str]:
     about = " ".join((field.description or "").replace("``", "").split())
     lines += textwrap.wrap(" ".join(words), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
     return lines + textwrap.wrap(about, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Return a recipe's settings without running it.
-
-    Raises:
-        ConfigError: The file states no ``RECIPE``.
-    """
-    found = runpy.run_path(str(path), run_name="carscale.recipe").get("RECIPE")
-    if not isinstance(found, Recipe):
-        raise ConfigError(f"{path}: states no RECIPE", "see recipes/effnet_baseline.py")
-    return found

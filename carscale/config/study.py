@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
-from carscale.config.packaged_files import packaged
+from carscale.config.packaged_files import beside_a_study
 from carscale.config.plain_yaml import load_yaml, shown
 from carscale.errors import ConfigError
 
@@ -178,18 +178,26 @@ def _arms(path: Path, named: object, recipe: object) -> list[dict[str, Any]]:
             raise ConfigError(
                 f"{path}: arms.{name}: has no recipe", "write recipe: ../effnet_baseline.py"
             )
-        arm = {"name": str(name), "recipe": _near(path, own), "settings": settings}
-        arms.append(arm | ({"config": _near(path, str(preset))} if preset else {}))
+        arm = {"name": str(name), "recipe": _near(path, str(name), own), "settings": settings}
+        arms.append(arm | ({"config": _near(path, str(name), str(preset))} if preset else {}))
     return arms
 
 
-def _near(path: Path, name: str) -> Path:
-    """Return a path that starts at the study file, as short as people write it.
-
-    A copied study finds the recipes and presets that come with carscale.
-    """
+def _near(path: Path, arm: str, name: str) -> Path:
+    """Return the path of an arm's recipe or preset, as short as people write it."""
+    found = beside_a_study(path, name)
+    if found is not None:
+        return found
     near = Path(os.path.normpath(path.parent / name))
-    return near if near.exists() else packaged(name.removeprefix("../")) or near
+    if not near.is_file():
+        raise ConfigError(
+            f"{path}: arms.{arm}: no such recipe {near}", "paths of recipes start at the study file"
+        )
+    raise ConfigError(
+        f"{path}: arms.{arm}: {near} lies neither below the study's folder nor below the working "
+        "folder, or behind a link",
+        "if you trust it, copy it beside the study file; or start carscale in its folder",
+    )
 
 
 def _seeds(path: Path, seeds: object) -> list[int]:
@@ -220,11 +228,8 @@ def _check(path: Path, study: Study) -> None:
     if study.budget.epochs and study.budget.seconds:
         raise ConfigError(f"{path}: budget: epochs and seconds; wanted one of them")
     for arm in study.arms:
-        if not arm.recipe.is_file():
-            raise ConfigError(
-                f"{path}: arms.{arm.name}: no such recipe {arm.recipe}",
-                "paths of recipes start at the study file",
-            )
+        if arm.recipe.suffix != ".py":
+            raise ConfigError(f"{path}: arms.{arm.name}: {arm.recipe} is no recipe: wanted a .py")
         both = sorted(set(arm.settings) & set(study.settings))
         if both:
             raise ConfigError(

@@ -34,6 +34,7 @@ class FoldRule:
         words: Settings to change for all folds.
         launch: How recipes are started.
         keep_weights: Whether the folds' weights stay.
+        recipe: The recipe's file; ``None`` takes the run's where it came with carscale.
     """
 
     num_folds: int = 5
@@ -41,6 +42,7 @@ class FoldRule:
     words: tuple[str, ...] = ()
     launch: Launch = field(default_factory=Launch)
     keep_weights: bool = False
+    recipe: Path | None = None
 
 
 def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictions]:
@@ -60,7 +62,8 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
     Raises:
         ConfigError: Settings that do not fit, or other ones than the folds began with.
         DataError: Train is too small for so many folds.
-        RunError: The run names no recipe, or another process works on its folds.
+        RunError: The run's recipe did not come with carscale and the rule names none, or another
+            process works on its folds.
         TrainingError: A fold failed; says why.
     """
     run = RunFolder(folder)
@@ -76,7 +79,7 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
     whole = data.read_splits(Path(settings[0].data.root))
     data.hold_out(whole, rule.num_folds, rule.num_folds - 1)  # the first that would be empty
     _check_repeats(rule, whole)
-    recipe = _recipe(run)
+    recipe = rule.recipe or _recipe(run)
     disk.make_folder(place)
     with locks.hold_lock(place), terminable():
         _check_plan(place, _plan(run, recipe, rule, whole.train.hash))
@@ -135,13 +138,21 @@ def _seed(run: RunFolder, rule: FoldRule) -> int:
 
 
 def _recipe(run: RunFolder) -> Path:
-    """Return the recipe that a run was started by."""
-    named = run.recipe_file
-    if named is not None and Path(named).is_file():
-        return Path(named)
+    """Return the recipe of carscale that a run was started by.
+
+    Another file is code that the run folder names, and that may be anybody's.
+    """
+    named = run.recipe_file or ""
+    here = Path(named)
+    found = config.packaged(named.rpartition("carscale/recipes/")[2])
+    if here.is_file():
+        found = here if config.is_packaged(here) else None
+    if found is not None:
+        return found
     raise RunError(
-        f"{run.environment_file}: names no recipe that lies here (it has {named})",
-        f"start this where the run was started, so that {named or 'its recipe'} is found",
+        f"{run}: its recipe is none that came with carscale (env.json has {named or 'none'})",
+        "name a recipe that you trust: "
+        + shlex.join(["carscale", "folds", str(run), "--recipe", named or "RECIPE.py"]),
     )
 
 

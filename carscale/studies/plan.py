@@ -182,7 +182,12 @@ def _read_stored(path: Path) -> dict[str, Any]:
 
 
 def make_plan(
-    study: Study, folder: Path, *, words: tuple[str, ...] = (), file: str = "study"
+    study: Study,
+    folder: Path,
+    *,
+    words: tuple[str, ...] = (),
+    file: str = "study",
+    runs_files: bool = True,
 ) -> StudyPlan:
     """Return the plan of a study, checked.
 
@@ -191,6 +196,8 @@ def make_plan(
         folder: Where all goes.
         words: ``key=value`` for all arms, above the file's settings.
         file: The study file's name, for messages.
+        runs_files: Whether a recipe that did not come with carscale may be run to learn its
+            settings; else it is read alone.
 
     Raises:
         ConfigError: A setting that no recipe has, or that the study itself sets.
@@ -201,7 +208,9 @@ def make_plan(
     for arm in study.arms:
         own = _words(study, arm, words, file)
         try:
-            cfg = config.resolve(config.read_recipe(arm.recipe), list(own))
+            may_run = runs_files or config.is_packaged(arm.recipe)
+            recipe = (config.read_recipe if may_run else config.stated_recipe)(arm.recipe)
+            cfg = config.resolve(recipe, list(own))
         except ConfigError as error:
             raise ConfigError(f"{file}: arm {arm.name}: {error}") from error
         root = cfg.data.root

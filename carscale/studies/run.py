@@ -43,7 +43,8 @@ class Launch:
 
     def command(self, recipe: Path, words: list[str]) -> list[str]:
         """Return the command as a process takes it."""
-        start = [sys.executable, "-P", "-m", "carscale", "train", str(recipe), *words]
+        file = str(recipe.absolute())  # a name that begins with - would be an option
+        start = [sys.executable, "-P", "-m", "carscale", "train", file, *words]
         return [*start, "--launch", shlex.join(self.options)] if self.options else start
 
     def shown(self, recipe: Path, words: list[str]) -> str:

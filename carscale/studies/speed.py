@@ -10,7 +10,7 @@ import statistics
 import time
 from dataclasses import asdict, dataclass, replace
 
-from carscale import disk, files, locks, threads
+from carscale import config, disk, files, locks, threads
 from carscale.config import Budget
 from carscale.errors import ConfigError, RunError
 from carscale.progress import bar
@@ -39,8 +39,15 @@ class Speed:
     score_s: float
 
 
-def measure_arms(plan: StudyPlan, launch: Launch) -> dict[str, Speed]:
+def measure_arms(
+    plan: StudyPlan, launch: Launch, *, only_packaged: bool = False
+) -> dict[str, Speed]:
     """Return each arm's speed; earlier measurements in this folder are reused.
+
+    Args:
+        plan: From ``make_plan``.
+        launch: How to start a recipe.
+        only_packaged: Leave out arms of recipes that did not come with carscale.
 
     Raises:
         RunError: A recipe that does not run even a few steps.
@@ -51,8 +58,12 @@ def measure_arms(plan: StudyPlan, launch: Launch) -> dict[str, Speed]:
     if wrong := problem(stored, {str: dict.fromkeys(Speed.__dataclass_fields__, NUMBER)}):
         raise RunError(f"{store}: {wrong}", "measure anew after removing it")
     known = {key: Speed(**value) for key, value in stored.items()}
-    keys = {name: _key(arm, launch) for name, arm in plan.arms.items()}
-    missing = {keys[name]: name for name in plan.arms if keys[name] not in known}
+    keys = {
+        name: _key(arm, launch)
+        for name, arm in plan.arms.items()
+        if not only_packaged or config.is_packaged(arm.arm.recipe)
+    }
+    missing = {key: name for name, key in keys.items() if key not in known}
     if missing:
         with (
             locks.hold_lock(plan.folder),
@@ -76,12 +87,15 @@ def run_seconds(arm: ArmPlan, speed: Speed) -> float:
 def with_budget(plan: StudyPlan, speeds: dict[str, Speed], budget: Budget) -> StudyPlan:
     """Return the plan with as many steps per arm as its time budget allows.
 
+    An arm that was not measured stays as it is.
+
     Raises:
         ConfigError: They are too few for one epoch of some arm.
     """
     assert budget.seconds is not None
-    arms = {}
-    for name, arm in plan.arms.items():
+    arms = dict(plan.arms)
+    for name in speeds:
+        arm = arms[name]
         per_epoch = len(arm.splits.train) / arm.cfg.loader.global_batch_size
         num_steps = int(budget.seconds / speeds[name].step_s)
         if num_steps < per_epoch:

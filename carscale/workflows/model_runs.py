@@ -57,7 +57,8 @@ def train(
     cfg = config.resolve(config.read_recipe(path), list(words))  # a wrong word stops here
     options = [] if config_file is None else ["--config_file", str(_launch_file(config_file))]
     name = cfg.run.name or path.stem
-    command = [sys.executable, str(path), *words, f"run.name={name}"]
+    file = str(path.absolute() if str(path).startswith("-") else path)
+    command = [sys.executable, file, *words, f"run.name={name}"]
     code = world.run_ranks(command, [*options, *launch], restarts=restarts)
     folder = Path(cfg.run.dir) / name
     if code in (129, 130, 143):

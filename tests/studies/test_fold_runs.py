@@ -181,6 +181,6 @@ def test_what_can_not_have_folds_says_why_and_trains_nothing(joined, trained, ru
     files.write_json(folder / "env.json", env | {"command": ["gone/recipe.py", "seed=1"]})
     with pytest.raises(RunError) as gone:
         run_folds(folder, rule)
-    assert "names no recipe that lies here (it has gone/recipe.py)" in str(gone.value)
-    assert "so that gone/recipe.py is found" in str(gone.value)
+    assert "none that came with carscale (env.json has gone/recipe.py)" in str(gone.value)
+    assert f"carscale folds {folder} --recipe gone/recipe.py" in str(gone.value)
     assert not (folder / "folds").exists()
