@@ -122,7 +122,7 @@ def _start(rule: RaceRule, name: str, view: str) -> _Arm:
     spec = {**asdict(rule), "arm": name, "view": view, "num_in_memory": rule.num_images}
     said = TemporaryFile()  # noqa: SIM115 - closed with the arm
     process = subprocess.Popen(
-        [sys.executable, "-m", "carscale.benchmark.loader_worker", json.dumps(spec)],
+        [sys.executable, "-P", "-m", "carscale.benchmark.loader_worker", json.dumps(spec)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=said,
