@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from carscale import outgoing
+
 FIRST_LINE_S = 2.0
 LONGER_BY_S = 10.0
 LONGEST_GAP_S = 60.0
@@ -19,7 +21,7 @@ LONGEST_GAP_S = 60.0
 def note(text: str) -> None:
     """Write one line to stderr, above a bar if one is shown; none to a terminal that has gone."""
     with suppress(OSError):
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(outgoing.lines(text) + "\n")
         sys.stderr.flush()
 
 
@@ -110,20 +112,21 @@ def _drawn(
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", markup=False),
     )
     progress = Progress(*columns, console=console, transient=True)
-    task = progress.add_task(title, total=total, completed=start, text="")
+    task = progress.add_task(outgoing.one_line(title), total=total, completed=start, text="")
 
     def advance(count: int = 1, text: str | None = None, total: int | None = None) -> None:
-        changes: dict[str, Any] = {"text": text, "total": total}
+        shown = None if text is None else outgoing.one_line(text)
+        changes: dict[str, Any] = {"text": shown, "total": total}
         known = {name: value for name, value in changes.items() if value is not None}
         progress.update(task, advance=count, **known)
 

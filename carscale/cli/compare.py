@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carscale import outgoing
 from carscale.cli.options import Csv, Force, Json, Metric
-from carscale.cli.output import check_one_format, print_json, print_table, shown
+from carscale.cli.output import check_one_format, print_csv_text, print_json, print_table, say
 
 if TYPE_CHECKING:
     from carscale.report.study.rows import ArmRow
@@ -80,7 +81,7 @@ def print_study(study: StudyResult, *, as_json: bool, as_csv: bool) -> None:
     from carscale.report import arm_rows, results_csv
 
     if as_csv:
-        print(results_csv(study), end="")
+        print_csv_text(results_csv(study))
     else:
         _print_table(study, arm_rows(study))
 
@@ -88,7 +89,7 @@ def print_study(study: StudyResult, *, as_json: bool, as_csv: bool) -> None:
 def _print_table(study: StudyResult, rows: list[ArmRow]) -> None:
     """Print a row an arm, then what each changes, then what else must be known."""
     about = study.about
-    print(
+    say(
         f"{about.metric_label} on {about.num_photos:,} {about.split} photos of "
         f"{about.num_classes:,} classes; differences in points, 95 % intervals"
     )
@@ -96,9 +97,9 @@ def _print_table(study: StudyResult, rows: list[ArmRow]) -> None:
     print_table(("arm", *(f">{name}" for name in numbers), "verdict"), map(_cells, rows))
     for arm in study.arms:
         for line in (*arm.settings, *arm.notes):
-            print(shown(f"{arm.name}: {line}"))
+            say(outgoing.one_line(f"{arm.name}: {line}"))
     for one in study.interactions:
-        print(shown(one.sentence))
+        say(outgoing.one_line(one.sentence))
 
 
 def _cells(row: ArmRow) -> list[str]:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from carscale.cli.options import Csv, DataRoot, Json, RunFolderArg
-from carscale.cli.output import check_one_format, print_csv, print_json, print_notes, print_table
+from carscale.cli.output import (
+    check_one_format,
+    print_csv,
+    print_json,
+    print_notes,
+    print_table,
+    say,
+)
 from carscale.progress import note
 
 if TYPE_CHECKING:
@@ -55,7 +62,7 @@ def _csv_rows(columns: dict[str, Any], names: list[str]) -> Iterator[list[object
 
 def _print(found: Analysis) -> None:
     """Print causes, pairs, bad slices and actions for people."""
-    print(
+    say(
         f"{found.evidence.split}: {len(found.wrong_W)} mistakes in "
         f"{len(found.evidence.predictions)} photos\n"
     )
@@ -94,8 +101,8 @@ def _print(found: Analysis) -> None:
         ),
     )
     if found.actions:
-        print("\nWhat to do")
+        say("\nWhat to do")
     for action in found.actions:
-        print(f"- {action['title']}\n  {action['why']}")
+        say(f"- {action['title']}\n  {action['why']}")
         if action["command"]:
-            print(f"  {action['command']}")
+            say(f"  {action['command']}")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carscale import outgoing
 from carscale.cli.options import Json, Overrides, RunFolderArg
-from carscale.cli.output import print_json
+from carscale.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from carscale.workflows import Metrics
@@ -57,10 +58,11 @@ def evaluate(
         if embeddings or as_json or probs is not None:
             raise ConfigError(
                 "command line: --saliency only draws; it predicts and prints nothing",
-                f"draw after: carscale evaluate {run} --split {split} --embeddings",
+                f"draw after: carscale evaluate {outgoing.command(run)} "
+                f"--split {split} --embeddings",
             )
         for path in workflows.draw_saliency(run, _ids(saliency), split=split, settings=words):
-            print(path)
+            say(path)
         return
     metrics = workflows.evaluate(
         run,
@@ -83,15 +85,15 @@ def evaluate(
 def _print(metrics: Metrics) -> None:
     """Print the scores with their intervals, and the classes of low recall."""
     values = metrics.values
-    print(f"{metrics.split}: {values['num_samples']} photos")
+    say(f"{metrics.split}: {values['num_samples']} photos")
     for name in ("top1", "top5", "macro_f1", "balanced_accuracy", "ece"):
         low, high = metrics.interval(name)
-        print(f"  {name:<18} {metrics[name]:.4f}  95 % [{low:.4f}, {high:.4f}]")
+        say(f"  {name:<18} {metrics[name]:.4f}  95 % [{low:.4f}, {high:.4f}]")
     if "temperature" in values["about"]:
-        print(f"  temperature {values['about']['temperature']:.3f}, fitted on val")
-    print(f"  low recall: {'; '.join(values['low_recall_classes']) or 'no class'}")
+        say(f"  temperature {values['about']['temperature']:.3f}, fitted on val")
+    say(f"  low recall: {'; '.join(values['low_recall_classes']) or 'no class'}")
     if values["without_support"]:
-        print(f"  without photos here: {'; '.join(values['without_support'])}")
+        say(f"  without photos here: {'; '.join(values['without_support'])}")
 
 
 def _ids(text: str) -> list[int]:

@@ -9,6 +9,7 @@ import typer
 
 from carscale.cli.options import Launch as LaunchWords
 from carscale.cli.options import Overrides, RunFolderArg
+from carscale.cli.output import say
 
 
 def folds(
@@ -50,4 +51,4 @@ def folds(
         f"{len(found)} train photos predicted out of sample, top-1 {top1:.1%}; "
         f"next: {shlex.join(['carscale', 'errors', str(folder)])}"
     )
-    print(path)
+    say(path)

@@ -27,6 +27,7 @@ from carscale.cli import (
 from carscale.cli.benchmark.loaders import app as benchmark_app
 from carscale.cli.data.app import app as data_app
 from carscale.errors import CarscaleError, ConfigError
+from carscale.progress import note
 
 app = typer.Typer(
     name="carscale",
@@ -93,7 +94,7 @@ def _fail(error: Any) -> None:  # noqa: ANN401 - ours or typer's
     """Print an error, once for all processes, and exit with its code."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         if isinstance(error, CarscaleError):
-            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            note(f"{type(error).__name__}: {error}")
         else:
             error.show()
     sys.exit(error.exit_code)

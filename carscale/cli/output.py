@@ -6,12 +6,13 @@ would obey.
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from carscale import outgoing
 from carscale.errors import ConfigError
 from carscale.progress import note
 
@@ -19,14 +20,9 @@ MIN_WIDTH = 100
 """Columns of a table where the output is narrower or is no terminal."""
 
 
-def shown(text: object) -> str:
-    r"""Return text on one line without what a terminal would obey.
-
-    Example:
-        >>> shown("a\nb\x1b[31m, Škoda")
-        'a\\nb\\x1b[31m, Škoda'
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+def say(text: object = "") -> None:
+    """Print text for people, its lines as they are."""
+    print(outgoing.lines(text))
 
 
 def first_few(names: Sequence[str], limit: int = 3) -> str:
@@ -37,19 +33,28 @@ def first_few(names: Sequence[str], limit: int = 3) -> str:
         '4: a; b; c and 1 more'
     """
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return f"{len(names)}: " + "; ".join(map(shown, names[:limit])) + more
+    return f"{len(names)}: " + "; ".join(map(outgoing.one_line, names[:limit])) + more
 
 
-def print_json(value: object) -> None:
-    """Print a result as JSON; NaN is refused."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+def print_json(value: object, *, indent: int | None = 1) -> None:
+    """Print a result as JSON; NaN is refused, and what a terminal would obey is escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    print(re.sub(r"[^\n -~]", _escaped, text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a letter, or the escapes that JSON has for what is none."""
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a result as CSV."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    print_csv_text(outgoing.csv_text([header, *rows]))
+
+
+def print_csv_text(text: str) -> None:
+    """Print CSV: as it is into a file or a pipe, without what a terminal obeys on one."""
+    sys.stdout.write(outgoing.lines(text) if sys.stdout.isatty() else text)
 
 
 def print_table(
@@ -75,7 +80,9 @@ def print_table(
         table.add_column(heading.removeprefix(">"), justify=justify, overflow="fold")
     for row in every[:max_rows]:
         cells = [cell if isinstance(cell, tuple) else (cell, "") for cell in row]
-        table.add_row(*(Text("" if c is None else shown(c), style=style) for c, style in cells))
+        table.add_row(
+            *(Text("" if c is None else outgoing.one_line(c), style=style) for c, style in cells)
+        )
     Console(width=max(MIN_WIDTH, Console().width), highlight=False).print(table)
     if max_rows is not None and len(every) > max_rows:
         print(f"and {len(every) - max_rows} more; all: --json")

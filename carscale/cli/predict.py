@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from carscale.cli.options import Csv, Json, RunFolderArg
-from carscale.cli.output import check_one_format, print_csv, print_table
+from carscale.cli.output import check_one_format, print_csv, print_json, print_table
 
 
 def predict(
@@ -29,7 +28,7 @@ def predict(
     rows = workflows.predict(run, photos).rows
     if as_json:
         for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
+            print_json(row, indent=None)
     elif as_csv:
         names = [f"{what}{n}" for n in range(1, 6) for what in ("class", "prob")]
         print_csv(("path", "error", *names), map(_cells, rows))

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Json
+from carscale.cli.output import print_json, say
 
 
 def recipes(
@@ -43,17 +44,17 @@ def recipes(
 
 def _print(folder: Path, rows: list[tuple[Path, str]], *, as_json: bool) -> None:
     """Print names and purposes, and what to type with a name."""
-    from carscale.cli.output import print_json, print_table
+    from carscale.cli.output import print_table
 
     named = [(path.relative_to(folder).as_posix(), path, purpose) for path, purpose in rows]
     if as_json:
         print_json([{"name": n, "path": str(path), "purpose": why} for n, path, why in named])
         return
     print_table(("", ""), [(n.removesuffix(".py"), purpose) for n, _, purpose in named])
-    print("\ntrain:   carscale train NAME data.root=data/cars")
-    print("change:  carscale recipes NAME > my_recipe.py; carscale train my_recipe.py ...")
-    print("study:   carscale study NAME data.root=data/cars")
-    print("preset:  carscale train NAME config=presets/NAME.yaml ...")
+    say("\ntrain:   carscale train NAME data.root=data/cars")
+    say("change:  carscale recipes NAME > my_recipe.py; carscale train my_recipe.py ...")
+    say("study:   carscale study NAME data.root=data/cars")
+    say("preset:  carscale train NAME config=presets/NAME.yaml ...")
 
 
 def _purpose(path: Path) -> str:

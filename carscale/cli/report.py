@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import DataRoot
+from carscale.cli.output import say
 
 
 def report(
@@ -27,4 +28,4 @@ def report(
     from carscale import workflows
 
     for page in workflows.write_reports(run, data_root=data_root, out=out):
-        print(page)
+        say(page)

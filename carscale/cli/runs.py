@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from carscale import outgoing
 from carscale.cli.options import Json
-from carscale.cli.output import print_json, print_table, shown
+from carscale.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from carscale.studies.history import DataHistory
@@ -54,7 +55,7 @@ def _print(found: list[DataHistory], metric: str) -> None:
     """Print a table a data set."""
     for history in found:
         known = f"val {history.val_hash[:12]}" if history.val_hash else "not begun"
-        print(f"{shown(history.root)} ({known}): {len(history.runs)} runs")
+        say(f"{outgoing.one_line(history.root)} ({known}): {len(history.runs)} runs")
         print_table(
             ("started", "run", f">{metric}", "", ">test", "changed from the run before"),
             (

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carscale import outgoing
+from carscale.cli.output import print_json, say
+
 if TYPE_CHECKING:
     from carscale.studies.plan import StudyPlan
     from carscale.studies.run import Launch
@@ -52,7 +55,7 @@ def study(
 
     Example: carscale study recipes/studies/balance.yaml data.root=data/demo --dry-run
     """
-    from carscale import config
+    from carscale import config, files
     from carscale.report import check_page_folder
     from carscale.studies.plan import make_plan
     from carscale.studies.run import Launch, run_study
@@ -87,12 +90,12 @@ def study(
         sys.exit(1)
     page, result = _write(plan)
     if as_json:
-        print((plan.folder / "results.json").read_text(encoding="utf-8"), end="")
+        print_json(files.read_json(plan.folder / "results.json"))
     else:
         from carscale.cli.compare import print_study
 
         print_study(result, as_json=False, as_csv=False)
-        print(page)
+        say(page)
     if failed:
         _report_failures(failed, folder)
         sys.exit(1)
@@ -148,7 +151,7 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
     for name in ("arm", "changes", "steps", "a run"):
         table.add_column(name, justify="left" if name in ("arm", "changes") else "right")
     for name, arm in plan.arms.items():
-        changes = " ".join(f"{key}={value}" for key, value in arm.changes.items())
+        changes = outgoing.one_line(" ".join(f"{k}={v}" for k, v in arm.changes.items()))
         is_known = name in speeds
         span = str(timedelta(seconds=round(run_seconds(arm, speeds[name])))) if is_known else "?"
         mark = " (baseline)" if name == plan.study.baseline else ""
@@ -157,7 +160,7 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
     left = [job for job in plan.jobs if not job.folder.is_finished]
     for job in left:
         recipe = plan.arms[job.arm].arm.recipe
-        console.print(launch.shown(recipe, plan.words(job)), soft_wrap=True, markup=False)
+        say(launch.shown(recipe, plan.words(job)))
     known = [job.arm for job in left if job.arm in speeds]
     whole = sum(run_seconds(plan.arms[name], speeds[name]) for name in known)
     about = f"about {timedelta(seconds=round(whole))} by a few measured steps"

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Launch, Overrides
+from carscale.cli.output import say
 
 
 def train(
@@ -32,7 +33,7 @@ def train(
     from carscale.errors import Stopped
 
     try:
-        print(
+        say(
             workflows.train(
                 recipe,
                 overrides or [],

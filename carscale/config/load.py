@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from carscale import outgoing
 from carscale.config.packaged_files import packaged
 from carscale.config.plain_yaml import load_yaml, shown
 from carscale.config.schema import Recipe
@@ -51,11 +52,11 @@ def parse(defaults: Recipe, argv: list[str] | None = None) -> Recipe:
             "settings are bare key=value; options are --dry-run and --help",
         )
     if "--help" in flags:
-        sys.stdout.write(_usage(defaults))
+        sys.stdout.write(outgoing.lines(_usage(defaults)))
         sys.exit(0)
     cfg = resolve(defaults, [word for word in words if word not in flags])
     if "--dry-run" in flags:
-        sys.stdout.write(to_yaml(cfg))
+        sys.stdout.write(outgoing.lines(to_yaml(cfg)))
         sys.exit(0)
     return cfg
 

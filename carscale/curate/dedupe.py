@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import data, tables
+from carscale import data, outgoing, tables
 from carscale.curate.drops import Drops, choose_drops
 from carscale.data import DuplicateGroup, PhotoRows
 from carscale.errors import DataError
@@ -194,7 +194,8 @@ def _read_embeddings(root: Path, run: RunFolder) -> _Embedded:
     rows, parts, notes, checkpoints = [], [], [], {}
     for split in (splits.train, splits.val, splits.test):
         path = run.embeddings_file(split.name)
-        again = f"make them with: carscale evaluate {run} --split {split.name} --embeddings"
+        again = f"make them with: {outgoing.command('carscale', 'evaluate', run)}"
+        again += f" --split {split.name} --embeddings"
         if not len(split):
             continue
         if not path.exists() and split.name == "train":
@@ -224,6 +225,6 @@ def _of_split(path: Path, split: Split, again: str) -> tuple[NDArray[np.float16]
         raise DataError(
             f"{path}: is of {len(ids_N)} photos of another {split.name} than the {len(split)} of "
             f"{split.root}",
-            again + f" data.root={split.root}",
+            again + " " + outgoing.command(f"data.root={split.root}"),
         )
     return embeddings_ND[np.argsort(ids_N)], str(about.get("checkpoint"))

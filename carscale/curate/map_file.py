@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carscale import config
+from carscale import config, outgoing
 from carscale.car_names.parse import parse_name
 from carscale.curate.mapping import OUTCOMES, Proposal
 from carscale.curate.merge_rules import ClassTarget, Kind
@@ -133,7 +133,7 @@ def read_map(
             the source does not have, a source class without an answer or with two, an undecided
             one.
     """
-    make_one = f"make one: carscale data map BASE SOURCE --out {path}"
+    make_one = f"make one: carscale data map BASE SOURCE --out {outgoing.command(path)}"
     if not path.exists():
         raise ConfigError(f"{path}: no such file", make_one)
     tree = config.read_plain_yaml(path)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carscale import data, disk, files
+from carscale import data, disk, files, outgoing
 from carscale.car_names import parse_name
 from carscale.curate.merge_rules import (
     BasePhotos,
@@ -109,7 +109,8 @@ def merge_source(
     parent = data.read_parent(
         base,
         "photos are added",
-        f"merge into the folder it was made of, then: carscale data pack NEW {out}",
+        "merge into the folder it was made of, then: "
+        f"carscale data pack NEW {outgoing.command(out)}",
     )
     data.check_out(base, out, force)
     for path in data.local_paths(origin.spec):

@@ -7,7 +7,7 @@ from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
-from carscale import files
+from carscale import files, outgoing
 from carscale.demo.makes import CarClass, build_classes
 from carscale.demo.plant import Shot, plan_shots, render_shot
 from carscale.errors import DataError
@@ -71,7 +71,7 @@ def _check(out: Path, num_classes: int, num_images: int, seed: int) -> None:
     """Raise where the arguments can't give a set."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: exists and is not an empty folder", "choose another folder")
-    again = f"try: carscale data demo {out}"
+    again = f"try: carscale data demo {outgoing.command(out)}"
     if not MIN_CLASSES <= num_classes <= MAX_CLASSES:
         fact = f"{out}: num_classes must be {MIN_CLASSES}..{MAX_CLASSES}, got {num_classes}"
         raise DataError(fact, f"{again} --num-classes 12")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from carscale import config, contained, files, locks, tables
+from carscale import config, contained, files, locks, outgoing, tables
 from carscale.errors import DataError, ModelError, RunError
 from carscale.runs import stored_shapes
 from carscale.runs.checkpoint_files import card_file, state_file, step_of
@@ -339,7 +339,7 @@ class RunFolder(os.PathLike[str]):
     def recipe_file(self) -> str | None:
         """Return the recipe that started the run, as it was typed."""
         command = self.environment().get("command") or []
-        words = shlex.split(command) if isinstance(command, str) else map(str, command)
+        words = outgoing.words_of(command) if isinstance(command, str) else map(str, command)
         return next((word for word in words if word.endswith(".py")), None)
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import config
+from carscale import config, outgoing
 from carscale.errors import DataError
 from carscale.runs import FREE_ON_RESUME, RunFolder
 
@@ -162,6 +162,4 @@ def _short(digest: str | None) -> str:
 
 def _command(words: object) -> str | None:
     """Return the command line that starts the run again."""
-    if isinstance(words, list):
-        return f"accelerate launch {shlex.join(str(word) for word in words)}"
-    return None if words is None else f"accelerate launch {words}"
+    return None if words is None else f"accelerate launch {outgoing.stored_command(words)}"

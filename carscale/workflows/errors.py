@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from carscale import analysis, config, data, training
+from carscale import analysis, config, data, outgoing, training
 from carscale.data.frozen.split_assignment import PARTIAL
 from carscale.errors import DataError
 from carscale.runs import RunFolder
@@ -128,7 +128,7 @@ def _check_predictions(
         raise DataError(
             f"{where}: names class {most}, the run has {len(classes)}: "
             "it was made with another class list",
-            f"predict again with: carscale evaluate {run} --split {split}",
+            f"predict again with: carscale evaluate {outgoing.command(run)} --split {split}",
         )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from carscale import config, data, disk, evaluation, files, loaders, models, tables
+from carscale import config, data, disk, evaluation, files, loaders, models, outgoing, tables
 from carscale.errors import DataError, ModelError
 from carscale.progress import note
 from carscale.runs import RunFolder, card_file, weights_file
@@ -199,7 +199,7 @@ def _write(
     if split.startswith("test"):
         evaluation_on_test = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": " ".join(["carscale", *command]),
+            "command": outgoing.command("carscale", *command),
             "split": split,
             "checkpoint": about.get("checkpoint"),
             "split_hash": about.get("split_hash"),

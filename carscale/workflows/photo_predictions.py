@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from carscale import augment, config, contained, evaluation, images, progress
+from carscale import augment, config, contained, evaluation, images, outgoing, progress
 from carscale.errors import TRAIN_SLOWER, DataError, NotFiniteError
 from carscale.loaders import render
 from carscale.runs import RunFolder
@@ -53,7 +53,10 @@ def predict_readable(
     if temperature is not None:
         progress.note(f"probabilities at temperature {temperature:.3f}, fitted on val")
     elif cfg.evaluate.temperature == "val":
-        progress.note(f"no temperature is fitted yet; fit it: carscale evaluate {folder}")
+        progress.note(
+            "no temperature is fitted yet; fit it: "
+            f"{outgoing.command('carscale', 'evaluate', folder)}"
+        )
     names = [entry["name"] for entry in card["classes"]]
     rows: list[dict[str, Any]] = []
     with (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import analysis, config, data, disk, evaluation, files, loaders, report
+from carscale import analysis, config, data, disk, evaluation, files, loaders, outgoing, report
 from carscale.errors import ConfigError, DataError, LaunchError
 from carscale.progress import bar
 from carscale.runs import RunFolder
@@ -64,7 +64,7 @@ def draw_photos(
     if predictions.about.get("split_hash") not in (None, split.hash):
         raise DataError(
             f"{run}: predicted another {split_name} split than {split.root} holds",
-            f"predict again with: carscale evaluate {run} --split {split_name}",
+            f"predict again with: carscale evaluate {outgoing.command(run)} --split {split_name}",
         )
     rows = _rows(split, ids)
     model, view, _, where = load_result(run, cfg.model)

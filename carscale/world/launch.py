@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
+from carscale import outgoing
 from carscale.errors import ConfigError, Stopped
 from carscale.progress import note
 from carscale.world.stopping import heeded
@@ -247,4 +248,4 @@ class _Group:
 def _copy(lines: Iterable[str]) -> None:
     """Write what a rank says to our stderr."""
     for line in lines:
-        sys.stderr.write(line)
+        sys.stderr.write(outgoing.lines(line))

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import threads
+from carscale import outgoing, threads
 from carscale.errors import CarscaleError, LaunchError, LostRankError
 from carscale.progress import note
 from carscale.world import launcher_settings, stopping
@@ -27,7 +27,8 @@ if "OMP_WAIT_POLICY" not in os.environ:  # read once, when torch loads its OpenM
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 CONFIGS = Path(__file__).parents[1] / "accelerate_configs"
-HOW_TO_LAUNCH = f"launch with: accelerate launch --config_file {CONFIGS / 'cpu2.yaml'} ..."
+CPU2 = outgoing.command(CONFIGS / "cpu2.yaml")
+HOW_TO_LAUNCH = f"launch with: accelerate launch --config_file {CPU2} ..."
 HOW_TO_NAME_INTERFACE = (
     "on several machines, name the network interface that reaches the first one, as ip addr lists "
     "it: GLOO_SOCKET_IFNAME=eth0 NCCL_SOCKET_IFNAME=eth0"

@@ -9,7 +9,7 @@ import typer
 
 from carscale.cli.benchmark import models
 from carscale.cli.options import Fit, Force, Json
-from carscale.cli.output import print_json, print_table
+from carscale.cli.output import print_json, print_table, say
 
 app = typer.Typer(
     help="Measure loaders and models on this machine.",
@@ -178,7 +178,7 @@ def _write(result: dict[str, Any], out: Path) -> list[Path]:
 def _print_table(result: dict[str, Any]) -> None:
     """Print rows, ratios and the advice for people."""
     rule = result["rule"]
-    print(
+    say(
         f"{rule['root']}: {rule['image_px']} px, uint8, batches of {rule['local_batch_size']}, "
         f"{rule['num_threads']} threads or workers, {rule['num_rounds']} rounds of "
         f"{rule['num_images']} images; median and interval of images/s"
@@ -195,10 +195,10 @@ def _print_table(result: dict[str, Any]) -> None:
     numbers = ("images/s", "interval", "CPU", "memory", "first batch", "headroom")
     print_table(("view", "arm", *(f">{name}" for name in numbers)), lines)
     for ratio in result["ratios"]:
-        print(
+        say(
             f"{ratio['view']}: {ratio['arm']} / {ratio['peer']}: {ratio['median']:.2f}x "
             f"(rounds: {ratio['low']:.2f} to {ratio['high']:.2f})"
         )
     if result["advice"]:
         advice = result["advice"]
-        print(f"take loader.backend={advice['backend']}: {advice['why']}")
+        say(f"take loader.backend={advice['backend']}: {advice['why']}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from carscale.cli.options import Json
-from carscale.cli.output import print_json, print_table
+from carscale.cli.output import print_json, print_table, say
 
 
 def models(
@@ -48,7 +48,7 @@ def models(
 
 def _print_table(rows: list[dict[str, Any]], rule: Any) -> None:  # noqa: ANN401 - loaded late
     """Print a table for people."""
-    print(
+    say(
         f"{rows[0]['device']}, {rows[0]['precision']}: {rule.image_px} px, steps of "
         f"{rule.local_batch_size}, {rule.num_classes} classes, attention {rule.attention}; median "
         "images/s of 5 rounds (lowest to highest), peak memory of the process"

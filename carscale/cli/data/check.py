@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carscale import outgoing
 from carscale.cli.options import Json, Root
-from carscale.cli.output import first_few, print_json, print_table
+from carscale.cli.output import first_few, print_json, print_table, say
 
 if TYPE_CHECKING:
     from carscale.curate import Audit, Quality
@@ -63,17 +64,17 @@ def _print(root: Path, found: DataCheck) -> None:
     )
     splits, (most, least) = found.splits, found.most_and_least
     num_photos = sum(map(len, (splits.train, splits.val, splits.test)))
-    print(
+    say(
         f"{len(rows)} classes, {num_photos} photos; "
         f"imbalance ratio in train {most / least:.1f} ({most} to {least})"
     )
     if splits.extra:
         counts = ", ".join(f"{len(split)} in {name}" for name, split in splits.extra.items())
-        print(f"beside these: {counts}")
+        say(f"beside these: {counts}")
     kind = "shards" if "shards" in splits.card else "photos"
-    print(f"the lock matches ({found.num_hashed} {kind} hashed)")
+    say(f"the lock matches ({found.num_hashed} {kind} hashed)")
     for line in _lines(root, found.audit):
-        print(line)
+        say(line)
 
 
 def _lines(root: Path, found: Audit) -> list[str]:
@@ -129,10 +130,10 @@ def _leaks_error(root: Path, found: Audit) -> Exception:
     num_exact = len(found.leaks) - len(near)
     parts = [f"{num_exact} times the same photo"] if num_exact else []
     parts += [f"{len(near)} times nearly the same photo"] if near else []
-    option = " --near" if found.has_near else ""
+    option, place = " --near" if found.has_near else "", outgoing.command(root)
     lines = [
-        f"see them with: carscale data dedupe {root}{option} --out FOLDER",
-        f"leave them out of train with: carscale data dedupe {root}{option} --apply NEW_FOLDER",
+        f"see them with: carscale data dedupe {place}{option} --out FOLDER",
+        f"leave them out of train with: carscale data dedupe {place}{option} --apply NEW_FOLDER",
     ]
     if near:
         lines.append(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carscale import outgoing
 from carscale.cli.options import FollowLinks, ImageColumn, Json, LabelColumn, Seed
-from carscale.cli.output import print_json, print_notes, print_table, shown
+from carscale.cli.output import print_json, print_notes, print_table, say
 
 if TYPE_CHECKING:
     from carscale.curate import Gap
@@ -109,17 +110,17 @@ def _print(gap: Gap) -> None:
             for one in gap.attributes
         ),
     )
-    print(
+    say(
         "Medians; delta is Cliff's: how much oftener B has more than less.\n"
         "Intervals and p hold for all attributes together.\n"
     )
     for path_b, path_a, correlation in gap.overlap.pairs[:MAX_PAIRS]:
         how = "the same as" if correlation == 1.0 else f"{correlation:.3f} like"
-        print(shown(f"{path_b} is {how} {path_a}"))
+        say(outgoing.one_line(f"{path_b} is {how} {path_a}"))
     num_more = len(gap.overlap.pairs) - MAX_PAIRS
     if num_more > 0:
-        print(f"and {num_more} more; all: --json")
+        say(f"and {num_more} more; all: --json")
     if gap.overlap.pairs:
-        print()
+        say()
     for sentence in curate.sentences(gap):
-        print(sentence)
+        say(sentence)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from carscale import outgoing
 from carscale.cli.options import Force, Json, Link, Root
-from carscale.cli.output import print_json, print_notes, print_table
+from carscale.cli.output import print_json, print_notes, print_table, say
 
 if TYPE_CHECKING:
     from carscale import curate, data
@@ -71,7 +72,7 @@ def dedupe(
         "reason"
     )
     if not as_json:
-        print(made.root)
+        say(made.root)
 
 
 def _as_dict(found: curate.Duplicates, made: curate.Deduped | None) -> dict[str, object]:
@@ -107,7 +108,7 @@ def _print_table(found: curate.Duplicates) -> None:
     print_table(("found", ">similarity", "concern", "photo"), _rows(found))
     kinds = "exact and near duplicates" if found.has_near else "exact duplicates"
     kinds += ", and pairs by embedding" if found.run else ""
-    print(
+    say(
         f"{counts['photos']} photos, {kinds}: {counts['groups']} groups, {counts['leaks']} across "
         f"splits, {counts['conflicts']} in two classes"
     )
@@ -139,6 +140,8 @@ def _note_next_step(found: curate.Duplicates) -> None:
 
     near = " --near" if found.has_near else ""
     if found.groups:
-        progress.note(f"next: carscale data dedupe {found.root}{near} --apply NEW_FOLDER")
+        progress.note(
+            f"next: carscale data dedupe {outgoing.command(found.root)}{near} --apply NEW_FOLDER"
+        )
     elif not found.has_near:
-        progress.note(f"next: carscale data dedupe {found.root} --near")
+        progress.note(f"next: carscale data dedupe {outgoing.command(found.root)} --near")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Seed
+from carscale.cli.output import say
 
 
 def demo(
@@ -22,4 +23,4 @@ def demo(
     """
     from carscale.workflows.data_sets import draw_demo
 
-    print(draw_demo(out, num_classes=num_classes, num_images=num_images, seed=seed))
+    say(draw_demo(out, num_classes=num_classes, num_images=num_images, seed=seed))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Json
-from carscale.cli.output import print_json, print_table
+from carscale.cli.output import print_json, print_table, say
 
 MAX_ROWS = 30
 """Of a table; the JSON has all."""
@@ -39,7 +39,7 @@ def diff(
         for row in found.splits
     ]
     print_table(("split", ">A", ">B", "photos and labels"), splits)
-    print()
+    say()
     for rows in (found.by_source(), found.by_class()):
         if not rows:
             continue
@@ -53,6 +53,6 @@ def diff(
             [row[name] or ("(none)" if row[name] == "" else ".") for name in names] for row in rows
         )
         print_table(headings, cells, max_rows=MAX_ROWS)
-        print()
+        say()
     for sentence in found.sentences():
-        print(sentence)
+        say(sentence)

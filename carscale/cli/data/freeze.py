@@ -17,7 +17,7 @@ from carscale.cli.options import (
     Source,
     typed_again,
 )
-from carscale.cli.output import print_notes
+from carscale.cli.output import print_notes, say
 
 
 def freeze(
@@ -111,7 +111,7 @@ def freeze(
         f"{counts['test']} test; {counts['converted']} converted, "
         f"{counts['quarantined']} quarantined"
     )
-    print(frozen.root)
+    say(frozen.root)
 
 
 def _fractions(text: str) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from carscale import outgoing
 from carscale.cli.options import (
     FollowLinks,
     Force,
@@ -18,7 +19,7 @@ from carscale.cli.options import (
     Root,
     Seed,
 )
-from carscale.cli.output import print_notes
+from carscale.cli.output import print_notes, say
 
 
 def merge(
@@ -76,8 +77,8 @@ def merge(
     progress.note(f"joined: {_listed(made.counts['joined'])}")
     left_out = _listed(made.counts["left_out"])
     progress.note(f"left out: {left_out}; each in {out}/{curate.MERGE_LIST} or quarantine.jsonl")
-    progress.note(f"next: carscale data diff {base} {out}")
-    print(made.root)
+    progress.note(f"next: {outgoing.command('carscale', 'data', 'diff', base, out)}")
+    say(made.root)
 
 
 def _listed(counts: dict[str, int]) -> str:

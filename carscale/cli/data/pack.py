@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Force, Root
-from carscale.cli.output import print_notes
+from carscale.cli.output import print_notes, say
 
 
 def pack(
@@ -32,4 +32,4 @@ def pack(
         f"{counts['shrunk']} of {num_photos} photos shrunk to {max_px} px; "
         f"{sizes['parent_num_bytes'] / 1e6:.1f} MB are now {sizes['num_bytes'] / 1e6:.1f} MB"
     )
-    print(packed.root)
+    say(packed.root)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Fit, Root, Seed
+from carscale.cli.output import say
 from carscale.config import PolicyName
 
 
@@ -34,7 +35,7 @@ def preview(
         *(f"augment.policy={policy}", f"data.image_px={image_px}"),
         *(f"data.fit={fit}", f"model.name={model}"),
     ]
-    print(
+    say(
         workflows.preview(
             root, out, settings, num_photos=num_photos, num_draws=num_draws, seed=seed
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Force, Link, NewVersion, Root
-from carscale.cli.output import print_notes
+from carscale.cli.output import print_notes, say
 
 
 def relabel(
@@ -36,4 +36,4 @@ def relabel(
         f"{made.num_relabelled} relabelled, {made.num_left_out} left out, "
         f"{made.num_unchanged} unchanged"
     )
-    print(made.root)
+    say(made.root)

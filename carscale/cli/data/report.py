@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Root
+from carscale.cli.output import say
 
 
 def report(
@@ -22,4 +23,4 @@ def report(
     """
     from carscale import workflows
 
-    print(workflows.write_data_report(root, out))
+    say(workflows.write_data_report(root, out))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from carscale import files
+from carscale import files, outgoing
 from carscale.data.freezing.write import lay_out
 from carscale.data.frozen import split_assignment as rules
 from carscale.data.frozen.layout import Frozen
@@ -154,7 +154,8 @@ def freeze(
     if (Path(source) / "card.json").is_file():
         raise DataError(
             f"{source}: is frozen already; its splits and classes are settled",
-            f"add its photos to another set: carscale data map BASE {source} --out map.yaml",
+            "add its photos to another set: "
+            f"carscale data map BASE {outgoing.command(source)} --out map.yaml",
             "or draw other splits from what it was frozen of",
         )
     place = out.resolve()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from carscale import contained
+from carscale import contained, outgoing
 from carscale.data.sources.scan import LEADS_OUT, Scan
 from carscale.data.sources.split_folders import split_word
 from carscale.errors import ConfigError, DataError
@@ -107,7 +107,7 @@ def choose_column(
     if found:
         raise DataError(
             f"{where}: {' and '.join(found)} may both be the {what} column",
-            f"choose with: {option} {found[0]}",
+            f"choose with: {outgoing.command(option, found[0])}",
         )
     raise DataError(
         f"{where}: no column for the {what}: none is called {' or '.join(wanted)}",

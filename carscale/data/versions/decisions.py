@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from carscale import outgoing
 from carscale.errors import DataError
 
 DECISION_COLUMNS = ("id", "path", "label", "decision", "new_label")
 WORDS = ("right", "wrong", "unsure", "leave out")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 NUM_NAMED = 4
 
 
@@ -173,4 +173,4 @@ def _is_cell_of(cell: str, text: str) -> bool:
     """Tell whether a cell holds a text, perhaps trimmed or guarded against being a formula."""
     if cell == text or cell.strip() == text.strip():
         return True
-    return cell[:1] == "'" and cell[1:] == text and text.startswith(FORMULA_STARTS)
+    return cell[:1] == "'" and cell[1:] == text and text.startswith(outgoing.FORMULA)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from carscale import images
+from carscale import images, outgoing
 from carscale.data.freezing.freeze import check_out
 from carscale.data.frozen.layout import Frozen
 from carscale.data.frozen.lock import verify
@@ -65,7 +65,7 @@ def drop_photos(
     parent = read_parent(
         root,
         "photos are left out",
-        f"dedupe the folder it was made of, then: carscale data pack NEW {out}",
+        f"dedupe the folder it was made of, then: carscale data pack NEW {outgoing.command(out)}",
     )
     check_out(root, out, force)
     verify(root)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import disk, files, images, tables, threads
+from carscale import disk, files, images, outgoing, tables, threads
 from carscale.data.freezing.freeze import check_out
 from carscale.data.frozen.layout import (
     LOCKED_FILES,
@@ -201,7 +201,7 @@ def _pack_photo(split: Split, hashes: tuple[str, ...], rule: PackRule, row: int)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(
             f"{split.where(row)}: is not what was frozen",
-            f"see what else changed: carscale data check {split.root} --full",
+            f"see what else changed: carscale data check {outgoing.command(split.root)} --full",
         )
     width, height = split.sizes_N2[row].tolist()
     if max(width, height) <= rule.max_px:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from carscale import images
+from carscale import images, outgoing
 from carscale.data.freezing.freeze import check_out
 from carscale.data.frozen.layout import Frozen, free_path
 from carscale.data.frozen.lock import verify
@@ -88,7 +88,7 @@ def relabel(
     parent = read_parent(
         root,
         "labels are corrected",
-        f"relabel the folder it was made of, then: carscale data pack NEW {out}",
+        f"relabel the folder it was made of, then: carscale data pack NEW {outgoing.command(out)}",
     )
     check_out(root, out, force)
     verify(root)
