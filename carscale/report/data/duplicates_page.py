@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import data, files
+from carscale import data, files, outgoing
 from carscale.report.page.checks import finite, printable
 from carscale.report.page.csv import write_csv
 from carscale.report.page.pictures import SMALL_PX, make_pictures
 from carscale.report.page.place import MARKS, check_page_folder, place_of
-from carscale.report.page.templating import environment
+from carscale.report.page.templating import page_html
 
 if TYPE_CHECKING:
     from carscale.curate import Duplicates
@@ -62,7 +62,7 @@ def write_gallery(folder: Path, found: Duplicates, *, command: str = "") -> Path
     check_page_folder(folder, "duplicates")
     with files.staged_folder(folder, "gallery") as staging:
         context = _context(found, staging, folder.resolve(), command)
-        text = environment().get_template("duplicates.html.j2").render(context)
+        text = page_html("duplicates.html.j2", found.root.resolve().parent, context)
         (staging / "index.html").write_bytes(text.encode("utf-8", "replace"))
     return folder / "index.html"
 
@@ -86,6 +86,7 @@ def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[
     return {
         "mark": MARKS["duplicates"],
         "root": printable(found.root),
+        "dedupe": outgoing.command("carscale", "data", "dedupe", found.root),
         "command": printable(command),
         "counts": found.counts(),
         "has_near": found.has_near,

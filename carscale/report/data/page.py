@@ -20,7 +20,7 @@ from carscale.report.data.gather import DataRecord, gather_data
 from carscale.report.page.checks import printable
 from carscale.report.page.place import MARKS, Place, check_page_folder, place_of
 from carscale.report.page.script_data import as_script
-from carscale.report.page.templating import TEMPLATES, count_text, environment
+from carscale.report.page.templating import TEMPLATES, count_text, page_html
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +94,7 @@ def _build(record: DataRecord, place: Place, advance: Callable[[str, int], None]
         **_provenance(record),
     }
     context["firsts"] = _firsts(context)
-    text = environment().get_template("data.html.j2").render(context, nav=_nav(context))
+    text = page_html("data.html.j2", record.root.parent, context | {"nav": _nav(context)})
     (folder / "scripts").mkdir()
     shutil.copyfile(TEMPLATES / SCRIPT, folder / "scripts" / SCRIPT)
     (folder / "data").mkdir()

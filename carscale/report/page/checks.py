@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from carscale import outgoing
 from carscale.errors import DataError
 from carscale.runs import RunFolder
 from carscale.types import CarClass, Predictions
@@ -45,23 +46,20 @@ def finite(value: object) -> float | None:
 
 
 def printable(text: object) -> str:
-    r"""Return text without the characters that XML and UTF-8 can't hold.
+    r"""Return text on one line without the characters that a page can't hold or would obey.
 
     Example:
         >>> printable("Audi\x00 A4")
-        'Audi� A4'
+        'Audi\ufffd A4'
     """
-    return "".join(
-        "\ufffd" if ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 or ord(c) in (0xFFFE, 0xFFFF) else c
-        for c in str(text)
-    )
+    return outgoing.page_text(text)
 
 
 def check(
     split: SplitResult, classes: tuple[CarClass, ...], env: dict[str, Any], run: RunFolder
 ) -> None:
     """Raise unless predictions, metrics and class list are of the same run."""
-    again = f"predict again with: carscale evaluate {run} --split {split.name}"
+    again = f"predict again with: carscale evaluate {outgoing.command(run)} --split {split.name}"
     known = {one.name for one in classes}
     strange = [
         row["class"]

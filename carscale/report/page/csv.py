@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from carscale import disk
+from carscale import disk, outgoing
 from carscale.report.page.checks import finite
 
 
@@ -22,17 +20,13 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    r"""Return a table as CSV; NaN and ``None`` become empty cells.
+    r"""Return a table as CSV; NaN and ``None`` become empty cells, no cell is a formula.
 
     Example:
         >>> csv_text(["a", "b"], [[1, None], [float("nan"), "x"]])
         'a,b\n1,\n,x\n'
     """
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return sink.getvalue()
+    return outgoing.csv_text([header, *([_cell(value) for value in row] for row in rows)])
 
 
 def _cell(value: object) -> object:

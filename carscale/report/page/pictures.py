@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from carscale import contained, images
+from carscale import contained, images, outgoing
 from carscale.errors import UnsafePathError
 from carscale.report.page.checks import printable
 from carscale.report.page.place import Place
@@ -80,6 +80,7 @@ def make_pictures(
         link = f"thumbs/{name}.jpg"
         thumb, trouble = _shrink(read, path, place.build_folder / link, max_px)
         small = quote(link, safe="/") if thumb else None
+        trouble = outgoing.relative(trouble, place.page_folder.absolute().parents[1])
         return Picture(small, photo_link(root, path, place.page_folder) or small, trouble)
 
     (place.build_folder / "thumbs").mkdir(parents=True, exist_ok=True)

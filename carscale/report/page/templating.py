@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import secrets
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
 
+from carscale import outgoing
 from carscale.report.page.checks import finite, printable
 from carscale.verdicts.text import p_text, points
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def environment() -> jinja2.Environment:
+def page_html(template: str, base: Path, context: dict[str, Any]) -> str:
+    """Return a page; what names and settings hold is text on it, and no script but ours runs.
+
+    Paths of this machine start at ``base``, so that a page that is shared tells no other.
+
+    The page's policy lets scripts run that carry its nonce. That is a hash of the page, so that
+    equal pages are equal files; nobody can put the hash of a page into that page beforehand.
+
+    Args:
+        template: File name.
+        base: The folder that holds the run, or the data set, or what else the page is about.
+        context: What the template names.
+    """
+    mark = secrets.token_hex(16)
+    text = _environment(base.absolute()).get_template(template).render(context, nonce=mark)
+    return text.replace(mark, hashlib.sha256(text.replace(mark, "").encode()).hexdigest()[:32])
+
+
+def _environment(base: Path) -> jinja2.Environment:
     """Return the template engine; it escapes every value and knows every name, or raises."""
+
+    def outgoing_text(value: object) -> object:
+        if not isinstance(value, str) or isinstance(value, Markup):
+            return value
+        return outgoing.page_text(outgoing.relative(value, base), keep="\n\t")
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=outgoing_text,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from carscale import config, contained, data, evaluation, files
+from carscale import config, contained, data, evaluation, files, outgoing
 from carscale.errors import DataError, RunError
 from carscale.report.page.checks import SplitResult, check, finite, printable
 from carscale.runs import RunFolder
@@ -82,7 +82,7 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
         raise RunError(
             f"{run_dir}: nothing to report: no log.jsonl, no metrics.json, no predictions",
             "train first: accelerate launch recipes/<recipe>.py",
-            f"or predict: carscale evaluate {run_dir}",
+            f"or predict: carscale evaluate {outgoing.command(run_dir)}",
         )
     classes = _read_classes(run, root, splits)
     for split in splits.values():

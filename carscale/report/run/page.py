@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import files
+from carscale import files, outgoing
 from carscale.report.page.checks import SplitResult, finite, printable
 from carscale.report.page.place import place_of
-from carscale.report.page.templating import TEMPLATES, count_text, environment
+from carscale.report.page.templating import TEMPLATES, count_text, page_html
 from carscale.report.run.classes_section import build_data
 from carscale.report.run.error_groups_section import write_actions
 from carscale.report.run.gather import RunRecord, gather
@@ -104,7 +104,7 @@ def _build(
         "test_evaluations": [_evaluation(row) for row in record.test_evaluations],
         **_provenance(record),
     }
-    text = environment().get_template("index.html.j2").render(context, nav=_nav(context))
+    text = page_html("index.html.j2", record.folder.parent, context | {"nav": _nav(context)})
     (folder / "index.html").write_bytes(text.encode("utf-8", "replace"))
 
 
@@ -242,9 +242,7 @@ def _with_unit(value: object, unit: str) -> str | None:
 
 def _command_text(command: object) -> str | None:
     """Return a command line as one text."""
-    if isinstance(command, list):
-        return shlex.join(str(word) for word in command)
-    return None if command is None else str(command)
+    return outgoing.stored_command(command)
 
 
 def _again(record: RunRecord) -> list[str]:
@@ -254,7 +252,7 @@ def _again(record: RunRecord) -> list[str]:
     config = shlex.quote(f"config={printable(RunFolder(record.folder).settings_file)}")
     name = shlex.quote(f"run.name={record.name}-again")
     return [
-        f"accelerate launch {recipe} {config} {name}",
+        f"accelerate launch {outgoing.command(recipe)} {config} {name}",
         f"carscale evaluate {run} --split val",
         f"carscale report {run}",
     ]

@@ -16,7 +16,7 @@ from carscale.report.page.checks import finite, printable
 from carscale.report.page.csv import write_csv
 from carscale.report.page.pictures import link_to
 from carscale.report.page.place import MARKS, check_page_folder
-from carscale.report.page.templating import environment
+from carscale.report.page.templating import page_html
 from carscale.report.page.theme import figure_entry
 from carscale.report.run import error_groups_plots
 from carscale.report.run.gather import RunRecord, gather
@@ -62,7 +62,7 @@ def write_overview(
         "changes": _changes(records, names),
     }
     context["csv"] = _numbers_csv(context, folder)
-    text = environment().get_template("several.html.j2").render(context)
+    text = page_html("several.html.j2", folder.parent, context)
     files.write_atomic(folder / "index.html", text.encode("utf-8", "replace"))
     return folder / "index.html"
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from carscale.report.page.checks import printable
 from carscale.report.page.place import MARKS
-from carscale.report.page.templating import environment
+from carscale.report.page.templating import page_html
 from carscale.report.page.theme import FigureEntry, figure_entry
 from carscale.report.study import plots
 from carscale.report.study.plots import Cost
@@ -84,7 +84,7 @@ def build_study(
         "num_standing_out": len(out),
         "num_by_chance": expected,
     }
-    return environment().get_template("study.html.j2").render(context), tables
+    return page_html("study.html.j2", folder.parent, context), tables
 
 
 def _printable(value: Any) -> Any:  # noqa: ANN401 - texts anywhere in it

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from carscale import disk, files
 from carscale.report.page.place import MARKS, check_page_folder
-from carscale.report.page.templating import environment
+from carscale.report.page.templating import page_html
 from carscale.report.page.theme import Theme, figure_entry, shorten, tidy
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def write_index(folder: Path, histories: Sequence[DataHistory], *, metric: str) 
     disk.make_folder(folder)
     sections = [_section(folder, n, history, metric) for n, history in enumerate(histories)]
     context = {"mark": MARKS["history"], "sections": sections, "metric": metric}
-    text = environment().get_template("runs.html.j2").render(context)
+    text = page_html("runs.html.j2", folder.parent, context)
     files.write_json(folder / "runs.json", [asdict(one) for one in histories])
     files.write_atomic(folder / "index.html", text)
     return folder / "index.html"

@@ -1,6 +1,8 @@
 "use strict";
 // A data set's page: search classes, show examples on demand, look at photos large.
 (() => {
+  // A name of a file is only text: controls, and what turns the direction of writing, are shown as U+FFFD.
+  const plain = (text) => text.replace(/[\p{C}\u2028\u2029]/gu, "\ufffd");
   const PAGE = 24;
   const data = window.carscale?.classes;
   // Text only ever becomes text: no name can be markup.
@@ -81,7 +83,7 @@
       image.onerror = () => { image.onerror = null; if (link.matches(".photo")) image.src = small.src; };
       image.src = link.href;
       image.alt = small.alt;
-      side.replaceChildren(make("a", { href: link.href }, decodeURIComponent(link.href.split("/").slice(-3).join("/"))), `, ${small.alt}`);
+      side.replaceChildren(make("a", { href: link.href }, plain(decodeURIComponent(link.href.split("/").slice(-3).join("/")))), `, ${small.alt}`);
       count.textContent = `${place + 1} of ${links.length}`;
     }
     function step(by) {

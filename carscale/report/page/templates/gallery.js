@@ -1,6 +1,8 @@
 "use strict";
 // Photos of mistakes: filters, order, more on demand, and a large view.
 (() => {
+  // A name of a file is only text: controls, and what turns the direction of writing, are shown as U+FFFD.
+  const plain = (text) => text.replace(/[\p{C}\u2028\u2029]/gu, "\ufffd");
   const PAGE = 24;
   const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
   // Text only ever becomes text: no name can be markup.
@@ -45,7 +47,7 @@
     return make("ul", { class: "marks", "aria-label": "Groups" }, ...photo.groups.map((number) =>
       make("li", number === photo.primary ? { class: "primary" } : {}, groups[number])));
   }
-  const path = (photo) => make("p", { class: "path" }, photo.photo ? make("a", { href: photo.photo }, photo.path) : photo.path);
+  const path = (photo) => make("p", { class: "path" }, photo.photo ? make("a", { href: photo.photo }, plain(photo.path)) : plain(photo.path));
 
   // ---- the large view
 

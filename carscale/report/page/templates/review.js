@@ -1,6 +1,8 @@
 "use strict";
 // Labels one at a time: a person says wrong, right or unsure; the answers become a CSV file.
 (() => {
+  // A name of a file is only text: controls, and what turns the direction of writing, are shown as U+FFFD.
+  const plain = (text) => text.replace(/[\p{C}\u2028\u2029]/gu, "\ufffd");
   const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
   const WORDS = { wrong: "wrong", right: "right", unsure: "unsure", "leave out": "leave it out" };
   function make(tag, attributes = {}, ...children) {
@@ -9,9 +11,11 @@
     node.append(...children);
     return node;
   }
+  // A cell that a spreadsheet would compute gets an apostrophe before it; carscale data relabel takes it off.
+  const safe = (value) => (/^[=+\-@\t\r\n＝＋－＠]/.test(value) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value) ? `'${value}` : value);
   // RFC 4180: a cell with a quote, a comma or a line end stands in quotes, quotes doubled.
   const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  const toCsv = (rows) => rows.map((row) => row.map((value) => cell(String(value))).join(",") + "\r\n").join("");
+  const toCsv = (rows) => rows.map((row) => row.map((value) => cell(safe(String(value)))).join(",") + "\r\n").join("");
 
   function stored(key) {
     try {
@@ -90,7 +94,7 @@
         make("dl", {},
           make("dt", {}, "label"), make("dd", { class: "is" }, `${names[sample.label]} `, make("span", { class: "prob" }, percent(sample.prob_label))),
           make("dt", {}, "model"), make("dd", { class: "prediction" }, `${names[sample.suggested]} `, make("span", { class: "prob" }, percent(sample.prob_suggested)))),
-        make("p", { class: "path" }, sample.path));
+        make("p", { class: "path" }, plain(sample.path)));
       for (const [node, decision] of [[wrong, "wrong"], [right, "right"], [unsure, "unsure"]]) {
         node.setAttribute("aria-pressed", String(made?.decision === decision || (decision === "wrong" && isLeft)));
       }
