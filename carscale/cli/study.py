@@ -26,7 +26,7 @@ def study(
         typer.Argument(help="Settings of all arms: data.root=..., data.image_px=..."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of runs and page; runs/studies/NAME when absent.")
+        Path | None, typer.Option(help="Folder of runs and page; run.dir/studies/NAME when absent.")
     ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Seeds of each arm; the file's when absent.")
@@ -64,8 +64,7 @@ def study(
     asked = config.read_study(file if file.exists() else config.packaged(file) or file)
     if seeds is not None:
         asked = asked.model_copy(update={"seeds": tuple(range(seeds))})
-    folder = out or Path("runs/studies") / asked.name
-    words = tuple(overrides or ())
+    folder, words = _placed(overrides or [], out, asked.name)
     plan = make_plan(asked, folder, words=words, file=str(file), runs_files=not dry_run)
     is_ours = any((folder / name).exists() for name in ("plan.json", "speeds.json"))
     check_page_folder(folder, "study", replaces=is_ours)
@@ -99,6 +98,19 @@ def study(
     if failed:
         _report_failures(failed, folder)
         sys.exit(1)
+
+
+def _placed(words: list[str], out: Path | None, name: str) -> tuple[Path, tuple[str, ...]]:
+    """Return the study's folder, and the words that do not say where it lies."""
+    from carscale import config
+    from carscale.errors import ConfigError
+
+    places = [word for word in words if word.startswith("run.dir=")]
+    if places and out is not None:
+        raise ConfigError(f"command line: {places[0]} and --out both say where the study goes")
+    base = Path(config.resolve(config.Recipe(), places).run.dir)
+    rest = tuple(word for word in words if word not in places)
+    return out or base / "studies" / name, rest
 
 
 def _write(plan: StudyPlan) -> tuple[Path, StudyResult]:

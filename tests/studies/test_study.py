@@ -13,6 +13,7 @@ from pathlib import Path
 import forked
 import jobs
 import pytest
+from command_line import carscale
 from ranks import start_process
 
 from carscale import config, files, locks
@@ -205,8 +206,9 @@ def test_killed_five_times_the_study_ends_with_the_same_table(tiny, tmp_path, fo
 
 @pytest.mark.launch
 def test_a_dry_run_prints_arms_runs_and_a_measured_time(tiny, tmp_path):
-    file, out = write(tmp_path), tmp_path / "out"
-    words = [f"data.root={tiny}", *SMALL, "--dry-run", "--out", str(out)]
+    file = write(tmp_path)
+    out = tmp_path / "out" / "studies" / file.stem
+    words = [f"data.root={tiny}", *SMALL, "--dry-run", f"run.dir={tmp_path}/out"]
     command = [sys.executable, "-m", "carscale", "study", str(file), *words]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
@@ -216,6 +218,12 @@ def test_a_dry_run_prints_arms_runs_and_a_measured_time(tiny, tmp_path):
     assert not (out / "runs").exists()
     speeds = files.read_json(out / "speeds.json")
     assert len(speeds) == 1  # arms that differ in the loss alone are as fast
+
+
+def test_one_word_says_where_a_study_goes(tiny, tmp_path):
+    words = (write(tmp_path), f"data.root={tiny}", "run.dir=a", "--out", tmp_path / "b")
+    said = carscale("study", *words, code=2).stderr
+    assert "run.dir=a and --out both say where the study goes" in said
 
 
 @pytest.mark.launch
