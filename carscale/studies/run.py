@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from carscale import disk, files, locks
+from carscale import contained, disk, files, locks
 from carscale.progress import bar, note
 from carscale.runs import RunFolder
 from carscale.studies.plan import Job, StudyPlan
@@ -176,7 +176,7 @@ def train_to_end(
 
 def _run(plan: StudyPlan, job: Job, launch: Launch, advance: Callable[..., None]) -> str | None:
     """Train one run of a study to its end; return why it failed, or ``None``."""
-    log = plan.folder / "logs" / f"{job.name}.txt"
+    log = contained.inside(plan.folder, f"logs/{job.name}.txt", "file")
     command = launch.command(plan.arms[job.arm].arm.recipe, plan.words(job))
     return train_to_end(job.folder, command, log, advance, before=plan.check_data)
 

@@ -10,7 +10,7 @@ import statistics
 import time
 from dataclasses import asdict, dataclass, replace
 
-from carscale import config, disk, files, locks, threads
+from carscale import config, contained, disk, files, locks, threads
 from carscale.config import Budget
 from carscale.errors import ConfigError, RunError
 from carscale.progress import bar
@@ -140,7 +140,7 @@ def _measure(plan: StudyPlan, name: str, launch: Launch) -> Speed:
         if not first and run.steps_done:
             first = time.monotonic()
 
-    log = plan.folder / "logs" / f"measure-{name}.txt"
+    log = contained.inside(plan.folder, f"logs/measure-{name}.txt", "file")
     code = train(launch.command(arm.arm.recipe, [*kept, *words]), log, look)
     whole_s = time.monotonic() - begin
     if code or not run.is_finished:

@@ -202,7 +202,10 @@ def test_predict_agrees_with_evaluate(tiny, trained, monkeypatch, capsys):
         (["evaluate", "RUN", "--split", "dev"], "ConfigError: --split dev: must be train, val"),
         (["evaluate", "RUN", "optim.lr=3"], "can't change in an evaluation"),
         (["evaluate", "RUN", "loader.backend=nope"], "loader.backend='nope': should be"),
-        (["evaluate", "RUN", "data.root=nowhere"], "DataError: nowhere: no such folder here"),
+        (
+            ["evaluate", "RUN", "data.root=nowhere"],
+            "DataError: nowhere: holds no frozen data (no such folder, seen from",
+        ),
         (["predict", "RUN", "nowhere.jpg"], "DataError: nowhere.jpg: no such file or folder"),
         (["predict", "RUN", "x.jpg", "--json", "--csv"], "exclude each other"),
         (["report", "nowhere"], "RunError: nowhere: no such run folder"),

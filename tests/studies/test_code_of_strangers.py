@@ -242,3 +242,16 @@ def test_a_study_and_the_settings_of_a_run_empty_none(tiny, tmp_path):
     file = study(tmp_path, "effnet_focal", arms)
     said = carscale("study", file, f"data.root={tiny}", code=2).stderr
     assert "only the command line may ask for it" in said
+
+
+def test_a_log_that_is_a_link_is_not_written_through(tiny, tmp_path):
+    target = tmp_path / "precious.txt"
+    target.write_text("mine")
+    file = tmp_path / "s.yaml"
+    file.write_text("recipe: effnet_baseline\nseeds: 1\narms: {a: {}, b: {balance.loss: focal}}\n")
+    logs = tmp_path / "out/logs"
+    logs.mkdir(parents=True)
+    (logs / "a-s0.txt").symlink_to(target)
+    words = (f"data.root={tiny}", *jobs.SMALL, "train.max_steps=1", "--out", tmp_path / "out")
+    assert "is a link" in carscale("study", file, *words, code=2).stderr
+    assert target.read_text() == "mine"

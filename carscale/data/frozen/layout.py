@@ -114,16 +114,12 @@ def read_card(root: Path) -> dict[str, Any]:
     Raises:
         DataError: No frozen folder, or one of another format.
     """
-    if not root.exists():
-        raise DataError(
-            f"{root}: no such folder here ({Path.cwd()})",
-            "say where the frozen folder lies: data.root=FOLDER, or --data-root",
-            f"or freeze photos first: carscale data freeze PHOTOS {shlex.quote(str(root))}",
-        )
     if not is_frozen(root):
+        found = "no card.json" if root.exists() else f"no such folder, seen from {Path.cwd()}"
         raise DataError(
-            f"{root}: holds no frozen data (no card.json)",
-            f"freeze class folders with: carscale data freeze FOLDER {shlex.quote(str(root))}",
+            f"{root}: holds no frozen data ({found})",
+            "say where it lies: data.root=FOLDER",
+            f"or freeze class folders with: carscale data freeze FOLDER {shlex.quote(str(root))}",
             "or try the demo: carscale data demo data/demo-raw",
         )
     try:
