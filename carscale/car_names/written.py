@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from carscale.car_names.parse import CarName, parse_name, plain_text, split_words
 from carscale.car_names.words import MAKE_WORDS
@@ -13,7 +13,7 @@ from carscale.types import CarClass
 _TOKEN = re.compile(r"[^\s_/.-]+")
 
 
-def car_class(name: str, folder: str) -> CarClass:
+def car_class(name: str, folder: str, known: Mapping[str, str] | None = None) -> CarClass:
     """Return a class with the make, model, body and year that its name tells.
 
     Well-known makes and all bodies are spelled one way, models as in the name; of several years the
@@ -22,6 +22,7 @@ def car_class(name: str, folder: str) -> CarClass:
     Args:
         name: As ``parse_name`` takes it.
         folder: Where it lies.
+        known: What is known of ``make``, ``model``, ``body`` and ``year``, whatever the name tells.
 
     Example:
         >>> car = car_class("VW Golf GTI Estate 1991", "x")
@@ -29,7 +30,26 @@ def car_class(name: str, folder: str) -> CarClass:
         ('Volkswagen', 'Golf GTI', 'Wagon', 1991)
         >>> car_class("Ram C/V Cargo Van", "x").model, car_class("audi/a4", "x").make
         ('C/V Cargo', 'Audi')
+        >>> car_class("Qux Two R", "x", {"make": "Qux Two", "model": "R"}).make
+        'Qux Two'
     """
+    told = _told(name, folder)
+    if not known:
+        return told
+    make = known.get("make", "")
+    spelled = MAKE_WORDS.get("".join(split_words(plain_text(make))), make)
+    return CarClass(
+        name,
+        folder,
+        spelled or told.make,
+        known.get("model") or told.model,
+        parse_name(f"x {known['body']}").body or known["body"] if "body" in known else told.body,
+        int(known["year"][:4]) if known.get("year", "")[:4].isdecimal() else told.year,
+    )
+
+
+def _told(name: str, folder: str) -> CarClass:
+    """Return a class with what its name tells."""
     car = parse_name(name)
     if not (car.model or car.body or car.years):
         return CarClass(name, folder)

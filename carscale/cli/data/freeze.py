@@ -51,6 +51,17 @@ def freeze(
             "classes; ask: stop and say."
         ),
     ] = "ask",
+    class_depth: Annotated[
+        int | None, typer.Option(help="How many folders from the top are the class.")
+    ] = None,
+    class_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Parts of the path that are the class: '{make}/{model}/{year}/*', "
+            "'{make}_{model}_*/*' for all years, '{make}_{model}_*.jpg' for names of files, or a "
+            "regular expression with named groups."
+        ),
+    ] = None,
     alike: Annotated[
         Literal["ask", "join", "apart"],
         typer.Option(
@@ -85,6 +96,8 @@ def freeze(
         keep_splits=keep_splits,
         val_fraction=val_fraction,
         split_folders=split_folders,
+        class_depth=class_depth,
+        class_from=class_from,
         alike=alike,
         link=link,
         near_duplicates=near_duplicates,

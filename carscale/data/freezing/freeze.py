@@ -17,6 +17,7 @@ from carscale.data.photos.decode import DecodedFiles, bytes_to_freeze, decode_fi
 from carscale.data.photos.near_groups import group_near
 from carscale.data.photos.quality import keep_stats
 from carscale.data.photos.sample import Sample
+from carscale.data.sources.class_folders import pattern_of
 from carscale.data.sources.open_source import local_paths, open_source
 from carscale.data.sources.scan import Scan, SourceFile
 from carscale.errors import ConfigError, DataError
@@ -41,6 +42,9 @@ class FreezeRule:
         split_folders: Where splits aren't kept, what folders called train and test are:
             ``together`` leaves them out of classes, ``classes`` takes them for classes, ``ask``
             stops.
+        class_depth: Of class folders: how many folders from the top are the class.
+        class_from: Of class folders: the parts of paths that are the class, as a template
+            (``{make}/{model}/*``) or a regular expression with named groups.
         alike: What classes are whose names differ in case, accents or separators alone: ``join``
             makes them one, ``apart`` leaves them, ``ask`` stops.
         link: ``copy``, or ``hard`` to share bytes with the source's files where they are kept.
@@ -55,6 +59,8 @@ class FreezeRule:
     keep_splits: bool = False
     val_fraction: float | None = None
     split_folders: str = "ask"
+    class_depth: int | None = None
+    class_from: str | None = None
     alike: str = "ask"
     link: str = "copy"
     near_duplicates: str = "ignore"
@@ -79,6 +85,11 @@ class FreezeRule:
             raise ConfigError(
                 f"--split-folders {self.split_folders}: must be ask, together or classes"
             )
+        if self.class_from:
+            pattern_of(self.class_from)
+        if self.class_depth is not None and (self.class_depth < 1 or self.class_from):
+            why = "--class-from says it already" if self.class_from else "must be 1 or more"
+            raise ConfigError(f"--class-depth {self.class_depth}: {why}")
         if self.alike not in ("ask", "join", "apart"):
             raise ConfigError(f"--alike {self.alike}: must be ask, join or apart")
         try:
@@ -166,6 +177,8 @@ def freeze(
         follow_links=follow_links,
         keep_splits=rule.keep_splits,
         split_folders=rule.split_folders,
+        class_depth=rule.class_depth,
+        class_from=rule.class_from,
         alike=rule.alike,
         scratch=next(folder for folder in place.parents if folder.is_dir()),
     ) as found:
@@ -249,12 +262,10 @@ def _freeze_decoded(
         "keep_splits": rule.keep_splits,
         "near_duplicates": rule.near_duplicates,
     }
-    if rule.val_fraction is not None:
-        settings["val_fraction"] = rule.val_fraction
-    if rule.split_folders != "ask":
-        settings["split_folders"] = rule.split_folders
-    if rule.alike != "ask":
-        settings["alike"] = rule.alike
+    plain = FreezeRule()
+    for name in ("val_fraction", "split_folders", "class_depth", "class_from", "alike"):
+        if getattr(rule, name) != getattr(plain, name):
+            settings[name] = getattr(rule, name)
     return lay_out(
         samples, splits_N, found, folder, source_name=found.name, seed=rule.seed, rule=settings
     )

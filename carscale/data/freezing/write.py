@@ -48,7 +48,10 @@ def lay_out(
     """
     class_folders = unique_folders({sample.file.class_name for sample in samples})
     classes = sorted(
-        (car_class(as_text(name), path) for name, path in class_folders.items()),
+        (
+            car_class(as_text(name), path, found.cars.get(name))
+            for name, path in class_folders.items()
+        ),
         key=lambda car_class: car_class.folder,
     )
     rows = _rows(samples, splits_N, class_folders, source_name)

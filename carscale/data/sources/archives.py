@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from carscale import images
 from carscale.data.frozen.names import is_clutter
-from carscale.data.sources.labels import name_folders
+from carscale.data.sources.class_folders import settle_folders
 from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import Scan, SourceFile
-from carscale.data.sources.split_folders import settle_splits, split_word
+from carscale.data.sources.split_folders import split_word
 from carscale.data.sources.zip_and_tar import Member, name_problem
 
 
@@ -37,9 +37,8 @@ def scan_members(members: list[Member], where: Path, how: Reading) -> Scan:
             f"zips; the first: {guessed[0]}"
         )
     _sort_out(kept, found)
-    name_folders(found)
+    settle_folders(found, where, how)
     found.put_in_order()
-    settle_splits(found, where, keep_splits=how.keep_splits, split_folders=how.split_folders)
     return found
 
 
@@ -89,8 +88,6 @@ def _sort_out(kept: dict[str, Member], found: Scan) -> None:
             folders.add(name)
         elif member.kind != "file":
             found.refused.append((name, member.kind))
-        elif not above:
-            found.refused.append((name, "lies in no class folder"))
         else:
             class_name = "/".join(parts[:-1])
             found.files.append(SourceFile(None, name, class_name, read=member.read))

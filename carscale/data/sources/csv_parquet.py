@@ -46,6 +46,7 @@ def scan_table(path: Path, how: Reading) -> Scan:
     Raises:
         DataError: The table can't be read, lacks a column, or has no row that can be used.
     """
+    how.refuse_paths(path)
     is_parquet = path.suffix.lower() == ".parquet"
     kinds = tables.column_types(path) if is_parquet else {}
     header = list(kinds) if is_parquet else _csv_header(path)

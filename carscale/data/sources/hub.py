@@ -156,6 +156,7 @@ def _scan(
     file: Path | None = None,
 ) -> Scan:
     """Read the rows of splits; only paths and labels are read, photos when they are wanted."""
+    how.refuse_paths(where)
     found, names, classes = Scan(), FreeNames(), set()
     for name, dataset in parts.items():
         split_column = "split" if how.keep_splits and "split" in dataset.column_names else None

@@ -70,7 +70,7 @@ def class_of(label: object) -> str:
     text = str(label).strip()
     if len(text) > MAX_LETTERS or "\n" in text:
         raise BadRowError(f"label is a text of {len(text)} letters, no class name")
-    name = _name(text)
+    name = name_of(text)
     try:
         name.encode()
     except UnicodeEncodeError as error:
@@ -95,10 +95,12 @@ def name_folders(found: Scan) -> None:
     kept = []
     for file in found.files:
         written = file.class_name
+        if not written:  # at the top
+            names[written] = ""
         if written not in names:
             try:
                 parts = filter(None, map(clean_name, written.split("/")))
-                names[written] = _name("/".join(parts))
+                names[written] = name_of("/".join(parts))
                 _note(found, str(names[written]), written)
             except BadRowError:
                 names[written] = None
@@ -109,8 +111,12 @@ def name_folders(found: Scan) -> None:
     found.files = kept
 
 
-def _name(text: str) -> str:
-    """Return the class that a text names."""
+def name_of(text: str) -> str:
+    """Return the class that a text names.
+
+    Raises:
+        BadRowError: It names none.
+    """
     name = clean_name(text)
     if whole := _WHOLE.fullmatch(name):
         name = whole[1]

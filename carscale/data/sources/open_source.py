@@ -13,15 +13,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from carscale import contained
 from carscale.data.sources import archives, csv_parquet, webdataset
 from carscale.data.sources.alike_names import settle_alike
+from carscale.data.sources.class_folders import settle_folders
 from carscale.data.sources.csv_parquet import TABLE_SUFFIXES
-from carscale.data.sources.labels import name_folders
 from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import LEADS_OUT, Scan, walk
-from carscale.data.sources.split_folders import settle_splits
 from carscale.data.sources.zip_and_tar import (
     ARCHIVE_SUFFIXES,
     TAR_SUFFIXES,
@@ -35,13 +35,8 @@ from carscale.errors import DataError
 def open_source(
     spec: str | Path,
     *,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    keep_splits: bool = False,
-    split_folders: str = "ask",
-    alike: str = "apart",
-    follow_links: bool = False,
     scratch: Path | None = None,
+    **options: Any,  # noqa: ANN401 - those of Reading
 ) -> Iterator[Scan]:
     """Open a source and list its samples; they can be read inside the block.
 
@@ -53,17 +48,8 @@ def open_source(
             - ``hf://owner/name[:split]``, ``hf://`` and a path that ``datasets.load_dataset``
               opens, a folder that ``save_to_disk`` wrote, Parquet with photos in it;
             - WebDataset shards: a pattern (``cars-{000..009}.tar``), a folder of tars, or one.
-        image_column: Column of paths or photos, where its name is unusual.
-        label_column: Column of classes, where its name is unusual.
-        keep_splits: Take splits from the source: folders, a column ``split``, splits of a set,
-            words in names of shards.
-        split_folders: Where splits aren't kept, what folders called train and test are:
-            ``together`` leaves them out of classes, ``classes`` takes them for classes, ``ask``
-            raises.
-        alike: What classes are whose names differ in case, accents or separators alone: ``join``
-            makes them one, ``apart`` leaves them, ``ask`` raises.
-        follow_links: Take photos outside of the source too that its links and paths name.
         scratch: A folder with room for what a compressed tar holds; the system's if not given.
+        **options: Fields of ``Reading``: columns, splits, classes, links.
 
     Yields:
         Samples in order of their names, what was refused, classes without photos, a short name.
@@ -77,14 +63,14 @@ def open_source(
         >>> with open_source("photos.zip") as source:  # doctest: +SKIP
         ...     data = source.files[0].read_bytes()
     """
-    how = Reading(image_column, label_column, keep_splits, split_folders, follow_links)
+    how = Reading(**options)
     with ExitStack() as stack:
         spool = Spool(scratch or Path(tempfile.gettempdir()))
         stack.callback(spool.close)
         found = _scan(spec, how, spool, stack)
         found.name = found.name or Path(spec).resolve().name
         found.put_in_order()
-        settle_alike(found, spec, alike)
+        settle_alike(found, spec, how.alike)
         yield found
 
 
@@ -133,8 +119,7 @@ def _scan_folder(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Sc
         return _scan_shards(shards, str(path), how, spool, stack)
     how.refuse_columns(path)
     found = walk(path, follow_links=how.follow_links)
-    name_folders(found)
-    settle_splits(found, path, keep_splits=how.keep_splits, split_folders=how.split_folders)
+    settle_folders(found, path, how)
     return found
 
 

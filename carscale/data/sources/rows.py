@@ -32,9 +32,16 @@ class Reading:
     Attributes:
         image_column: Column of paths or photos; ``None``: the one of a usual name.
         label_column: Column of classes; ``None``: the one of a usual name.
-        keep_splits: Take the source's own splits.
-        split_folders: What folders that look like splits are, where those aren't kept: ``ask``,
-            ``together`` or ``classes``.
+        keep_splits: Take splits from the source: folders, a column ``split``, splits of a set,
+            words in names of shards.
+        split_folders: Where splits aren't kept, what folders called train and test are:
+            ``together`` leaves them out of classes, ``classes`` takes them for classes, ``ask``
+            raises.
+        class_depth: Of class folders: how many from the top are the class; ``None``: all.
+        class_from: Of class folders: a template or expression that names the parts of paths that
+            are the class, as ``class_folders.pattern_of`` takes it.
+        alike: What classes are whose names differ in case, accents or separators alone: ``join``
+            makes them one, ``apart`` leaves them, ``ask`` raises.
         follow_links: Take photos outside of the source that its links and paths name.
     """
 
@@ -42,6 +49,9 @@ class Reading:
     label_column: str | None = None
     keep_splits: bool = False
     split_folders: str = "ask"
+    class_depth: int | None = None
+    class_from: str | None = None
+    alike: str = "apart"
     follow_links: bool = False
 
     def refuse_columns(self, where: Path | str) -> None:
@@ -49,6 +59,12 @@ class Reading:
         for what, name in (("image", self.image_column), ("label", self.label_column)):
             if name is not None:
                 raise ConfigError(f"--{what}-column {name}: {where} has class folders, no columns")
+
+    def refuse_paths(self, where: Path | str) -> None:
+        """Raise when classes are to be parts of paths and the source states them otherwise."""
+        for option, value in (("depth", self.class_depth), ("from", self.class_from)):
+            if value is not None:
+                raise ConfigError(f"--class-{option} {value}: {where} has labels, no class folders")
 
 
 class FreeNames:

@@ -59,6 +59,7 @@ class Scan:
         empty_classes: Classes without any photo.
         name: The source's short name: of the folder or file, or ``owner/name``.
         notes: What a person should know of how the source was read.
+        cars: Make, model, body and year of a class where its paths say them by name.
         spellings: How each class was written, where that is not its name.
     """
 
@@ -67,6 +68,7 @@ class Scan:
     empty_classes: list[str] = field(default_factory=list)
     name: str = ""
     notes: list[str] = field(default_factory=list)
+    cars: dict[str, dict[str, str]] = field(default_factory=dict)
     spellings: dict[str, set[str]] = field(default_factory=dict)
 
     def put_in_order(self) -> None:
@@ -105,9 +107,9 @@ def _first_refused(found: Scan) -> str:
 def walk(folder: Path, *, follow_links: bool = False) -> Scan:
     """Find the files below a folder; the class of a file is the path of its folder.
 
-    Hidden files and folders are passed over, and what systems leave. Links are followed where they
-    stay in the folder, or anywhere with ``follow_links``; one that leads back to a folder above is
-    refused.
+    It is empty at the top. Hidden files and folders are passed over, and what systems leave. Links
+    are followed where they stay in the folder, or anywhere with ``follow_links``; one that leads
+    back to a folder above is refused.
 
     Raises:
         DataError: No such folder.
@@ -153,8 +155,6 @@ def _walk(
             num_files += _walk(Path(entry.path), name, found, above=above | {here}, limit=limit)
         elif kind != "file":
             found.refused.append((name, kind))
-        elif not relative:
-            found.refused.append((name, "lies in no class folder"))
         else:
             found.files.append(SourceFile(Path(entry.path), name, relative))
             num_files += 1

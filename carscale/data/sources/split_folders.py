@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from carscale import images
-from carscale.data.sources.scan import Scan, SourceFile, check_classes, check_train
+from carscale.data.sources.scan import Scan, SourceFile
 from carscale.errors import QuestionError
 
 SPLIT_WORDS = {
@@ -90,7 +90,12 @@ def find_split_folders(folders: Iterable[str], *, is_sure: bool = False) -> dict
 
 
 def settle_splits(
-    found: Scan, where: Path | str, *, keep_splits: bool, split_folders: str = "ask"
+    found: Scan,
+    where: Path | str,
+    *,
+    keep_splits: bool,
+    split_folders: str = "ask",
+    needs_folders: bool = True,
 ) -> None:
     """Take folders that are splits out of a scan's classes.
 
@@ -100,30 +105,30 @@ def settle_splits(
         keep_splits: Take the splits.
         split_folders: ``together`` leaves them out, ``classes`` takes them for classes, ``ask``
             raises where there are any.
+        needs_folders: Classes are folders; else names of files may tell them.
 
     Raises:
         QuestionError: There are splits, and nothing says what is to be done.
-        DataError: There is no photo in class folders, or splits are kept and there is no train.
     """
-    if split_folders != "classes" or keep_splits:
-        photos = [f for f in found.files if images.is_photo_name(f.relative)] or found.files
-        folders = find_split_folders({f.class_name for f in photos}, is_sure=keep_splits)
-        if folders:
-            _without_splits(found, folders)
-            if not found.files:
-                raise _no_classes(found, folders, where, keep_splits)
-            if split_folders == "ask" and not keep_splits:
-                _ask(found, folders, where)
-            if not keep_splits:
-                found.notes.append(
-                    f"splits {_named(folders)} are put together and drawn anew; keep them: {KEEP}"
-                )
-                found.files = [replace(file, split="") for file in found.files]
-        elif not keep_splits:
+    if split_folders == "classes" and not keep_splits:
+        return
+    photos = [f for f in found.files if images.is_photo_name(f.relative)] or found.files
+    folders = find_split_folders({f.class_name for f in photos} - {""}, is_sure=keep_splits)
+    if not folders:
+        if not keep_splits:
             _leave_out_lone(found)
+        return
+    _without_splits(found, folders)
+    if needs_folders and not any(file.class_name for file in found.files):
+        raise _no_classes(found, folders, where, keep_splits)
     if keep_splits:
-        check_train(found, where, "a folder train that holds photos in class folders")
-    check_classes(found, where)
+        return
+    if split_folders == "ask":
+        _ask(found, folders, where)
+    found.notes.append(
+        f"splits {_named(folders)} are put together and drawn anew; keep them: {KEEP}"
+    )
+    found.files = [replace(file, split="") for file in found.files]
 
 
 def split_paths(found: Scan, *, keep_splits: bool) -> bool:
@@ -167,13 +172,10 @@ def _without_splits(found: Scan, folders: dict[str, str]) -> None:
         while rest and rest[0].casefold() == _name(place):  # cars_train/cars_train
             rest.pop(0)
         name = "/".join(place.split("/")[start:-1] + rest)
-        if name:
-            files.append(replace(file, class_name=name, split=folders[place]))
-        else:
-            found.refused.append((file.relative, "lies in no class folder"))
+        files.append(replace(file, class_name=name, split=folders[place]))
     found.files = files
     found.refused = [
-        (path, "lies in no split folder" if "/" not in path and "class folder" in why else why)
+        (path, why)
         for path, why in found.refused
         if not any(path == top or path.startswith(f"{top}/") for top in outside)
     ]
@@ -187,10 +189,9 @@ def _no_classes(
     found: Scan, folders: dict[str, str], where: Path | str, keep_splits: bool
 ) -> QuestionError:
     """Return the error for photos that lie in splits and in no class folders."""
-    num_files = sum(_inside(path, folders) is not None for path, _ in found.refused)
     return QuestionError(
         f"{where}: {_named(folders)} are splits and hold no class folders: nothing says what the "
-        f"{num_files} files show",
+        f"{len(found.files)} files show",
         "list them in a table path,label,split: carscale data freeze TABLE.csv OUT --keep-splits",
         answers={} if keep_splits else {"they are no splits but classes": CLASSES},
         notes=found.notes,

@@ -112,6 +112,7 @@ def scan_shards(shards: list[tuple[Path, list[Member]]], where: Path | str, how:
     Raises:
         DataError: No sample can be used, or there is none in train when splits are kept.
     """
+    how.refuse_paths(where)
     found, names = Scan(), FreeNames()
     splits: set[str] = set()
     for path, members in shards:
