@@ -165,12 +165,12 @@ def test_names_that_are_no_utf8_are_shown_and_kept(carscale, base, tmp_path):
 
 
 def test_a_terminal_obeys_no_name(carscale, base, tmp_path):
-    draw(tmp_path / "web", {"Lancia \x1b[31mDelta": 3, "Seat\nLeon": 1}, 2)
+    draw(tmp_path / "web", {"Lancia \x1b[31mDelta": 3, "Seat\x07Leon": 1}, 2)
     code, stdout, _ = carscale("data", "map", base, tmp_path / "web", "-o", tmp_path / "map.yaml")
     assert code == 0
     assert "\x1b" not in stdout
     assert "Lancia \\x1b[31mDelta" in stdout
-    assert "Seat\\nLeon" in stdout
+    assert "Seat\\x07Leon" in stdout
     assert curate.read_map(
-        tmp_path / "map.yaml", BASE, ["Lancia \x1b[31mDelta", "Seat\nLeon"]
-    ).new.keys() == {"Lancia \x1b[31mDelta", "Seat\nLeon"}
+        tmp_path / "map.yaml", BASE, ["Lancia \x1b[31mDelta", "Seat\x07Leon"]
+    ).new.keys() == {"Lancia \x1b[31mDelta", "Seat\x07Leon"}
