@@ -191,6 +191,14 @@ def test_a_photo_of_both_val_and_test_stays_in_both(tmp_path):
     )
 
 
+def test_a_train_that_leaked_as_a_whole_is_refused(tmp_path):
+    raw = draw(tmp_path / "raw", "train/A", "train/B")
+    shutil.copytree(raw / "train", raw / "test")
+    with pytest.raises(DataError, match=r"all 6 photos of train leaked.*\n  draw other splits"):
+        data.freeze(raw, tmp_path / "out", KEEP)
+    assert not (tmp_path / "out").exists()
+
+
 def test_leaks_are_of_train_alone_and_name_test_before_val():
     assert leaks([0, 1, 2, 0, 1, 0], [0, 0, 0, 3, 3, 5]) == {0: 2, 3: 4}
 

@@ -253,7 +253,7 @@ def _freeze_decoded(
         samples, notes = group_near(samples, decoded.stats_N)
         found.notes.extend(notes)
     if rule.keep_splits:
-        samples = _without_leaks(samples, found)
+        samples = _without_leaks(samples, found, source)
     splits_N = _kept(samples, rule, found, source) if rule.keep_splits else _drawn(samples, rule)
     settings: dict[str, Any] = {
         "fractions": list(rule.fractions),
@@ -312,10 +312,15 @@ def _given(samples: list[Sample]) -> list[int]:
     return [rules.SPLITS.index(sample.file.split) for sample in samples]
 
 
-def _without_leaks(samples: list[Sample], found: Scan) -> list[Sample]:
+def _without_leaks(samples: list[Sample], found: Scan, source: Path | str) -> list[Sample]:
     """Return samples without those of train that are in val or test too; they are refused."""
     given_N = _given(samples)
     leaks = rules.leaks(given_N, _groups(samples))
+    if leaks and len(leaks) == given_N.count(rules.TRAIN):
+        raise DataError(
+            f"{source}: all {len(leaks)} photos of train leaked from val or test: none is left",
+            "draw other splits: without --keep-splits",
+        )
     for row, other in leaks.items():
         where = f"{rules.SPLITS[given_N[other]]}: {samples[other].file.relative}"
         is_same = samples[row].sha256 == samples[other].sha256
