@@ -65,6 +65,7 @@ LAYOUTS = {
     "beside": "{}/{}",
     "decorated": "cars_{}/{}",
     "upper": "data/{}_IMAGES/{}",
+    "repeated": "data/{0}ing_set/{0}ing_set/{1}",
     "inside classes": "cars/{1}/{0}",
 }
 
