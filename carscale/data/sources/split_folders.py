@@ -64,7 +64,7 @@ def find_split_folders(folders: Iterable[str], *, is_sure: bool = False) -> dict
 
     Example:
         >>> find_split_folders(["cars/train/Audi", "cars/Test/Audi", "extra/Audi"])
-        {'cars/train': 'train', 'cars/Test': 'test'}
+        {'cars/Test': 'test', 'cars/train': 'train'}
     """
     below: dict[str, dict[str, str]] = defaultdict(dict)
     paths = {
