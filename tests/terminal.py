@@ -5,10 +5,11 @@ import os
 import sys
 import termios
 
-os.setsid()
-descriptor = int(sys.argv[1])
-fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
-for standard in (0, 1, 2):
-    os.dup2(descriptor, standard)
-os.close(descriptor)
-os.execv(sys.argv[2], sys.argv[2:])
+if __name__ == "__main__":
+    os.setsid()
+    descriptor = int(sys.argv[1])
+    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
+    for standard in (0, 1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)
+    os.execv(sys.argv[2], sys.argv[2:])

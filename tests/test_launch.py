@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 import yaml
 from command_line import carscale
 
-from carscale import files
+from carscale import config, files
 from carscale.errors import LaunchError
+from carscale.world.launch import plan_ranks
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "accelerate_configs"
@@ -142,7 +144,11 @@ def test_a_wrong_key_is_said_before_torch_is_loaded(tmp_path):
     )
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+KUBERNETES = CONFIGS / "kubernetes_2x8.yaml"
+LAUNCH_FILES = sorted(set(CONFIGS.glob("*.yaml")) - {KUBERNETES})
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.stem)
 def test_launch_files_say_when_to_use_them_and_are_valid(path):
     from accelerate.commands.config.config_args import load_config_from_file
 
@@ -156,5 +162,24 @@ def test_launch_files_say_when_to_use_them_and_are_valid(path):
 
 
 def test_the_launch_files_are_those_of_the_readme():
-    names = {path.stem for path in CONFIGS.glob("*.yaml")}
+    names = {path.stem for path in LAUNCH_FILES}
     assert names == {"cpu1", "cpu2", "gpu1", "gpu2", "gpu8", "multinode_2x8"}
+
+
+def test_the_kubernetes_job_starts_a_machine_a_pod():
+    service, job = yaml.safe_load_all(KUBERNETES.read_text())
+    pods = job["spec"]["template"]["spec"]
+    assert pods["subdomain"] == service["metadata"]["name"]
+    assert job["spec"]["completionMode"] == "Indexed"
+    (train,) = pods["containers"]
+    start, recipe, *words = train["command"][1:]
+    assert (train["command"][0], start) == ("carscale", "train")
+    assert config.packaged(recipe).suffix == ".py"
+    launch = words[words.index("--launch") + 1].replace("$(JOB_COMPLETION_INDEX)", "1")
+    file = config.packaged(words[words.index("--config_file") + 1])
+    plan = plan_ranks(["--config_file", str(file), *shlex.split(launch)])
+    assert plan.num_machines == job["spec"]["completions"] == 2
+    assert len(plan.environments) == train["resources"]["limits"]["nvidia.com/gpu"] == 8
+    assert plan.environments[0]["MASTER_ADDR"] == f"{job['metadata']['name']}-0.carscale"
+    settings = [word for word in words[: words.index("--config_file")] if "=" in word]
+    assert config.resolve(config.Recipe(), settings).data.root == "/data/cars"

@@ -203,7 +203,7 @@ def test_ctrl_c_ends_the_run_and_every_process(tiny, tmp_path, name):
     family = [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=60) == 130
-    assert b"interrupted" in run.stderr.read()
+    assert b"stopped by SIGINT after step" in run.stderr.read()
     run.stderr.close()
     _, alive = psutil.wait_procs(family, timeout=10)
     assert not alive
