@@ -237,20 +237,19 @@ def test_a_whole_batch_of_bad_photos_is_filled(damaged):
 def test_a_disk_that_stutters_gets_another_chance(parts, monkeypatch):
     if parts[3] != "torch":
         pytest.skip("DALI reads files itself; see test_dali_backend.py")
-    from pathlib import Path
-
+    from carscale import contained
     from carscale.loaders import reading
 
-    read, failed = Path.read_bytes, []
+    read, failed = contained.read_inside, []
 
-    def stutters(path):
-        if path.suffix == ".jpg" and not failed:
+    def stutters(root, path):
+        if not failed:
             failed.append(path)
             raise OSError(5, "Input/output error")
-        return read(path)
+        return read(root, path)
 
     monkeypatch.setattr(reading, "RETRY_AFTER_S", 0.01)
-    monkeypatch.setattr(Path, "read_bytes", stutters)
+    monkeypatch.setattr(contained, "read_inside", stutters)
     list(loader_of(parts, num_threads=1).batches(0, 2, 1))
     assert failed
 
