@@ -45,19 +45,21 @@ class Peers:
         rank, size: Of this process, of the world.
         address: Host and port of the store.
         timeout_s: A rank that is silent for longer ends this one.
+        opening: How many worlds these processes opened before: each counts anew.
         asked: Returns the signal that this rank was sent, or 0.
         hear: Takes the signal that another rank was sent.
         connect: Opens the store.
         clock: Seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - three stand in for the world in tests
         self,
         rank: int,
         size: int,
         address: tuple[str, int],
         *,
         timeout_s: float,
+        opening: int = 0,
         asked: Callable[[], int] = lambda: 0,
         hear: Callable[[int], None] = lambda number: None,
         connect: Callable[[tuple[str, int]], Any] | None = None,
@@ -76,7 +78,8 @@ class Peers:
         self._next_line_s = FIRST_LINE_S
         self._ends = threading.Event()
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        self._keys = [f"carscale/{attempt}/{name}" for name in (*range(size), "asked")]
+        names = (*range(size), "asked")
+        self._keys = [f"carscale/{attempt}/{opening}/{name}" for name in names]
 
     def start(self) -> None:
         """Exchange in one thread and look in another, until ``leave``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ GROUP_TIMEOUT = timedelta(hours=1)
 A rank that is silent ends the others sooner; see ``peers``.
 """
 TIMEOUT_MINUTES = 10.0
+_OPENINGS = itertools.count()
 
 
 WORKERS_END_S = 0.3
@@ -230,6 +232,7 @@ def _peers(timeout_minutes: float) -> Peers | None:
         size,
         (address, int(port)),
         timeout_s=60 * timeout_minutes,
+        opening=next(_OPENINGS),
         asked=lambda: listener.asked,
         hear=listener.hear_afar,
     )

@@ -117,6 +117,26 @@ def test_a_rank_that_left_is_not_missed(world):
     assert peers[0].look() == []
 
 
+def test_a_rank_that_left_one_world_is_missed_in_the_next(world):
+    peers, store, _, pass_s = world
+    pass_s(3, 0, 1, 2)
+    for rank in range(3):
+        peers[rank].leave()
+        peers[rank] = Peers(
+            rank,
+            3,
+            ("10.0.0.1", 29500),
+            timeout_s=600,
+            opening=1,
+            connect=lambda _: store,
+            clock=peers[rank]._clock,
+        )
+    pass_s(3, 0, 1, 2)
+    pass_s(601, 0, 2)
+    with pytest.raises(LostRankError, match=r"rank 1 \(.*\) was silent"):
+        peers[0].look()
+
+
 def test_what_one_rank_was_asked_the_others_hear(world):
     _, _, asked, pass_s = world
     pass_s(2, 0, 1, 2)
