@@ -1,4 +1,4 @@
-"""Every error that carscale raises on purpose, one tree.
+r"""Every error that carscale raises on purpose, one tree.
 
     CarscaleError
     ├── ConfigError        what a user typed: a key, a value, a file of settings
@@ -16,7 +16,8 @@
     ├── OutOfMemoryError   a batch that does not fit, in training or evaluation
     └── MissingExtraError  an optional package that is not installed
 
-A message says where, what came, what was wanted; each further line is what to type next. The
+A message says where, what came, what was wanted; each further line is what to type next. A line
+break in a name that a message repeats shows as ``\n``: it can't begin a line of its own. The
 command line prints ``ConfigError: ...`` without a traceback and exits with ``exit_code``: 2 for a
 wrong input, 1 for a failure.
 
@@ -34,6 +35,9 @@ class CarscaleError(Exception):
         fact: ``<file or key>: <what is wrong, with numbers>``.
         *next_steps: Lines printed indented below, commands where there are any.
 
+    Attributes:
+        lines: The fact and the next steps, each on one line.
+
     Example:
         >>> print(CarscaleError("a.yaml: no such file", "list them with: ls"))
         a.yaml: no such file
@@ -43,11 +47,12 @@ class CarscaleError(Exception):
     exit_code = 2
 
     def __init__(self, fact: str, *next_steps: str) -> None:
-        super().__init__("\n  ".join([fact, *next_steps]))
+        self.lines = tuple(line.replace("\n", r"\n") for line in (fact, *next_steps))
+        super().__init__("\n  ".join(self.lines))
 
     def __reduce__(self) -> tuple[type["CarscaleError"], tuple[str, ...]]:
         """Pickle as text, so that an error crosses processes."""
-        return type(self), tuple(str(self).split("\n  "))
+        return type(self), self.lines
 
 
 class ConfigError(CarscaleError):

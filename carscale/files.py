@@ -269,7 +269,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON holds anything
     except FileNotFoundError as error:
         raise RunError(f"{path}: no such file") from error
     except UnsafePathError as error:
-        raise RunError(str(error)) from error
+        raise RunError(*error.lines) from error
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: can't be read: {error}") from error
 
@@ -311,7 +311,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except UnsafePathError as error:
-        raise RunError(str(error)) from error
+        raise RunError(*error.lines) from error
     except OSError as error:
         raise RunError(f"{path}: can't be read: {error.strerror}") from error
     lines = content.decode("utf-8", errors="replace").split("\n", MAX_LINES)

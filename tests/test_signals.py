@@ -187,6 +187,28 @@ def test_a_machine_that_never_comes_is_named(start, tiny, tmp_path):
         assert "Traceback" not in there.said()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_rank_restarts_both_machines(start, tiny, tmp_path, rank):
+    words = ("train.max_steps=60", "train.num_epochs=1000", "train.checkpoint_every_steps=7")
+    port = 29800 + os.getpid() % 90
+    two = [
+        start(machine(n, port), tiny, tmp_path / "killed", *words, "--restarts=2") for n in (0, 1)
+    ]
+    killed = two[rank].until_step(20)
+    two[1 - rank].until_step(20)
+    killed.ranks[0].kill()
+    for there in two:
+        there.until(lambda there=there: "starting all again, 1 of 2" in there.said(), 30)
+    for there in two:
+        assert there.ended(180) == 0, there.said()
+    straight = start("accelerate 2", tiny, tmp_path / "straight", *words).until_step(1)
+    assert straight.ended(120) == 0
+    for name in ("log.jsonl", "predictions/val.parquet"):
+        there, here = (training.folder.path / name for training in (straight, killed))
+        assert here.read_bytes() == there.read_bytes()
+
+
 def test_a_rank_that_is_stopped_is_named_and_the_other_ends(start, tiny, tmp_path):
     training = start("carscale 2", tiny, tmp_path / "run", *LONG, SHORT).until_step(5)
     training.ranks[1].suspend()

@@ -1,17 +1,22 @@
 """Tables of a stranger: small files that become large, and columns of other types."""
 
+import io
 import json
 import os
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_strangers import few_predictions
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from strangers import no_longer_than, no_more_memory_than, said_of
 
 from carscale import data, tables
 from carscale.errors import DataError
+from carscale.tables.pages import read_pages
 
 LIMIT_S = 30
 EVIL = {
@@ -78,8 +83,99 @@ def test_photos_that_multiply_are_refused(tmp_path):
             )
 
 
+def repeated(values, times):
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(times, np.int32)), values)
+
+
+def test_one_photo_in_ten_thousand_rows_is_refused(tmp_path):
+    photo = repeated(pa.array([np.random.default_rng(0).bytes(3_000_000)], pa.binary()), 10_000)
+    table = pa.table({"image": photo, "label": ["a"] * 10_000})
+    path = tmp_path / "cars.parquet"
+    pq.write_table(table, path, store_schema=False)
+    assert path.stat().st_size < 4_000_000
+    for source in (path, f"hf://{path}"):
+        with no_longer_than(LIMIT_S), no_more_memory_than():
+            assert "as no table of photos does" in said_of(
+                lambda s=source: data.freeze(s, tmp_path / "o")
+            )
+
+
+def test_texts_that_share_a_long_beginning_are_refused_when_they_are_too_much(tmp_path):
+    path = tmp_path / "t.parquet"
+    texts = pa.chunked_array([[f"{'x' * 300_000}{n}" for n in range(5)]] * 1000)
+    how = {"use_dictionary": False, "column_encoding": {"path": "DELTA_BYTE_ARRAY"}}
+    pq.write_table(pa.table({"path": texts}), path, compression="zstd", **how)
+    assert path.stat().st_size < 2_000_000
+    with no_longer_than(LIMIT_S), no_more_memory_than():
+        assert "as no table of photos does" in said_of(lambda: tables.read_lists(path, ["path"]))
+    few = [f"cars/{n}.jpg" for n in range(500)]
+    pq.write_table(pa.table({"path": few}), path, **how)
+    assert tables.read_lists(path, ["path"]) == {"path": few}
+    assert tables.read_columns(path, ["path"])["path"].tolist() == few
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"compression": "none"},
+        {"data_page_version": "2.0", "compression": "gzip"},
+        {"use_dictionary": False},
+        {"write_page_index": True, "write_page_checksum": True, "data_page_size": 2000},
+    ],
+    ids=str,
+)
+def test_pages_of_real_files_are_found(tmp_path, how):
+    rng = np.random.default_rng(0)
+    photos = [{"bytes": rng.bytes(5000), "path": f"{n}.jpg"} for n in range(900)]
+    labels = [None if n % 7 == 0 else f"class {n % 196}" for n in range(900)]
+    table = pa.table({"image": photos, "label": labels, "top5": [[1, 2, 3]] * 900})
+    path = tmp_path / "t.parquet"
+    pq.write_table(table, path, row_group_size=300, **how)
+    metadata = pq.ParquetFile(path).metadata
+    with path.open("rb") as file:
+        for group in map(metadata.row_group, range(3)):
+            for column in map(group.column, range(4)):
+                start = column.dictionary_page_offset or column.data_page_offset
+                pages = list(read_pages(file, start, start + column.total_compressed_size))
+                values = [page.num_values for page in pages if page.encoding is not None]
+                assert sum(values) == column.num_values
+                headers = column.total_uncompressed_size - sum(page.num_bytes for page in pages)
+                assert abs(headers) < 300 * len(pages)  # their size is counted there, too
+    tables.check_table(path)
+
+
+def varint(value):
+    """Return a whole number as Thrift writes it."""
+    value, content = value << 1, b""
+    while value > 127:
+        value, content = value >> 7, content + bytes([value & 127 | 128])
+    return content + bytes([value])
+
+
+def test_a_footer_that_lies_about_sizes_is_not_believed(tmp_path):
+    path = tmp_path / "t.parquet"
+    zeros = pa.table({"n": [b"\0" * 50_000_000] * 8})
+    pq.write_table(zeros, path, compression="zstd", use_dictionary=False, write_statistics=False)
+    truth = pq.ParquetFile(path).metadata.row_group(0).column(0).total_uncompressed_size
+    content = path.read_bytes()
+    footer = content[-400:].replace(varint(truth), varint(1 << 27))
+    path.write_bytes(content[:-400] + footer)
+    assert pq.ParquetFile(path).metadata.row_group(0).column(0).total_uncompressed_size == 1 << 27
+    assert path.stat().st_size < 100_000
+    with no_longer_than(LIMIT_S), no_more_memory_than():
+        assert "as no table of photos does" in said_of(lambda: tables.read_columns(path, ["n"]))
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200))
+def test_pages_of_noise_end_in_an_answer(noise):
+    with suppress(ValueError):
+        list(read_pages(io.BytesIO(noise), 0, len(noise)))
+
+
 def test_a_table_of_too_many_rows_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_ROWS", 100)
+    monkeypatch.setattr("carscale.tables.sizes.MAX_ROWS", 100)
     path = bomb(tmp_path / "t.parquet", {"path": "a"}, times=101)
     with pytest.raises(DataError, match="has 101 rows; at most 100 are read"):
         tables.read_columns(path, ["path"])

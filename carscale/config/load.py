@@ -238,15 +238,16 @@ def _set(
     section, _, name = key.rpartition(".")
     branch = tree.get(section) if section else tree
     if not isinstance(branch, dict) or name not in branch or isinstance(branch[name], dict):
-        problems.append(f"{where}: {_unknown_key(tree, key)}")
+        fault, *hints = _unknown_key(tree, key)
+        problems += [f"{where}: {fault}", *hints]
         return
     is_word = value is None and key in NONE_IS_A_WORD
     branch[name] = "none" if is_word else value
     sources[key] = where
 
 
-def _unknown_key(tree: dict[str, Any], key: str) -> str:
-    """Return what an unknown key was perhaps meant to be, and the keys of its section."""
+def _unknown_key(tree: dict[str, Any], key: str) -> list[str]:
+    """Return what an unknown key was perhaps meant to be, and the keys of its section, as lines."""
     known = [name for name, _ in _flatten(tree)]
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if not near:  # right name, wrong or no section
@@ -255,7 +256,7 @@ def _unknown_key(tree: dict[str, Any], key: str) -> str:
     siblings = [name for name in known if name.rpartition(".")[0] == section] or list(tree)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     names = [name.rpartition(".")[2] for name in siblings if name not in near]
-    return f"unknown key {key!r}{hint}\n  other keys of the section: {', '.join(names)}"
+    return [f"unknown key {key!r}{hint}", f"other keys of the section: {', '.join(names)}"]
 
 
 def _checked(tree: dict[str, Any], sources: dict[str, str], problems: list[str]) -> Recipe:
@@ -272,7 +273,7 @@ def _checked(tree: dict[str, Any], sources: dict[str, str], problems: list[str])
             wanted = fault["msg"].removeprefix("Input should be ")
             wanted = wanted.removeprefix("Value error, ")
             problems.append(f"{where}: {key}={shown(fault['input'])}: should be {wanted}")
-    raise ConfigError("\n".join(problems))
+    raise ConfigError(*problems)
 
 
 def _usage(defaults: Recipe) -> str:

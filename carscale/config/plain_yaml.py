@@ -119,7 +119,7 @@ def load_yaml(path: Path, kind: type[Any] = SettingsLoader) -> tuple[str, Any]:
     try:
         text = contained.read_named(path, max_bytes=MAX_BYTES).decode("utf-8")
     except UnsafePathError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(*error.lines) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from error
     return text, parse_yaml(text, path, kind)

@@ -120,7 +120,7 @@ def read_study(path: Path) -> Study:
             f"should be {fault['msg'].removeprefix('Input should be ')}"
             for fault in error.errors(include_url=False)
         ]
-        raise ConfigError("\n".join(faults)) from error
+        raise ConfigError(*faults) from error
     _check(path, study)
     return study
 

@@ -38,7 +38,8 @@ def with_found_data(cfg: config.Recipe, run: Path, environment: Mapping[str, Any
         environment: Of its ``env.json``, where ``data`` holds what ``data_places`` returned.
     """
     typed, stored = Path(cfg.data.root), environment.get("data") or {}
-    if typed.is_absolute() or stored.get("root") != cfg.data.root:
+    is_here = typed.is_absolute() and (typed / "card.json").is_file()
+    if is_here or stored.get("root") != cfg.data.root:
         return cfg
     places = [
         run.resolve() / stored.get("root_from_run", ""),

@@ -19,7 +19,7 @@ from carscale.types import Splits
 
 ROOMS_THAT_TRAIN = (
     *("augment", "balance", "config", "data", "evaluation", "images", "loaders", "models"),
-    *("runs", "stats", "training", "world"),
+    *("runs", "stats", "tables", "training", "world"),
 )
 PACKAGES_THAT_TRAIN = ("torch", "timm", "accelerate", "numpy")
 RESERVED = ("seed", "resume", "run.dir", "run.name", "train.select", "train.patience")
@@ -288,10 +288,10 @@ def _check_arm(path: Path, name: str, old: dict[str, Any], new: dict[str, Any]) 
     changed = [
         f"{k}: {was.get(k)} -> {now.get(k)}" for k in {**was, **now} if was.get(k) != now.get(k)
     ]
-    if old["recipe"] != new["recipe"]:
-        changed.append(f"recipe: {old['recipe']} -> {new['recipe']}")
-    elif old.get("recipe_hash") != new["recipe_hash"]:
-        changed.append(f"recipe: {new['recipe']} was edited")
+    if old.get("recipe_hash") != new["recipe_hash"]:  # where it lies makes no difference
+        is_other = old["recipe"] != new["recipe"]
+        what = f"{old['recipe']} -> {new['recipe']}" if is_other else f"{new['recipe']} was edited"
+        changed.append(f"recipe: {what}")
     if changed:
         raise ConfigError(
             f"{path}: arm {name} began with other settings; then -> now:",

@@ -50,6 +50,19 @@ def test_it_is_found_when_the_project_or_the_run_was_moved(project, tmp_path, mo
     assert root_from(moved, "runs/r", monkeypatch) == "cars"
 
 
+def test_a_run_that_named_its_data_in_full_finds_them_where_both_were_moved(
+    project, tmp_path, monkeypatch
+):
+    run, root = project / "runs/r", str(project / "cars")
+    (run / "config.yaml").write_text(
+        config.to_yaml(config.resolve(Recipe(), [f"data.root={root}"]))
+    )
+    files.write_json(run / "env.json", {"data": data_places(run, root)})
+    assert root_from(tmp_path, run, monkeypatch) == root
+    moved = project.rename(tmp_path / "moved")
+    assert root_from(tmp_path, moved / "runs/r", monkeypatch) == str(moved / "cars")
+
+
 def test_runs_behind_a_link_are_found(project, tmp_path, monkeypatch):
     (project / "runs").rename(tmp_path / "scratch")
     (project / "runs").symlink_to(tmp_path / "scratch")

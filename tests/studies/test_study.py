@@ -242,6 +242,23 @@ def test_where_all_runs_fail_the_failures_are_told(tiny, tmp_path):
     assert "failed: base-s0: RuntimeError: no (exit 1" in answer.stderr
 
 
+def test_a_recipe_may_be_moved_but_not_edited(tiny, tmp_path):
+    recipe = tmp_path / "mine.py"
+    recipe.write_bytes((ROOT / "recipes" / "effnet_baseline.py").read_bytes())
+    begun = plan_of(write(tmp_path, recipe=recipe), tiny, tmp_path / "out")
+    begun.jobs[0].folder.path.mkdir(parents=True)
+    begun.store()
+    (begun.jobs[0].folder.path / "config.yaml").write_text("")
+    (tmp_path / "elsewhere").mkdir()
+    moved = recipe.rename(tmp_path / "elsewhere" / "mine.py")
+    again = plan_of(write(tmp_path / "elsewhere", recipe=moved), tiny, tmp_path / "out")
+    again.check_stored(any_code=False)
+    moved.write_text(f"{moved.read_text()}\n")
+    again = plan_of(write(tmp_path / "elsewhere", recipe=moved), tiny, tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"recipe: .* -> .*elsewhere/mine\.py"):
+        again.check_stored(any_code=False)
+
+
 def test_the_last_step_of_a_log_is_found_in_its_tail(tmp_path):
     assert RunFolder(tmp_path).steps_done == 0
     lines = [json.dumps({"event": "step", "step": n, "loss": 1.0}) for n in range(1, 900)]

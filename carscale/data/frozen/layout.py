@@ -125,7 +125,7 @@ def read_card(root: Path) -> dict[str, Any]:
     try:
         card = files.read_json(contained.inside(root, "card.json", "file"))
     except RunError as error:
-        raise DataError(str(error)) from error
+        raise DataError(*error.lines) from error
     stored = card.get("format") if isinstance(card, dict) else None
     if stored in OLD_FORMATS:
         again = "pack FOLDER" if stored == "pack-1" else "freeze SOURCE"

@@ -43,7 +43,7 @@ def check_folder(folder: Path, *, follow_links: bool) -> None:
     except DataError:
         raise
     except CarscaleError as error:
-        raise DataError(str(error)) from error
+        raise DataError(*error.lines) from error
     root = os.path.realpath(folder)
     for above, folders, names in os.walk(folder):
         for name in (*folders, *names):

@@ -1,0 +1,16 @@
+from .columns import ADDED_COLUMNS as ADDED_COLUMNS
+from .columns import MANIFEST_SCHEMA as MANIFEST_SCHEMA
+from .columns import PACK_SCHEMA as PACK_SCHEMA
+from .columns import arrow_table as arrow_table
+from .columns import byte_spans as byte_spans
+from .columns import check_table as check_table
+from .columns import column_types as column_types
+from .columns import read_columns as read_columns
+from .columns import read_lists as read_lists
+from .columns import read_manifest as read_manifest
+from .columns import schema_note as schema_note
+from .columns import table_bytes as table_bytes
+from .predictions import embeddings_bytes as embeddings_bytes
+from .predictions import predictions_bytes as predictions_bytes
+from .predictions import read_embeddings as read_embeddings
+from .predictions import read_predictions as read_predictions
