@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from carscale import augment, balance, config, data, disk, evaluation, loaders, models, training
-from carscale.errors import CarscaleError, Stopped
+from carscale.errors import CarscaleError, Stopped, TrainingError
 from carscale.progress import note
 from carscale.runs import RunFolder
 from carscale.world import listening, start_run
@@ -85,15 +85,16 @@ def main(
         argv: Words of the command line; ``None`` takes the process's.
         run: The pipeline.
     """
+    rank, is_first = os.environ.get("RANK", "0"), os.environ.get("LOCAL_RANK", "0") == "0"
     try:
         cfg = config.parse(recipe, argv)
     except CarscaleError as error:  # the same on every rank, so one says it
-        is_first = os.environ.get("LOCAL_RANK", "0") == "0"
         sys.exit(_say(error) if is_first else error.exit_code)
-    rank = os.environ.get("RANK", "0")
     try:
         with listening():
             run(name, cfg)
+    except TrainingError as error:  # all ranks agreed on it
+        sys.exit(_say(error) if is_first else error.exit_code)
     except (CarscaleError, OSError) as error:
         is_alone = os.environ.get("WORLD_SIZE", "1") == "1"
         sys.exit(_say(_named(error), "" if is_alone else f"[rank {rank}] "))

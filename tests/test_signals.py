@@ -164,6 +164,15 @@ def test_wrong_input_is_not_started_again(start, tiny, tmp_path):
     assert "Traceback" not in training.said()
 
 
+def test_an_error_of_all_ranks_is_said_once(start, tiny, tmp_path):
+    words = ("optim.lr=1e30", "optim.warmup_epochs=0", "train.max_steps=1")
+    training = start("carscale 2", tiny, tmp_path / "run", *words)
+    training.ranks = []
+    assert training.ended(60) == 1
+    assert training.said().count("photos have a loss or probability that is NaN") == 1
+    assert "Traceback" not in training.said()
+
+
 def machine(rank, port, address="127.0.0.1"):
     """Return a launcher of one of two machines, a rank each."""
     words = f"--num_machines 2 --machine_rank {rank} --main_process_ip {address}"

@@ -65,10 +65,8 @@ def train(
         raise Stopped(code - 128, f"{folder}: stopped; the same call goes on")
     if code:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        error = TrainingError(
-            f"{folder}: the training ended {how}; see above",
-            "the same call goes on from the last checkpoint",
-        )
+        next_steps = ["the same call goes on from the last checkpoint"] if code < 0 else []
+        error = TrainingError(f"{folder}: the training ended {how}; see above", *next_steps)
         error.exit_code = max(code, 1)
         raise error
     return RunFolder.open(folder)
