@@ -4,6 +4,7 @@ import html
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ NONCE = re.compile(r"script-src 'nonce-([0-9a-f]{32})'")
 @pytest.fixture
 def shared(tmp_path, tiny, quick):
     """The page of a run with a name and settings of a stranger, and what made it."""
-    folder = tmp_path / "home of somebody" / "runs" / "x\u202e<script>alert(1)"
+    folder = tmp_path / "home of somebody" / "runs" / "x\u202e; <script>alert(1)"
     run = run_with(folder, data_root=tiny)
     env = run.environment() | {
         "command": "/tmp/nobody/r.py; rm x",
@@ -156,7 +157,10 @@ def test_the_nonce_of_a_page_is_another_where_the_page_is(shared):
 def test_commands_of_a_page_are_quoted(shared):
     text = html.unescape(shared[1].read_text(encoding="utf-8"))
     assert "r.py;' rm x" in text
-    assert "\ncarscale report 'x\ufffd<script>alert(1)'" in text
+    assert "\ncarscale report 'x\ufffd; <script>alert(1)'" in text
+    named = [shlex.split(one) for one in re.findall("<code[^>]*>(carscale .*?)</code>", text)]
+    runs = [words[2] for words in named if words[1] == "evaluate"]
+    assert set(runs) == {"x\ufffd; <script>alert(1)"}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES.glob("*.html.j2")))

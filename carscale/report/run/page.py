@@ -209,6 +209,7 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
         "config_text": record.config_text,
         "again": _again(record),
         "folder": printable(record.folder),
+        "run": shlex.quote(printable(record.folder)),
         "data_root": printable(
             shlex.quote(str(record.data_root or _setting(record, "data", "root") or "DATA_ROOT"))
         ),
@@ -247,7 +248,7 @@ def _command_text(command: object) -> str | None:
 
 def _again(record: RunRecord) -> list[str]:
     """Return the commands that reproduce this run and this page."""
-    recipe = RunFolder(record.folder).recipe_file or "recipes/<recipe>.py"
+    recipe = RunFolder(record.folder).recipe_file or "RECIPE.py"
     run = shlex.quote(printable(record.folder))
     config = shlex.quote(f"config={printable(RunFolder(record.folder).settings_file)}")
     name = shlex.quote(f"run.name={record.name}-again")
