@@ -40,7 +40,9 @@ def read_recipe(path: Path) -> Recipe:
     """
     found = runpy.run_path(str(path), run_name="carscale.recipe").get("RECIPE")
     if not isinstance(found, Recipe):
-        raise ConfigError(f"{path}: states no RECIPE", "see recipes/effnet_baseline.py")
+        raise ConfigError(
+            f"{path}: states no RECIPE", "see one with: carscale recipes effnet_baseline"
+        )
     return found
 
 
@@ -62,7 +64,7 @@ def stated_recipe(path: Path) -> Recipe:
         return found
     raise ConfigError(
         f"{path}: states no RECIPE that can be read without running the file",
-        "write it as recipes/effnet_baseline.py does: config.Recipe(...) of plain values",
+        "write config.Recipe(...) of plain values; see one with: carscale recipes effnet_baseline",
     )
 
 

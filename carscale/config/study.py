@@ -129,7 +129,7 @@ def _read(path: Path) -> dict[str, Any]:
     """Read the file as a mapping."""
     _, tree = load_yaml(path)
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: holds no study", "see recipes/studies for some")
+        raise ConfigError(f"{path}: holds no study", "see one with: carscale recipes balance")
     return tree
 
 

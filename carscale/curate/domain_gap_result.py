@@ -245,7 +245,8 @@ def _overlap(gap: Gap) -> list[str]:
     held_out = [name for name in overlap.by_split if name.startswith(("val", "test"))]
     if held_out:
         lines.append(
-            "carscale data merge leaves those of val and test out; by hand they would leak."
+            "A merge by carscale data merge leaves those of val and test out; by hand they would "
+            "leak."
         )
     return lines
 

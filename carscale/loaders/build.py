@@ -125,6 +125,7 @@ def _check_photos(split: Split) -> None:
     if len(split) == 0:
         raise DataError(
             f"{split.root}: the {split.name} split holds no photos",
-            "freeze more photos, or give it a share: carscale data freeze --fractions 0.7,0.2,0.1",
+            "freeze more photos, or give it a share: carscale data freeze PHOTOS NEW "
+            "--fractions 0.7,0.2,0.1",
             "where the source's own splits are kept: --keep-splits --val-fraction 0.1",
         )

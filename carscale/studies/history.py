@@ -79,7 +79,9 @@ def find_runs(folder: Path) -> list[Path]:
         )
     found = list(_below(folder))
     if not found:
-        raise RunError(f"{folder}: holds no run", "train one with: carscale recipes")
+        raise RunError(
+            f"{folder}: holds no run", "train one with: carscale train RECIPE data.root=FOLDER"
+        )
     return found
 
 

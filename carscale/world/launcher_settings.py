@@ -31,8 +31,8 @@ def check_engine() -> None:
     if asked:
         raise LaunchError(
             f"the launcher asks for {' and '.join(asked)}; recipes train by DDP alone",
-            "launch with a file that asks for nothing else: accelerate launch --config_file "
-            "accelerate_configs/gpu2.yaml ..., or unset "
+            "launch with a file that asks for nothing else: carscale train RECIPE "
+            "--config_file gpu2.yaml, or unset "
             + " ".join(key for key in OTHER_ENGINES if _is_true(os.environ.get(key, ""))),
         )
 

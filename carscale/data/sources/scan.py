@@ -94,7 +94,7 @@ def check_train(found: Scan, where: Path | str, wanted: str) -> None:
     if not any(file.split == "train" for file in found.files):
         raise DataError(
             f"{where}: --keep-splits wants {wanted}",
-            "without it: carscale data freeze draws the splits",
+            "without it, carscale data freeze draws the splits",
         )
 
 

@@ -81,7 +81,7 @@ def gather(run_dir: Path, *, data_root: Path | None = None) -> RunRecord:
     if not splits and not steps and not epochs:
         raise RunError(
             f"{run_dir}: nothing to report: no log.jsonl, no metrics.json, no predictions",
-            "train first: accelerate launch recipes/<recipe>.py",
+            "train first: carscale train RECIPE data.root=FOLDER",
             f"or predict: carscale evaluate {outgoing.command(run_dir)}",
         )
     classes = _read_classes(run, root, splits)
