@@ -116,6 +116,8 @@ def shared(tmp_path, tiny, quick):
         "started": str(tmp_path),
     }
     run.environment_file.write_text(json.dumps(env))
+    with run.settings_file.open("a", encoding="utf-8") as settings:
+        settings.write("# \u202e\u2066\n")
     write_analysed(run.path)
     return run, run.report_folder / "index.html"
 
@@ -161,6 +163,15 @@ def test_commands_of_a_page_are_quoted(shared):
     named = [shlex.split(one) for one in re.findall("<code[^>]*>(carscale .*?)</code>", text)]
     runs = [words[2] for words in named if words[1] == "evaluate"]
     assert set(runs) == {"x\ufffd; <script>alert(1)"}
+
+
+def test_the_recipe_of_a_command_is_quoted(shared):
+    run, page = shared
+    env = run.environment() | {"command": ["r; rm x.py", "seed=1"]}
+    run.environment_file.write_text(json.dumps(env))
+    write_analysed(run.path)
+    again = re.search("accelerate launch [^<\n]*", page.read_text(encoding="utf-8"))[0]
+    assert shlex.split(html.unescape(again))[2] == "r; rm x.py"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES.glob("*.html.j2")))
