@@ -15,10 +15,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "carscale"
 # From the ground up: a module imports only from rooms that stand in lines above its own.
 LAYERS = [
     ["errors"],
-    ["contained", "outgoing", "shapes"],
+    ["contained", "file_kinds", "outgoing", "shapes"],
     ["types"],
     ["progress", "threads", "stats", "images", "config", "car_names"],
-    ["disk", "tables"],
+    ["disk", "tables", "text_tables"],
     ["locks"],
     ["files"],
     ["runs", "demo"],

@@ -22,10 +22,12 @@ OtherSet = Annotated[
     str, typer.Argument(help="A source as carscale data freeze takes it, or a frozen folder.")
 ]
 ImageColumn = Annotated[
-    str | None, typer.Option(help="Column of paths or photos, where its name is unusual.")
+    str | None,
+    typer.Option(help="Column of paths or photos, where its name is unusual, or its position."),
 ]
 LabelColumn = Annotated[
-    str | None, typer.Option(help="Column of classes, where its name is unusual.")
+    str | None,
+    typer.Option(help="Column of classes, where its name is unusual, or its position."),
 ]
 FollowLinks = Annotated[
     bool,

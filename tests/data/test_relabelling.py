@@ -169,12 +169,13 @@ def test_two_decisions_on_one_photo_must_agree(tiny, csv_file, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "lacks the columns id, path, label, decision, new_label"),
-        (b"id;path;label;decision;new_label\n", "its first line is 'id;path"),
+        (b"", "is empty"),
+        (b"photo;path;label;decision\n", "lacks the columns id, new_label"),
+        (b"id;path;label;decision;new_label\n", "holds no decision"),
         (b"id,path,label\n", "lacks the columns decision, new_label"),
         (b"id,path,label,decision,new_label\n\n,,,,\n", "holds no decision"),
-        (b"id,path,label,decision,new_label\n\xff\xfe", "is no UTF-8 text"),
-        (b'id,path,label,decision,new_label\n1,"a', "is no CSV"),
+        (b"id,path,label,decision,new_label\n\xff\xfe\xfd", "line 2 is no UTF-8"),
+        (b'id,path,label,decision,new_label\n1,"a', "line 2 can't be read"),
     ],
 )
 def test_a_file_that_is_no_review_is_refused(tiny, csv_file, tmp_path, content, said):

@@ -227,7 +227,7 @@ def test_rows_that_point_to_files_are_read_from_the_folder(tmp_path):
             root / "Make0 Model" / "001.jpg",
         ]
         assert found.refused == [
-            ("row 1", "leads out of its folder"),
+            ("row 1", "leads out of the source; to take it all the same: --follow-links"),
             ("row 2", "no such file"),
             ("row 4", "no photo"),
             ("row 5", "no photo"),

@@ -106,6 +106,7 @@ def test_rows_that_can_not_be_used_are_counted_with_a_reason(photos):
     os.mkfifo(photos / "pipe.jpg")
     (photos / "locked.jpg").symlink_to("locked.jpg")
     (photos / "text.jpg").write_text("no image")
+    (photos.parent / "secret.jpg").write_bytes(b"")
     rows = [(f"Make0 Model/{n:03d}.jpg", "Audi A4") for n in range(4)]
     rows += [(f"./Make1 Model/../Make1 Model/{n:03d}.jpg", "BMW/X5") for n in range(3)]
     bad = {
@@ -113,7 +114,7 @@ def test_rows_that_can_not_be_used_are_counted_with_a_reason(photos):
         "Make0 Model": "no regular file",
         "pipe.jpg": "no regular file",
         "locked.jpg": "can't be read: Too many levels of symbolic links",
-        "../../etc/passwd": "leads out of its folder",
+        "../secret.jpg": "leads out of the source; to take it all the same: --follow-links",
         "Make0 Model\\000.jpg": "backslash in its path: write / between folders",
         "C:/cars/1.jpg": "names a drive",
         "http://host/1.jpg": "an address, no file",
@@ -160,6 +161,12 @@ def test_paths_lead_out_of_the_tables_folder_on_demand(photos, tmp_path):
     linked = write(tmp_path / "else" / "u.csv", [("link.jpg", "BMW"), (inside, "Audi")])
     assert samples_of(linked) == [(A, "Audi")]
     found = samples_of(table, follow_links=True)
+    beside = write(photos / "b.csv", [("../photos/" + A, "Audi"), ("../else/u.csv", "BMW")])
+    assert samples_of(beside) == [("photos/" + A, "Audi")]
+    away = write(tmp_path / "else" / "v.csv", [("../photos/" + A, "Audi")])
+    with pytest.raises(DataError, match=r"leads out of the source.*\n.*absolute.*--follow-links"):
+        samples_of(away)
+    assert samples_of(away, follow_links=True) == [("photos/" + A, "Audi")]
     assert found == sorted([(A, "Audi"), (os.fspath(photos / B)[1:], "BMW")])
 
 
@@ -170,11 +177,14 @@ def test_paths_lead_out_of_the_tables_folder_on_demand(photos, tmp_path):
         (b"\n\n", "is empty"),
         (b"path,label\n", "holds no rows"),
         (
-            b"path,label\nCitro\xebn.jpg,Citro\xebn\n",
-            r"is no UTF-8 after line \d.*\n  save it as UTF-8",
+            "path,label\nЛада.jpg,Лада\n".encode("cp1251"),
+            r"line 2 is no UTF-8.*\n  save it as: CSV UTF-8\n.*iconv -f cp1251",
         ),
         (b'path,label\n"a.jpg,Audi\n', "can't be read: unexpected end of data"),
-        (b"a/1.jpg,Audi\na/2.jpg,Audi\n", r"no column for the image.*\n  there are: a/1.jpg, Audi"),
+        (
+            b"a/1.jpg,Audi\na/2.jpg,Audi\n",
+            r"its first line seems to be no names.*: a/1.jpg \| Audi\n.*--image-column 1 --label",
+        ),
         (
             b"path,label\nx.jpg,Audi\n",
             "none of 1 rows can be used; the first: x.jpg: row 2: no such file",
@@ -278,7 +288,7 @@ def test_rows_of_more_cells_than_columns_are_refused(photos):
     with open_source(write_lines(photos / "cars.csv", *lines)) as found:
         assert [file.class_name for file in found.files] == ["Ram 1500, Crew Cab", "BMW"]
         ((_, reason),) = found.refused
-    assert reason == "row 2: has 3 cells, the first line 2: quote text with commas"
+    assert reason == "row 2: has 3 cells, the first line 2: quote cells that hold commas"
 
 
 README = """---
@@ -311,3 +321,40 @@ def test_names_of_numbers_come_from_the_schema(photos, holds, kind):
         assert sorted(file.class_name for file in found.files) == ["Audi A4", "BMW X5"]
         ((_, reason),) = found.refused
     assert "is none of the 2 classes" in reason
+
+
+ANNO = [f"{A},39,116,569,375,1", f"{B},30,20,9,5,2"]
+
+
+def test_a_table_without_names_is_read_by_positions(photos):
+    table = write_lines(photos / "anno.csv", *ANNO)
+    with pytest.raises(DataError, match="seems to be no names") as error:
+        samples_of(table)
+    assert "--image-column 1 --label-column 6" in str(error.value)
+    assert "or put a line above it that names them: path,x1,y1,x2,y2,label" in str(error.value)
+    by_position = {"image_column": "1", "label_column": "6"}
+    assert samples_of(table, **by_position) == [(A, "1"), (B, "2")]
+    with pytest.raises(DataError, match="seems to be no names"):  # cells are no names
+        samples_of(table, image_column=A, label_column="1")
+    table = write_lines(photos / "last.csv", *(f"{line[-1]},{line[:-2]}" for line in ANNO))
+    with pytest.raises(DataError, match="--image-column 2 --label-column 6"):
+        samples_of(table)
+    named = write_lines(photos / "anno.csv", "path,a,b,c,d,label", *ANNO)
+    assert samples_of(named) == [(A, "1"), (B, "2")]
+    numbered = write_lines(photos / "pandas.csv", "0,1", f"{A},Audi", f"{B},BMW")
+    assert samples_of(numbered, image_column="0", label_column="1") == [(A, "Audi"), (B, "BMW")]
+    (photos / "00").symlink_to(A)
+    bare = write_lines(photos / "bare.txt", "00\tAudi", f"{B}\tBMW")
+    with open_source(bare, image_column="1", label_column="2") as found:
+        assert [(file.relative, file.class_name) for file in found.files] == [
+            ("00", "Audi"),
+            (B, "BMW"),
+        ]
+
+
+def test_a_code_page_is_read_and_said(photos):
+    table = photos / "cars.csv"
+    table.write_bytes(f"path;label\r\n{A};Citroën\r\n{B};Škoda\r\n".encode("cp1252"))
+    with open_source(table) as found:
+        assert [file.class_name for file in found.files] == ["Citroën", "Škoda"]
+        assert [note for note in found.notes if "cp1252" in note and "Citroën" in note]

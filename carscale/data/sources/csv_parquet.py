@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from carscale import tables
+from carscale import images, outgoing, tables
 from carscale.data.sources.labels import name_class, named, schema_names
 from carscale.data.sources.rows import (
     IMAGE_NAMES,
@@ -24,8 +23,9 @@ from carscale.data.sources.rows import (
 from carscale.data.sources.scan import Scan, SourceFile, check_train
 from carscale.data.sources.split_folders import split_paths
 from carscale.errors import DataError
+from carscale.text_tables import DELIMITERS, TextTable, read_text_table
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 PICTURES = ("binary", "large_binary", "struct<")
 """Types of Parquet columns that hold photos, not paths."""
 
@@ -47,9 +47,9 @@ def scan_table(path: Path, how: Reading) -> Scan:
         DataError: The table can't be read, lacks a column, or has no row that can be used.
     """
     how.refuse_paths(path)
-    is_parquet = path.suffix.lower() == ".parquet"
-    kinds = tables.column_types(path) if is_parquet else {}
-    header = list(kinds) if is_parquet else _csv_header(path)
+    text = None if path.suffix.lower() == ".parquet" else _text_table(path, how)
+    kinds = {} if text else tables.column_types(path)
+    header = text.columns if text else list(kinds)
     image = choose_column(path, header, IMAGE_NAMES, how.image_column, "image")
     if kinds.get(image, "string").startswith(PICTURES):
         from carscale.data.sources import hub
@@ -61,9 +61,10 @@ def scan_table(path: Path, how: Reading) -> Scan:
     columns = {"path": image, "label": label}
     columns |= {"split": split} if split and how.keep_splits else {}
     columns |= {"source": source} if source else {}
-    rows = _parquet_rows(path, columns) if is_parquet else _csv_rows(path, header, columns)
-    names = schema_names(path, label) if is_parquet else []
+    rows = _csv_rows(text, columns) if text else _parquet_rows(path, columns)
+    names = [] if text else schema_names(path, label)
     found = _scan_rows(path.parent, rows, names, follow_links=how.follow_links)
+    found.notes += text.notes if text else ()
     check_any(found, path, "rows")
     if split and not how.keep_splits:
         found.notes.append("splits are drawn anew; keep those of the column split: --keep-splits")
@@ -113,11 +114,29 @@ def _column(path: Path, header: list[str], wanted: str) -> str | None:
     return name and lone_column(path, header, name)
 
 
-def _csv_header(path: Path) -> list[str]:
-    """Return the columns that the first line names."""
-    for _, cells in _csv_lines(path):
-        return [cell.strip() for cell in cells]
-    raise DataError(f"{path}: is empty", "its first line must name the columns: path,label")
+def _text_table(path: Path, how: Reading) -> TextTable:
+    """Read CSV or TSV; columns go by their positions where the first line is no names but a row.
+
+    Raises:
+        DataError: It is, and columns are not given by their positions.
+    """
+    given = [name for name in (how.image_column, how.label_column) if name is not None]
+    usual = () if given else (*IMAGE_NAMES, *LABEL_NAMES)
+    table = read_text_table(path, wanted=(*(name.casefold() for name in given), *usual))
+    first = table.columns
+    photos = [place for place, cell in enumerate(first, start=1) if images.is_photo_name(cell)]
+    is_given = len(given) == 2 and all(name.isdecimal() for name in given)
+    if is_given and (photos or not set(given) <= set(first)):
+        return table.by_position()
+    if not photos:
+        return table
+    other = len(first) if photos[0] < len(first) else 1
+    options = outgoing.command("--image-column", photos[0], "--label-column", other)
+    raise DataError(
+        f"{path}: its first line seems to be no names of columns but a row: {' | '.join(first)}",
+        f"choose columns by their positions: {options}",
+        "or put a line above it that names them: path,x1,y1,x2,y2,label",
+    )
 
 
 def _text(value: object) -> str:
@@ -125,55 +144,24 @@ def _text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _csv_rows(
-    path: Path, header: list[str], columns: dict[str, str]
-) -> Iterator[tuple[int, Row | str]]:
+def _csv_rows(table: TextTable, columns: dict[str, str]) -> Iterator[tuple[int, Row | str]]:
     """Yield a row's number and what it says; the reason alone where cells are missing or too many.
 
     Blank cells behind the last column are what spreadsheets leave.
     """
-    places = {what: header.index(name) for what, name in columns.items()}
-    lines = _csv_lines(path)
-    next(lines)
-    for number, cells in lines:
+    places = {what: table.columns.index(name) for what, name in columns.items()}
+    count = len(table.columns)
+    for number, cells in table.rows():
         if max(places.values()) >= len(cells):
             yield number, "has fewer columns than the first line"
-        elif any(cell.strip() for cell in cells[len(header) :]):
+        elif any(cell.strip() for cell in cells[count:]):
             yield (
                 number,
-                f"has {len(cells)} cells, the first line {len(header)}: quote text with commas",
+                f"has {len(cells)} cells, the first line {count}: quote cells that hold "
+                f"{DELIMITERS.get(table.delimiter, table.delimiter)}",
             )
         else:
             yield number, {what: cells[place] for what, place in places.items()}
-
-
-def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield a CSV file's rows that are not blank, with the number of their line."""
-    number = 0
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=_delimiter(path, head), strict=True)
-            for cells in reader:
-                number = reader.line_num
-                if any(cell.strip() for cell in cells):
-                    yield number, cells
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: is no UTF-8 after line {number}: {error.reason}", "save it as UTF-8"
-        ) from error
-    except csv.Error as error:
-        raise DataError(f"{path}: line {number + 1} can't be read: {error}") from error
-    except OSError as error:
-        raise DataError(f"{path}: can't be read: {error.strerror}") from error
-
-
-def _delimiter(path: Path, head: str) -> str:
-    """Return what stands between columns; some spreadsheets write CSV with semicolons."""
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    return ";" if ";" in head and "," not in head else ","
 
 
 def _parquet_rows(path: Path, columns: dict[str, str]) -> Iterator[tuple[int, Row | str]]:

@@ -159,12 +159,11 @@ def locate(folder: Path, text: str) -> tuple[Path, str]:
     """Return the file that a row's path means, and its name in the source.
 
     Args:
-        folder: Where relative paths start; they may not leave it. Where absolute paths may lead is
-            ``check_file``'s to say.
+        folder: Where relative paths start. Where a path may lead is ``check_file``'s to say.
         text: The path as written.
 
     Raises:
-        BadRowError: The path is empty, leaves the folder, or is of another system.
+        BadRowError: The path is empty or of another system.
     """
     if not text or "\0" in text:
         raise BadRowError("no path" if not text else "NUL in its path")
@@ -179,9 +178,8 @@ def locate(folder: Path, text: str) -> tuple[Path, str]:
         path, root = Path(whole), folder.absolute()
         inside = path.is_relative_to(root) and path != root
         return path, path.relative_to(root).as_posix() if inside else whole.lstrip("/")
-    if whole.split("/")[0] == "..":
-        raise BadRowError("leads out of its folder")
-    return folder / whole, whole
+    below = re.sub(r"\A(\.\.(/|\Z))+", "", whole)
+    return folder / whole, below or "."
 
 
 def check_file(path: Path, folder: Path | None) -> None:
@@ -216,6 +214,8 @@ def check_any(found: Scan, where: Path | str, what: str) -> None:
     if not found.refused:
         raise DataError(f"{where}: holds no {what}")
     name, reason = found.refused[0]
+    steps = ["to take paths with .. and absolute paths: --follow-links"]
     raise DataError(
-        f"{where}: none of {len(found.refused)} {what} can be used; the first: {name}: {reason}"
+        f"{where}: none of {len(found.refused)} {what} can be used; the first: {name}: {reason}",
+        *(steps if any(LEADS_OUT in why for _, why in found.refused) else ()),
     )

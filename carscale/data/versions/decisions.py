@@ -1,14 +1,12 @@
 """A person's label review: a CSV file, read and checked against the data set it is of.
 
-A cell may have come through a spreadsheet: a byte order mark, Windows line ends, and an apostrophe
-before what would be a formula are no part of it.
+A cell may have come through a spreadsheet: an apostrophe before what would be a formula is no part
+of it.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 from carscale import outgoing
 from carscale.errors import DataError
+from carscale.text_tables import read_text_table
 
 DECISION_COLUMNS = ("id", "path", "label", "decision", "new_label")
 WORDS = ("right", "wrong", "unsure", "leave out")
@@ -97,31 +96,19 @@ def read_decisions(
 
 def _read_lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return a CSV file's lines that are not blank: number, and cells by column."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    table = read_text_table(path, wanted=DECISION_COLUMNS)
+    header = table.columns
+    missing = [name for name in DECISION_COLUMNS if name not in header]
+    if missing:
         raise DataError(
-            f"{path}: is no UTF-8 text (byte {error.start})", "save it as: CSV, UTF-8"
-        ) from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        missing = [name for name in DECISION_COLUMNS if name not in header]
-        if missing:
-            raise DataError(
-                f"{path}: lacks the columns {', '.join(missing)}; its first line is "
-                f"{','.join(header)[:160]!r}",
-                f"wanted: {','.join(DECISION_COLUMNS)}",
-            )
-        lines = []
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                padded = [*cells, *[""] * (len(header) - len(cells))]
-                lines.append((reader.line_num, dict(zip(header, padded, strict=False))))
-    except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num}: is no CSV: {error}") from error
+            f"{path}: lacks the columns {', '.join(missing)}; its first line is "
+            f"{','.join(header)[:160]!r}",
+            f"wanted: {','.join(DECISION_COLUMNS)}",
+        )
+    lines = []
+    for number, cells in table.rows():
+        padded = [*cells, *[""] * (len(header) - len(cells))]
+        lines.append((number, dict(zip(header, padded, strict=False))))
     return lines
 
 
