@@ -82,11 +82,12 @@ _TEXTS = (
     (rb"[{\[]\s*[\"{\[\]}0-9-]", FileKind("a JSON file", _AGAIN)),
     (rb"data:image/|/9j/|ivborw0kgg", FileKind("base64 text", "decode it: base64 -d FILE")),
 )
-_BRANDS = (
-    (b"avif avis", FileKind("an AVIF photo", _AS_JPEG, True)),
-    (b"heic heix heim heis hevc hevx hevm hevs mif1 msf1 heif", HEIC),
-    (b"crx ", RAW),
-)
+_BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), FileKind("an AVIF photo", _AS_JPEG, True)),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"heif"), HEIC),
+    **dict.fromkeys((b"mif1", b"msf1"), HEIC),  # where no other says more
+    b"crx ": RAW,
+}
 
 
 def kind_of(data: bytes) -> FileKind | None:
@@ -134,10 +135,5 @@ def _of_brands(head: bytes) -> FileKind:
     """Return what a file of ISO boxes is by its brands: a photo where one says so, or a video."""
     size = min(int.from_bytes(head[:4], "big"), 256)
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, max(size, 16), 4))]
-    major = next((kind for known, kind in _BRANDS if brands[0] in known.split(b" ")), None)
-    if major and brands[0] not in (b"mif1", b"msf1"):
-        return major
-    for known, kind in _BRANDS:
-        if any(brand in known.split(b" ") for brand in brands if brand.strip()):
-            return kind
-    return _VIDEO
+    said = sorted((b for b in brands if b in _BRANDS), key=lambda b: b in (b"mif1", b"msf1"))
+    return _BRANDS[said[0]] if said else _VIDEO

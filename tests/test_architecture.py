@@ -49,6 +49,7 @@ DOORS = {
     "yaml": {"config"},
     "pyarrow": {"tables"},
     "PIL": {"images"},
+    "pi_heif": {"images"},
     "cv2": {"images"},
     "simplejpeg": {"images"},
     "scipy": {"stats"},

@@ -15,6 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from carscale import file_kinds
 from carscale.images.pixels import FORMATS, decode, size_problem
 
 if TYPE_CHECKING:
@@ -24,13 +25,12 @@ if TYPE_CHECKING:
 ORIENTATION = 0x0112  # EXIF tag
 ICO_START = b"\0\0\1\0"
 PNG_START = b"\x89PNG\r\n\x1a\n"
-PHOTO_SUFFIXES = frozenset(
-    f".{kind}"
-    for kind in "jpg jpeg jpe jfif png webp bmp gif tif tiff avif ppm pgm jp2 tga ico".split()  # noqa: SIM905
-)
+_SUFFIXES = "avif bmp gif heic heif hif ico jfif jp2 jpe jpeg jpg mpo pgm png ppm tga tif tiff webp"
+PHOTO_SUFFIXES = frozenset(f".{kind}" for kind in _SUFFIXES.split())
 STANDARD_LUMA_SUM = 3688
 """Of the 64 steps of table K.1 in ITU-T T.81."""
-LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "JPEG2000"})
+LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "HEIF", "JPEG2000"})
+SUBFILE, SUBFOLDERS, DNG_VERSION = 254, 330, 50706  # TIFF tags
 
 
 class BadPhotoError(Exception):
@@ -107,7 +107,7 @@ def read_photo(data: bytes) -> Photo:
     except (
         Exception
     ) as error:  # hostile bytes raise anything: struct.error, IndexError, SyntaxError
-        raise BadPhotoError(_reason(error)) from error
+        raise BadPhotoError(_reason(error, data)) from error
 
 
 @contextmanager
@@ -116,10 +116,30 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     for size in _icon_sizes(data):
         if problem := size_problem(*size):
             raise BadPhotoError(problem)
-    with Image.open(io.BytesIO(data), formats=(*FORMATS, "ICO")) as image:
+    with Image.open(io.BytesIO(data), formats=_formats(data)) as image:
+        if image.format == "TIFF" and _is_raw(image):
+            raise BadPhotoError(str(file_kinds.RAW))
         if problem := size_problem(*image.size):
             raise BadPhotoError(problem)
         yield image
+
+
+def _formats(data: bytes) -> tuple[str, ...]:
+    """Return the formats that a file may have; HEIC, which Pillow does not read, by an extra."""
+    if file_kinds.kind_of(data) is not file_kinds.HEIC:
+        return (*FORMATS, "ICO")
+    try:
+        import pi_heif
+    except ImportError as error:
+        raise BadPhotoError(str(file_kinds.HEIC)) from error
+    pi_heif.register_heif_opener()
+    return ("HEIF",)
+
+
+def _is_raw(image: Any) -> bool:  # noqa: ANN401 - Pillow's TIFF, which its types don't name
+    """Tell whether a TIFF is a camera's raw file, of which only a small preview can be read."""
+    is_preview = bool(image.tag_v2.get(SUBFILE, 0) & 1)
+    return DNG_VERSION in image.tag_v2 or (is_preview and SUBFOLDERS in image.tag_v2)
 
 
 def _icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:
@@ -168,7 +188,7 @@ def shrink(data: bytes, max_px: int, *, quality: int) -> tuple[bytes, int, int]:
     except MemoryError:
         raise
     except Exception as error:  # as in read_photo
-        raise BadPhotoError(_reason(error)) from error
+        raise BadPhotoError(_reason(error, data)) from error
 
 
 def thumbnail(data: bytes, max_px: int) -> bytes:
@@ -188,7 +208,7 @@ def thumbnail(data: bytes, max_px: int) -> bytes:
     except BadPhotoError:
         raise
     except Exception as error:  # as in read_photo
-        raise BadPhotoError(_reason(error)) from error
+        raise BadPhotoError(_reason(error, data)) from error
 
 
 def jpeg_quality(data: bytes) -> float | None:
@@ -245,10 +265,13 @@ def _filling(content: bytes, width: int, height: int) -> Image.Image:
         return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (width, height))
 
 
-def _reason(error: Exception) -> str:
-    """Return one line that says why a file is refused."""
+def _reason(error: Exception, data: bytes) -> str:
+    """Return one line that says why a file is refused: what it is, where that is known."""
     if isinstance(error, UnidentifiedImageError):
-        return "no image"
+        kind = file_kinds.kind_of(data)
+        if kind is file_kinds.HEIC:  # its reader is there
+            return f"can't be decoded: {kind.name}, damaged or cut short"
+        return f"no image: {kind}" if kind else "no image"
     text = " ".join(str(error).split()) or type(error).__name__
     return f"can't be decoded: {text[:160]}"
 

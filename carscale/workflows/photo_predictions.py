@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from carscale import augment, config, contained, evaluation, images, outgoing, progress
+from carscale import augment, config, contained, evaluation, file_kinds, images, outgoing, progress
+from carscale.data.frozen.names import is_clutter
 from carscale.errors import TRAIN_SLOWER, DataError, NotFiniteError
 from carscale.loaders import render
 from carscale.runs import RunFolder
@@ -92,21 +93,42 @@ def _photo_paths(photos: list[Path]) -> list[Path]:
     paths: list[Path] = []
     for path in photos:
         if path.is_dir():
-            found = sorted(
-                p for p in path.rglob("*") if p.is_file() and images.is_photo_name(p.name)
-            )
-            if not found:
-                is_pack = (path / "card.json").exists()
-                raise DataError(
-                    f"{path}: {'is a pack, not photo files' if is_pack else 'holds no photos'}",
-                    "name photos or folders; for a split: carscale evaluate RUN --split val",
-                )
-            paths += found
+            paths += _photos_in(path)
         elif path.exists():
             paths.append(path)
         else:
             raise DataError(f"{path}: no such file or folder")
     return paths
+
+
+def _photos_in(folder: Path) -> list[Path]:
+    """Return a folder's photos, by name or content; what is passed over is said."""
+    inside = [p for p in folder.rglob("*") if not is_clutter(p.relative_to(folder).as_posix())]
+    files = sorted(path for path in inside if path.is_file())
+    photos = [path for path in files if images.is_photo_name(path.name) or _begins_as_photo(path)]
+    if not photos:
+        is_pack = (folder / "card.json").exists()
+        raise DataError(
+            f"{folder}: {'is a pack, not photo files' if is_pack else 'holds no photos'}",
+            "name photos or folders; for a split: carscale evaluate RUN --split val",
+        )
+    known = set(photos)
+    if others := [path.name for path in files if path not in known]:
+        more = ", ..." if len(others) > 3 else ""
+        progress.note(
+            f"{folder}: {len(others)} of {len(files)} files are no photos and were passed over: "
+            f"{', '.join(others[:3])}{more}"
+        )
+    return photos
+
+
+def _begins_as_photo(path: Path) -> bool:
+    """Tell whether a file begins as a photo does, also where it can't be read: that is said."""
+    try:
+        with path.open("rb") as file:
+            return file_kinds.is_photo(file.read(file_kinds.HEAD_BYTES))
+    except OSError:
+        return True
 
 
 def view_of(read: Callable[[], bytes], view: View) -> np.ndarray | str:

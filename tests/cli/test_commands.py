@@ -8,11 +8,13 @@ import resource
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import jobs
 import numpy as np
 import pytest
 from photos import draw_photo
+from PIL import Image
 
 from carscale import evaluation, files, models, tables
 from carscale.cli.main import app, run
@@ -182,6 +184,31 @@ def test_predict_reads_any_photo_and_names_what_it_cannot(trained, tmp_path, mon
     assert "a b.jpg" in out
     only_bad = tmp_path / "in" / "broken.jpg"
     assert call(monkeypatch, capsys, "predict", trained, only_bad)[0] == 1
+
+
+def test_predict_passes_over_no_file_of_a_folder_silently(trained, tmp_path, monkeypatch, capsys):
+    draw_photo(tmp_path / "in" / "1.jpg", 1, 5)
+    draw_photo(tmp_path / "in" / "sub" / "2.jpg", 1, 6)
+    (tmp_path / "in" / "sub" / "2.jpg").rename(tmp_path / "in" / "sub" / "no suffix")
+    with Image.open(tmp_path / "in" / "1.jpg") as image:
+        image.save(tmp_path / "in" / "2.mpo", "MPO", save_all=True, append_images=[image.copy()])
+        image.save(tmp_path / "in" / "3.jpg_large", "JPEG")
+    broken = {
+        "4.HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(400),
+        "5.nef": b"IIRO" + bytes(9) + b"raw",
+        "6.jpg": b"<html>",
+    }
+    for name, content in {**broken, "a.csv": b"path,label", ".DS_Store": b"\0\1", "b": b""}.items():
+        (tmp_path / "in" / name).write_bytes(content)
+    _, out, err = call(monkeypatch, capsys, "predict", trained, tmp_path / "in", "--json")
+    rows = {Path(row["path"]).name: row["error"] for row in map(json.loads, out.splitlines())}
+    read = {"1.jpg", "2.mpo", "3.jpg_large", "no suffix"}
+    assert {name for name, error in rows.items() if error is None} == read
+    assert {name for name, error in rows.items() if error} == set(broken)
+    assert "HEIC" in rows["4.HEIC"]
+    assert "a camera raw file" in rows["5.nef"]
+    assert "an HTML page" in rows["6.jpg"]
+    assert "in: 2 of 9 files are no photos and were passed over: a.csv, b" in err
 
 
 def test_predict_agrees_with_evaluate(tiny, trained, monkeypatch, capsys):

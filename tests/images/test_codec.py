@@ -1,7 +1,9 @@
 """What a file is: kept, made plain or refused; and small copies of it."""
 
+import base64
 import io
 import struct
+import sys
 import warnings
 import zlib
 
@@ -164,9 +166,10 @@ def test_rubbish_after_the_end_never_reaches_a_reader(tail):
     [
         (b"", "empty file"),
         (b"hello", "no image"),
-        (bytes(1000), "no image"),
+        (bytes(1000), "no image: nothing but zeros; "),
         (b"\xff\xd8\xff", "no image"),
-        (b"<html></html>", "no image"),
+        (b"<html></html>", "no image: an HTML page; download the file again"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "git-lfs pointer.*git lfs pull"),
         (JPEG[:300], "can't be decoded"),
         (JPEG[: len(JPEG) // 2], "can't be decoded"),
         (PNG[: len(PNG) // 2], "can't be decoded"),
@@ -353,3 +356,45 @@ def test_what_is_converted_can_be_read_back_whatever_its_colour_profile(
     with Image.open(io.BytesIO(photo.content)) as image:
         image.load()
         assert (image.info.get("icc_profile") == profile) == is_kept
+
+
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAa1tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAA"
+    "AAAAAAAAAAAA5waXRtAAAAAAACAAAAEGlkYXQAAAAAADAAIAAAADhpbG9jAQAAAERAAAIAAQAAAAAAAAHRAAEAAAAA"
+    "AAAAOwACAAEAAAAAAAAAAQAAAAAAAAAIAAAAOGlpbmYAAAAAAAIAAAAVaW5mZQIAAAEAAQAAaHZjMQAAAAAVaW5mZQ"
+    "IAAAAAAgAAZ3JpZAAAAADYaXBycAAAALZpcGNvAAAAdmh2Y0MBA3AAAAAAAAAAAAAe8AD8/fj4AAAPAyAAAQAYQAEM"
+    "Af//A3AAAAMAkAAAAwAAAwAeugJAIQABACpCAQEDcAAAAwCQAAADAAADAB6gIIEFlurkprm4EBAwIAAAAwAgAAADAC"
+    "EiAAEABkQBwXPAiQAAABRpc3BlAAAAAAAAAEAAAABAAAAAFGlzcGUAAAAAAAAAMAAAACAAAAAQcGl4aQAAAAADCAgI"
+    "AAAAGmlwbWEAAAAAAAAAAgABAoECAAICA4QAAAAaaXJlZgAAAAAAAAAOZGltZwACAAEAAQAAAENtZGF0AAAANygBrw"
+    "ng4wucVP/5he//ak7L2iOJVAj/XzzvFaf/iKP2kPxi8iKKvt3T9IhtiOyA7GLTB4myLLg="
+)
+"""48 x 32, red on the left, blue on the right; drawn here and encoded by libheif."""
+
+
+def test_heic_becomes_a_plain_photo():
+    pytest.importorskip("pi_heif", reason="HEIC is read by the extra carscale[heic]")
+    photo = images.read_photo(HEIC)
+    assert (photo.suffix, photo.normalised) == (".jpg", "format HEIF")
+    assert (photo.width, photo.height, photo.original_orientation) == (48, 32, 1)
+    pixels_HWC = images.decode(photo.content).astype(int)
+    assert abs(pixels_HWC[16, 8] - [200, 30, 40]).max() < 8
+    assert abs(pixels_HWC[16, 40] - [30, 60, 200]).max() < 8
+    assert images.thumbnail(HEIC, 24)
+    for broken in (HEIC[:300], HEIC[:-20], HEIC[:40] + bytes(400)):
+        with pytest.raises(images.BadPhotoError, match="can't be decoded"):
+            images.read_photo(broken)
+
+
+def test_heic_without_its_reader_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(images.BadPhotoError, match=r"a HEIC photo.*pip install 'carscale\[heic\]'"):
+        images.read_photo(HEIC)
+
+
+@pytest.mark.parametrize("tags", [{254: 1, 330: 8}, {50706: b"\1\4\0\0"}])
+def test_a_preview_in_a_raw_file_is_no_photo(tags):
+    tiff = Image.new("RGB", (160, 120), "red")
+    with pytest.raises(images.BadPhotoError, match="a camera raw file; develop it"):
+        images.read_photo(as_bytes(tiff, "TIFF", tiffinfo=tags))
+    page = as_bytes(tiff, "TIFF", tiffinfo={254: 1})  # small, but nothing larger beside it
+    assert images.read_photo(page).width == 160
