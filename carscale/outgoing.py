@@ -18,6 +18,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What begins a formula in a spreadsheet; the wide forms too, which some take for the others."""
@@ -47,6 +48,21 @@ def lines(text: object) -> str:
           type this
     """
     return "\n".join(one_line(line) for line in str(text).split("\n"))
+
+
+def replace_letters(stream: TextIO | None) -> None:
+    r"""Let a stream write escapes for letters that its encoding has not, rather than raise.
+
+    A console of Windows may know 256 letters; names of cars and photos have any.
+
+    Example:
+        >>> stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+        >>> replace_letters(stream)
+        >>> stream.write("Škoda") and stream.buffer.getvalue().decode()
+        '\\u0160koda'
+    """
+    if isinstance(stream, io.TextIOWrapper):  # a notebook's is none, and takes any letter
+        stream.reconfigure(errors="backslashreplace")
 
 
 def page_text(text: object, *, keep: str = "") -> str:

@@ -1,8 +1,13 @@
 """Text that leaves is only text: for a terminal, a table, a shell, a page."""
 
+import ast
 import csv
 import io
+import json
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +114,70 @@ def test_a_stored_command_is_words_whatever_it_was():
 )
 def test_paths_start_at_a_folder(text, said):
     assert outgoing.relative(text, Path("/tmp/a/runs")) == said
+
+
+NAMES = ["Лада Веста", "比亚迪 秦", "Škoda Octavia", "file\udcff"]
+PRINT = """
+import sys
+from carscale import outgoing, progress
+from carscale.cli import main, output
+names = ["Лада Веста", "比亚迪 秦", "Škoda Octavia", "file\\udcff"]
+def command():
+    for name in names:
+        output.say(name)
+        progress.note(name)
+    output.print_table(("class",), [(name,) for name in names])
+    output.print_csv(("class",), [(name,) for name in names])
+    output.print_json(names, indent=None)
+main.app = lambda standalone_mode: command()
+main.run()
+"""
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp437", "utf-8", "utf-16"])
+def test_no_letter_ends_a_command(encoding):
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    out = done.stdout.decode(encoding)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert json.loads(out.splitlines()[-1]) == NAMES
+    for place in out.splitlines()[::4][:2], done.stderr.decode(encoding).splitlines()[:1]:
+        assert place[0].rstrip() in (
+            NAMES[0],
+            NAMES[0].encode("ascii", "backslashreplace").decode(),
+        )
+
+
+def test_commands_run_in_the_plainest_locale(tmp_path):
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    for words in (["--help"], ["data", "freeze", "--help"], ["predict", "Лада", "比亚迪.jpg"]):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "carscale", *words],
+            capture_output=True,
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ, **plain},
+        )
+        assert b"Traceback" not in done.stderr
+        assert done.stdout if "--help" in words else b"Error: " in done.stderr
+
+
+def test_files_are_utf8_whatever_the_locale():
+    wrong = []
+    for path in Path(outgoing.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            given = "utf-8" in texts or any(k.arg == "encoding" for k in node.keywords)
+            is_text = node.func.attr in ("read_text", "write_text") or (
+                node.func.attr == "open" and texts and texts[0] in ("r", "w", "a", "x", "r+", "w+")
+            )
+            if is_text and not given:
+                wrong.append(f"{path.name}:{node.lineno}")
+    assert not wrong

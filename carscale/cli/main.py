@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from carscale import disk
+from carscale import disk, outgoing
 from carscale.cli import (
     compare,
     errors,
@@ -57,6 +57,8 @@ UsageError: Any = typer.BadParameter.__bases__[0]
 
 def run() -> None:
     """Run the command line; print an error of ours in its own words."""
+    for stream in (sys.stdout, sys.stderr):
+        outgoing.replace_letters(stream)
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()  # here its disk may be full, not when all has ended

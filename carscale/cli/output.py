@@ -37,13 +37,20 @@ def first_few(names: Sequence[str], limit: int = 3) -> str:
 
 
 def print_json(value: object, *, indent: int | None = 1) -> None:
-    """Print a result as JSON; NaN is refused, and what a terminal would obey is escaped."""
+    """Print a result as JSON; NaN is refused.
+
+    What a terminal would obey, and letters that the output's encoding has not, are escaped.
+    """
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     print(re.sub(r"[^\n -~]", _escaped, text))
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """Return a letter, or the escapes that JSON has for what is none."""
+    """Return a letter, or the escapes that JSON has for what is none or can't be written."""
+    try:
+        found[0].encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(found[0])[1:-1]
     return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 

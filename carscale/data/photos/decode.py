@@ -177,7 +177,7 @@ def _stamp(path: Path | None) -> str:
 def _resumed(scratch: Path, digest: str, count: int) -> int:
     """Return how many files are done; cut journal and statistics to what is whole."""
     plan, journal, stats = (scratch / name for name in ("plan.txt", "journal.jsonl", "stats.bin"))
-    known = plan.read_text() if plan.exists() else ""
+    known = plan.read_text(encoding="utf-8") if plan.exists() else ""
     if known != digest:
         for path in (journal, stats):
             path.unlink(missing_ok=True)
