@@ -18,7 +18,7 @@ LAYERS = [
     ["contained", "file_kinds", "outgoing", "shapes"],
     ["types"],
     ["progress", "threads", "stats", "images", "config", "car_names"],
-    ["disk", "tables", "text_tables"],
+    ["disk", "tables"],
     ["locks"],
     ["files"],
     ["runs", "demo"],

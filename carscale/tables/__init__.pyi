@@ -14,3 +14,7 @@ from .predictions import embeddings_bytes as embeddings_bytes
 from .predictions import predictions_bytes as predictions_bytes
 from .predictions import read_embeddings as read_embeddings
 from .predictions import read_predictions as read_predictions
+from .text import DELIMITERS as DELIMITERS
+from .text import TextTable as TextTable
+from .text import number_of as number_of
+from .text import read_text_table as read_text_table

@@ -23,7 +23,7 @@ from carscale.data.sources.rows import (
 from carscale.data.sources.scan import Scan, SourceFile, check_train
 from carscale.data.sources.split_folders import split_paths
 from carscale.errors import DataError
-from carscale.text_tables import DELIMITERS, TextTable, read_text_table
+from carscale.tables import TextTable
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 PICTURES = ("binary", "large_binary", "struct<")
@@ -122,7 +122,7 @@ def _text_table(path: Path, how: Reading) -> TextTable:
     """
     given = [name for name in (how.image_column, how.label_column) if name is not None]
     usual = () if given else (*IMAGE_NAMES, *LABEL_NAMES)
-    table = read_text_table(path, wanted=(*(name.casefold() for name in given), *usual))
+    table = tables.read_text_table(path, wanted=(*(name.casefold() for name in given), *usual))
     first = table.columns
     photos = [place for place, cell in enumerate(first, start=1) if images.is_photo_name(cell)]
     is_given = len(given) == 2 and all(name.isdecimal() for name in given)
@@ -158,7 +158,7 @@ def _csv_rows(table: TextTable, columns: dict[str, str]) -> Iterator[tuple[int, 
             yield (
                 number,
                 f"has {len(cells)} cells, the first line {count}: quote cells that hold "
-                f"{DELIMITERS.get(table.delimiter, table.delimiter)}",
+                f"{tables.DELIMITERS.get(table.delimiter, table.delimiter)}",
             )
         else:
             yield number, {what: cells[place] for what, place in places.items()}

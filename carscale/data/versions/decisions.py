@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carscale import outgoing
+from carscale import outgoing, tables
 from carscale.errors import DataError
-from carscale.text_tables import read_text_table
 
 DECISION_COLUMNS = ("id", "path", "label", "decision", "new_label")
 WORDS = ("right", "wrong", "unsure", "leave out")
@@ -96,7 +95,7 @@ def read_decisions(
 
 def _read_lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return a CSV file's lines that are not blank: number, and cells by column."""
-    table = read_text_table(path, wanted=DECISION_COLUMNS)
+    table = tables.read_text_table(path, wanted=DECISION_COLUMNS)
     header = table.columns
     missing = [name for name in DECISION_COLUMNS if name not in header]
     if missing:

@@ -5,7 +5,7 @@ import codecs
 import pytest
 
 from carscale.errors import DataError
-from carscale.text_tables import number_of, read_text_table
+from carscale.tables import number_of, read_text_table
 
 WANTED = ("path", "label")
 
