@@ -155,3 +155,39 @@ def test_a_template_is_read_as_it_is_written():
     assert pattern_of("{make}.(x)/*").search("a.(x)/1.jpg")
     assert not pattern_of("{make}.(x)/*").search("ay(x)/1.jpg")
     assert pattern_of("**/{make}/{model}/*").search("x/y/audi/a4/1.jpg")["make"] == "audi"
+
+
+@pytest.mark.parametrize(
+    ("tables", "keep", "command"),
+    [
+        (["metadata.csv"], False, "carscale data freeze SET/metadata.csv OUT"),
+        (["metadata.parquet"], False, "carscale data freeze SET/metadata.parquet OUT"),
+        (["metadata.jsonl"], False, "carscale data freeze hf://SET OUT"),
+        (["train/metadata.csv", "test/metadata.csv"], False, "carscale data freeze hf://SET OUT"),
+        (["train/metadata.csv"], True, "carscale data freeze hf://SET OUT --keep-splits"),
+    ],
+)
+@pytest.mark.parametrize("sub", ["", "images"])
+def test_labels_in_a_table_beside_photos_are_named(tmp_path, tables, keep, command, sub):
+    for table in tables:
+        folder = (tmp_path / table).parent / sub
+        folder.mkdir(parents=True, exist_ok=True)
+        (tmp_path / table).write_text("file_name,label\n1.jpg,Audi\n")
+        for number in range(3):
+            (folder / f"{number}.jpg").write_bytes(b"")
+    with (
+        pytest.raises(DataError, match="its photos lie in no class folders") as error,
+        open_source(tmp_path, keep_splits=keep),
+    ):
+        pass
+    assert command.replace("SET", str(tmp_path)) in str(error.value)
+
+
+def test_a_table_beside_class_folders_is_said_to_be_passed_over(tmp_path):
+    for name in ("Audi/1.jpg", "BMW/1.jpg", "metadata.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    with open_source(tmp_path) as found:
+        assert [file.class_name for file in found.files] == ["Audi", "BMW"]
+        (note,) = found.notes
+    assert note.startswith("classes are folders; for labels in metadata.csv: carscale data freeze ")

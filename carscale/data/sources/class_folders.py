@@ -12,14 +12,17 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from carscale import outgoing
 from carscale.data.sources.labels import clean_name, name_folders, name_of
 from carscale.data.sources.rows import BadRowError, Reading
 from carscale.data.sources.scan import Scan, check_classes, check_train
-from carscale.data.sources.split_folders import settle_splits
+from carscale.data.sources.split_folders import settle_splits, split_word
 from carscale.errors import ConfigError, DataError
 
 FIELDS = ("make", "model", "body", "year")
 """Parts that a class name is made of, in this order, unless a part ``class`` is the whole name."""
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+"""Tables beside photos that an image folder of ``datasets`` has."""
 _PIECE = re.compile(r"\{(\w*)\}|(\*\*)|(\*)")
 _YEAR = re.compile(r"(19|20)\d\d( ?- ?((19|20)?\d\d|present))?")
 _COLOURS = (
@@ -49,6 +52,23 @@ def settle_folders(found: Scan, where: Path | str, how: Reading) -> None:
         QuestionError: There are splits, and nothing says what is to be done.
         DataError: There is no photo in class folders, or splits are kept and there is no train.
     """
+    tables = _take_tables(found)
+    problem: DataError | None = None
+    try:
+        _settle(found, where, how)
+    except DataError as error:
+        problem = error
+    if tables and len({file.class_name for file in found.files}) < 2:
+        steps = _labels_in(tables, where, how)
+        raise DataError(f"{where}: its photos lie in no class folders", steps) from problem
+    if problem:
+        raise problem
+    if tables:
+        found.notes.append(f"classes are folders; {_labels_in(tables, where, how)}")
+
+
+def _settle(found: Scan, where: Path | str, how: Reading) -> None:
+    """Give a scan of folders without other files its splits and classes."""
     name_folders(found)
     settle_splits(
         found,
@@ -177,6 +197,30 @@ def _read_paths(found: Scan, where: Path | str, text: str) -> None:
             f"{min(file.relative for file in found.files)}"
         )
     found.files = kept
+
+
+def _take_tables(found: Scan) -> list[str]:
+    """Take the tables that ``datasets`` reads labels from out of a scan, and return them."""
+    tables = [
+        file.relative
+        for file in found.files
+        if file.relative.rpartition("/")[2].lower() in METADATA
+        and (not file.class_name or split_word(file.class_name))
+    ]
+    found.files = [file for file in found.files if file.relative not in tables]
+    return tables
+
+
+def _labels_in(tables: list[str], where: Path | str, how: Reading) -> str:
+    """Return how to read a folder's labels from the tables in it."""
+    first, folder = min(tables), Path(where)
+    if not folder.is_dir():
+        return f"labels may stand in its {first}: unpack it and give that table, or hf://FOLDER"
+    is_ours = len(tables) == 1 and "/" not in first and not first.endswith(".jsonl")
+    source = folder / first if is_ours else f"hf://{folder}"
+    read = outgoing.command("carscale", "data", "freeze", source, "OUT")
+    keep = " --keep-splits" if how.keep_splits else ""
+    return f"for labels in {' and '.join(sorted(tables)[:3])}: {read}{keep}"
 
 
 def _refuse_nameless(found: Scan) -> None:
