@@ -178,3 +178,34 @@ def test_patterns_are_filled_in_as_shells_do(tmp_path, monkeypatch):
     ]:
         with pytest.raises(DataError, match=says):
             of(pattern)
+
+
+def test_dots_in_names_lose_no_sample(photo, tmp_path):
+    """WebDataset ends a name at its first dot; here the labels say that it goes on."""
+    members: dict[str, bytes | str | object] = {}
+    for number in range(3):
+        for engine in ("A4 1.8 T", "A4 2.0 TDI"):
+            members |= {f"{engine}.{number}.jpg": photo, f"{engine}.{number}.cls": engine}
+    members |= {"plain.jpg": photo, "plain.json": {"label": "Golf"}, "A4 2.0 TDI.9.jpg": photo}
+    with open_source(write(tmp_path / "cars.tar", members)) as found:
+        assert {f.relative: f.class_name for f in found.files} == {
+            **{f"A4 1.8 T.{n}.jpg": "A4 1.8 T" for n in range(3)},
+            **{f"A4 2.0 TDI.{n}.jpg": "A4 2.0 TDI" for n in range(3)},
+            "plain.jpg": "Golf",
+        }
+        assert [note for note in found.notes if note.startswith("6 names of samples hold dots")]
+        assert found.refused == [
+            ("A4 2.0 TDI.9", "cars.tar: no label: no .cls or .json or .txt with one")
+        ]
+    views = {"1.left.jpg": photo, "1.right.jpg": photo, "1.cls": "Audi", "1.left.json": {}}
+    assert found_in(write(tmp_path / "views.tar", views), image_column="left.jpg") == (
+        {"1.left.jpg": "Audi"},
+        {},
+    )
+
+
+def test_two_photos_whose_names_differ_in_case_are_not_one(photo, tmp_path):
+    members = {"1.jpg": photo, "1.JPG": photo, "1.cls": "Audi", "2.jpg": photo, "2.cls": "BMW"}
+    samples, refused = found_in(write(tmp_path / "cars.tar", members))
+    assert samples == {"2.jpg": "BMW"}
+    assert "several photos (jpg, JPG, cls)" in refused["1"]

@@ -1,7 +1,9 @@
 """WebDataset shards: tars whose members of one base name are a sample.
 
 ``000123.jpg`` is a photo, and ``000123.cls``, ``.json`` or ``.txt`` beside it has its class. The
-base name ends at the first dot after the last slash, as WebDataset has it.
+base name ends at the first dot after the last slash, as WebDataset has it; at the last one where
+each label says so, as in ``A4 1.8 T.jpg`` and ``A4 1.8 T.cls``, of which WebDataset would make one
+sample with all others of ``A4 1``.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import glob
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,6 +117,7 @@ def scan_shards(shards: list[tuple[Path, list[Member]]], where: Path | str, how:
     how.refuse_paths(where)
     found, names = Scan(), FreeNames()
     splits: set[str] = set()
+    photos: list[tuple[str, str]] = []
     for path, members in shards:
         said = _split_of_shard(path)
         splits |= {said} if said else set()
@@ -137,8 +140,14 @@ def scan_shards(shards: list[tuple[Path, list[Member]]], where: Path | str, how:
             except BadRowError as error:
                 found.refused.append((base, f"{path.name}: {error}"))
                 continue
+            photos.append((base, name))
             found.files.append(SourceFile(None, names.take(name), class_name, split, photo.read))
     check_any(found, where, "samples")
+    if dotted := [name for base, name in photos if "." in base.rpartition("/")[2]]:
+        found.notes.append(
+            f"{len(dotted)} names of samples hold dots, the first is {dotted[0]}, and were read up "
+            "to the last; WebDataset itself ends them at the first and would mix the samples"
+        )
     if how.keep_splits:
         check_train(found, where, "shards with train in their names")
     elif len(splits) > 1:
@@ -152,20 +161,45 @@ def scan_shards(shards: list[tuple[Path, list[Member]]], where: Path | str, how:
 def _samples(members: dict[str, Member]) -> dict[str, _Sample]:
     """Group members by base name, in order."""
     samples: dict[str, _Sample] = {}
+    for base, sample in _grouped(members, str.partition).items():
+        if _ends_at_last_dot(sample):
+            samples |= _grouped(dict(sample.parts.values()), str.rpartition)
+        else:
+            samples[base] = sample
+    return samples
+
+
+def _grouped(
+    members: dict[str, Member], cut: Callable[[str, str], tuple[str, str, str]]
+) -> dict[str, _Sample]:
+    """Group members by what is before a dot, each with what is behind it."""
+    samples: dict[str, _Sample] = {}
     for name, member in members.items():
         folder, slash, last = name.rpartition("/")
-        base, dot, kind = last.partition(".")
+        base, dot, kind = cut(last, ".")
         if member.kind == "file" and dot:
-            sample = samples.setdefault(f"{folder}{slash}{base}", _Sample())
-            sample.parts[kind.lower()] = (name, member)
+            parts = samples.setdefault(f"{folder}{slash}{base}", _Sample()).parts
+            parts[kind if kind.lower() in parts else kind.lower()] = (name, member)
     return samples
+
+
+def _ends_at_last_dot(sample: _Sample) -> bool:
+    """Tell whether a base name has no label, and what follows it up to the last dot has one."""
+    if sample.parts.keys() & LABEL_KINDS:
+        return False
+    heads: dict[bool, set[str]] = {True: set(), False: set()}
+    for kind in sample.parts:
+        head, _, last = kind.lower().rpartition(".")
+        if last in (*PHOTO_KINDS, *LABEL_KINDS):
+            heads[last in PHOTO_KINDS].add(head)
+    return bool(heads[True] & heads[False])
 
 
 def _photos(sample: _Sample, wanted: str | None) -> list[tuple[str, Member]]:
     """Return the photos of a sample: of the wanted kind, or all."""
     if wanted is not None:
         return [part for kind, part in sample.parts.items() if kind == wanted.lower().lstrip(".")]
-    return [p for kind, p in sample.parts.items() if kind.rpartition(".")[2] in PHOTO_KINDS]
+    return [p for kind, p in sample.parts.items() if kind.lower().rpartition(".")[2] in PHOTO_KINDS]
 
 
 def _photo(sample: _Sample, wanted: str | None) -> tuple[str, Member]:
