@@ -37,18 +37,26 @@ HEIC = FileKind(
 RAW = FileKind("a camera raw file", _DEVELOP, True)
 _VIDEO = FileKind("a video", "take frames from it: ffmpeg -i VIDEO -r 1 frame-%04d.jpg")
 _ZEROS = FileKind("nothing but zeros", "an interrupted copy leaves that: copy the file again")
-_ARCHIVE = FileKind("a zip archive, or an office document", _UNPACK)
+_ARCHIVE = FileKind("a zip archive", _UNPACK)
+_SHEET = FileKind("an office document", "save its sheet as CSV UTF-8, its pictures as JPEG")
+_TAR = FileKind("a tar archive", _UNPACK)
+_PARQUET = FileKind("a Parquet file", "give it a name that ends in .parquet")
 _PACKED = FileKind("a packed file", _UNPACK)
+CONTAINERS = (_ARCHIVE, _TAR, _PACKED, _PARQUET)
+"""What may hold photos and tables."""
+_SHEETS = (b"[Content_Types].xml", b"docProps/", b"xl/", b"word/", b"mimetypeapplication/vnd")
 _POINTER = FileKind("a git-lfs pointer, not the file itself", "fetch it: git lfs pull")
 _STARTS: tuple[tuple[int, bytes, FileKind], ...] = (
     (0, b"version https://git-lfs.github.com/spec/", _POINTER),
     (0, b"version https://hawser.github.com/spec/", _POINTER),
     (0, b"%PDF", FileKind("a PDF", "take its pictures out: pdfimages -all FILE.pdf page")),
     (0, b"PK\3\4", _ARCHIVE),
-    *((0, start, _PACKED) for start in (b"\x1f\x8b", b"BZh", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ")),
+    *((0, start, _PACKED) for start in (b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ")),
     (0, b"\x28\xb5\x2f\xfd", _PACKED),
-    (257, b"ustar", FileKind("a tar archive", _UNPACK)),
-    (8, b"AVI ", _VIDEO),
+    (4, b"1AY&SY", _PACKED),
+    (257, b"ustar\0", _TAR),
+    (257, b"ustar ", _TAR),
+    (8, b"AVI LIST", _VIDEO),
     *((0, s, _VIDEO) for s in (b"\x1aE\xdf\xa3", b"FLV\1", b"\0\0\1\xba", b"\0\0\1\xb3", b"OggS")),
     (0, b"\x30\x26\xb2\x75", _VIDEO),
     (8, b"CR\2\0", RAW),
@@ -65,10 +73,9 @@ _STARTS: tuple[tuple[int, bytes, FileKind], ...] = (
     (0, b"\0\5\x16\7", FileKind("a macOS file of attributes", "delete it")),
     (0, b"bplist00", FileKind("a macOS property list", "let iCloud download the photo itself")),
     (0, b"\x93NUMPY", FileKind("a NumPy array", _AS_JPEG)),
-    (0, b"PAR1", FileKind("a Parquet file", "give it a name that ends in .parquet")),
+    (0, b"PAR1", _PARQUET),
     (0, b"SQLite format 3", FileKind("an SQLite database", "save the table as CSV")),
-    (0, b"\xd0\xcf\x11\xe0", FileKind("an office document of old", "save it as CSV or JPEG")),
-    (0, b"MZ", FileKind("a Windows program", "delete it")),
+    (0, b"\xd0\xcf\x11\xe0", _SHEET),
 )
 _PICTURE = re.compile(
     rb"\xff\xd8\xff|\x89PNG|GIF8|BM.{8}|II\*\0|MM\0\*|RIFF.{4}WEBP|\0\0\0\x0cjP  |P[1-6]\s|"
@@ -110,6 +117,8 @@ def kind_of(data: bytes) -> FileKind | None:
     head = data[:HEAD_BYTES]
     if head[4:8] == b"ftyp":
         return _of_brands(head)
+    if head.startswith(b"PK\3\4") and head[30:].startswith(_SHEETS):  # the first name inside
+        return _SHEET
     for place, start, kind in _STARTS:
         if head.startswith(start, place):
             return kind

@@ -38,7 +38,9 @@ def boxes(*brands: bytes) -> bytes:
         (b"%PDF-1.7", "PDF", "pdfimages"),
         (b"PK\3\4", "zip", "unpack"),
         (b"\x1f\x8b\x08", "packed", "unpack"),
-        (bytes(257) + b"ustar", "tar", "unpack"),
+        (b"a" * 257 + b"ustar\0", "tar", "unpack"),
+        (b"BZh91AY&SY", "packed", "unpack"),
+        (b"PK\3\4" + bytes(26) + b"[Content_Types].xml", "office", "CSV UTF-8"),
         (b"8BPS\0\1", "Photoshop", "JPEG"),
         (b"\xff\x0a\xfa", "JPEG XL", "djxl"),
         (b"/9j/4AAQSkZJRg", "base64", "base64 -d"),
@@ -53,7 +55,9 @@ def test_what_is_no_readable_photo_is_named_with_what_to_do(data, name, says):
     assert says in kind.remedy
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"path,label\n", b"\xff\xd8", bytes(99) + b"\1"])
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", b"path,label\n", b"\xff\xd8", bytes(99) + b"\1", b"MZ ETZ 250"]
+)
 def test_what_is_not_known_has_no_name(data):
     assert kind_of(data) is None
     assert not is_photo(data)

@@ -29,6 +29,7 @@ def table(tmp_path, content, name="cars.csv", wanted=WANTED):
         ("car;photo\na, b;c\nd;e\n", ["car", "photo"], ["a, b", "c"]),  # by cells of each row
         ('"path";"the, label"\n"a";"b"\n', ["path", "the, label"], ["a", "b"]),
         ("PATH ; Label\na;b\n", ["PATH", "Label"], ["a", "b"]),
+        ("\u200bpath;the\u00a0label\u00a0\na;b\n", ["path", "the label"], ["a", "b"]),
         ("path,label\ra,b\r", ["path", "label"], ["a", "b"]),
         ('path,label\n"a\nb",c\n', ["path", "label"], ["a\nb", "c"]),
         ("\n;;\npath;label\na;b\n", ["path", "label"], ["a", "b"]),
@@ -84,7 +85,11 @@ def test_letters_are_read_from_the_file(tmp_path, mark, encoding):
         ("path,label\n1,比亚迪\n".encode("gb18030"), "line 2 is no UTF-8"),
         ("path,label\n1,三菱\n".encode("shift-jis"), "line 2 is no UTF-8"),
         (codecs.BOM_UTF16_LE + b"p\0a", "line 1 is no UTF-16"),
-        (b"PK\3\4cars.xlsx", r"is a zip archive, or an office document, no table\n"),
+        (
+            b"PK\3\4" + bytes(26) + b"[Content_Types].xml",
+            r"is an office document, no table\n  save its sheet as CSV UTF-8",
+        ),
+        (b'path,label\n"a" b,c\n', r"line 2 can't be read.*\n.*doubled"),
         (
             b"version https://git-lfs.github.com/spec/v1\n",
             r"is a git-lfs pointer.*\n.*git lfs pull",

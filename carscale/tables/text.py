@@ -108,7 +108,7 @@ def read_text_table(path: Path, wanted: Sequence[str] = ()) -> TextTable:
         text, num_before = text[sep.end() :], 1
     delimiter = sep[1] if sep else _delimiter(path, text, wanted)
     for _, cells in _rows(path, text, delimiter, num_before):
-        names = [cell.strip().lstrip("\ufeff") for cell in cells]
+        names = [_name(cell) for cell in cells]
         return TextTable(path, names, delimiter, (note,) if note else (), text, num_before)
     raise DataError(f"{path}: is empty", "its first line names the columns, as path,label does")
 
@@ -127,6 +127,11 @@ def number_of(cell: str) -> float:
     if not re.fullmatch(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?", text, re.ASCII):
         raise ValueError(f"{cell!r} is no number")
     return float(text.replace(",", "."))
+
+
+def _name(cell: str) -> str:
+    """Return a column's name without letters that take no room, with plain blanks."""
+    return "".join(letter for letter in " ".join(cell.split()) if letter.isprintable())
 
 
 def _decoded(path: Path, data: bytes) -> tuple[str, str]:
@@ -172,7 +177,7 @@ def _delimiter(path: Path, text: str, wanted: Sequence[str]) -> str:
             heads[delimiter] = rows
     if path.suffix.lower() == ".tsv" and "\t" in heads:
         return "\t"
-    named = {d: sum(c.strip().casefold() in wanted for c in rows[0]) for d, rows in heads.items()}
+    named = {d: sum(_name(c).casefold() in wanted for c in rows[0]) for d, rows in heads.items()}
     most = max(named.values(), default=0)
     left = [d for d in heads if named[d] == most]
     if len(left) > 1:
@@ -206,4 +211,7 @@ def _rows(
                 yield reader.line_num + num_before, cells
     except csv.Error as error:
         line = reader.line_num + num_before
-        raise DataError(f"{path}: line {line} can't be read: {error}") from error
+        raise DataError(
+            f"{path}: line {line} can't be read: {error}",
+            'a cell that begins with a quote ends with one; others in it are doubled: "a ""b"" c"',
+        ) from error

@@ -1,6 +1,7 @@
 """Which parts of a path are the class: depth, templates, expressions; folders that are none."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,14 @@ def test_a_table_beside_class_folders_is_said_to_be_passed_over(tmp_path):
         assert [file.class_name for file in found.files] == ["Audi", "BMW"]
         (note,) = found.notes
     assert note.startswith("classes are folders; for labels in metadata.csv: carscale data freeze ")
+
+
+def test_labels_in_a_table_in_an_archive_are_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name in ("set/1.jpg", "set/2.jpg", "set/metadata.csv"):
+            archive.writestr(name, b"")
+    with (
+        pytest.raises(DataError, match=r"labels may stand in its set/metadata.csv: unpack it"),
+        open_source(tmp_path / "set.zip"),
+    ):
+        pass

@@ -197,6 +197,13 @@ def test_spreadsheets_and_undecided_lines_are_taken(tiny, csv_file, tmp_path):
     assert (made.num_relabelled, made.num_left_out, made.num_unchanged) == (1, 1, 0)
 
 
+def test_a_review_that_a_german_spreadsheet_saved_is_taken(tiny, csv_file, tmp_path):
+    review(csv_file, [*line_of(of_class(tiny, "Make0")[0], "wrong", "Make1 Model")])
+    text = csv_file.read_text(encoding="utf-8").replace(",", ";").replace("\n", ";geprüft\r\n")
+    csv_file.write_text(f"sep=;\n{text}", encoding="cp1252")
+    assert data.relabel(tiny, csv_file, tmp_path / "new").num_relabelled == 1
+
+
 def test_hostile_names_guarded_cells_and_meeting_file_names(csv_file, tmp_path):
     names = ['=HYPERLINK("x","y")', "a, b", 'say "car"', "-1+2", "@sum", "Straße"]
     for label, name in enumerate(names):

@@ -358,3 +358,36 @@ def test_a_code_page_is_read_and_said(photos):
     with open_source(table) as found:
         assert [file.class_name for file in found.files] == ["Citroën", "Škoda"]
         assert [note for note in found.notes if "cp1252" in note and "Citroën" in note]
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["Autos 2024", "", "path;label"], r"line 3 does: Autos 2024\n.*: sed -i 1,2d .*cars.csv"),
+        (
+            ["# made, by x", "path,label"],
+            r"line 2 does: # made \| by x\n.*: sed -i 1,1d .*cars.csv",
+        ),
+        (["path label"], r"is one column: path label\n.*sep="),
+        (["00,Audi"], r"a row: 00 \| Audi\n.*positions: --image-column 1 --label-column 2"),
+    ],
+)
+def test_a_first_line_that_names_no_columns_is_shown_with_what_to_do(photos, lines, says):
+    table = write_lines(photos / "cars.csv", *lines, f"{A};Audi")
+    with pytest.raises(DataError, match=f"cars.csv: its first line.*{says}"):
+        samples_of(table)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".zip", ".tar", ".tar.gz", ".xlsx"])
+def test_a_file_that_is_something_else_is_named(tmp_path, suffix):
+    for content, says in (
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d",
+            r"a git-lfs pointer.*\n.*pull",
+        ),
+        (b"<!DOCTYPE html><html>Sign in</html>", r"an HTML page\n  download the file again"),
+        (bytes(2000), "nothing but zeros"),
+    ):
+        (tmp_path / f"cars{suffix}").write_bytes(content)
+        with pytest.raises(DataError, match=f"cars{suffix}: is {says}"):
+            samples_of(tmp_path / f"cars{suffix}")

@@ -205,7 +205,6 @@ def _take_tables(found: Scan) -> list[str]:
         file.relative
         for file in found.files
         if file.relative.rpartition("/")[2].lower() in METADATA
-        and (not file.class_name or split_word(file.class_name))
     ]
     found.files = [file for file in found.files if file.relative not in tables]
     return tables
@@ -216,7 +215,8 @@ def _labels_in(tables: list[str], where: Path | str, how: Reading) -> str:
     first, folder = min(tables), Path(where)
     if not folder.is_dir():
         return f"labels may stand in its {first}: unpack it and give that table, or hf://FOLDER"
-    is_ours = len(tables) == 1 and "/" not in first and not first.endswith(".jsonl")
+    is_split = split_word(first.rpartition("/")[0])
+    is_ours = len(tables) == 1 and not is_split and not first.endswith(".jsonl")
     source = folder / first if is_ours else f"hf://{folder}"
     read = outgoing.command("carscale", "data", "freeze", source, "OUT")
     keep = " --keep-splits" if how.keep_splits else ""

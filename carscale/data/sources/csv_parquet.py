@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from carscale.errors import DataError
 from carscale.tables import TextTable
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+MAX_TITLE_LINES = 20
+"""Above the names of columns, where a title is looked for."""
 PICTURES = ("binary", "large_binary", "struct<")
 """Types of Parquet columns that hold photos, not paths."""
 
@@ -128,15 +131,37 @@ def _text_table(path: Path, how: Reading) -> TextTable:
     is_given = len(given) == 2 and all(name.isdecimal() for name in given)
     if is_given and (photos or not set(given) <= set(first)):
         return table.by_position()
-    if not photos:
+    if not photos and (given or {name.casefold() for name in first} & {*usual}):
         return table
-    other = len(first) if photos[0] < len(first) else 1
-    options = outgoing.command("--image-column", photos[0], "--label-column", other)
+    if names := _line_of_names(table):
+        raise DataError(
+            f"{path}: its first line names no columns, but line {names} does: {' | '.join(first)}",
+            f"take what is above away: {outgoing.command('sed', '-i', f'1,{names - 1}d', path)}",
+        )
+    if len(first) == 1:
+        raise DataError(
+            f"{path}: its first line is one column: {first[0]}",
+            "say what stands between columns by a line above the first: sep=;",
+        )
+    image = photos[0] if photos else 1
+    options = outgoing.command(
+        "--image-column", image, "--label-column", len(first) if image < len(first) else 1
+    )
     raise DataError(
         f"{path}: its first line seems to be no names of columns but a row: {' | '.join(first)}",
         f"choose columns by their positions: {options}",
         "or put a line above it that names them: path,x1,y1,x2,y2,label",
     )
+
+
+def _line_of_names(table: TextTable) -> int:
+    """Return the number of the first line that names a column for the image and one for labels."""
+    lines = table.text.splitlines()[:MAX_TITLE_LINES]
+    for number, line in enumerate(lines, start=table.num_before + 1):
+        cells = {cell.strip(' "').casefold() for cell in re.split(r"[,;|\t]", line)}
+        if cells & {*IMAGE_NAMES} and cells & {*LABEL_NAMES}:
+            return number
+    return 0
 
 
 def _text(value: object) -> str:

@@ -37,7 +37,8 @@ _INVISIBLE = re.compile(
 )
 _JOINERS = re.compile(r"(?<![^\s!-~])[\u200c\u200d]+|[\u200c\u200d]+(?![^\s!-~])")
 """Joiners beside Latin letters or a blank do nothing; inside other scripts and emoji they count."""
-_WHOLE = re.compile(r"(-?\d+)\.0+")
+_WHOLE = re.compile(r"(-?\d+)(?:\.0+|,0)")
+"""Whole numbers as tables with gaps store them, also German ones."""
 
 
 def clean_name(text: str) -> str:
@@ -60,8 +61,8 @@ def class_of(label: object) -> str:
         BadRowError: There is none, it stands for none (-1, nan), or is no name.
 
     Example:
-        >>> class_of(" Audi A4 "), class_of(3), class_of("3.0")
-        ('Audi A4', '3', '3')
+        >>> class_of(" Audi A4 "), class_of(3), class_of("3.0"), class_of("3,0")
+        ('Audi A4', '3', '3', '3')
     """
     if label is None or label != label:  # NaN is the number that differs from itself
         raise BadRowError("no label")

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from carscale import contained
+from carscale import contained, file_kinds
 from carscale.data.sources import archives, csv_parquet, webdataset
 from carscale.data.sources.alike_names import settle_alike
 from carscale.data.sources.class_folders import settle_folders
@@ -126,6 +126,10 @@ def _scan_folder(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Sc
 def _scan_file(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Scan:
     """Scan a table, an archive of class folders or a shard."""
     name = path.name.lower()
+    with path.open("rb") as file:
+        kind = file_kinds.kind_of(file.read(file_kinds.HEAD_BYTES))
+    if kind and kind not in file_kinds.CONTAINERS:
+        raise DataError(f"{path}: is {kind.name}", kind.remedy)
     if name.endswith(TABLE_SUFFIXES):
         return csv_parquet.scan_table(path, how)
     if not name.endswith(ARCHIVE_SUFFIXES):
