@@ -12,6 +12,7 @@ from carscale.data.versions import version
 
 COLUMNS = ["path", "class", "split", "source", "sha256", "original_sha256", "original_mode"]
 COLUMNS += ["original_orientation", "normalised", "width", "height", "group", "key", "id"]
+COLUMNS += ["box", "box_margin"]
 
 
 def tree_of(folder: Path) -> dict[str, str]:
@@ -25,7 +26,7 @@ def tree_of(folder: Path) -> dict[str, str]:
 
 
 def rows_of(root: Path) -> list[dict]:
-    columns = tables.read_columns(root / "manifest.parquet", COLUMNS)
+    columns = tables.read_manifest(root / "manifest.parquet", COLUMNS)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

@@ -52,7 +52,7 @@ DOORS = {
     "pi_heif": {"images"},
     "cv2": {"images"},
     "simplejpeg": {"images"},
-    "scipy": {"stats"},
+    "scipy": {"stats", "data.sources"},  # data.sources: MATLAB files
     "rich": {"progress", "cli"},
     "accelerate": {"world"},
     "timm": {"models"},

@@ -2,6 +2,7 @@
 
 In: the bytes of a file. Out: its verdict (kept, converted, refused), or uint8 RGB ``[H, W, 3]``.
 
+- ``box``: around a car in a photo, from an annotation to whole pixels.
 - ``codec``: what a frozen file is, strict decode, encode, smaller copies.
 - ``pixels``: scaled decode and one warp: what backends on the CPU render with.
 - ``effects``: colour and the ops of op lists.

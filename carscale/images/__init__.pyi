@@ -1,3 +1,5 @@
+from .box import BadBoxError as BadBoxError
+from .box import Box as Box
 from .codec import PNG_START as PNG_START
 from .codec import BadPhotoError as BadPhotoError
 from .codec import Photo as Photo

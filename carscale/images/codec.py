@@ -16,6 +16,7 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from carscale import file_kinds
+from carscale.images.box import BadBoxError, Box
 from carscale.images.pixels import FORMATS, decode, size_problem
 
 if TYPE_CHECKING:
@@ -75,17 +76,22 @@ def quiet_decoders() -> Iterator[None]:
         yield
 
 
-def read_photo(data: bytes) -> Photo:
+def read_photo(data: bytes, box: Box | None = None) -> Photo:
     """Decode a file's bytes fully and strictly, and convert what would trip a reader.
 
     Kept byte for byte: 8-bit grey or YCbCr JPEG and 8-bit grey or RGB PNG, upright, without alpha
     or animation.
     All else becomes that: EXIF orientation is applied, CMYK, 16-bit, palette and alpha (on white)
     become RGB, an animation its first frame; lossy formats become JPEG of quality 95 without chroma
-    subsampling, others PNG.
+    subsampling, others PNG. So does what is cut out.
+
+    Args:
+        data: The bytes.
+        box: What is cut out of the upright photo.
 
     Raises:
-        BadPhotoError: The bytes are empty, no picture, cut short, or too large.
+        BadPhotoError: The bytes are empty, no picture, cut short, or too large; or no such box can
+            be cut out.
     """
     if not data:
         raise BadPhotoError("empty file")
@@ -96,12 +102,14 @@ def read_photo(data: bytes) -> Photo:
             reason = _why_convert(image, data, orientation, exif_is_whole)
             if not reason:
                 reason = _strict_decode(image, data)
-            if not reason:
+            if not reason and box is None:
                 suffix = ".png" if image.format == "PNG" else ".jpg"
                 return Photo(data, suffix, *image.size, image.mode, orientation, "")
-            return _converted(image, orientation, reason)
+            return _converted(image, orientation, reason, box)
     except BadPhotoError:
         raise
+    except BadBoxError as error:
+        raise BadPhotoError(str(error)) from error
     except MemoryError:
         raise
     except (
@@ -327,13 +335,16 @@ def _strict_decode(image: Image.Image, data: bytes) -> str:
     return ""
 
 
-def _converted(image: Image.Image, orientation: int, reason: str) -> Photo:
-    """Return an upright 8-bit RGB copy of a picture's first frame."""
+def _converted(image: Image.Image, orientation: int, reason: str, box: Box | None) -> Photo:
+    """Return an upright 8-bit RGB copy of a picture's first frame, or of a box in it."""
     mode, source_format = image.mode, image.format
     image.seek(0)
     image.load()
     upright = ImageOps.exif_transpose(image) if orientation != 1 else image
     pixels = _to_rgb(upright)
+    if box is not None:
+        pixels = pixels.crop(box.edges(pixels.size, orientation))
+        reason = ", ".join(filter(None, ("cropped to its box", reason)))
     suffix = ".jpg" if source_format in LOSSY_FORMATS else ".png"
     return Photo(_encoded(pixels, suffix), suffix, *pixels.size, mode, orientation, reason)
 

@@ -69,6 +69,16 @@ def freeze(
             "them, keep them apart; ask: stop and say."
         ),
     ] = "ask",
+    crop: Annotated[
+        Literal["ask", "boxes", "none"],
+        typer.Option(
+            help="Of COCO, VOC, YOLO, devkits and tables with boxes: boxes: each becomes a photo; "
+            "none: whole photos; ask: stop where a photo has boxes of several classes."
+        ),
+    ] = "ask",
+    box_margin: Annotated[
+        float, typer.Option(help="With --crop boxes: kept on each side, as a share of the box.")
+    ] = 0.0,
     near_duplicates: Annotated[
         Literal["group", "ignore"],
         typer.Option(help="group: near duplicates stay in one split; ignore: don't look."),
@@ -99,6 +109,8 @@ def freeze(
         class_depth=class_depth,
         class_from=class_from,
         alike=alike,
+        crop=crop,
+        box_margin=box_margin,
         link=link,
         near_duplicates=near_duplicates,
     )

@@ -23,6 +23,7 @@ from carscale.data.sources.scan import Scan, SourceFile
 from carscale.errors import ConfigError, DataError
 
 FRACTIONS = (0.7, 0.15, 0.15)
+MAX_MARGIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class FreezeRule:
             (``{make}/{model}/*``) or a regular expression with named groups.
         alike: What classes are whose names differ in case, accents or separators alone: ``join``
             makes them one, ``apart`` leaves them, ``ask`` stops.
+        crop: Of annotations with boxes: ``boxes`` makes each a photo, ``none`` takes whole photos,
+            ``ask`` stops where a photo has boxes of several classes. Boxes of one photo stay in
+            one split.
+        box_margin: What is kept around a box, as a share of its sides.
         link: ``copy``, or ``hard`` to share bytes with the source's files where they are kept.
         near_duplicates: ``group`` keeps photos that are nearly the same in one split, ``ignore``
             does not look.
@@ -62,6 +67,8 @@ class FreezeRule:
     class_depth: int | None = None
     class_from: str | None = None
     alike: str = "ask"
+    crop: str = "ask"
+    box_margin: float = 0.0
     link: str = "copy"
     near_duplicates: str = "ignore"
 
@@ -90,6 +97,7 @@ class FreezeRule:
         if self.class_depth is not None and (self.class_depth < 1 or self.class_from):
             why = "--class-from says it already" if self.class_from else "must be 1 or more"
             raise ConfigError(f"--class-depth {self.class_depth}: {why}")
+        self._check_crop()
         if self.alike not in ("ask", "join", "apart"):
             raise ConfigError(f"--alike {self.alike}: must be ask, join or apart")
         try:
@@ -98,6 +106,18 @@ class FreezeRule:
             raise ConfigError(
                 f"--group-by {self.group_by!r}: is no regular expression: {error}"
             ) from error
+
+    def _check_crop(self) -> None:
+        """Raise where crops make no sense."""
+        if self.crop not in ("ask", "boxes", "none"):
+            raise ConfigError(f"--crop {self.crop}: must be ask, boxes or none")
+        if not 0 <= self.box_margin <= MAX_MARGIN:  # false for NaN
+            raise ConfigError(
+                f"--box-margin {self.box_margin}: must be 0 to {MAX_MARGIN}",
+                "for a tenth of the box on each side: --box-margin 0.1",
+            )
+        if self.box_margin and self.crop != "boxes":
+            raise ConfigError("--box-margin: is of boxes that are cut out", "add: --crop boxes")
 
     def _check_kept(self) -> None:
         """Raise where splits are kept and drawn at once."""
@@ -180,6 +200,8 @@ def freeze(
         class_depth=rule.class_depth,
         class_from=rule.class_from,
         alike=rule.alike,
+        crop=rule.crop,
+        box_margin=rule.box_margin,
         scratch=next(folder for folder in place.parents if folder.is_dir()),
     ) as found:
         _check_kept(found.files, place, out)
@@ -263,7 +285,8 @@ def _freeze_decoded(
         "near_duplicates": rule.near_duplicates,
     }
     plain = FreezeRule()
-    for name in ("val_fraction", "split_folders", "class_depth", "class_from", "alike"):
+    names = ("val_fraction", "split_folders", "class_depth", "class_from", "alike", "crop")
+    for name in (*names, "box_margin"):
         if getattr(rule, name) != getattr(plain, name):
             settings[name] = getattr(rule, name)
     return lay_out(
@@ -291,10 +314,10 @@ def _grouped(samples: list[Sample], rule: FreezeRule, source: Path | str) -> lis
 
 
 def _groups(samples: list[Sample]) -> list[int]:
-    """Return the number of each sample's group: exact duplicates, and what the rule links."""
+    """Return the number of each sample's group: of one photo, or content, or by the rule."""
     return rules.components(
         [
-            [f"sha256 {sample.sha256}"]
+            [f"sha256 {sample.sha256}", f"photo {sample.original_sha256}"]
             + ([f"group {sample.group_name}"] if sample.group_name else [])
             for sample in samples
         ]

@@ -104,11 +104,15 @@ def _rows(
     taken: set[str] = set()
     seen: Counter[str] = Counter()
     shared = Counter(sample.sha256 for sample in samples)
+    cut = Counter(sample.original_sha256 for sample in samples if sample.file.box)
     rows = []
     for row_id, n in enumerate(order):
         sample = samples[n]
         folder = f"{SPLITS[splits_N[n]]}/{class_folders[sample.file.class_name]}"
         same_bytes = f"sha256:{sample.sha256[:16]}" if shared[sample.sha256] > 1 else ""
+        same_photo = (
+            f"photo:{sample.original_sha256[:16]}" if cut[sample.original_sha256] > 1 else ""
+        )
         rows.append(
             manifest_row(sample, key=f"{sample.sha256[:32]}-{seen[sample.sha256]}")
             | {
@@ -116,7 +120,7 @@ def _rows(
                 "path": free_name(folder, sample, taken),
                 "class": as_text(sample.file.class_name),
                 "split": SPLITS[splits_N[n]],
-                "group": as_text(sample.group_name) or same_bytes,
+                "group": as_text(sample.group_name) or same_photo or same_bytes,
                 "origin": as_text(sample.file.origin or source_name),
                 "licence": "",
                 "sample": n,

@@ -75,13 +75,17 @@ class DecodedFiles:
         return DecodedFiles(samples, self.stats_N[rows], self.refused + gone, {})
 
 
-def decode_photo(data: bytes) -> DecodedPhoto:
+def decode_photo(data: bytes, box: images.Box | None = None) -> DecodedPhoto:
     """Decode a file's bytes strictly, convert what would trip a reader, and measure the result.
 
+    Args:
+        data: The bytes.
+        box: What is cut out.
+
     Raises:
-        BadPhotoError: They are no whole photo.
+        BadPhotoError: They are no whole photo, or have no such box.
     """
-    photo = images.read_photo(data)
+    photo = images.read_photo(data, box)
     try:
         return DecodedPhoto(photo, images.measure(photo.content))
     except ValueError as error:
@@ -155,7 +159,7 @@ def _digest(files: Sequence[SourceFile], spec: str | Path, plan: str) -> str:
     plan = f"{plan} {images.MEASURE_VERSION} {images.STATS_DTYPE.descr}"
     digest = hashlib.sha256(plan.encode("utf-8", "surrogateescape"))
     for file in files:
-        line = f"\n{file.relative}\t{file.class_name}\t{_stamp(file.path)}"
+        line = f"\n{file.relative}\t{file.class_name}\t{_stamp(file.path)}\t{file.box or ''}"
         digest.update(line.encode("utf-8", "surrogateescape"))
     if any(file.path is None for file in files):  # they lie in archives, shards, tables
         for path in local_paths(spec):
@@ -229,11 +233,11 @@ def _decode_file(file: SourceFile, place: Path, link: str) -> tuple[dict[str, An
     record = images.empty_stats(1)
     place.unlink(missing_ok=True)
     try:
-        data = file.read_bytes()
+        data = file.read_whole()
     except OSError as error:
         return {"reason": f"can't be read: {error.strerror or error}"}, record
     try:
-        photo, stats, problem = decode_photo(data)
+        photo, stats, problem = decode_photo(data, file.box)
     except images.BadPhotoError as error:
         return {"reason": str(error)}, record
     if stats is not None:

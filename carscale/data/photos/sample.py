@@ -33,7 +33,7 @@ def manifest_row(sample: Sample, *, key: str) -> dict[str, Any]:
         sample: The photo.
         key: Content hash and occurrence.
     """
-    photo = sample.photo
+    photo, box = sample.photo, sample.file.box
     return {
         "key": key,
         "source": as_text(sample.file.relative),
@@ -46,6 +46,8 @@ def manifest_row(sample: Sample, *, key: str) -> dict[str, Any]:
         "width": photo.width,
         "height": photo.height,
         "original_class": as_text(sample.file.class_name),
+        "box": str(box or ""),
+        "box_margin": f"{box.margin:g}" if box else "",
     }
 
 

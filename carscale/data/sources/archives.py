@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from carscale import images
 from carscale.data.frozen.names import is_clutter
+from carscale.data.sources.boxes.scan_boxes import scan_boxes
 from carscale.data.sources.class_folders import settle_folders
 from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import Scan, SourceFile
@@ -37,7 +38,9 @@ def scan_members(members: list[Member], where: Path, how: Reading) -> Scan:
             f"zips; the first: {guessed[0]}"
         )
     _sort_out(kept, found)
-    settle_folders(found, where, how)
+    if not scan_boxes(found, where, how):
+        how.refuse_columns(where)
+        settle_folders(found, where, how)
     found.put_in_order()
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from carscale import images, outgoing, tables
+from carscale.data.sources.boxes.columns import BoxColumns, box_columns
 from carscale.data.sources.labels import name_class, named, schema_names
 from carscale.data.sources.rows import (
     IMAGE_NAMES,
@@ -64,9 +65,11 @@ def scan_table(path: Path, how: Reading) -> Scan:
     columns = {"path": image, "label": label}
     columns |= {"split": split} if split and how.keep_splits else {}
     columns |= {"source": source} if source else {}
+    boxes = box_columns(header)
+    columns |= {name: name for name in (*boxes.sides, *boxes.photo_size)} if boxes else {}
     rows = _csv_rows(text, columns) if text else _parquet_rows(path, columns)
     names = [] if text else schema_names(path, label)
-    found = _scan_rows(path.parent, rows, names, follow_links=how.follow_links)
+    found = _scan_rows(path.parent, rows, names, boxes, follow_links=how.follow_links)
     found.notes += text.notes if text else ()
     check_any(found, path, "rows")
     if split and not how.keep_splits:
@@ -85,12 +88,13 @@ def _scan_rows(
     folder: Path,
     rows: Iterator[tuple[int, Row | str]],
     class_names: list[str],
+    boxes: BoxColumns | None,
     *,
     follow_links: bool,
 ) -> Scan:
     """Return samples of rows, and refused rows in their order."""
     found, names = Scan(), FreeNames()
-    first: dict[tuple[str, str], int] = {}
+    first: dict[tuple[object, ...], int] = {}
     for number, row in rows:
         text = "" if isinstance(row, str) else _text(row["path"])
         try:
@@ -99,15 +103,20 @@ def _scan_rows(
             path, relative = locate(folder, text)
             class_name = name_class(found, named(row["label"], class_names))
             split = split_of(row["split"]) if "split" in row else ""
-            earlier = first.setdefault((relative, class_name), number)
+            box = boxes.box_of(row) if boxes else None
+            if box is not None:
+                box.check()
+            earlier = first.setdefault((relative, class_name, box), number)
             if earlier != number:
                 raise BadRowError(f"the same file and class as row {earlier}")
             check_file(path, None if follow_links else folder)
-        except BadRowError as error:
+        except (BadRowError, images.BadBoxError) as error:
             found.refused.append((text or f"row {number}", f"row {number}: {error}"))
             continue
         origin = _text(row.get("source"))
-        found.files.append(SourceFile(path, names.take(relative), class_name, split, origin=origin))
+        name = names.take(relative)
+        sample = SourceFile(path, name, class_name, split, origin=origin, box=box, photo=relative)
+        found.files.append(sample)
     return found
 
 

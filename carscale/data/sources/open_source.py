@@ -18,6 +18,7 @@ from typing import Any
 from carscale import contained, file_kinds
 from carscale.data.sources import archives, csv_parquet, webdataset
 from carscale.data.sources.alike_names import settle_alike
+from carscale.data.sources.boxes.scan_boxes import scan_boxes, settle_crops
 from carscale.data.sources.class_folders import settle_folders
 from carscale.data.sources.csv_parquet import TABLE_SUFFIXES
 from carscale.data.sources.rows import Reading
@@ -44,6 +45,7 @@ def open_source(
         spec: What ``carscale data freeze`` takes:
 
             - class folders, or a zip or tar of them;
+            - the same with boxes: COCO, Pascal VOC, YOLO, Stanford's devkit, CompCars;
             - CSV, TSV or Parquet with a path and a label in each row;
             - ``hf://owner/name[:split]``, ``hf://`` and a path that ``datasets.load_dataset``
               opens, a folder that ``save_to_disk`` wrote, Parquet with photos in it;
@@ -69,6 +71,7 @@ def open_source(
         stack.callback(spool.close)
         found = _scan(spec, how, spool, stack)
         found.name = found.name or Path(spec).resolve().name
+        settle_crops(found, spec, how)
         found.put_in_order()
         settle_alike(found, spec, how.alike)
         yield found
@@ -117,9 +120,10 @@ def _scan_folder(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Sc
             if not how.follow_links and contained.leads_out(str(shard), root):
                 raise DataError(f"{shard}: {LEADS_OUT}")
         return _scan_shards(shards, str(path), how, spool, stack)
-    how.refuse_columns(path)
     found = walk(path, follow_links=how.follow_links)
-    settle_folders(found, path, how)
+    if not scan_boxes(found, path, how):
+        how.refuse_columns(path)
+        settle_folders(found, path, how)
     return found
 
 
@@ -140,7 +144,6 @@ def _scan_file(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Scan
     members = stack.enter_context(open_members(path, spool))
     if name.endswith(TAR_SUFFIXES) and webdataset.is_shard(members):
         return webdataset.scan_shards([(path, members)], path, how)
-    how.refuse_columns(path)
     return archives.scan_members(members, path, how)
 
 

@@ -43,6 +43,9 @@ class Reading:
         alike: What classes are whose names differ in case, accents or separators alone: ``join``
             makes them one, ``apart`` leaves them, ``ask`` raises.
         follow_links: Take photos outside of the source that its links and paths name.
+        crop: ``boxes``: each box of an annotation becomes a photo; ``none``: photos are whole,
+            those with boxes of several classes are refused; ``ask``: they raise.
+        box_margin: What is kept around a box, as a share of its sides.
     """
 
     image_column: str | None = None
@@ -53,6 +56,8 @@ class Reading:
     class_from: str | None = None
     alike: str = "apart"
     follow_links: bool = False
+    crop: str = "ask"
+    box_margin: float = 0.0
 
     def refuse_columns(self, where: Path | str) -> None:
         """Raise when a column is named for a source that has none."""

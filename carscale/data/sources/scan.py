@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from carscale import contained
+from carscale import contained, images
 from carscale.data.frozen.names import is_clutter
 from carscale.errors import DataError
 
@@ -27,6 +27,8 @@ class SourceFile:
         split: ``train``, ``val`` or ``test`` where the source says and its splits are kept.
         read: Reads what has no file; must be thread-safe.
         origin: The source it came from, where this one was put together of several.
+        box: Where in the photo the car is; that is cut out.
+        photo: The photo's name, where several samples are boxes in it.
     """
 
     path: Path | None
@@ -35,9 +37,30 @@ class SourceFile:
     split: str = ""
     read: Callable[[], bytes] | None = None
     origin: str = ""
+    box: images.Box | None = None
+    photo: str = ""
+
+    @property
+    def whole(self) -> object:
+        """Return what tells the photo, of which this may be a part."""
+        return self.photo or self.path or self.relative
 
     def read_bytes(self) -> bytes:
-        """Read the bytes; safe in many threads.
+        """Read the bytes of the sample; safe in many threads.
+
+        Raises:
+            OSError: They can't be read, or the box can't be cut out.
+        """
+        content = self.read_whole()
+        if self.box is None:
+            return content
+        try:
+            return images.read_photo(content, self.box).content
+        except images.BadPhotoError as error:
+            raise OSError(str(error)) from error
+
+    def read_whole(self) -> bytes:
+        """Read the bytes of the photo, whatever is cut out of it.
 
         Raises:
             OSError: They can't be read.

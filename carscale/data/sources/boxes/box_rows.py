@@ -1,0 +1,123 @@
+"""What an annotation says of one box, and which photo of the source it means."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import PurePosixPath
+
+from carscale import images
+from carscale.data.sources.rows import BadRowError
+from carscale.data.sources.scan import SourceFile
+from carscale.data.sources.split_folders import find_split_folders, split_word
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """One box of an annotation, or why it can't be used.
+
+    Attributes:
+        where: File and number, for messages.
+        photo: A photo's name or path as written; without a suffix it means any photo called so.
+        other: Another name of it, after which the annotation is called.
+        label: Its class.
+        box: Where in the photo; ``None`` where all of it is meant.
+        split: ``train``, ``val`` or ``test`` where the annotation says it.
+        beside: Folder of the annotation: of several photos of a name the nearest is meant.
+        problem: Why it can't be used; empty where it can.
+    """
+
+    where: str
+    photo: str
+    label: object = None
+    box: images.Box | None = None
+    split: str = ""
+    beside: str = ""
+    problem: str = ""
+    other: str = ""
+
+
+class PhotoIndex:
+    """A source's photos by what annotations call them. Nothing but what was listed is ever found.
+
+    Args:
+        files: Of the source.
+    """
+
+    def __init__(self, files: Iterable[SourceFile]) -> None:
+        self.photos = [file for file in files if images.is_photo_name(file.relative)]
+        self._by_name: dict[str, list[SourceFile]] = defaultdict(list)
+        folders: set[str] = set()
+        for file in self.photos:
+            path = PurePosixPath(file.relative)
+            self._by_name[path.name].append(file)
+            self._by_name[path.stem].append(file)
+            folders.add(str(path.parent))
+        self._folders = {part for folder in folders for part in folder.split("/")}
+        self._splits = find_split_folders(folders - {"."})
+
+    def find(self, row: BoxRow) -> SourceFile:
+        """Return the photo that a row means.
+
+        Raises:
+            BadRowError: There is none, or several may be meant.
+        """
+        found = self._candidates(row.photo, row)
+        others = self._candidates(row.other, row) if row.other else []
+        if found and others and not {f.relative for f in found} & {f.relative for f in others}:
+            raise BadRowError(f"names {row.photo}, but is called like {others[0].relative}")
+        found = found or others
+        if not found:
+            raise BadRowError(f"no such photo: {row.photo}")
+        if len(found) > 1:
+            raise BadRowError(f"may mean {found[0].relative} or {found[1].relative}")
+        return found[0]
+
+    def _candidates(self, name: str, row: BoxRow) -> list[SourceFile]:
+        """Return the photos that a name may mean: of its split and the nearest, where some are."""
+        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+        while parts and parts[0] == "..":
+            parts.pop(0)
+        if not parts:
+            raise BadRowError("no name of a photo")
+        there = self._by_name.get(parts[-1], [])
+        found = [file for file in there if _parts(file)[:-1][-len(parts) + 1 :] == parts[:-1]]
+        if len(parts) == 1 or (not found and parts[-2] not in self._folders):  # it was renamed
+            found = there
+        ranks = [(self.split_of(file) == row.split, _shared(file, row.beside)) for file in found]
+        return [file for file, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
+
+    def split_of(self, file: SourceFile) -> str:
+        """Return the split that a photo's folders say; empty where they say none."""
+        paths = (folder for folder in self._splits if file.relative.startswith(f"{folder}/"))
+        return next((self._splits[path] for path in paths), "")
+
+
+def split_in(path: str) -> str:
+    """Return the split that an annotation's name or folders say; the nearest counts.
+
+    Example:
+        >>> split_in("annotations/instances_val2017.json"), split_in("train/_annotations.json")
+        ('val', 'train')
+    """
+    parts = reversed(PurePosixPath(path).with_suffix("").parts)
+    words = (split_word(part, anywhere=True) for part in parts)
+    return next(filter(None, words), "")
+
+
+def folder_of(file: SourceFile) -> str:
+    """Return the folder of a file; empty at the top."""
+    return file.relative.rpartition("/")[0]
+
+
+def _parts(file: SourceFile) -> list[str]:
+    """Return the parts of a file's path."""
+    return file.relative.split("/")
+
+
+def _shared(file: SourceFile, folder: str) -> int:
+    """Return how many folders a file shares with another from the top."""
+    both = zip(folder_of(file).split("/"), folder.split("/"), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] != "", both))
