@@ -58,9 +58,11 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         DataError: The file is missing, holds no predictions, or numbers that can't be.
     """
-    table = read_table(path)
+    table = _read_own(path)
     if "prob_label" not in table.column_names:
-        raise DataError(f"{path}: holds no predictions; its columns are {table.column_names}")
+        raise DataError(
+            f"{path}: holds no predictions; its columns are {table.column_names}", _made_by(path)
+        )
     try:
         found = _as_predictions(path, table)
     except (KeyError, ValueError, TypeError, pa.ArrowException) as error:
@@ -70,11 +72,23 @@ def read_predictions(path: Path) -> Predictions:
     return found
 
 
+def _read_own(path: Path) -> pa.Table:
+    """Return a table of a run; where the file can't be read, its error says what makes it."""
+    try:
+        return read_table(path)
+    except DataError as error:
+        if path.is_file():
+            raise DataError(*error.lines, _made_by(path)) from error
+        raise
+
+
 def _made_by(path: Path) -> str:
     """Return the command that makes a run's table anew."""
     run, split = shlex.quote(str(path.parents[1])), path.name.split(".")[0]
-    command = f"folds {run}" if split == "folds" else f"evaluate {run} --split {split}"
-    return f"make it anew with: carscale {command}"
+    if split == "folds":  # the folds that are there go on with their own options alone
+        return f"make it anew by the command that made it: carscale folds {run} ..."
+    more = " --embeddings" if path.name.endswith(".embeddings.parquet") else ""
+    return f"make it anew with: carscale evaluate {run} --split {split}{more}"
 
 
 def _as_predictions(path: Path, table: pa.Table) -> Predictions:
@@ -154,11 +168,11 @@ def read_embeddings(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16],
     Raises:
         DataError: The file is missing or holds no embeddings.
     """
-    table = read_table(path)
+    table = _read_own(path)
     if table.column_names != ["id", "embedding"]:
         raise DataError(
             f"{path}: holds no embeddings; its columns are {table.column_names}",
-            f"{_made_by(path)} --embeddings",
+            _made_by(path),
         )
     try:
         embeddings_ND = _matrix(table, "embedding", pa.float16())
@@ -169,6 +183,6 @@ def read_embeddings(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16],
         raise DataError(
             f"{path}: {num_bad} of {embeddings_ND.size} numbers are NaN or infinite, of "
             f"{len(table)} photos",
-            f"{_made_by(path)} --embeddings",
+            _made_by(path),
         )
     return ids_N, embeddings_ND, _about(path, table)

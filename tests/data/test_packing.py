@@ -379,7 +379,7 @@ def test_a_flipped_byte_in_a_shard_is_found_when_size_and_time_are_as_before(loc
     victim.write_bytes(content)
     os.utime(victim, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert_says(locked, "the shards do not match their lock: 1 changed", "train/data-00001.arrow")
-    assert_says(locked, "pack a new version with: carscale data pack FOLDER NEW_FOLDER")
+    assert_says(locked, "pack a new version with: carscale data pack SOURCE NEW_FOLDER")
 
 
 def test_a_cut_or_removed_shard_is_named(locked):

@@ -115,13 +115,7 @@ def read_card(root: Path) -> dict[str, Any]:
         DataError: No frozen folder, or one of another format.
     """
     if not is_frozen(root):
-        found = "no card.json" if root.exists() else f"no such folder, seen from {Path.cwd()}"
-        raise DataError(
-            f"{root}: holds no frozen data ({found})",
-            "say where it lies: data.root=FOLDER",
-            f"or freeze class folders with: carscale data freeze FOLDER {shlex.quote(str(root))}",
-            "or try the demo: carscale data demo data/demo-raw",
-        )
+        raise _not_frozen_error(root)
     try:
         card = files.read_json(contained.inside(root, "card.json", "file"))
     except RunError as error:
@@ -140,6 +134,22 @@ def read_card(root: Path) -> dict[str, Any]:
         )
     _check_card(root, card)
     return card
+
+
+def _not_frozen_error(root: Path) -> DataError:
+    """Return the error for a folder without a card; one that holds photos may be the source."""
+    found = "no card.json" if root.exists() else f"no such folder, seen from {Path.cwd()}"
+    is_taken = root.is_file() or (root.is_dir() and any(root.iterdir()))
+    name = shlex.quote(str(root))
+    force = " --force" if root.is_dir() else ""  # an empty folder there
+    return DataError(
+        f"{root}: holds no frozen data ({found})",
+        "give a folder that was frozen; a run takes it as data.root=FOLDER",
+        f"or freeze the photos in it: carscale data freeze {name} NEW_FOLDER"
+        if is_taken
+        else f"or freeze class folders with: carscale data freeze FOLDER {name}{force}",
+        "or try the demo: carscale data demo data/demo-raw",
+    )
 
 
 def _check_card(root: Path, card: dict[str, Any]) -> None:

@@ -127,7 +127,7 @@ def _mismatch(
         f"{root}: the {listed.kind} do not match their lock: {counts}",
         *lines,
         f"restore them, or {listed.command} a new version with: "
-        f"carscale data {listed.command} FOLDER NEW_FOLDER",
+        f"carscale data {listed.command} SOURCE NEW_FOLDER",
     )
 
 
