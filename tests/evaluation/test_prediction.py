@@ -1,5 +1,9 @@
 """Every sample once, on 1, 2 and 3 processes: the same table, byte for byte."""
 
+import os
+import signal
+import time
+
 import jobs
 import numpy as np
 import pytest
@@ -8,8 +12,9 @@ from photos import draw_classes
 from ranks import run_ranks
 
 from carscale import data, evaluation, loaders, models, tables
-from carscale.errors import LoaderError
-from carscale.world import open_world
+from carscale.errors import LoaderError, Stopped
+from carscale.evaluation import prediction
+from carscale.world import open_world, stopping
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +133,30 @@ def test_a_lost_or_doubled_sample_is_an_error(tiny, weights):
         loader = Losing(loaders.eval_loader(cfg.loader, splits.train, view, world))
         with pytest.raises(LoaderError, match=r"not one a photo: \d+ missing, \d+ twice"):
             evaluation.predict(model, loader, world)
+
+
+def test_a_signal_cuts_predicting_short(tiny, weights, monkeypatch):
+    cfg = jobs.recipe(tiny, tiny / "unused")
+    original, scored = prediction._rows, []
+
+    def signalled(*args, **kwargs):
+        scored.append(1)
+        if len(scored) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.3)  # a thread hears it
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(prediction, "_rows", signalled)
+    with stopping.listening(), open_world(num_cpu_threads=1) as world:
+        splits = data.read_splits(tiny)
+        view = models.preprocessing(cfg.model, cfg.data)
+        model = models.build(cfg.model, view, splits.classes, with_weights=False)
+        loader = loaders.eval_loader(cfg.loader, splits.train, view, world)
+        assert len(splits.train) > 3 * loader.eval_batch_size
+        with pytest.raises(Stopped) as stop:
+            evaluation.predict(model, loader, world)
+    assert stop.value.number == signal.SIGTERM
+    assert len(scored) == 2
 
 
 def test_flip_averages_the_probabilities_of_both_sides(tiny, weights):
