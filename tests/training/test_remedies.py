@@ -5,10 +5,11 @@ import shutil
 
 import jobs
 import pytest
+import torch
 from photos import draw_classes
 
 from carscale import data, pipeline
-from carscale.errors import CarscaleError, OutOfMemoryError, RunError
+from carscale.errors import CarscaleError, ConfigError, OutOfMemoryError, RunError
 from carscale.training.loop import _Fit
 
 WORDS = ("train.max_steps=3", "train.checkpoint_every_steps=1")
@@ -81,3 +82,25 @@ def test_memory_that_runs_out_says_words_that_work(tiny, tmp_path, monkeypatch, 
     [words] = advised(caught.value)
     assert words == ["train.accumulate_steps=2", *(["run.name=NAME"] if step else [])]
     assert train(tiny, tmp_path / "run", *words).is_finished
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["model.attention=se"], ["model.attention=none"]),
+        (
+            ["balance.loss=class-balanced-focal", "balance.class_weights=inverse"],
+            ["balance.class_weights=none", "balance.label_smoothing=0"],
+        ),
+        pytest.param(
+            ["loader.backend=dali_gpu"],
+            ["loader.backend=torch"],
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU takes it"),
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_say_those_that_do(tiny, tmp_path, words, remedy):
+    with pytest.raises(ConfigError) as caught:
+        train(tiny, tmp_path / "run", *words)
+    assert all(one in str(caught.value) for one in remedy)
+    assert train(tiny, tmp_path / "run", *words, *remedy).is_finished
