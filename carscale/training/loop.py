@@ -324,18 +324,20 @@ def _check_micro_batches(run: Run, loader: TrainLoader) -> None:
 
 
 def _check_sides(run: Run, learner: Learner, loader: TrainLoader) -> None:
-    """Raise when the squares grow but the network takes one size alone."""
-    if len(loader.sides_px) == 1:
-        return
-    side = loader.sides_px[0]
-    try:
-        models.run_once(learner.model.net, side)
-    except (AssertionError, RuntimeError) as error:
-        raise ConfigError(
-            f"train.grow_from_px={run.cfg.train.grow_from_px}: model.name={run.cfg.model.name} "
-            f"can't take squares of {side} px: {' '.join(str(error).split())[:200]}",
-            "take train.grow_from_px=0, or a convolutional network",
-        ) from error
+    """Raise when the network can't take the squares that it is to be given."""
+    cfg, small = run.cfg, loader.sides_px[0]
+    sides = {f"data.image_px={cfg.data.image_px}": (cfg.data.image_px, "data.image_px=224")}
+    if len(loader.sides_px) > 1:
+        sides[f"train.grow_from_px={cfg.train.grow_from_px}"] = small, "train.grow_from_px=0"
+    for asked, (side, remedy) in sides.items():
+        try:
+            models.run_once(learner.model.net, side)
+        except (AssertionError, RuntimeError) as error:
+            raise ConfigError(
+                f"{asked}: model.name={cfg.model.name} can't take squares of {side} px: "
+                f"{' '.join(str(error).split())[:200]}",
+                f"take {remedy}, or a convolutional network",
+            ) from error
 
 
 def _check_same(run: Run, state: State, hashes: dict[str, str]) -> None:

@@ -88,6 +88,7 @@ def test_memory_that_runs_out_says_words_that_work(tiny, tmp_path, monkeypatch, 
     ("words", "remedy"),
     [
         (["model.attention=se"], ["model.attention=none"]),
+        (["data.image_px=33"], ["data.image_px=224"]),
         (
             ["balance.loss=class-balanced-focal", "balance.class_weights=inverse"],
             ["balance.class_weights=none", "balance.label_smoothing=0"],
