@@ -18,10 +18,15 @@ MORE_BYTES = 1 << 30
 
 
 @contextmanager
-def no_longer_than(seconds: int):
-    """Raise where a block waits: for a FIFO that nobody writes to, an endless loop."""
+def no_longer_than(seconds: int, *, fifo: Path | None = None):
+    """Raise where a block waits: for a FIFO that nobody writes to, an endless loop.
+
+    Threads that wait for ``fifo`` are let go, or the block would wait for them.
+    """
 
     def stop(*_: object) -> None:
+        if fifo is not None:
+            os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))
         raise AssertionError(f"still at it after {seconds} s")
 
     before = signal.signal(signal.SIGALRM, stop)
