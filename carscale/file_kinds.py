@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import NamedTuple
 
@@ -77,6 +78,12 @@ _STARTS: tuple[tuple[int, bytes, FileKind], ...] = (
     (0, b"SQLite format 3", FileKind("an SQLite database", "save the table as CSV")),
     (0, b"\xd0\xcf\x11\xe0", _SHEET),
 )
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _PICTURE = re.compile(
     rb"\xff\xd8\xff|\x89PNG|GIF8|BM.{8}|II\*\0|MM\0\*|RIFF.{4}WEBP|\0\0\0\x0cjP  |P[1-6]\s|"
     rb"\x00\x00\x01\x00",
@@ -138,6 +145,21 @@ def is_photo(head: bytes) -> bool:
     """
     kind = kind_of(head)
     return kind.is_photo if kind else _PICTURE.match(head) is not None
+
+
+def encoding_of(data: bytes) -> str:
+    """Return the encoding of a text: what its byte order mark or the NULs in it say, or UTF-8.
+
+    A mark of UTF-8 stays the first letter of what is decoded.
+
+    Example:
+        >>> encoding_of("Audi".encode("utf-16")), encoding_of(b"Audi")
+        ('utf-16', 'utf-8')
+    """
+    if encoding := next((name for mark, name in _MARKS if data.startswith(mark)), ""):
+        return encoding
+    nuls = (data[0:4:2] == b"\0\0", data[1:4:2] == b"\0\0")  # beside each letter of the first two
+    return {(True, False): "utf-16-be", (False, True): "utf-16-le"}.get(nuls, "utf-8")
 
 
 def _of_brands(head: bytes) -> FileKind:

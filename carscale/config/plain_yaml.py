@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from carscale import contained
+from carscale import contained, file_kinds
 from carscale.errors import ConfigError, UnsafePathError
 
 MAX_BYTES = 8 << 20
@@ -117,10 +117,13 @@ def load_yaml(path: Path, kind: type[Any] = SettingsLoader) -> tuple[str, Any]:
             stand for too much.
     """
     try:
-        text = contained.read_named(path, max_bytes=MAX_BYTES).decode("utf-8")
+        data = contained.read_named(path, max_bytes=MAX_BYTES)
+        text = data.decode(file_kinds.encoding_of(data)).removeprefix("\ufeff")
     except UnsafePathError as error:
         raise ConfigError(*error.lines) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: can't be read: {error}", "save it as UTF-8") from error
+    except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error}") from error
     return text, parse_yaml(text, path, kind)
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from carscale import contained, disk
+from carscale import contained, disk, file_kinds
 from carscale.errors import TRAIN_SLOWER, ModelError, NotFiniteError
 from carscale.models.positions import fit_positions
 from carscale.runs import RunFolder, weights_file
@@ -61,13 +61,23 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file") from error
     except (OSError, RuntimeError, SafetensorError, EOFError, ValueError) as error:
-        raise ModelError(f"{path}: holds no readable weights: {error}") from error
+        raise ModelError(f"{path}: holds no readable weights: {error}", *_kind(path)) from error
     except Exception as error:  # an unpickler that refuses code raises a class of its own
-        raise ModelError(f"{path}: is no plain file of tensors: {error}") from error
+        raise ModelError(f"{path}: is no plain file of tensors: {error}", *_kind(path)) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ModelError(f"{path}: holds no mapping of names to tensors")
     return state
+
+
+def _kind(path: Path) -> list[str]:
+    """Return what a file is that holds no weights, where that is known."""
+    try:
+        with path.open("rb") as file:
+            kind = file_kinds.kind_of(file.read(file_kinds.HEAD_BYTES))
+    except OSError:
+        return []
+    return [f"it is {kind}"] if kind else []
 
 
 def load_state(net: nn.Module, state: dict[str, Tensor], where: str) -> None:

@@ -8,7 +8,6 @@ guesses letters and blanks; pandas and ``datasets``, which take a comma.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import itertools
@@ -19,20 +18,13 @@ from pathlib import Path
 
 from carscale import contained, outgoing
 from carscale.errors import DataError
-from carscale.file_kinds import kind_of
+from carscale.file_kinds import encoding_of, kind_of
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 MAX_BYTES = 2 << 30
 NUM_PROBED = 50
 """Rows that tell what stands between columns."""
 _SEP = re.compile(r"\s*\"?sep=(.)\"?[ ,;\t]*(\r\n?|\n|\Z)", re.IGNORECASE)
-_BOMS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _WESTERN = re.compile(
     "[\x00-\x7f\u00a0-\u00ff\u20ac\u0160\u0161\u017d\u017e\u0152\u0153\u0178\u2019\u201c-\u201e\u2013\u2014\u2026"
     "\u2122]*"
@@ -138,20 +130,17 @@ def _decoded(path: Path, data: bytes) -> tuple[str, str]:
     """Return a file's text, and a note where its letters are not certain."""
     if kind := kind_of(data):
         raise DataError(f"{path}: is {kind.name}, no table", kind.remedy)
-    encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "")
-    if not encoding and len(data) >= 4:  # a NUL beside each letter
-        encoding = {b"\0\0": "utf-16-le"}.get(data[1:4:2]) or (
-            "utf-16-be" if data[0:4:2] == b"\0\0" else ""
-        )
+    encoding = encoding_of(data)
     try:
-        return data.decode(encoding or "utf-8").removeprefix("\ufeff"), ""
+        return data.decode(encoding).removeprefix("\ufeff"), ""
     except UnicodeDecodeError as error:
         where, reason = data.count(b"\n", 0, error.start) + 1, error.reason
     text = data.decode("cp1252", errors="replace")
     odd = re.search(r"\w*[^\x00-\x7f]+\w*", text)
-    if encoding or not odd or not _WESTERN.fullmatch(text) or re.search("[\x80-\uffff]{3}", text):
+    is_other = re.search("[\x80-\uffff]{3}", text) or not _WESTERN.fullmatch(text)
+    if encoding != "utf-8" or not odd or is_other:
         raise DataError(
-            f"{path}: line {where} is no {(encoding or 'utf-8').upper()}: {reason}",
+            f"{path}: line {where} is no {encoding.upper()}: {reason}",
             "save it as: CSV UTF-8",
             f"or, with its code page for cp1251: {_converted(path)}",
         )

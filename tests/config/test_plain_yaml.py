@@ -107,3 +107,17 @@ def test_factors_of_a_study_are_not_multiplied_out(tmp_path):
     path.write_text("factors: {" + ", ".join(f"f{n}: {levels}" for n in range(9)) + "}\n")
     with no_longer_than(LIMIT_S), pytest.raises(ConfigError, match=r"make 1000000000000000"):
         config.read_study(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_what_windows_redirects_into_a_file_is_read(tmp_path, encoding):
+    (tmp_path / "a.yaml").write_text("run:\r\n  name: Škoda-比亚迪\r\n", encoding=encoding)
+    text, tree = config.load_yaml(tmp_path / "a.yaml")
+    assert tree == {"run": {"name": "Škoda-比亚迪"}}
+    assert text.startswith("run")
+
+
+def test_settings_of_another_code_page_name_what_to_do(tmp_path):
+    (tmp_path / "a.yaml").write_bytes("a: Citroën".encode("cp1252"))
+    with pytest.raises(ConfigError, match=r"a.yaml: can't be read: .*\n  save it as UTF-8"):
+        config.load_yaml(tmp_path / "a.yaml")

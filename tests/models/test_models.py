@@ -91,6 +91,13 @@ def test_files_that_hold_no_weights_are_refused(tmp_path, content, suffix):
         models.read_weights(path)
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_pointer_in_place_of_weights_is_named(tmp_path, suffix):
+    (tmp_path / f"x{suffix}").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid")
+    with pytest.raises(ModelError, match=r"\n  it is a git-lfs pointer.*: git lfs pull"):
+        models.read_weights(tmp_path / f"x{suffix}")
+
+
 def test_pickled_code_is_never_run(tmp_path):
     import pickle
 
