@@ -167,6 +167,19 @@ def test_commands_run_in_the_plainest_locale(tmp_path):
         assert done.stdout if "--help" in words else b"Error: " in done.stderr
 
 
+def test_a_locale_that_can_not_name_a_file_is_one_clear_error():
+    code = (
+        "import os; from carscale.cli import main; main.app = lambda **_: os.stat('Š'); main.run()"
+    )
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, env={**os.environ, **plain}
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"ConfigError: environment: its locale writes names of files as ")
+    assert b"export PYTHONUTF8=1" in done.stderr
+
+
 def test_files_are_utf8_whatever_the_locale():
     wrong = []
     for path in Path(outgoing.__file__).parent.rglob("*.py"):

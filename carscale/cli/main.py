@@ -71,6 +71,16 @@ def run() -> None:
         _fail(error)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
+    except UnicodeEncodeError as error:
+        if error.encoding == "utf-8":
+            raise
+        _fail(
+            ConfigError(
+                f"environment: its locale writes names of files as {error.encoding}, which has no "
+                f"{error.object[error.start : error.end]!r}",
+                "type before: export PYTHONUTF8=1",
+            )
+        )
     except BrokenPipeError:  # carscale ... | head
         _drop_stdout()
         sys.exit(1)

@@ -1,5 +1,6 @@
 from .box import BadBoxError as BadBoxError
 from .box import Box as Box
+from .codec import PHOTO_SUFFIXES as PHOTO_SUFFIXES
 from .codec import PNG_START as PNG_START
 from .codec import BadPhotoError as BadPhotoError
 from .codec import Photo as Photo

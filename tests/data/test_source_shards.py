@@ -54,7 +54,7 @@ def found_in(spec: str | Path, **columns: str) -> tuple[dict[str, str], dict[str
         ({"txt": "Audi", "json": {"width": 3}}, "Audi"),
     ],
 )
-@pytest.mark.parametrize("kind", ["jpg", "jpeg", "PNG", "webp", "image.jpg"])
+@pytest.mark.parametrize("kind", ["jpg", "jpeg", "PNG", "webp", "image.jpg", "tif", "HEIC"])
 def test_labels_come_in_three_forms(photo, tmp_path, label, name, kind):
     members = {f"0001.{kind}": photo, **{f"0001.{part}": text for part, text in label.items()}}
     assert found_in(write(tmp_path / "cars.tar", members)) == ({f"0001.{kind}": name}, {})

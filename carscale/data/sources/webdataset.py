@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from carscale import images
 from carscale.data.frozen.names import is_clutter
 from carscale.data.sources.archives import last_of_each
 from carscale.data.sources.labels import name_class
@@ -31,7 +32,7 @@ from carscale.data.sources.split_folders import split_word
 from carscale.data.sources.zip_and_tar import TAR_SUFFIXES, Member
 from carscale.errors import DataError
 
-PHOTO_KINDS = ("jpg", "jpeg", "png", "webp")
+PHOTO_KINDS = frozenset(suffix.removeprefix(".") for suffix in images.PHOTO_SUFFIXES)
 LABEL_KINDS = ("cls", "json", "txt")
 """The first that is there counts."""
 MAX_LABEL_BYTES = 1 << 20
