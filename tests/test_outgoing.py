@@ -169,7 +169,9 @@ def test_commands_run_in_the_plainest_locale(tmp_path):
 
 def test_a_locale_that_can_not_name_a_file_is_one_clear_error():
     code = (
-        "import os; from carscale.cli import main; main.app = lambda **_: os.stat('Š'); main.run()"
+        "import os; from carscale.cli import main\n"
+        "main.app = lambda **_: os.stat('\\u0160')\n"
+        "main.run()"
     )
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     done = subprocess.run(

@@ -65,22 +65,12 @@ def run() -> None:
         sys.exit(code)
     except CarscaleError as error:
         _fail(error)
-    except typer.BadParameter as error:
-        _fail(_wrong_choice(error))
     except UsageError as error:
-        _fail(error)
+        _fail(_wrong_choice(error))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except UnicodeEncodeError as error:
-        if error.encoding == "utf-8":
-            raise
-        _fail(
-            ConfigError(
-                f"environment: its locale writes names of files as {error.encoding}, which has no "
-                f"{error.object[error.start : error.end]!r}",
-                "type before: export PYTHONUTF8=1",
-            )
-        )
+        _fail(_locale_error(error))
     except BrokenPipeError:  # carscale ... | head
         _drop_stdout()
         sys.exit(1)
@@ -89,6 +79,17 @@ def run() -> None:
             raise
         _drop_stdout()
         _fail(disk.disk_error(error, _written(error)))
+
+
+def _locale_error(error: UnicodeEncodeError) -> ConfigError:
+    """Return the error of a name that the locale's encoding can't write; raise any other."""
+    if error.encoding == "utf-8":
+        raise error
+    return ConfigError(
+        f"environment: its locale writes names of files as {error.encoding}, which has no "
+        f"{error.object[error.start : error.end]!r}",
+        "type before: export PYTHONUTF8=1",
+    )
 
 
 def _written(error: OSError) -> Path | str:
@@ -112,12 +113,13 @@ def _fail(error: Any) -> None:  # noqa: ANN401 - ours or typer's
     sys.exit(error.exit_code)
 
 
-def _wrong_choice(error: typer.BadParameter) -> Exception:
+def _wrong_choice(error: Any) -> Any:  # noqa: ANN401 - typer's, or ours
     """Return the error of a word that is none of an option's choices as a library call says it."""
     found = re.search(r"'(.*?)' is not one of (.+?)\.?$", error.message)
-    if not (found and error.param and error.param.opts):
+    param = getattr(error, "param", None)
+    if not (found and param and param.opts):
         return error
     *most, last = re.findall(r"'(.*?)'", found[2])
     return ConfigError(
-        f"{error.param.opts[0]} {found[1]}: must be {' or '.join([', '.join(most), last])}"
+        f"{param.opts[0]} {found[1]}: must be {' or '.join([', '.join(most), last])}"
     )
