@@ -116,8 +116,9 @@ def test_freeze_takes_sources_of_other_kinds(carscale, raw, tmp_path):
     code, stdout, stderr = carscale("data", "freeze", table, tmp_path / "out")
     assert (code, stdout) == (2, "")
     assert stderr.endswith(
-        f"\nDataError: {table}: no column for the image: none is called path or file_name or image "
-        "or filename\n  there are: photo, car\n  choose with: --image-column NAME\n"
+        f"\nDataError: {table}: its first line names no known column: photo | car\n"
+        "  choose with: --image-column NAME --label-column NAME\n"
+        "  if it is no names but a row, by positions: --image-column 1 --label-column 2\n"
     )
     words = ["--image-column", "photo", "--label-column", "car"]
     outside = [*words, "--follow-links"]  # the table lies elsewhere

@@ -369,7 +369,10 @@ def test_a_code_page_is_read_and_said(photos):
             r"line 2 does: # made \| by x\n.*: sed -i 1,1d .*cars.csv",
         ),
         (["path label"], r"is one column: path label\n.*sep="),
-        (["00,Audi"], r"a row: 00 \| Audi\n.*positions: --image-column 1 --label-column 2"),
+        (
+            ["00,Audi"],
+            r"no known column: 00 \| Audi\n.*NAME\n.*a row, .*: --image-column 1 --label-column 2",
+        ),
     ],
 )
 def test_a_first_line_that_names_no_columns_is_shown_with_what_to_do(photos, lines, says):

@@ -156,6 +156,12 @@ def _text_table(path: Path, how: Reading) -> TextTable:
     options = outgoing.command(
         "--image-column", image, "--label-column", len(first) if image < len(first) else 1
     )
+    if not photos:
+        raise DataError(
+            f"{path}: its first line names no known column: {' | '.join(first)}",
+            "choose with: --image-column NAME --label-column NAME",
+            f"if it is no names but a row, by positions: {options}",
+        )
     raise DataError(
         f"{path}: its first line seems to be no names of columns but a row: {' | '.join(first)}",
         f"choose columns by their positions: {options}",
