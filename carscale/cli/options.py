@@ -36,6 +36,35 @@ FollowLinks = Annotated[
         help="Take photos too that links, or paths in a table, name outside of the source.",
     ),
 ]
+ClassDepth = Annotated[
+    int | None, typer.Option(help="How many folders from the top are the class.")
+]
+ClassFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="Parts of the path that are the class: '{make}/{model}/{year}/*', "
+        "'{make}_{model}_*/*' for all years, '{make}_{model}_*.jpg' for names of files, or a "
+        "regular expression with named groups."
+    ),
+]
+Crop = Annotated[
+    Literal["ask", "boxes", "none"],
+    typer.Option(
+        help="Of COCO, VOC, YOLO, devkits and tables with boxes: boxes: each becomes a photo; "
+        "none: whole photos; ask: stop where a photo has boxes of several classes."
+    ),
+]
+BoxMargin = Annotated[
+    float, typer.Option(help="With --crop boxes: kept on each side, as a share of the box.")
+]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        help="NAME=REGEX, once or more: what is found in a photo's path is an attribute of it, "
+        "for slices: 'colour=([^/]+)/[^/]+$'.",
+    ),
+]
 RunFolderArg = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
 DataRoot = Annotated[
     Path | None, typer.Option(help="Where the photos lie now; the run's data.root otherwise.")
@@ -67,11 +96,22 @@ Fit = Annotated[
 
 def typed_again(ctx: typer.Context) -> str:
     """Return ``carscale data COMMAND`` as it was typed, arguments first, to add an option to."""
-    words, options = ["carscale", *ctx.command_path.split()[-2:]], []
+    words = [
+        str(ctx.params.get(param.name or ""))
+        for param in ctx.command.params
+        if param.param_type_name == "argument"
+    ]
+    return shlex.join(["carscale", *ctx.command_path.split()[-2:], *words, *typed_options(ctx)])
+
+
+def typed_options(ctx: typer.Context, *names: str) -> list[str]:
+    """Return the words of options that were typed, of these names or all."""
+    words: list[str] = []
     for param in ctx.command.params:
         value = ctx.params.get(param.name or "")
-        if param.param_type_name == "argument":
-            words.append(str(value))
-        elif value not in (None, param.default):
-            options += [param.opts[0]] if value is True else [param.opts[0], str(value)]
-    return shlex.join([*words, *options])
+        is_meant = not names or param.name in names
+        if param.param_type_name == "argument" or not is_meant or value in (None, param.default):
+            continue
+        for one in value if isinstance(value, list | tuple) else [value]:
+            words += [param.opts[0]] if one is True else [param.opts[0], str(one)]
+    return words

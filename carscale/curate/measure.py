@@ -84,9 +84,7 @@ def measure_photos(
     *,
     most: int,
     seed: int = 0,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    follow_links: bool = False,
+    how: data.Reading | None = None,
     advance: Advance = lambda what, total: None,
 ) -> Iterator[MeasuredPhotos]:
     """Measure a set's photos; they can be read inside the block.
@@ -95,9 +93,7 @@ def measure_photos(
         spec: A frozen folder or pack, or what ``data.open_source`` takes.
         most: Of a larger set so many are drawn.
         seed: Of the draw.
-        image_column: Column of paths or photos.
-        label_column: Column of classes.
-        follow_links: Take photos too that links, or paths in a table, name outside of the source.
+        how: Columns, classes, boxes, links of a source that is not frozen.
         advance: Told what is done and how much of it there is.
 
     Raises:
@@ -108,9 +104,7 @@ def measure_photos(
         _check(found, spec)
         yield found
         return
-    with open_photos(
-        spec, image_column=image_column, label_column=label_column, follow_links=follow_links
-    ) as source:
+    with open_photos(spec, how) as source:
         files = source.files
         chosen = _drawn(len(files), most, seed)
         photos = [

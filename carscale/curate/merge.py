@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from carscale import data, disk, files, outgoing
 from carscale.car_names import parse_name
 from carscale.curate.merge_rules import (
@@ -37,15 +39,13 @@ class Origin:
         spec: As ``data.open_source`` takes it.
         name: That its photos carry; the source's own when empty.
         licence: Of its photos, as text.
-        image_column, label_column, follow_links: As ``data.open_source`` has them.
+        reading: Columns, classes, boxes, links.
     """
 
     spec: str
     name: str = ""
     licence: str = ""
-    image_column: str | None = None
-    label_column: str | None = None
-    follow_links: bool = False
+    reading: data.Reading = field(default_factory=data.Reading)
 
 
 @dataclass
@@ -151,13 +151,7 @@ def _merge(
 ) -> tuple[Merged, data.DecodedFiles]:
     """Decode, choose, and write the version into the staging folder."""
     origin, advance = job.origin, job.advance
-    with open_photos(
-        origin.spec,
-        image_column=origin.image_column,
-        label_column=origin.label_column,
-        follow_links=origin.follow_links,
-        scratch=job.folder.parent,
-    ) as found:
+    with open_photos(origin.spec, origin.reading, scratch=job.folder.parent) as found:
         job.check_room(found.files)
         targets = targets_of(sorted({data.as_text(file.class_name) for file in found.files}))
         plan = json.dumps([job.parent["lock"]["card.json"], asdict(origin)])
@@ -229,14 +223,16 @@ def _write(
 def _present(base: Path, advance: Advance) -> BasePhotos:
     """Return what the base holds."""
     measured = data.photo_stats(base, lambda total: advance("measure the base", total))
-    names = ["path", "split", "class", "sha256", "original_sha256"]
+    names = ["path", "split", "class", "sha256", "original_sha256", "box"]
     columns = data.read_manifest(base, names)
+    # another car of a photo of train may join; one of a photo of val or test may not
+    is_crop_N = (columns["box"] != "") & (columns["split"] == "train")
     return BasePhotos(
         paths_N=columns["path"],
         splits_N=columns["split"],
         classes_N=columns["class"],
         content_N=columns["sha256"],
-        originals_N=columns["original_sha256"],
+        originals_N=np.where(is_crop_N, columns["sha256"], columns["original_sha256"]),
         hashes_N=measured.phashes_N,
         signatures_NSS=measured.signatures_NSS,
     )

@@ -42,14 +42,16 @@ MANIFEST_SCHEMA = pa.schema(
         ("licence", pa.string()),
         ("box", pa.string()),
         ("box_margin", pa.string()),
+        ("attributes", pa.string()),
     ]
 )
 """One row a photo. ``normalised`` says why the bytes are not the original's, where they are not,
 ``origin`` which source the photo is from, ``source`` its path there, ``original_class`` its class.
 Where the photo was cut out of another, ``original_sha256`` is that one's, ``box`` the sides that
 its annotation gave, ``left,top,right,bottom``, and ``box_margin`` what was kept around them.
+``attributes`` is a JSON mapping of texts, or empty.
 """
-ADDED_COLUMNS = ("origin", "original_class", "licence", "box", "box_margin")
+ADDED_COLUMNS = ("origin", "original_class", "licence", "box", "box_margin", "attributes")
 """What manifests of before do not have."""
 PACK_SCHEMA = MANIFEST_SCHEMA.append(pa.field("shard", pa.int32())).append(
     pa.field("offset", pa.int64())

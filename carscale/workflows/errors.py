@@ -193,9 +193,7 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
     rows = split.ids_N
     values = measured.values
     attributes: dict[str, Any] = {name: values[name][rows] for name in NUMBERS}
-    origins_N = data.read_manifest(split.root, ["id", "origin"])["origin"]
-    if len(set(origins_N)) > 1:
-        attributes["source"] = origins_N[rows]
+    attributes |= {name: column_N[rows] for name, column_N in data.attributes(split.root).items()}
     attributes["shorter side, px"] = np.minimum(values["width"], values["height"])[rows]
     with np.errstate(invalid="ignore"):
         attributes["aspect"] = values["width"][rows] / values["height"][rows]

@@ -41,17 +41,15 @@ class ClassProposals:
         return [asdict(one) | {"photos": self.num_photos[one.source]} for one in self.proposals]
 
 
-def map_classes(  # noqa: PLR0913 - the command's options
+def map_classes(
     base: Path | str,
     source: Path | str,
     out: Path | str | None = None,
     *,
     run: Path | str | None = None,
     num_photos: int = 40,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    follow_links: bool = False,
     force: bool = False,
+    **reading: Any,  # noqa: ANN401 - fields of data.Reading
 ) -> ClassProposals:
     """Propose which base class each source class is: ``carscale data map``.
 
@@ -61,10 +59,9 @@ def map_classes(  # noqa: PLR0913 - the command's options
         out: YAML to write, for a person to edit; nothing is written when ``None``.
         run: Run folder: also ask what its model sees in the photos.
         num_photos: Most photos of a source class that the run predicts.
-        image_column: Column of paths or photos.
-        label_column: Column of classes.
-        follow_links: Take photos too that links, or paths in a table, name outside of the source.
         force: Replace the file at ``out``.
+        **reading: How the source is read, as fields of ``data.Reading``: ``label_column="car"``,
+            ``class_from="{make}/{model}/*"``, ``crop="boxes"``, ``follow_links=True``.
 
     Raises:
         ConfigError: ``out`` is there already, or can't be written.
@@ -80,13 +77,9 @@ def map_classes(  # noqa: PLR0913 - the command's options
     if place is not None and not place.parent.is_dir():
         raise ConfigError(f"--out {place}: can't be written: no folder {place.parent}")
     names = [car.name for car in data.read_splits(Path(base)).classes]
-    columns: dict[str, Any] = {
-        "image_column": image_column,
-        "label_column": label_column,
-        "follow_links": follow_links,
-    }
+    how = data.Reading(**reading)
     notes: list[str] = []
-    with data.source_classes(source, **columns) as classes:
+    with data.source_classes(source, how) as classes:
         proposals = curate.propose_map(names, list(classes))
         if run is not None:
             seen = _predicted_classes(RunFolder.open(run), names, classes, num_photos, notes)
@@ -186,7 +179,7 @@ def merge(
     return merged
 
 
-def compare_sets(  # noqa: PLR0913 - the command's options
+def compare_sets(
     a: Path | str,
     b: Path | str,
     *,
@@ -194,9 +187,7 @@ def compare_sets(  # noqa: PLR0913 - the command's options
     num_photos: int = 500,
     max_photos: int = 20_000,
     seed: int = 0,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    follow_links: bool = False,
+    **reading: Any,  # noqa: ANN401 - fields of data.Reading
 ) -> curate.Gap:
     """Measure how another set's photos differ from yours: ``carscale data compare``.
 
@@ -207,29 +198,23 @@ def compare_sets(  # noqa: PLR0913 - the command's options
         num_photos: Most photos a side that are embedded.
         max_photos: Most photos a side that are measured; by a draw.
         seed: Of all draws.
-        image_column: Column of paths or photos of ``b``.
-        label_column: Column of classes of ``b``.
-        follow_links: Take photos too that links, or paths in a table, name outside of the source.
+        **reading: How ``b`` is read, as fields of ``data.Reading``.
 
     Raises:
         DataError: No frozen folder, no such source, fewer than three photos.
     """
     data.read_card(Path(a))  # a wrong folder is a wrong input
     folder = None if run is None else RunFolder.open(run)
-    columns: dict[str, Any] = {
-        "image_column": image_column,
-        "label_column": label_column,
-        "follow_links": follow_links,
-    }
+    how = data.Reading(**reading)
     with ExitStack() as stack:
         advance = stack.enter_context(progress.stages())
 
-        def measured(spec: Path | str, seed: int, **columns: Any) -> curate.MeasuredPhotos:  # noqa: ANN401
+        def measured(spec: Path | str, seed: int) -> curate.MeasuredPhotos:
             return stack.enter_context(
-                curate.measure_photos(spec, most=max_photos, seed=seed, advance=advance, **columns)
+                curate.measure_photos(spec, most=max_photos, seed=seed, how=how, advance=advance)
             )
 
-        sides = measured(Path(a), seed), measured(b, seed + 1, **columns)
+        sides = measured(Path(a), seed), measured(b, seed + 1)
         embedded = None
         if folder is not None:
             one, other = (_embed(folder, side, num_photos, seed) for side in sides)

@@ -56,7 +56,7 @@ def source(tmp_path_factory) -> Path:
 def merge(base, source, out, *, rule=None, targets=GOALS, follow_links=False, **more):
     return curate.merge_source(
         base,
-        Origin(str(source), licence="CC0", follow_links=follow_links),
+        Origin(str(source), licence="CC0", reading=data.Reading(follow_links=follow_links)),
         out,
         targets_of=lambda _: targets,
         rule=rule,

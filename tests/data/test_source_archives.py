@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from photos import draw_classes
 
 from carscale import data
-from carscale.data.sources import zip_and_tar
-from carscale.data.sources.archives import scan_members
 from carscale.data.sources.open_source import open_source
+from carscale.data.sources.packed import zip_and_tar
+from carscale.data.sources.packed.archives import scan_members
+from carscale.data.sources.packed.zip_and_tar import Member, name_problem
 from carscale.data.sources.rows import Reading
-from carscale.data.sources.zip_and_tar import Member, name_problem
 from carscale.errors import DataError, DiskError
 
 TARS = ["tar", "gztar", "xztar", "bztar"]

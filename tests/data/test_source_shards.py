@@ -11,7 +11,7 @@ from photos import draw_photo
 
 from carscale import data
 from carscale.data.sources.open_source import open_source
-from carscale.data.sources.webdataset import expanded
+from carscale.data.sources.packed.webdataset import expanded
 from carscale.errors import DataError
 
 

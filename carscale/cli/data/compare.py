@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carscale import outgoing
-from carscale.cli.options import FollowLinks, ImageColumn, Json, LabelColumn, Seed
+from carscale.cli.options import (
+    BoxMargin,
+    ClassDepth,
+    ClassFrom,
+    Crop,
+    FollowLinks,
+    ImageColumn,
+    Json,
+    LabelColumn,
+    Seed,
+)
 from carscale.cli.output import print_json, print_notes, print_table, say
 
 if TYPE_CHECKING:
@@ -34,6 +44,10 @@ def compare(
     seed: Seed = 0,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    class_depth: ClassDepth = None,
+    class_from: ClassFrom = None,
+    crop: Crop = "ask",
+    box_margin: BoxMargin = 0.0,
     follow_links: FollowLinks = False,
     as_json: Json = False,
     out: Annotated[
@@ -57,6 +71,10 @@ def compare(
         seed=seed,
         image_column=image_column,
         label_column=label_column,
+        class_depth=class_depth,
+        class_from=class_from,
+        crop=crop,
+        box_margin=box_margin,
         follow_links=follow_links,
     )
     for side in (gap.a, gap.b):

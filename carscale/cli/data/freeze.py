@@ -7,6 +7,11 @@ from typing import Annotated, Literal
 import typer
 
 from carscale.cli.options import (
+    Attributes,
+    BoxMargin,
+    ClassDepth,
+    ClassFrom,
+    Crop,
     FollowLinks,
     Force,
     ImageColumn,
@@ -51,17 +56,9 @@ def freeze(
             "classes; ask: stop and say."
         ),
     ] = "ask",
-    class_depth: Annotated[
-        int | None, typer.Option(help="How many folders from the top are the class.")
-    ] = None,
-    class_from: Annotated[
-        str | None,
-        typer.Option(
-            help="Parts of the path that are the class: '{make}/{model}/{year}/*', "
-            "'{make}_{model}_*/*' for all years, '{make}_{model}_*.jpg' for names of files, or a "
-            "regular expression with named groups."
-        ),
-    ] = None,
+    class_depth: ClassDepth = None,
+    class_from: ClassFrom = None,
+    attribute: Attributes = None,
     alike: Annotated[
         Literal["ask", "join", "apart"],
         typer.Option(
@@ -69,16 +66,8 @@ def freeze(
             "them, keep them apart; ask: stop and say."
         ),
     ] = "ask",
-    crop: Annotated[
-        Literal["ask", "boxes", "none"],
-        typer.Option(
-            help="Of COCO, VOC, YOLO, devkits and tables with boxes: boxes: each becomes a photo; "
-            "none: whole photos; ask: stop where a photo has boxes of several classes."
-        ),
-    ] = "ask",
-    box_margin: Annotated[
-        float, typer.Option(help="With --crop boxes: kept on each side, as a share of the box.")
-    ] = 0.0,
+    crop: Crop = "ask",
+    box_margin: BoxMargin = 0.0,
     near_duplicates: Annotated[
         Literal["group", "ignore"],
         typer.Option(help="group: near duplicates stay in one split; ignore: don't look."),
@@ -111,6 +100,7 @@ def freeze(
         alike=alike,
         crop=crop,
         box_margin=box_margin,
+        attributes=data.attributes_of(attribute or []),
         link=link,
         near_duplicates=near_duplicates,
     )

@@ -8,11 +8,31 @@ from typing import Annotated
 
 import typer
 
-from carscale.cli.options import FollowLinks, Force, ImageColumn, Json, LabelColumn, OtherSet, Root
+from carscale.cli.options import (
+    BoxMargin,
+    ClassDepth,
+    ClassFrom,
+    Crop,
+    FollowLinks,
+    Force,
+    ImageColumn,
+    Json,
+    LabelColumn,
+    OtherSet,
+    Root,
+    typed_options,
+)
 from carscale.cli.output import print_json, print_notes, print_table
+
+READING = (
+    *("image_column", "label_column", "class_depth", "class_from", "crop", "box_margin"),
+    "follow_links",
+)
+"""Options that say how the source is read, which a merge needs too."""
 
 
 def map_classes(
+    ctx: typer.Context,
     base: Root,
     source: OtherSet,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="YAML to write and edit.")] = None,
@@ -24,6 +44,10 @@ def map_classes(
     ] = 40,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    class_depth: ClassDepth = None,
+    class_from: ClassFrom = None,
+    crop: Crop = "ask",
+    box_margin: BoxMargin = 0.0,
     follow_links: FollowLinks = False,
     as_json: Json = False,
     force: Force = False,
@@ -42,6 +66,10 @@ def map_classes(
         num_photos=num_photos,
         image_column=image_column,
         label_column=label_column,
+        class_depth=class_depth,
+        class_from=class_from,
+        crop=crop,
+        box_margin=box_margin,
         follow_links=follow_links,
         force=force,
     )
@@ -71,5 +99,6 @@ def map_classes(
         return
     if found.outcomes["ambiguous"]:
         progress.note(f"choose in {out} for each 'ambiguous', then:")
-    words = ["carscale", "data", "merge", str(base), str(source), "--map", str(out), "OUT"]
+    read = typed_options(ctx, *READING)
+    words = ["carscale", "data", "merge", str(base), str(source), "--map", str(out), *read, "OUT"]
     progress.note(f"next: {shlex.join(words)}")

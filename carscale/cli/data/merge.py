@@ -9,6 +9,11 @@ import typer
 
 from carscale import outgoing
 from carscale.cli.options import (
+    Attributes,
+    BoxMargin,
+    ClassDepth,
+    ClassFrom,
+    Crop,
     FollowLinks,
     Force,
     ImageColumn,
@@ -50,6 +55,11 @@ def merge(
     licence: Annotated[str, typer.Option(help="Of the photos; stored beside each.")] = "",
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    class_depth: ClassDepth = None,
+    class_from: ClassFrom = None,
+    attribute: Attributes = None,
+    crop: Crop = "ask",
+    box_margin: BoxMargin = 0.0,
     follow_links: FollowLinks = False,
     seed: Seed = 0,
     link: Link = "copy",
@@ -61,9 +71,19 @@ def merge(
 
     Example: carscale data merge data/cars more-photos data/cars-2 --map map.yaml
     """
-    from carscale import curate, progress, workflows
+    from carscale import curate, data, progress, workflows
 
-    origin = curate.Origin(source, name, licence, image_column, label_column, follow_links)
+    reading = data.Reading(
+        image_column=image_column,
+        label_column=label_column,
+        class_depth=class_depth,
+        class_from=class_from,
+        attributes=data.attributes_of(attribute or []),
+        crop=crop,
+        box_margin=box_margin,
+        follow_links=follow_links,
+    )
+    origin = curate.Origin(source, name, licence, reading)
     rule = curate.MergeRule(
         as_split=as_split,
         make_only=make_only,

@@ -17,13 +17,17 @@ from carscale.data.photos.decode import DecodedFiles, bytes_to_freeze, decode_fi
 from carscale.data.photos.near_groups import group_near
 from carscale.data.photos.quality import keep_stats
 from carscale.data.photos.sample import Sample
-from carscale.data.sources.class_folders import pattern_of
 from carscale.data.sources.open_source import local_paths, open_source
+from carscale.data.sources.reading import check_reading
+from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import Scan, SourceFile
 from carscale.errors import ConfigError, DataError
 
 FRACTIONS = (0.7, 0.15, 0.15)
-MAX_MARGIN = 2.0
+READ = (
+    *("split_folders", "class_depth", "class_from", "alike", "crop", "box_margin", "attributes"),
+)
+"""Parts of a rule that a card names only where they were given."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class FreezeRule:
             ``ask`` stops where a photo has boxes of several classes. Boxes of one photo stay in
             one split.
         box_margin: What is kept around a box, as a share of its sides.
+        attributes: Names and regular expressions; what they find in a photo's relative path goes
+            into the manifest, and slices use it.
         link: ``copy``, or ``hard`` to share bytes with the source's files where they are kept.
         near_duplicates: ``group`` keeps photos that are nearly the same in one split, ``ignore``
             does not look.
@@ -69,6 +75,7 @@ class FreezeRule:
     alike: str = "ask"
     crop: str = "ask"
     box_margin: float = 0.0
+    attributes: tuple[tuple[str, str], ...] = ()
     link: str = "copy"
     near_duplicates: str = "ignore"
 
@@ -88,18 +95,7 @@ class FreezeRule:
             raise ConfigError(f"--link {self.link}: must be copy or hard")
         if self.near_duplicates not in ("group", "ignore"):
             raise ConfigError(f"--near-duplicates {self.near_duplicates}: must be group or ignore")
-        if self.split_folders not in ("ask", "together", "classes"):
-            raise ConfigError(
-                f"--split-folders {self.split_folders}: must be ask, together or classes"
-            )
-        if self.class_from:
-            pattern_of(self.class_from)
-        if self.class_depth is not None and (self.class_depth < 1 or self.class_from):
-            why = "--class-from says it already" if self.class_from else "must be 1 or more"
-            raise ConfigError(f"--class-depth {self.class_depth}: {why}")
-        self._check_crop()
-        if self.alike not in ("ask", "join", "apart"):
-            raise ConfigError(f"--alike {self.alike}: must be ask, join or apart")
+        check_reading(self.reading())
         try:
             re.compile(self.group_by or "")
         except re.error as error:
@@ -107,17 +103,9 @@ class FreezeRule:
                 f"--group-by {self.group_by!r}: is no regular expression: {error}"
             ) from error
 
-    def _check_crop(self) -> None:
-        """Raise where crops make no sense."""
-        if self.crop not in ("ask", "boxes", "none"):
-            raise ConfigError(f"--crop {self.crop}: must be ask, boxes or none")
-        if not 0 <= self.box_margin <= MAX_MARGIN:  # false for NaN
-            raise ConfigError(
-                f"--box-margin {self.box_margin}: must be 0 to {MAX_MARGIN}",
-                "for a tenth of the box on each side: --box-margin 0.1",
-            )
-        if self.box_margin and self.crop != "boxes":
-            raise ConfigError("--box-margin: is of boxes that are cut out", "add: --crop boxes")
+    def reading(self) -> Reading:
+        """Return the part that says how the source is read."""
+        return Reading(**{name: getattr(self, name) for name in ("keep_splits", *READ)})
 
     def _check_kept(self) -> None:
         """Raise where splits are kept and drawn at once."""
@@ -193,15 +181,9 @@ def freeze(
     columns: dict[str, Any] = {"image_column": image_column, "label_column": label_column}
     with open_source(
         source,
+        rule.reading(),
         **columns,
         follow_links=follow_links,
-        keep_splits=rule.keep_splits,
-        split_folders=rule.split_folders,
-        class_depth=rule.class_depth,
-        class_from=rule.class_from,
-        alike=rule.alike,
-        crop=rule.crop,
-        box_margin=rule.box_margin,
         scratch=next(folder for folder in place.parents if folder.is_dir()),
     ) as found:
         _check_kept(found.files, place, out)
@@ -285,8 +267,7 @@ def _freeze_decoded(
         "near_duplicates": rule.near_duplicates,
     }
     plain = FreezeRule()
-    names = ("val_fraction", "split_folders", "class_depth", "class_from", "alike", "crop")
-    for name in (*names, "box_margin"):
+    for name in ("val_fraction", *READ):
         if getattr(rule, name) != getattr(plain, name):
             settings[name] = getattr(rule, name)
     return lay_out(

@@ -5,6 +5,7 @@ N photos.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,13 @@ import numpy as np
 
 from carscale import contained, tables
 from carscale.errors import DataError
+from carscale.shapes import problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+MADE_GROUPS = ("sha256:", "photo:", "near:")
+"""Groups of photos that are the same, or of one photo: freeze and merge make them."""
 
 
 def manifest_file(root: Path) -> Path:
@@ -43,6 +48,47 @@ def read_manifest(root: Path, names: Sequence[str] = ()) -> dict[str, NDArray[An
     if "path" in columns:
         _check_paths(path, columns["path"], columns["split"])
     return {name: columns[name] for name in wanted}
+
+
+def attributes(root: Path) -> dict[str, NDArray[Any]]:
+    """Return what a manifest says of its photos beside their classes, for slices.
+
+    Args:
+        root: A frozen folder or pack.
+
+    Returns:
+        Texts ``[N]`` by name, in the order of ids, empty where nothing is known: ``source`` where
+        photos are of several, ``group`` where photos were grouped by a rule, and those of
+        ``--attribute``.
+
+    Raises:
+        DataError: As ``read_manifest``; or attributes are no mappings of texts.
+    """
+    columns = read_manifest(root, ["id", "origin", "group", "attributes"])
+    order_N = np.argsort(columns["id"])
+    texts = {name: columns[name][order_N] for name in ("origin", "group", "attributes")}
+    found: dict[str, NDArray[Any]] = {}
+    if len(set(texts["origin"])) > 1:
+        found["source"] = texts["origin"]
+    groups = ["" if text.startswith(MADE_GROUPS) else text for text in texts["group"]]
+    if any(groups):
+        found["group"] = np.array(groups, dtype=object)
+    parsed = {text: _attributes(root, text) for text in set(texts["attributes"])}
+    rows = [parsed[text] for text in texts["attributes"]]
+    for name in sorted({name for one in parsed.values() for name in one}):
+        found[name] = np.array([one.get(name, "") for one in rows], dtype=object)
+    return found
+
+
+def _attributes(root: Path, text: str) -> dict[str, str]:
+    """Return what one photo's column holds."""
+    try:
+        found: dict[str, str] = json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{manifest_file(root)}: attributes {text[:80]!r} are no JSON") from error
+    if wrong := problem(found, {str: str}):
+        raise DataError(f"{manifest_file(root)}: attributes {text[:80]!r}: {wrong}")
+    return found
 
 
 def _check_ids(path: Path, ids_N: NDArray[Any]) -> None:

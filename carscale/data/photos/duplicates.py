@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 
 Kind = Literal["exact", "near", "by embedding"]
-COLUMNS = ("path", "split", "class", "sha256", "original_sha256", "width", "height", "num_bytes")
+COLUMNS = (
+    *("path", "split", "class", "sha256", "original_sha256", "width", "height", "num_bytes", "box"),
+)
 LEARNED = ("train", PARTIAL)
 """Splits that a model learns from; between them nothing leaks."""
 
@@ -43,7 +45,7 @@ class PhotoRows:
         splits_N: Names of splits.
         classes_N: Names of classes; in ``partial`` of makes.
         content_N: Hashes of the frozen bytes.
-        originals_N: Hashes of the bytes they were made of.
+        originals_N: Hashes of the bytes they were made of, with the box that was cut out.
         sizes_N2: Width and height.
         bytes_N: Sizes of the files.
     """
@@ -148,7 +150,7 @@ def read_photos(root: Path) -> PhotoRows:
         splits_N=columns["split"],
         classes_N=columns["class"],
         content_N=columns["sha256"],
-        originals_N=columns["original_sha256"],
+        originals_N=columns["original_sha256"] + columns["box"],
         sizes_N2=sizes_N2,
         bytes_N=columns["num_bytes"].astype(np.int64),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -48,7 +49,13 @@ def manifest_row(sample: Sample, *, key: str) -> dict[str, Any]:
         "original_class": as_text(sample.file.class_name),
         "box": str(box or ""),
         "box_margin": f"{box.margin:g}" if box else "",
+        "attributes": _attributes(sample.file),
     }
+
+
+def _attributes(file: SourceFile) -> str:
+    """Return a photo's attributes as the manifest holds them: JSON, empty without any."""
+    return json.dumps(dict(sorted(file.attributes)), ensure_ascii=False) if file.attributes else ""
 
 
 def free_name(folder: str, sample: Sample, taken: set[str]) -> str:

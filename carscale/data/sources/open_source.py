@@ -12,29 +12,33 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from carscale import contained, file_kinds
-from carscale.data.sources import archives, csv_parquet, webdataset
+from carscale.data.sources import csv_parquet
 from carscale.data.sources.alike_names import settle_alike
 from carscale.data.sources.boxes.scan_boxes import scan_boxes, settle_crops
 from carscale.data.sources.class_folders import settle_folders
 from carscale.data.sources.csv_parquet import TABLE_SUFFIXES
-from carscale.data.sources.rows import Reading
-from carscale.data.sources.scan import LEADS_OUT, Scan, walk
-from carscale.data.sources.zip_and_tar import (
+from carscale.data.sources.packed import archives, webdataset
+from carscale.data.sources.packed.zip_and_tar import (
     ARCHIVE_SUFFIXES,
     TAR_SUFFIXES,
     Spool,
     open_members,
 )
+from carscale.data.sources.reading import check_reading, note_attributes
+from carscale.data.sources.rows import Reading
+from carscale.data.sources.scan import LEADS_OUT, Scan, walk
 from carscale.errors import DataError
 
 
 @contextmanager
 def open_source(
     spec: str | Path,
+    how: Reading | None = None,
     *,
     scratch: Path | None = None,
     **options: Any,  # noqa: ANN401 - those of Reading
@@ -50,14 +54,15 @@ def open_source(
             - ``hf://owner/name[:split]``, ``hf://`` and a path that ``datasets.load_dataset``
               opens, a folder that ``save_to_disk`` wrote, Parquet with photos in it;
             - WebDataset shards: a pattern (``cars-{000..009}.tar``), a folder of tars, or one.
+        how: Columns, splits, classes, boxes, links.
         scratch: A folder with room for what a compressed tar holds; the system's if not given.
-        **options: Fields of ``Reading``: columns, splits, classes, links.
+        **options: Fields of ``Reading`` that differ from ``how``.
 
     Yields:
         Samples in order of their names, what was refused, classes without photos, a short name.
 
     Raises:
-        ConfigError: Columns are named and the source has none.
+        ConfigError: An option makes no sense, or none for this source.
         DataError: There is no such source, it can't be read, or none of it has a label.
         QuestionError: It can be read in two ways, and nothing says which is meant.
 
@@ -65,7 +70,8 @@ def open_source(
         >>> with open_source("photos.zip") as source:  # doctest: +SKIP
         ...     data = source.files[0].read_bytes()
     """
-    how = Reading(**options)
+    how = replace(how or Reading(), **options)
+    check_reading(how)
     with ExitStack() as stack:
         spool = Spool(scratch or Path(tempfile.gettempdir()))
         stack.callback(spool.close)
@@ -74,6 +80,7 @@ def open_source(
         settle_crops(found, spec, how)
         found.put_in_order()
         settle_alike(found, spec, how.alike)
+        note_attributes(found, spec, how)
         yield found
 
 

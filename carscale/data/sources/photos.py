@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from carscale.data.frozen.layout import as_text
 from carscale.data.sources.frozen_folder import scan_frozen
 from carscale.data.sources.open_source import open_source
+from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import Scan
 
 
@@ -28,20 +29,13 @@ class SourcePhoto:
 
 @contextmanager
 def open_photos(
-    spec: str | Path,
-    *,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    follow_links: bool = False,
-    scratch: Path | None = None,
+    spec: str | Path, how: Reading | None = None, *, scratch: Path | None = None
 ) -> Iterator[Scan]:
-    """Open a source, or a frozen folder or pack as one.
+    """Open a source, or a frozen folder or pack as one; its splits are put together.
 
     Args:
         spec: As ``data.open_source`` takes it, or a frozen folder.
-        image_column: Column of paths or photos.
-        label_column: Column of classes.
-        follow_links: Take photos outside of the source too that its links and paths name.
+        how: Columns, classes, boxes, links.
         scratch: A folder with room for what a compressed tar holds.
 
     Raises:
@@ -50,39 +44,25 @@ def open_photos(
     if (Path(spec) / "card.json").is_file():
         yield scan_frozen(Path(spec))
         return
-    with open_source(
-        spec,
-        image_column=image_column,
-        label_column=label_column,
-        split_folders="together",
-        follow_links=follow_links,
-        scratch=scratch,
-    ) as source:
+    how = replace(how or Reading(), split_folders="together", alike="apart")
+    with open_source(spec, how, scratch=scratch) as source:
         yield source
 
 
 @contextmanager
 def source_classes(
-    spec: str | Path,
-    *,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    follow_links: bool = False,
+    spec: str | Path, how: Reading | None = None
 ) -> Iterator[dict[str, list[SourcePhoto]]]:
     """Open a source; its photos, by class in the order of names, can be read inside the block.
 
     Args:
         spec: As ``open_photos`` takes it.
-        image_column: Column of paths or photos.
-        label_column: Column of classes.
-        follow_links: Take photos outside of the source too that its links and paths name.
+        how: Columns, classes, boxes, links.
 
     Raises:
         DataError: There is no such source, or it holds no classes.
     """
-    with open_photos(
-        spec, image_column=image_column, label_column=label_column, follow_links=follow_links
-    ) as source:
+    with open_photos(spec, how) as source:
         found: dict[str, list[SourcePhoto]] = {}
         for file in source.files:
             photo = SourcePhoto(str(file.path or file.relative), file.read_bytes)

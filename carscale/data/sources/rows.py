@@ -46,6 +46,8 @@ class Reading:
         crop: ``boxes``: each box of an annotation becomes a photo; ``none``: photos are whole,
             those with boxes of several classes are refused; ``ask``: they raise.
         box_margin: What is kept around a box, as a share of its sides.
+        attributes: Names and regular expressions: what they find in a photo's relative path, or
+            their first group, is an attribute of the photo.
     """
 
     image_column: str | None = None
@@ -58,6 +60,7 @@ class Reading:
     follow_links: bool = False
     crop: str = "ask"
     box_margin: float = 0.0
+    attributes: tuple[tuple[str, str], ...] = ()
 
     def refuse_columns(self, where: Path | str) -> None:
         """Raise when a column is named for a source that has none."""

@@ -29,6 +29,7 @@ class SourceFile:
         origin: The source it came from, where this one was put together of several.
         box: Where in the photo the car is; that is cut out.
         photo: The photo's name, where several samples are boxes in it.
+        attributes: Names and values of what else is known of it.
     """
 
     path: Path | None
@@ -39,6 +40,7 @@ class SourceFile:
     origin: str = ""
     box: images.Box | None = None
     photo: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
 
     @property
     def whole(self) -> object:

@@ -29,7 +29,7 @@ from threading import Lock
 from typing import IO, Any, cast
 
 from carscale import disk
-from carscale.data.sources.zip_names import zip_name
+from carscale.data.sources.packed.zip_names import zip_name
 from carscale.errors import CarscaleError, DataError
 
 MAX_MEMBER_BYTES = 200_000_000

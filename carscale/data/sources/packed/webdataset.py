@@ -18,8 +18,9 @@ from pathlib import Path
 
 from carscale import images
 from carscale.data.frozen.names import is_clutter
-from carscale.data.sources.archives import last_of_each
 from carscale.data.sources.labels import name_class
+from carscale.data.sources.packed.archives import last_of_each
+from carscale.data.sources.packed.zip_and_tar import TAR_SUFFIXES, Member
 from carscale.data.sources.rows import (
     LABEL_NAMES,
     BadRowError,
@@ -29,7 +30,6 @@ from carscale.data.sources.rows import (
 )
 from carscale.data.sources.scan import Scan, SourceFile, check_train
 from carscale.data.sources.split_folders import split_word
-from carscale.data.sources.zip_and_tar import TAR_SUFFIXES, Member
 from carscale.errors import DataError
 
 PHOTO_KINDS = frozenset(suffix.removeprefix(".") for suffix in images.PHOTO_SUFFIXES)

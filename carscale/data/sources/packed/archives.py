@@ -9,10 +9,10 @@ from carscale import images
 from carscale.data.frozen.names import is_clutter
 from carscale.data.sources.boxes.scan_boxes import scan_boxes
 from carscale.data.sources.class_folders import settle_folders
+from carscale.data.sources.packed.zip_and_tar import Member, name_problem
 from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import Scan, SourceFile
 from carscale.data.sources.split_folders import split_word
-from carscale.data.sources.zip_and_tar import Member, name_problem
 
 
 def scan_members(members: list[Member], where: Path, how: Reading) -> Scan:

@@ -1,0 +1,1 @@
+"""Photos inside other files: zip and tar of class folders, WebDataset shards."""
