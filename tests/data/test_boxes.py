@@ -166,8 +166,8 @@ BAD = {
     "tiny": ((10, 10, 18, 60), "tiny box of 8 x 50 px; at least 16 a side"),
     "flipped": ((60, 10, 10, 60), "flipped box: its right side 10 lies left of 60"),
     "upside down": ((10, 60, 60, 10), "flipped box: its lower side 10 lies above 60"),
-    "endless": ((0, 0, float("inf"), 60), "no finite number"),
-    "nowhere": ((float("nan"), 0, 40, 60), "no finite number"),
+    "endless": ((0, 0, float("inf"), 60), "its box holds 'inf', no number"),
+    "nowhere": ((float("nan"), 0, 40, 60), "its box holds 'nan', no number"),
     "huge": ((-1e300, -1e300, 1e300, 1e300), "lies outside of the photo"),
 }
 

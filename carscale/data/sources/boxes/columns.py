@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from carscale import images
+from carscale import images, tables
 from carscale.data.sources.rows import BadRowError
 
 CORNERS = (
@@ -87,8 +87,8 @@ def _plain(name: str) -> str:
 
 
 def _number(cell: object) -> float:
-    """Return a cell as a number, also with a comma."""
+    """Return a cell as a number."""
     try:
-        return float(str(cell).strip().replace(",", "."))
+        return tables.number_of(str(cell))
     except ValueError as error:
         raise BadRowError(f"its box holds {str(cell)[:20]!r}, no number") from error
