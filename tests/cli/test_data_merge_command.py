@@ -85,7 +85,16 @@ def test_errors_know_where_each_photo_is_from(tiny, tmp_path):
         for n, row in enumerate(rows_of(tiny))
     ]
     (tmp_path / "cars.csv").write_text("\n".join(["path,label,source", *lines]))
-    carscale("data", "freeze", tmp_path / "cars.csv", tmp_path / "cars", "--follow-links", code=0)
+    carscale(
+        "data",
+        "freeze",
+        tmp_path / "cars.csv",
+        tmp_path / "cars",
+        "--follow-links",
+        "--split-folders",
+        "together",
+        code=0,
+    )
     jobs.train(tmp_path / "cars", tmp_path / "run", ("train.num_epochs=1",))
     found = analyse_run(tmp_path / "run", "val")
     ids = found.evidence.predictions.ids_N

@@ -67,7 +67,9 @@ def test_an_evaluated_run_is_sliced_by_attributes(frozen, tmp_path, monkeypatch)
     import carscale as api
 
     monkeypatch.setattr("carscale.analysis.slices.MIN_SAMPLES", 2)
-    run = api.pipeline.run("effnet_focal", jobs.recipe(frozen, tmp_path / "run", "train.num_epochs=1"))
+    run = api.pipeline.run(
+        "effnet_focal", jobs.recipe(frozen, tmp_path / "run", "train.num_epochs=1")
+    )
     found = api.analyse(run.path).analysis
     assert {"colour", "year"} <= {one.attribute for one in found.slices}
 

@@ -18,7 +18,7 @@ from carscale import data, tables
 from carscale.data.sources.labels import class_of
 from carscale.data.sources.open_source import local_paths, open_source
 from carscale.data.sources.rows import BadRowError, FreeNames, locate
-from carscale.errors import ConfigError, DataError
+from carscale.errors import ConfigError, DataError, QuestionError
 
 HASHES = ("train", "val", "test", "classes")
 
@@ -231,14 +231,15 @@ def test_split_folders_are_refused_when_splits_are_drawn(tmp_path, kind):
         data.freeze(source, tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    ("kind", "note"),
-    [("csv", "splits are drawn anew; keep those of the column split"), ("saved", "put together")],
-)
-def test_a_note_says_that_splits_are_drawn_anew(tmp_path, kind, note):
+@pytest.mark.parametrize(("kind", "by"), [("csv", "of its column Split"), ("saved", "")])
+def test_given_splits_are_drawn_anew_only_where_someone_says_so(tmp_path, kind, by):
     source = split_source(kind, split_folders(tmp_path / "cars"), tmp_path)
-    frozen = data.freeze(source, tmp_path / "out")
-    assert note in frozen.warnings[0]
+    with pytest.raises(QuestionError, match=r"is split already.*: test, train") as asked:
+        data.freeze(source, tmp_path / "out")
+    assert set(asked.value.answers.values()) == {"--keep-splits", "--split-folders together"}
+    frozen = data.freeze(source, tmp_path / "out", data.FreezeRule(split_folders="together"))
+    assert "are put together and drawn anew; keep them: --keep-splits" in frozen.warnings[0]
+    assert by in frozen.warnings[0]
     splits = {row["source"]: row["split"] for row in rows_of(frozen.root)}
     assert any(SPLIT_OF[source.split("/")[0]] != split for source, split in splits.items())
 
@@ -321,7 +322,7 @@ def test_out_may_not_hold_the_source(folders, tmp_path):
     table = write_csv(tmp_path / "own.csv", rows)
     before = tree_of(out)
     with pytest.raises(DataError, match=r"the source takes .* from it"):
-        data.freeze(table, out, force=True)
+        data.freeze(table, out, data.FreezeRule(split_folders="together"), force=True)
     assert tree_of(out) == before
 
 

@@ -141,9 +141,12 @@ def test_paths_in_a_table_tell_splits(tmp_path):
     lines = "".join(f"{path},{path.parent.name}\n" for path in paths)
     table = root / "cars.csv"
     table.write_text(f"path,label\n{lines}")
-    with open_source(table) as found:
+    with pytest.raises(QuestionError, match="by the folders test, train"), open_source(table):
+        pass
+    with open_source(table, split_folders="together") as found:
         assert found.notes == [
-            "splits are drawn anew; keep those of the folders test, train: --keep-splits"
+            "splits test, train of the folders test, train are put together and drawn anew; keep "
+            "them: --keep-splits"
         ]
     with open_source(table, keep_splits=True) as found:
         assert {(f.relative.split("/")[2], f.split) for f in found.files} == {

@@ -23,7 +23,7 @@ from carscale.data.sources.rows import (
     split_of,
 )
 from carscale.data.sources.scan import Scan, SourceFile, check_train
-from carscale.data.sources.split_folders import split_paths
+from carscale.data.sources.split_folders import leave_splits, split_paths, split_word
 from carscale.errors import DataError
 from carscale.tables import TextTable
 
@@ -63,18 +63,20 @@ def scan_table(path: Path, how: Reading) -> Scan:
     split = _column(path, header, "split")
     source = _column(path, header, "source")
     columns = {"path": image, "label": label}
-    columns |= {"split": split} if split and how.keep_splits else {}
+    columns |= {"split": split} if split else {}
     columns |= {"source": source} if source else {}
     boxes = box_columns(header)
     columns |= {name: name for name in (*boxes.sides, *boxes.photo_size)} if boxes else {}
     rows = _csv_rows(text, columns) if text else _parquet_rows(path, columns)
     names = [] if text else schema_names(path, label)
-    found = _scan_rows(path.parent, rows, names, boxes, follow_links=how.follow_links)
+    found = _scan_rows(path.parent, rows, names, boxes, how)
     found.notes += text.notes if text else ()
     check_any(found, path, "rows")
     if split and not how.keep_splits:
-        found.notes.append("splits are drawn anew; keep those of the column split: --keep-splits")
-    if not split and not split_paths(found, keep_splits=how.keep_splits) and how.keep_splits:
+        given = {file.split for file in found.files}
+        leave_splits(found, path, given, how.split_folders, f"its column {split}")
+    in_paths = not split and split_paths(found, path, how.keep_splits, how.split_folders)
+    if how.keep_splits and not split and not in_paths:
         raise DataError(
             f"{path}: --keep-splits wants a column split, or paths with folders train and test",
             f"there are: {', '.join(header)}",
@@ -89,8 +91,7 @@ def _scan_rows(
     rows: Iterator[tuple[int, Row | str]],
     class_names: list[str],
     boxes: BoxColumns | None,
-    *,
-    follow_links: bool,
+    how: Reading,
 ) -> Scan:
     """Return samples of rows, and refused rows in their order."""
     found, names = Scan(), FreeNames()
@@ -102,14 +103,14 @@ def _scan_rows(
                 raise BadRowError(row)
             path, relative = locate(folder, text)
             class_name = name_class(found, named(row["label"], class_names))
-            split = split_of(row["split"]) if "split" in row else ""
+            split = _split(row, how.keep_splits)
             box = boxes.box_of(row) if boxes else None
             if box is not None:
                 box.check()
             earlier = first.setdefault((relative, class_name, box), number)
             if earlier != number:
                 raise BadRowError(f"the same file and class as row {earlier}")
-            check_file(path, None if follow_links else folder)
+            check_file(path, None if how.follow_links else folder)
         except (BadRowError, images.BadBoxError) as error:
             found.refused.append((text or f"row {number}", f"row {number}: {error}"))
             continue
@@ -118,6 +119,13 @@ def _scan_rows(
         sample = SourceFile(path, name, class_name, split, origin=origin, box=box, photo=relative)
         found.files.append(sample)
     return found
+
+
+def _split(row: Row, keep_splits: bool) -> str:
+    """Return a row's split; where splits aren't kept, any other word is none."""
+    if "split" not in row:
+        return ""
+    return split_of(row["split"]) if keep_splits else split_word(_text(row["split"])) or ""
 
 
 def _column(path: Path, header: list[str], wanted: str) -> str | None:

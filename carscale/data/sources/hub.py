@@ -31,6 +31,7 @@ from carscale.data.sources.rows import (
     split_of,
 )
 from carscale.data.sources.scan import Scan, SourceFile, check_train
+from carscale.data.sources.split_folders import leave_splits, split_word
 from carscale.errors import DataError
 
 BATCH = 1000
@@ -187,10 +188,8 @@ def _scan(
     found.empty_classes += classes - {file.class_name for file in found.files}
     if how.keep_splits:
         check_train(found, where, "a split train")
-    elif len(parts) > 1:
-        found.notes.append(
-            f"splits {', '.join(parts)} are put together and drawn anew; keep them: --keep-splits"
-        )
+    else:
+        leave_splits(found, where, filter(None, map(split_word, parts)), how.split_folders)
     return found
 
 

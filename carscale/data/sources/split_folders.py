@@ -131,21 +131,56 @@ def settle_splits(
     found.files = [replace(file, split="") for file in found.files]
 
 
-def split_paths(found: Scan, *, keep_splits: bool) -> bool:
+def leave_splits(
+    found: Scan, where: Path | str, names: Iterable[str], split_folders: str, what: str = ""
+) -> None:
+    """Leave the splits that a source gives, if someone says so.
+
+    Args:
+        found: Its samples; they lose their splits.
+        where: The source, for the error.
+        names: ``train``, ``val``, ``test``: those it has. Without a train and another there is
+            nothing to leave.
+        split_folders: ``ask`` raises.
+        what: Where it says them: ``its column split``.
+
+    Raises:
+        QuestionError: There are splits, and nothing says what is to be done.
+    """
+    given = sorted(set(names) - {""})
+    if "train" in given and len(given) > 1:
+        if split_folders == "ask":
+            raise QuestionError(
+                f"{where}: is split already{f', by {what}' if what else ''}: {', '.join(given)}",
+                answers={"keep these splits": KEEP, "put them together, draw new ones": TOGETHER},
+                notes=found.notes,
+            )
+        by = f" of {what}" if what else ""
+        found.notes.append(
+            f"splits {', '.join(given)}{by} are put together and drawn anew; keep them: {KEEP}"
+        )
+    found.files = [replace(file, split="") if file.split else file for file in found.files]
+
+
+def split_paths(found: Scan, where: Path | str, keep_splits: bool, split_folders: str) -> bool:
     """Give the photos of a table the splits that their paths say; tell whether any do.
 
     Args:
         found: Of a table without a column of splits.
-        keep_splits: Take them; else a note names them.
+        where: The table, for the error.
+        keep_splits: Take them.
+        split_folders: As ``leave_splits`` has it.
+
+    Raises:
+        QuestionError: There are splits, and nothing says what is to be done.
     """
     paths = {file.relative.rpartition("/")[0] for file in found.files}
     folders = find_split_folders(paths - {""})
     if not folders:
         return False
     if not keep_splits:
-        found.notes.append(
-            f"splits are drawn anew; keep those of the folders {_named(folders)}: {KEEP}"
-        )
+        what = f"the folders {_named(folders)}"
+        leave_splits(found, where, folders.values(), split_folders, what)
         return True
     files = []
     for file in found.files:

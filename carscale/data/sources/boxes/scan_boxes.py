@@ -17,6 +17,7 @@ from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex
 from carscale.data.sources.labels import name_class
 from carscale.data.sources.rows import BadRowError, FreeNames, Reading, check_any
 from carscale.data.sources.scan import Scan, SourceFile, check_train
+from carscale.data.sources.split_folders import leave_splits
 from carscale.errors import ConfigError, DataError, QuestionError
 from carscale.images import BadBoxError
 
@@ -138,27 +139,13 @@ def _add(rows: Iterable[BoxRow], photos: PhotoIndex, found: Scan) -> None:
 
 def _settle_splits(found: Scan, where: Path | str, how: Reading) -> None:
     """Keep the splits of annotations or leave them, as is asked."""
-    given = sorted({file.split for file in found.files} - {""})
     if how.keep_splits:
         check_train(found, where, "annotations or folders called train")
         without = [file for file in found.files if not file.split]
         found.refused += [(file.relative, "is in no split") for file in without]
         found.files = [file for file in found.files if file.split]
         return
-    if "train" not in given or len(given) < 2:
-        found.files = [replace(file, split="") for file in found.files]
-        return
-    if how.split_folders == "ask":
-        raise QuestionError(
-            f"{where}: is split already: {', '.join(given)}",
-            answers={
-                "keep them": "--keep-splits",
-                "put them together and draw anew": "--split-folders together",
-            },
-            notes=found.notes,
-        )
-    found.notes.append(f"splits {', '.join(given)} are put together and drawn anew")
-    found.files = [replace(file, split="") for file in found.files]
+    leave_splits(found, where, (file.split for file in found.files), how.split_folders)
 
 
 def _cut(found: Scan, margin: float) -> None:

@@ -29,7 +29,7 @@ from carscale.data.sources.rows import (
     check_any,
 )
 from carscale.data.sources.scan import Scan, SourceFile, check_train
-from carscale.data.sources.split_folders import split_word
+from carscale.data.sources.split_folders import leave_splits, split_word
 from carscale.errors import DataError
 
 PHOTO_KINDS = frozenset(suffix.removeprefix(".") for suffix in images.PHOTO_SUFFIXES)
@@ -151,11 +151,8 @@ def scan_shards(shards: list[tuple[Path, list[Member]]], where: Path | str, how:
         )
     if how.keep_splits:
         check_train(found, where, "shards with train in their names")
-    elif len(splits) > 1:
-        found.notes.append(
-            f"shards of {', '.join(sorted(splits))} are put together and splits drawn anew; keep "
-            "them: --keep-splits"
-        )
+    else:
+        leave_splits(found, where, splits, how.split_folders, "the names of its shards")
     return found
 
 
