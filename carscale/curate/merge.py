@@ -166,7 +166,8 @@ def _merge(
     if not decoded.samples:
         raise DataError(f"{origin.spec}: none of {len(refused)} files is a photo")
     name = origin.name or found.name
-    decisions = decide(_present(job.base, advance), _incoming(decoded), targets, job.rule)
+    base = _present(job.base, job.rule, advance)
+    decisions = decide(base, _incoming(decoded), targets, job.rule)
     entry = {
         "source": data.as_text(name),
         "licence": data.as_text(origin.licence),
@@ -220,13 +221,14 @@ def _write(
     )
 
 
-def _present(base: Path, advance: Advance) -> BasePhotos:
+def _present(base: Path, rule: MergeRule, advance: Advance) -> BasePhotos:
     """Return what the base holds."""
     measured = data.photo_stats(base, lambda total: advance("measure the base", total))
     names = ["path", "split", "class", "sha256", "original_sha256", "box"]
     columns = data.read_manifest(base, names)
-    # another car of a photo of train may join; one of a photo of val or test may not
-    is_crop_N = (columns["box"] != "") & (columns["split"] == "train")
+    # another car of a photo of train may join train; none of a photo may join another split
+    may_join = rule.as_split == "train"
+    is_crop_N = (columns["box"] != "") & (columns["split"] == "train") & may_join
     return BasePhotos(
         paths_N=columns["path"],
         splits_N=columns["split"],

@@ -22,6 +22,10 @@ FIRST_HEADER_BYTES = 1 << 10
 BY_DICTIONARY, BY_PREFIX = (2, 8), 7
 """Encodings that say a value in fewer bytes than it has."""
 
+PAGE_KINDS = {0: (5, 2), 2: (7, 0), 3: (8, 4)}
+"""Values, a dictionary, values of version 2: the field that says more, and its field of the
+encoding."""
+
 Header = dict[int, Any]
 
 
@@ -55,9 +59,11 @@ def read_pages(file: BinaryIO, start: int, stop: int) -> Iterator[Page]:
     while at < stop:
         header, size = _read_header(file, at, stop)
         packed = _count(header, 3)
-        data = header.get(5) or header.get(8) or header.get(7) or {}
-        encoding = None if 7 in header else data.get(4 if 8 in header else 2)
-        yield Page(max(packed, _count(header, 2)), _count(data, 1), encoding)
+        place, encoding_at = PAGE_KINDS.get(_count(header, 1), (0, 0))
+        data = header.get(place)
+        if not isinstance(data, dict):
+            raise ValueError(f"a page of kind {header[1]} begins at byte {at}")
+        yield Page(max(packed, _count(header, 2)), _count(data, 1), data.get(encoding_at))
         at += size + packed
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-COLUMNS = ["id", "sha256", "class", "group"]
+COLUMNS = ["id", "sha256", "original_sha256", "class", "group"]
 
 
 def hold_out(splits: Splits, num_folds: int, fold: int) -> Splits:
@@ -112,8 +112,9 @@ def _manifest_rows(root: Path, ids_N: NDArray[np.int64]) -> list[dict[str, str]]
 
 
 def _links(row: dict[str, str]) -> list[str]:
-    """Return what a photo shares with those it must stay with: its bytes, its group."""
-    return [f"sha256 {row['sha256']}"] + ([f"group {row['group']}"] if row["group"] else [])
+    """Return what a photo shares with those it must stay with: its bytes, its photo, its group."""
+    links = [f"sha256 {row['sha256']}", f"photo {row['original_sha256']}"]
+    return links + ([f"group {row['group']}"] if row["group"] else [])
 
 
 def _part(split: Split, mask_N: NDArray[np.bool_], name: str, rows: list[dict[str, str]]) -> Split:
