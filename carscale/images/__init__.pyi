@@ -1,5 +1,6 @@
 from .box import BadBoxError as BadBoxError
 from .box import Box as Box
+from .box import photo_size as photo_size
 from .codec import PHOTO_SUFFIXES as PHOTO_SUFFIXES
 from .codec import PNG_START as PNG_START
 from .codec import BadPhotoError as BadPhotoError

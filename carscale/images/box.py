@@ -16,6 +16,10 @@ SLACK_PX = 0.01
 """Of an edge: shares are written with six digits."""
 
 
+MAX_SIDE_PX, MAX_DIGITS = 1_000_000, 20
+"""Of a stated size: more is no photo's."""
+
+
 class BadBoxError(Exception):
     """A box that can't be cut out; the text is the reason for the quarantine list."""
 
@@ -145,6 +149,21 @@ class Box:
             )
         across, down = width / stated[0], height / stated[1]
         return left * across, top * down, right * across, bottom * down
+
+
+def photo_size(width: object, height: object) -> tuple[int, int] | None:
+    """Return a photo's size as an annotation says it; ``None`` where it says none that can be.
+
+    Example:
+        >>> photo_size("640", 480.0), photo_size(0, 0), photo_size("NaN", 480)
+        ((640, 480), None, None)
+    """
+    try:
+        sides = [float(str(side)[:MAX_DIGITS]) for side in (width, height)]
+    except ValueError:
+        return None
+    is_size = all(1 <= side <= MAX_SIDE_PX for side in sides)  # false for NaN
+    return (int(sides[0]), int(sides[1])) if is_size else None
 
 
 def _is_alike(one: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -50,7 +50,7 @@ class Frozen:
 def quarantine_lines(refused: Sequence[tuple[str, str]]) -> bytes:
     """Return paths and reasons as lines of ``quarantine.jsonl``."""
     return "".join(
-        json.dumps({"path": as_text(path), "reason": reason}, ensure_ascii=False) + "\n"
+        json.dumps({"path": as_text(path), "reason": as_text(reason)}, ensure_ascii=False) + "\n"
         for path, reason in refused
     ).encode()
 
@@ -100,7 +100,11 @@ def _file_name(stem: str, suffix: str) -> str:
 
 def as_text(name: str) -> str:
     """Return a name as valid Unicode: other bytes become hex escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        content = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a pair, as JSON may hold
+        content = name.encode("utf-8", "surrogatepass")
+    return content.decode("utf-8", "backslashreplace")
 
 
 def json_bytes(value: object) -> bytes:

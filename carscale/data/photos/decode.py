@@ -148,9 +148,9 @@ def bytes_to_freeze(files: Sequence[SourceFile], spec: str | Path, link: str = "
     if any(file.path is None for file in files):  # they lie in archives, shards, tables
         paths = [path for path in local_paths(spec) if path.exists()]
         return sum(disk.bytes_in(path) if path.is_dir() else path.stat().st_size for path in paths)
-    if link == "hard":
-        return 0
-    sizes = (file.path.stat().st_size for file in files if file.path and file.path.exists())
+    cut = {file.path: None for file in files if file.path and file.box}  # a photo once
+    whole = [file.path for file in files if file.path and not file.box and link != "hard"]
+    sizes = (path.stat().st_size for path in (*whole, *cut) if path.exists())
     return sum(size for size in sizes if size <= contained.MAX_PHOTO_BYTES)  # no larger one joins
 
 
@@ -159,7 +159,7 @@ def _digest(files: Sequence[SourceFile], spec: str | Path, plan: str) -> str:
     plan = f"{plan} {images.MEASURE_VERSION} {images.STATS_DTYPE.descr}"
     digest = hashlib.sha256(plan.encode("utf-8", "surrogateescape"))
     for file in files:
-        line = f"\n{file.relative}\t{file.class_name}\t{_stamp(file.path)}\t{file.box or ''}"
+        line = f"\n{file.relative}\t{file.class_name}\t{_stamp(file.path)}\t{file.box!r}"
         digest.update(line.encode("utf-8", "surrogateescape"))
     if any(file.path is None for file in files):  # they lie in archives, shards, tables
         for path in local_paths(spec):

@@ -39,6 +39,10 @@ class BoxRow:
     other: str = ""
 
 
+MANY = 64
+"""Photos of one name, as frames of scenes have; above it each annotation looks at few of them."""
+
+
 class PhotoIndex:
     """A source's photos by what annotations call them. Nothing but what was listed is ever found.
 
@@ -48,15 +52,19 @@ class PhotoIndex:
 
     def __init__(self, files: Iterable[SourceFile]) -> None:
         self.photos = [file for file in files if images.is_photo_name(file.relative)]
+        self._by_path = {file.relative: file for file in self.photos}
         self._by_name: dict[str, list[SourceFile]] = defaultdict(list)
+        self._by_stem: dict[str, list[SourceFile]] = defaultdict(list)
+        self._by_folder: dict[str, dict[str, list[SourceFile]]] = {}
         folders: set[str] = set()
         for file in self.photos:
-            path = PurePosixPath(file.relative)
-            self._by_name[path.name].append(file)
-            self._by_name[path.stem].append(file)
-            folders.add(str(path.parent))
+            folder, _, name = file.relative.rpartition("/")
+            self._by_name[name].append(file)
+            self._by_stem[PurePosixPath(name).stem].append(file)
+            folders.add(folder)
         self._folders = {part for folder in folders for part in folder.split("/")}
-        self._splits = find_split_folders(folders - {"."})
+        splits = find_split_folders(folders - {""})
+        self._splits = {folder: _split_above(folder, splits) for folder in folders}
 
     def find(self, row: BoxRow) -> SourceFile:
         """Return the photo that a row means.
@@ -82,17 +90,36 @@ class PhotoIndex:
             parts.pop(0)
         if not parts:
             raise BadRowError("no name of a photo")
-        there = self._by_name.get(parts[-1], [])
+        direct = self._by_path.get("/".join([*row.beside.split("/"), *parts]).lstrip("/"))
+        if direct and self.split_of(direct) in ("", row.split):
+            return [direct]
+        there = self._called(parts[-1], parts[-2:-1] or row.beside.split("/"))
         found = [file for file in there if _parts(file)[:-1][-len(parts) + 1 :] == parts[:-1]]
         if len(parts) == 1 or (not found and parts[-2] not in self._folders):  # it was renamed
             found = there
         ranks = [(self.split_of(file) == row.split, _shared(file, row.beside)) for file in found]
-        return [file for file, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
+        best = max(ranks, default=None)
+        return [file for file, rank in zip(found, ranks, strict=True) if rank == best]
+
+    def _called(self, name: str, folders: list[str]) -> list[SourceFile]:
+        """Return photos of a name; of many of them the few in folders of some names, if any."""
+        by = self._by_name if name in self._by_name else self._by_stem
+        there = by.get(name, [])
+        if len(there) <= MANY:
+            return there
+        if name not in self._by_folder:
+            by_folder = defaultdict(list)
+            for file in there:
+                for part in {*_parts(file)[:-1]}:
+                    by_folder[part].append(file)
+            self._by_folder[name] = by_folder
+        near = (self._by_folder[name].get(folder, []) for folder in folders)
+        few = {file.relative: file for found in near if len(found) <= MANY for file in found}
+        return list(few.values()) or there
 
     def split_of(self, file: SourceFile) -> str:
         """Return the split that a photo's folders say; empty where they say none."""
-        paths = (folder for folder in self._splits if file.relative.startswith(f"{folder}/"))
-        return next((self._splits[path] for path in paths), "")
+        return self._splits[folder_of(file)]
 
 
 def split_in(path: str) -> str:
@@ -102,8 +129,9 @@ def split_in(path: str) -> str:
         >>> split_in("annotations/instances_val2017.json"), split_in("train/_annotations.json")
         ('val', 'train')
     """
-    parts = reversed(PurePosixPath(path).with_suffix("").parts)
-    words = (split_word(part, anywhere=True) for part in parts)
+    *folders, name = path.split("/")
+    parts = [*folders, name.rpartition(".")[0] or name]
+    words = (split_word(part, anywhere=True) for part in reversed(parts))
     return next(filter(None, words), "")
 
 
@@ -117,7 +145,21 @@ def _parts(file: SourceFile) -> list[str]:
     return file.relative.split("/")
 
 
+def _split_above(folder: str, splits: dict[str, str]) -> str:
+    """Return the split that a folder is or lies in; empty where it lies in none."""
+    parts = folder.split("/")
+    paths = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return next((splits[path] for path in paths if path in splits), "")
+
+
 def _shared(file: SourceFile, folder: str) -> int:
-    """Return how many folders a file shares with another from the top."""
-    both = zip(folder_of(file).split("/"), folder.split("/"), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] != "", both))
+    """Return how many folders a file shares with another: from the top, and from the end."""
+    one, other = folder_of(file).split("/"), folder.split("/")
+    num_first = _num_alike(one, other)
+    return num_first + _num_alike(one[num_first:][::-1], other[num_first:][::-1])
+
+
+def _num_alike(one: list[str], other: list[str]) -> int:
+    """Return how many names two paths begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] != "", pairs))

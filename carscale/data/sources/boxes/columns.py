@@ -48,13 +48,12 @@ class BoxColumns:
         first, second, third, fourth = map(_number, cells)
         if not self.are_corners:
             third, fourth = first + third, second + fourth
-        stated = [str(row[name]).strip() for name in self.photo_size]
-        is_size = len(stated) == 2 and all(side.isdecimal() and int(side) for side in stated)
+        stated = [row[name] for name in self.photo_size]
         is_share = max(first, second, third, fourth) <= 1
         return images.Box(
             *(first, second, third, fourth),
             is_share=is_share,
-            photo_size=(int(stated[0]), int(stated[1])) if is_size else None,
+            photo_size=images.photo_size(*stated) if stated else None,
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from carscale import images
 from carscale.data.sources.boxes.mat_files import read_mat
-from carscale.data.sources.rows import BadRowError
+from carscale.data.sources.rows import BadRowError, FreeNames
 from carscale.data.sources.scan import Scan, SourceFile
 
 IMAGE, LABEL = "image/", "label/"
@@ -30,14 +30,15 @@ def attach(found: Scan) -> bool:
     root, labels = _labels(found.files)
     if not labels:
         return False
-    image, names = (
-        f"{root}{IMAGE}",
-        next((file for file in found.files if file.relative == f"{root}{NAMES}"), None),
-    )
+    image = f"{root}{IMAGE}"
+    names = next((file for file in found.files if file.relative == f"{root}{NAMES}"), None)
     makes, models = _names(names, found)
-    photos = [file for file in found.files if file.relative.startswith(image)]
-    found.files = []
-    for file in photos:
+    files, found.files, free = found.files, [], FreeNames()
+    for file in files:
+        if not file.relative.startswith(image):
+            if images.is_photo_name(file.relative):
+                found.refused.append((file.relative, f"lies outside of {image}"))
+            continue
         below = file.relative.removeprefix(image)
         make, _, rest = below.rpartition("/")[0].partition("/")
         model, _, year = rest.partition("/")
@@ -49,7 +50,7 @@ def attach(found: Scan) -> bool:
         except (OSError, ValueError, BadRowError) as error:
             found.refused.append((file.relative, f"its box can't be read: {error}"))
             continue
-        relative = f"{class_name}/{below.rpartition('/')[2]}"
+        relative = free.take(f"{class_name}/{below.rpartition('/')[2]}".lstrip("/"))
         found.files.append(replace(file, relative=relative, class_name=class_name, box=box))
     found.empty_classes = []
     return True

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 256 << 20
 """Of a file's content once unpacked; Stanford's take 2 MB."""
-HEADER_BYTES, COMPRESSED = 128, 15
+MAX_CONTAINERS = 1000
+"""Cells and structs in a file: each may lie in the one before, and scipy reads them by recursion in
+C, which ends the process some ten thousand deep. Stanford's have one."""
+HEADER_BYTES, COMPRESSED, MATRIX = 128, 15, 14
+CONTAINERS = (1, 2, 3, 16, 17)
+"""Kinds of matrices that hold others."""
 SIDES = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 WITH_LABELS = "_withlabels"
 
@@ -36,7 +41,7 @@ WITH_LABELS = "_withlabels"
 def read(files: list[SourceFile]) -> Iterator[BoxRow] | None:
     """Yield the boxes of Stanford's devkit; ``None`` where there is none."""
     mats = {f.relative: f for f in files if f.relative.lower().endswith(".mat")}
-    annotated = {name: file for name, file in mats.items() if "annos" in name.lower()}
+    annotated = {n: f for n, f in mats.items() if "annos" in PurePosixPath(n).name.lower()}
     if not annotated:
         return None
     return _all_rows(mats, annotated)
@@ -62,19 +67,34 @@ def read_mat(file: SourceFile, *names: str) -> dict[str, Any]:
 
 
 def _check_size(content: bytes) -> None:
-    """Raise where packed variables are far larger than they look."""
-    at, total = HEADER_BYTES, 0
+    """Raise where packed variables are far larger than they look, or may lie too deep."""
+    order = "<" if content[HEADER_BYTES - 2 : HEADER_BYTES] == b"IM" else ">"
+    at, total, num_containers = HEADER_BYTES, 0, 0
+    aligned = set()
     while at + 8 <= len(content):
-        kind, size = (int(n) for n in np.frombuffer(content, "<u4", 2, at))
+        kind, size = (int(n) for n in np.frombuffer(content, f"{order}u4", 2, at))
         total += size
         if kind == COMPRESSED:
             unpacked = zlib.decompressobj().decompress(
                 content[at + 8 : at + 8 + size], MAX_BYTES + 1
             )
             total += len(unpacked)
+            num_containers += _num_containers(unpacked, order)
+        elif at % 8 not in aligned:  # sizes may lie: all that is behind
+            aligned.add(at % 8)
+            num_containers += _num_containers(content[at:], order)
         if total > MAX_BYTES:
             raise BadRowError(f"unpacks to more than {MAX_BYTES >> 20} MB")
+        if num_containers > MAX_CONTAINERS:
+            raise BadRowError(f"holds {num_containers} cells and structs")
         at += 8 + size
+
+
+def _num_containers(content: bytes, order: str) -> int:
+    """Return how many cells and structs may begin in a variable; its parts begin at eights."""
+    words = np.frombuffer(content, f"{order}u4", len(content) // 4)
+    starts = np.flatnonzero(words[:-4:2] == MATRIX) * 2
+    return int(np.isin(words[starts + 4] & 255, CONTAINERS).sum())
 
 
 def _all_rows(mats: dict[str, SourceFile], annotated: dict[str, SourceFile]) -> Iterator[BoxRow]:
@@ -107,8 +127,10 @@ def _rows(file: SourceFile, rows: NDArray[Any], class_names: list[str]) -> Itera
     for number, row in enumerate(rows):
         where = f"{file.relative}: annotation {number + 1}"
         photo = "" if missing else str(row[photo_field])
-        split = ("test" if row["test"] else "train") if "test" in fields else file_split
+        split = file_split
         try:
+            if "test" in fields:
+                split = "test" if row["test"] else "train"
             if missing:
                 raise BadRowError(f"lacks {', '.join(missing)}")
             if "class" not in fields:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from carscale.data.sources.boxes import coco, comp_cars, mat_files, voc, yolo
 from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex
@@ -72,6 +72,7 @@ def settle_crops(found: Scan, where: Path | str, how: Reading) -> None:
 
     Raises:
         ConfigError: They are to be cut, and there are no boxes.
+        DataError: They are to be whole, and all have boxes of several classes.
         QuestionError: A photo has boxes of several classes, and nothing says what it is.
     """
     if not any(file.box for file in found.files):
@@ -96,7 +97,7 @@ def settle_crops(found: Scan, where: Path | str, how: Reading) -> None:
             },
             notes=found.notes,
         )
-    _take_whole(found, mixed)
+    _take_whole(found, mixed, where)
 
 
 def _add(rows: Iterable[BoxRow], photos: PhotoIndex, found: Scan) -> None:
@@ -121,11 +122,10 @@ def _add(rows: Iterable[BoxRow], photos: PhotoIndex, found: Scan) -> None:
         if key in seen:  # the same in a second file
             continue
         seen.add(key)
-        folder = PurePosixPath(photo.relative).parent
         split = row.split or photos.split_of(photo)
         sample = replace(
             photo,
-            relative=names.take(str(folder / PurePosixPath(photo.relative).name)),
+            relative=names.take(photo.relative),
             class_name=class_name,
             split=split,
             box=row.box,
@@ -159,7 +159,7 @@ def _cut(found: Scan, margin: float) -> None:
     found.files = kept
 
 
-def _take_whole(found: Scan, mixed: set[object]) -> None:
+def _take_whole(found: Scan, mixed: set[object], where: Path | str) -> None:
     """Take each photo once, without its boxes; those of several classes are refused."""
     kept: dict[object, SourceFile] = {}
     num_boxes = 0
@@ -170,6 +170,11 @@ def _take_whole(found: Scan, mixed: set[object]) -> None:
         else:
             kept.setdefault(file.whole, replace(file, box=None))
     found.files = list(kept.values())
+    if not kept:
+        raise DataError(
+            f"--crop none: all {len(mixed)} photos of {where} have boxes of several classes",
+            "to make each box a photo: --crop boxes",
+        )
     found.notes.append(
         f"{num_boxes} boxes are not used; to cut photos to the car: --crop boxes --box-margin 0.1"
     )

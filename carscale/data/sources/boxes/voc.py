@@ -59,7 +59,8 @@ def parse_xml(content: bytes) -> Element:
 def _is_annotation(file: SourceFile) -> bool:
     """Tell whether a file is VOC's."""
     try:
-        return parse_xml(file.read_bytes()).tag == "annotation"
+        root = parse_xml(file.read_bytes())
+        return root.tag == "annotation" and bool(root.findall("object") + root.findall("filename"))
     except (OSError, BadRowError):
         return False
 
@@ -92,7 +93,7 @@ def _rows(file: SourceFile, splits: dict[str, str]) -> Iterator[BoxRow]:
         yield BoxRow(file.relative, stem, problem=str(error))
         return
     objects = root.findall("object")
-    size = (_number(root.find("size/width")), _number(root.find("size/height")))
+    stated = images.photo_size(root.findtext("size/width"), root.findtext("size/height"))
     name = (root.findtext("filename") or "").strip()
     photo = name if images.is_photo_name(name) else stem
     plain = BoxRow(file.relative, photo, split=split, beside=beside, other=stem)
@@ -105,8 +106,6 @@ def _rows(file: SourceFile, splits: dict[str, str]) -> Iterator[BoxRow]:
             yield replace(row, problem="its bndbox is not four numbers")
             continue
         left, top, right, bottom = (side or 0.0 for side in sides)
-        is_size = all(side and side >= 1 for side in size)
-        stated = (int(size[0] or 0), int(size[1] or 0)) if is_size else None
         box = images.Box(left - 1, top - 1, right, bottom, photo_size=stated)
         yield replace(row, box=box)
 

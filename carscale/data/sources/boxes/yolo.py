@@ -7,7 +7,10 @@ Reference:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +20,10 @@ from carscale.data.sources.scan import SourceFile
 from carscale.errors import CarscaleError
 
 NAME_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
+MOST_TRIED = 100
+"""Text files of which one has to begin with a box."""
+MOST_DIGITS = 9
+_LINE = re.compile(r"\s*\d+(\s+-?[\d.]+(e-?\d+)?){4}")
 MOST_OUTSIDE = 1.5
 """Shares of a photo are 0 to 1; beyond this they are pixels."""
 
@@ -25,7 +32,8 @@ def read(files: list[SourceFile]) -> Iterator[BoxRow] | None:
     """Yield the boxes of a YOLO set; ``None`` where there are no class names or no text files."""
     labels = {f.relative: f for f in files if f.relative.lower().endswith(".txt")}
     photos = [file for file in files if images.is_photo_name(file.relative)]
-    if not labels or not any(_label_file(photo, labels) for photo in photos):
+    first = list(islice(filter(None, (_label_file(photo, labels) for photo in photos)), MOST_TRIED))
+    if not any(_LINE.match(_text(file)) for file in first):  # notes about photos
         return None
     names, splits = _described(files)
     return _rows(photos, labels, names, splits) if names else None
@@ -51,13 +59,12 @@ def _from_yaml(file: SourceFile) -> tuple[dict[int, str], dict[str, str]] | None
     except CarscaleError:
         return None
     listed = tree.get("names") if isinstance(tree, dict) else None
-    pairs = enumerate(listed) if isinstance(listed, list) else listed
-    if isinstance(pairs, dict):
-        pairs = pairs.items()
-    if not pairs:
+    pairs = dict(enumerate(listed)) if isinstance(listed, list) else listed
+    if not isinstance(pairs, dict):
         return None
-    names = {int(number): str(name) for number, name in pairs if str(number).isdecimal()}
-    splits = {}
+    known = ((_class_number(str(number)), str(name)) for number, name in pairs.items())
+    names = {number: name for number, name in known if number is not None}
+    splits: dict[str, str] = {}
     for split in ("train", "val", "test"):
         given = tree.get(split)
         for path in given if isinstance(given, list) else [given]:
@@ -74,10 +81,9 @@ def _rows(
     splits: dict[str, str],
 ) -> Iterator[BoxRow]:
     """Yield the boxes of each photo."""
+    split_of = lru_cache(maxsize=None)(partial(_split_of, splits=splits))
     for photo in photos:
-        file = _label_file(photo, labels)
-        folder = f"/{folder_of(photo)}/"
-        split = next((splits[path] for path in splits if f"/{path}/" in folder), "")
+        file, split = _label_file(photo, labels), split_of(folder_of(photo))
         lines = [] if file is None else [line for line in _text(file).splitlines() if line.split()]
         if file is None or not lines:
             yield BoxRow(photo.relative, photo.relative, split=split, problem="no box")
@@ -88,6 +94,20 @@ def _rows(
             yield BoxRow(where, photo.relative, label, box, split, problem=problem)
 
 
+def _split_of(folder: str, *, splits: dict[str, str]) -> str:
+    """Return the split of the longest path that lies in a folder's; empty where none does."""
+    parts = folder.split("/")
+    num = len(parts)
+    places = ((size, start) for size in range(num, 0, -1) for start in range(num - size + 1))
+    paths = ("/".join(parts[start : start + size]) for size, start in places)
+    return next((splits[path] for path in paths if path in splits), "")
+
+
+def _class_number(text: str) -> int | None:
+    """Return the number of a class; ``None`` where a text is none."""
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
+
+
 def _parsed(line: str, names: dict[int, str]) -> tuple[str | None, images.Box | None, str]:
     """Return a line's class and box, or why it has none."""
     first, *rest = line.split()
@@ -95,7 +115,7 @@ def _parsed(line: str, names: dict[int, str]) -> tuple[str | None, images.Box | 
         numbers = [float(word) for word in rest]
     except ValueError:
         return None, None, "holds words where numbers were wanted"
-    label = names.get(int(first)) if first.isdecimal() else None
+    label = names.get(number) if (number := _class_number(first)) is not None else None
     if label is None:
         return None, None, f"class {first[:20]} is none of the {len(names)} names"
     if not all(abs(number) <= MOST_OUTSIDE for number in numbers):
