@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from carscale.cli.output import print_notes
 
 # what is read
 Root = Annotated[Path, typer.Argument(help="Frozen folder or pack; it is not changed.")]
@@ -102,6 +106,20 @@ def typed_again(ctx: typer.Context) -> str:
         if param.param_type_name == "argument"
     ]
     return shlex.join(["carscale", *ctx.command_path.split()[-2:], *words, *typed_options(ctx)])
+
+
+@contextmanager
+def answers_as_commands(ctx: typer.Context) -> Iterator[None]:
+    """Turn a question about a source into an error that prints each answer as a command."""
+    from carscale.errors import DataError, QuestionError
+
+    try:
+        yield
+    except QuestionError as question:
+        print_notes(question.notes)
+        again = typed_again(ctx)
+        answers = (f"{means}: {again} {option}" for means, option in question.answers.items())
+        raise DataError(question.fact, *question.next_steps, *answers) from question
 
 
 def typed_options(ctx: typer.Context, *names: str) -> list[str]:

@@ -133,6 +133,30 @@ def test_photos_of_several_classes_are_asked_about(tmp_path):
     assert any("--crop boxes" in note for note in whole.warnings)
 
 
+def test_map_merge_and_compare_take_boxes_too(tmp_path):
+    base = tmp_path / "base"
+    data.freeze(sets.write_coco(tmp_path / "set", ROWS), base, CROP)
+    (tmp_path / "more").mkdir()
+    more = several(tmp_path / "more")
+    for path in (more / "images").iterdir():
+        sets.draw(path, 100 + int(path.stem))
+    mapped = tmp_path / "map.yaml"
+    for words in (
+        ("map", base, more, "--out", mapped),
+        ("compare", base, more),
+    ):
+        asked = carscale("data", *words, code=2)
+        assert f"each box becomes a photo: carscale data {words[0]} {base} {more}" in asked.stderr
+        carscale("data", *words, "--crop", "boxes", code=0)
+    merge = ("data", "merge", base, more, tmp_path / "out", "--map", mapped)
+    assert "--crop none" in carscale(*merge, code=2).stderr
+    carscale(*merge, "--crop", "boxes", "--box-margin", 0.1, "--near-train", "keep", code=0)
+    joined = [row for row in rows_of(tmp_path / "out") if row["box_margin"] == "0.1"]
+    assert len(joined) == 20
+    assert len({row["original_sha256"] for row in joined}) == 10
+    carscale("data", "check", tmp_path / "out", code=0)
+
+
 def test_boxes_of_one_photo_lie_in_one_split(tmp_path):
     root = several(tmp_path)
     for seed in range(4):

@@ -19,6 +19,7 @@ from carscale.cli.options import (
     Json,
     LabelColumn,
     Seed,
+    answers_as_commands,
 )
 from carscale.cli.output import print_json, print_notes, print_table, say
 
@@ -29,6 +30,7 @@ MAX_PAIRS = 8
 
 
 def compare(
+    ctx: typer.Context,
     a: Annotated[Path, typer.Argument(metavar="A", help="Frozen folder or pack.")],
     b: Annotated[
         str,
@@ -62,21 +64,22 @@ def compare(
 
     if out is not None:
         _make_folder(out)
-    gap = workflows.compare_sets(
-        a,
-        b,
-        run=run,
-        num_photos=num_photos,
-        max_photos=max_photos,
-        seed=seed,
-        image_column=image_column,
-        label_column=label_column,
-        class_depth=class_depth,
-        class_from=class_from,
-        crop=crop,
-        box_margin=box_margin,
-        follow_links=follow_links,
-    )
+    with answers_as_commands(ctx):
+        gap = workflows.compare_sets(
+            a,
+            b,
+            run=run,
+            num_photos=num_photos,
+            max_photos=max_photos,
+            seed=seed,
+            image_column=image_column,
+            label_column=label_column,
+            class_depth=class_depth,
+            class_from=class_from,
+            crop=crop,
+            box_margin=box_margin,
+            follow_links=follow_links,
+        )
     for side in (gap.a, gap.b):
         if side["num_unread"]:
             print_notes([f"{side['name']}: {side['num_unread']} files can't be read"])

@@ -20,7 +20,7 @@ from carscale.cli.options import (
     NewVersion,
     Seed,
     Source,
-    typed_again,
+    answers_as_commands,
 )
 from carscale.cli.output import print_notes, say
 
@@ -85,7 +85,6 @@ def freeze(
     Example: carscale data freeze data/demo-raw data/demo
     """
     from carscale import data, progress, workflows
-    from carscale.errors import DataError, QuestionError
 
     rule = data.FreezeRule(
         fractions=_fractions(fractions),
@@ -104,7 +103,7 @@ def freeze(
         link=link,
         near_duplicates=near_duplicates,
     )
-    try:
+    with answers_as_commands(ctx):
         frozen = workflows.freeze(
             source,
             out,
@@ -114,11 +113,6 @@ def freeze(
             follow_links=follow_links,
             force=force,
         )
-    except QuestionError as question:
-        print_notes(question.notes)
-        again = typed_again(ctx)
-        answers = (f"{means}: {again} {option}" for means, option in question.answers.items())
-        raise DataError(question.fact, *question.next_steps, *answers) from question
     print_notes(frozen.warnings)
     counts = frozen.card["counts"]
     progress.note(

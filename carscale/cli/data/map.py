@@ -20,6 +20,7 @@ from carscale.cli.options import (
     LabelColumn,
     OtherSet,
     Root,
+    answers_as_commands,
     typed_options,
 )
 from carscale.cli.output import print_json, print_notes, print_table
@@ -58,21 +59,22 @@ def map_classes(
     """
     from carscale import curate, progress, workflows
 
-    found = workflows.map_classes(
-        base,
-        source,
-        out,
-        run=run,
-        num_photos=num_photos,
-        image_column=image_column,
-        label_column=label_column,
-        class_depth=class_depth,
-        class_from=class_from,
-        crop=crop,
-        box_margin=box_margin,
-        follow_links=follow_links,
-        force=force,
-    )
+    with answers_as_commands(ctx):
+        found = workflows.map_classes(
+            base,
+            source,
+            out,
+            run=run,
+            num_photos=num_photos,
+            image_column=image_column,
+            label_column=label_column,
+            class_depth=class_depth,
+            class_from=class_from,
+            crop=crop,
+            box_margin=box_margin,
+            follow_links=follow_links,
+            force=force,
+        )
     print_notes(found.notes)
     if as_json:
         print_json(found.to_dict())

@@ -23,11 +23,13 @@ from carscale.cli.options import (
     OtherSet,
     Root,
     Seed,
+    answers_as_commands,
 )
 from carscale.cli.output import print_notes, say
 
 
 def merge(
+    ctx: typer.Context,
     base: Root,
     source: OtherSet,
     out: NewVersion,
@@ -92,7 +94,8 @@ def merge(
         max_ratio=max_ratio,
         seed=seed,
     )
-    made = workflows.merge(base, origin, out, class_map, rule, link=link, force=force)
+    with answers_as_commands(ctx):
+        made = workflows.merge(base, origin, out, class_map, rule, link=link, force=force)
     print_notes(made.warnings)
     progress.note(f"joined: {_listed(made.counts['joined'])}")
     left_out = _listed(made.counts["left_out"])
