@@ -18,7 +18,8 @@ Source = Annotated[
     str,
     typer.Argument(
         help="Class folders (a class is any path below), a zip or tar of them; CSV, TSV or "
-        "Parquet of path,label; WebDataset shards: 'cars-{000..009}.tar'; "
+        "Parquet of path,label; COCO, Pascal VOC, YOLO, devkits with boxes; WebDataset shards: "
+        "'cars-{000..009}.tar'; "
         "hf://owner/name[:split] or hf://FOLDER, a folder of save_to_disk."
     ),
 ]
