@@ -3,6 +3,7 @@
 # Each node runs one carscale train, which starts eight ranks. Five minutes before the time limit, and when the job is
 # preempted, Slurm signals: the step is finished and saved, and the job goes back into the queue and goes on from there.
 # data.root and run.dir must lie on a disk that all nodes see.
+# One node: CARSCALE_LAUNCH_FILE=gpu8.yaml sbatch --nodes=1 accelerate_configs/slurm_2x8.sh RECIPE key=value ...
 #SBATCH --job-name=carscale
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1

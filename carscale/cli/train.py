@@ -26,6 +26,7 @@ def train(
     """Train a recipe; started again, it goes on where it was stopped.
 
     Ctrl-C, SIGTERM and SIGUSR1 end it after a step, saved; a second one at once.
+    Settings and what they mean: python recipes/effnet_focal.py --help
 
     Example: carscale train effnet_focal data.root=data/demo train.max_steps=2 data.image_px=64
     """

@@ -535,3 +535,11 @@ def test_odd_photos_in_an_archive_fare_as_in_a_folder(odd, tmp_path, kind):
     assert refused_of(frozen.root) == refused_of(wanted.root)
     assert len(refused_of(frozen.root)) > 10
     assert json.dumps(frozen.card["hashes"]) == json.dumps(wanted.card["hashes"])
+
+
+def test_a_zip_member_whose_name_is_empty_is_passed_over(tmp_path, photo):
+    names = {"Audi/1.jpg": photo, "Z": b"x"}
+    path = write_zip(tmp_path / "cars.zip", names)
+    path.write_bytes(path.read_bytes().replace(b"Zx", b"\0x").replace(b"Z", b"\0"))
+    with open_source(path) as found:
+        assert [file.relative for file in found.files] == ["Audi/1.jpg"]

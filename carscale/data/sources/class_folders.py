@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from carscale import outgoing
+from carscale.data.sources.boxes.unread import check_labels, label_files
 from carscale.data.sources.labels import clean_name, name_folders, name_of
 from carscale.data.sources.rows import BadRowError, Reading
 from carscale.data.sources.scan import Scan, check_classes, check_train
 from carscale.data.sources.split_folders import settle_splits, split_word
-from carscale.errors import ConfigError, DataError
+from carscale.errors import ConfigError, DataError, QuestionError
 
 FIELDS = ("make", "model", "body", "year")
 """Parts that a class name is made of, in this order, unless a part ``class`` is the whole name."""
@@ -52,7 +53,7 @@ def settle_folders(found: Scan, where: Path | str, how: Reading) -> None:
         QuestionError: There are splits, and nothing says what is to be done.
         DataError: There is no photo in class folders, or splits are kept and there is no train.
     """
-    tables = _take_tables(found)
+    tables, others = _take_tables(found), label_files(found.files)
     problem: DataError | None = None
     try:
         _settle(found, where, how)
@@ -61,6 +62,8 @@ def settle_folders(found: Scan, where: Path | str, how: Reading) -> None:
     if tables and len({file.class_name for file in found.files}) < 2:
         steps = _labels_in(tables, where, how)
         raise DataError(f"{where}: its photos lie in no class folders", steps) from problem
+    if not isinstance(problem, QuestionError):
+        check_labels(others, found.files, where, how)
     if problem:
         raise problem
     if tables:

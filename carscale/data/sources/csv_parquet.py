@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from carscale import images, outgoing, tables
+from carscale.data.frozen.layout import as_text
+from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex
 from carscale.data.sources.boxes.columns import BoxColumns, box_columns
 from carscale.data.sources.labels import name_class, named, schema_names
 from carscale.data.sources.rows import (
@@ -22,7 +24,7 @@ from carscale.data.sources.rows import (
     lone_column,
     split_of,
 )
-from carscale.data.sources.scan import Scan, SourceFile, check_train
+from carscale.data.sources.scan import Scan, SourceFile, check_train, walk
 from carscale.data.sources.split_folders import leave_splits, split_paths, split_word
 from carscale.errors import DataError
 from carscale.tables import TextTable
@@ -32,6 +34,9 @@ MAX_TITLE_LINES = 20
 """Above the names of columns, where a title is looked for."""
 PICTURES = ("binary", "large_binary", "struct<")
 """Types of Parquet columns that hold photos, not paths."""
+
+ELSEWHERE = ("no such file", "names a drive", "an address, no file", "write / between folders")
+"""How reasons end of paths that another machine or tool wrote."""
 
 Row = dict[str, object]
 """What a row says by ``path``, ``label`` and, where it has them, ``split`` and ``source``."""
@@ -67,11 +72,20 @@ def scan_table(path: Path, how: Reading) -> Scan:
     columns |= {"source": source} if source else {}
     boxes = box_columns(header)
     columns |= {name: name for name in (*boxes.sides, *boxes.photo_size)} if boxes else {}
-    rows = _csv_rows(text, columns) if text else _parquet_rows(path, columns)
     names = [] if text else schema_names(path, label)
-    found = _scan_rows(path.parent, rows, names, boxes, how)
+
+    def scan(photos: PhotoIndex | None = None) -> Scan:
+        rows = _csv_rows(text, columns) if text else _parquet_rows(path, columns)
+        return _scan_rows(path.parent, rows, names, boxes, how, photos)
+
+    found = scan()
+    steps = []
+    if not found.files and any(reason.endswith(ELSEWHERE) for _, reason in found.refused):
+        photos = PhotoIndex(walk(path.parent).files)
+        steps = _hint(found, photos)
+        found = _found_by_ends(found, scan(photos))
     found.notes += text.notes if text else ()
-    check_any(found, path, "rows")
+    check_any(found, path, "rows", *steps)
     if split and not how.keep_splits:
         given = {file.split for file in found.files}
         leave_splits(found, path, given, how.split_folders, f"its column {split}")
@@ -92,8 +106,9 @@ def _scan_rows(
     class_names: list[str],
     boxes: BoxColumns | None,
     how: Reading,
+    photos: PhotoIndex | None = None,
 ) -> Scan:
-    """Return samples of rows, and refused rows in their order."""
+    """Return samples of rows, and refused rows in their order; paths mean photos of an index."""
     found, names = Scan(), FreeNames()
     first: dict[tuple[object, ...], int] = {}
     for number, row in rows:
@@ -101,7 +116,7 @@ def _scan_rows(
         try:
             if isinstance(row, str):
                 raise BadRowError(row)
-            path, relative = locate(folder, text)
+            path, relative = _found_in(photos, text) if photos else locate(folder, text)
             class_name = name_class(found, named(row["label"], class_names))
             split = _split(row, how.keep_splits)
             box = boxes.box_of(row) if boxes else None
@@ -126,6 +141,39 @@ def _split(row: Row, keep_splits: bool) -> str:
     if "split" not in row:
         return ""
     return split_of(row["split"]) if keep_splits else split_word(_text(row["split"])) or ""
+
+
+def _found_in(photos: PhotoIndex, text: str) -> tuple[Path, str]:
+    """Return the photo that the end of a path means."""
+    file = photos.find(BoxRow("", text))
+    if file.path is None:
+        raise BadRowError("no such file")
+    return file.path, file.relative
+
+
+def _found_by_ends(before: Scan, found: Scan) -> Scan:
+    """Return what was found by the ends of paths, where that was anything."""
+    if not found.files:
+        return before
+    written, first = before.refused[0][0], found.files[0]
+    found.notes.append(
+        f"no path of the table leads to a photo; {len(found.files)} were found by how paths end, "
+        f"the first: {as_text(written)} is {as_text(first.photo)}"
+    )
+    return found
+
+
+def _hint(found: Scan, photos: PhotoIndex) -> list[str]:
+    """Say where a photo is that is called like one whose path leads nowhere."""
+    written = found.refused[0][0]
+    try:
+        file = photos.find(BoxRow("", re.split(r"[/\\]", written)[-1]))
+    except BadRowError:
+        return []
+    return [
+        f"paths start at the table's folder, and {as_text(file.relative)} is there: "
+        "write it so, or move the table or the photos"
+    ]
 
 
 def _column(path: Path, header: list[str], wanted: str) -> str | None:

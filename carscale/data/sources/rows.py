@@ -215,15 +215,16 @@ def _real(folder: Path) -> str:
     return os.path.realpath(folder)
 
 
-def check_any(found: Scan, where: Path | str, what: str) -> None:
-    """Raise when none of a source's rows can be used."""
+def check_any(found: Scan, where: Path | str, what: str, *steps: str) -> None:
+    """Raise when none of a source's rows can be used; steps are what to do then."""
     if found.files:
         return
     if not found.refused:
         raise DataError(f"{where}: holds no {what}")
     name, reason = found.refused[0]
-    steps = ["to take paths with .. and absolute paths: --follow-links"]
+    follow = "to take paths with .. and absolute paths: --follow-links"
     raise DataError(
         f"{where}: none of {len(found.refused)} {what} can be used; the first: {name}: {reason}",
-        *(steps if any(LEADS_OUT in why for _, why in found.refused) else ()),
+        *((follow,) if any(LEADS_OUT in why for _, why in found.refused) else ()),
+        *steps,
     )

@@ -95,6 +95,8 @@ class PhotoIndex:
             return [direct]
         there = self._called(parts[-1], parts[-2:-1] or row.beside.split("/"))
         found = [file for file in there if _parts(file)[:-1][-len(parts) + 1 :] == parts[:-1]]
+        if not found:  # of another machine: C:/Users/me/cars/images/1.jpg is images/1.jpg here
+            found = [file for file in there if _ends_in(parts[:-1], _parts(file)[:-1])]
         if len(parts) == 1 or (not found and parts[-2] not in self._folders):  # it was renamed
             found = there
         ranks = [(self.split_of(file) == row.split, _shared(file, row.beside)) for file in found]
@@ -150,6 +152,11 @@ def _split_above(folder: str, splits: dict[str, str]) -> str:
     parts = folder.split("/")
     paths = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
     return next((splits[path] for path in paths if path in splits), "")
+
+
+def _ends_in(folders: list[str], last: list[str]) -> bool:
+    """Tell whether folders end in those of a photo, of which there are some."""
+    return bool(last) and folders[-len(last) :] == last
 
 
 def _shared(file: SourceFile, folder: str) -> int:

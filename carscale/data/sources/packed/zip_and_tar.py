@@ -222,7 +222,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> str:
         return "a link"
     if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "no regular file"
-    if info.is_dir():
+    if info.filename.endswith("/"):  # is_dir() of Python 3.11 fails for an empty name
         return "folder"
     if info.flag_bits & 1:
         return "encrypted"
