@@ -113,3 +113,36 @@ def test_a_photo_of_another_folder_is_named_but_not_taken(tmp_path):
     error = problem_of(table(tmp_path / "cars.csv", [("/data/upload/3/1.jpg", "Audi")]))
     assert "none of 1 rows can be used" in str(error)
     assert "and media/upload/3/1.jpg is there: write it so" in str(error)
+
+
+@pytest.mark.parametrize("name", ["data/train-00000-of-00002.parquet", "cars.parquet"])
+def test_parquet_without_photos_beside_it_is_read_by_datasets(tmp_path, name):
+    error = problem_of(touch(tmp_path, name, "README.md"))
+    assert f"for photos in it: carscale data freeze hf://{tmp_path} OUT" in str(error)
+
+
+def test_a_folder_of_archives_is_to_be_unpacked(tmp_path):
+    error = problem_of(touch(tmp_path, "Cars-001.zip", "Cars-002.zip"))
+    assert "holds archives and no photos; the first: Cars-001.zip" in str(error)
+    assert "unpack them into one folder" in str(error)
+
+
+def test_a_spreadsheet_beside_photos_is_to_be_saved_as_csv(tmp_path):
+    error = problem_of(touch(tmp_path, "img/1.jpg", "cars.xlsx"))
+    assert "save the spreadsheet as CSV" in str(error)
+
+
+def test_photos_in_no_folder_may_have_classes_in_their_names(tmp_path):
+    error = problem_of(touch(tmp_path, "Audi_A5_2012_33_RWD.jpg", "BMW_M3_2012_40.jpg"))
+    assert "--class-from '{make}_{model}_{year}_*.jpg'" in str(error)
+    with open_source(tmp_path, class_from="{make}_{model}_{year}_*.jpg") as found:
+        assert {file.class_name for file in found.files} == {"Audi A5 2012", "BMW M3 2012"}
+
+
+def test_a_placeholder_of_icloud_is_refused_by_name(tmp_path):
+    touch(tmp_path, "Audi/1.jpg", "Audi/.2.jpg.icloud", "BMW/1.jpg")
+    with open_source(tmp_path) as found:
+        assert found.refused == [
+            ("Audi/.2.jpg.icloud", "a placeholder of iCloud: download it first")
+        ]
+        assert len(found.files) == 2

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from carscale import outgoing
-from carscale.data.sources.boxes.unread import check_labels, label_files
+from carscale.data.sources.boxes.unread import check_labels
 from carscale.data.sources.labels import clean_name, name_folders, name_of
 from carscale.data.sources.rows import BadRowError, Reading
-from carscale.data.sources.scan import Scan, check_classes, check_train
+from carscale.data.sources.scan import NO_FOLDER, Scan, check_classes, check_train
 from carscale.data.sources.split_folders import settle_splits, split_word
 from carscale.errors import ConfigError, DataError, QuestionError
 
@@ -53,7 +53,7 @@ def settle_folders(found: Scan, where: Path | str, how: Reading) -> None:
         QuestionError: There are splits, and nothing says what is to be done.
         DataError: There is no photo in class folders, or splits are kept and there is no train.
     """
-    tables, others = _take_tables(found), label_files(found.files)
+    tables, before = _take_tables(found), found.files
     problem: DataError | None = None
     try:
         _settle(found, where, how)
@@ -63,7 +63,7 @@ def settle_folders(found: Scan, where: Path | str, how: Reading) -> None:
         steps = _labels_in(tables, where, how)
         raise DataError(f"{where}: its photos lie in no class folders", steps) from problem
     if not isinstance(problem, QuestionError):
-        check_labels(others, found.files, where, how)
+        check_labels(before, found.files, where, how)
     if problem:
         raise problem
     if tables:
@@ -228,7 +228,5 @@ def _labels_in(tables: list[str], where: Path | str, how: Reading) -> str:
 
 def _refuse_nameless(found: Scan) -> None:
     """Refuse files in no class folder."""
-    found.refused += [
-        (file.relative, "lies in no class folder") for file in found.files if not file.class_name
-    ]
+    found.refused += [(file.relative, NO_FOLDER) for file in found.files if not file.class_name]
     found.files = [file for file in found.files if file.class_name]

@@ -13,6 +13,8 @@ from carscale.errors import DataError
 
 MAX_DEPTH = 64
 """Folders of a class's name below each other: a path may have some 2000, makes and models are 2."""
+NO_FOLDER = "lies in no class folder"
+FROM_NAMES = "or read classes from names of files: --class-from '{make}_{model}_{year}_*.jpg'"
 LEADS_OUT = "leads out of the source; to take it all the same: --follow-links"
 
 
@@ -110,6 +112,7 @@ def check_classes(found: Scan, where: Path | str) -> None:
         raise DataError(
             f"{where}: holds no photos in class folders{refused}",
             "put each class's photos in a folder of its name",
+            *([FROM_NAMES] if any(why == NO_FOLDER for _, why in found.refused) else ()),
             "or try: carscale data demo data/demo-raw",
         )
 
@@ -172,9 +175,11 @@ def _walk(
         return 0
     num_files = 0
     for entry in entries:
+        name = f"{relative}/{entry.name}" if relative else entry.name
+        if entry.name.startswith(".") and entry.name.endswith(".icloud"):
+            found.refused.append((name, "a placeholder of iCloud: download it first"))
         if is_clutter(entry.name):
             continue
-        name = f"{relative}/{entry.name}" if relative else entry.name
         kind = _kind(entry, limit)
         if kind == "folder":
             num_files += _walk(Path(entry.path), name, found, above=above | {here}, limit=limit)

@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from carscale import images
+from carscale.car_names import parse_name
+from carscale.car_names.words import MAKE_WORDS
 from carscale.data.sources.scan import Scan, SourceFile
 from carscale.errors import QuestionError
 
@@ -27,6 +29,7 @@ SPLIT_WORDS = {
     **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation"), "test"),
 }
 """What sources call their splits, and what they are called here."""
+_MAKES = frozenset(MAKE_WORDS.values())
 _SUFFIX = r"(?:set|data|daten|split|images?|imgs?|photos|pics|files|cars)?"
 _WORD = re.compile(rf"({'|'.join(SPLIT_WORDS)}){_SUFFIX}")
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
@@ -117,6 +120,8 @@ def settle_splits(
     if not folders:
         if not keep_splits:
             _leave_out_lone(found)
+        if needs_folders:
+            _leave_out_shared(found)
         return
     _without_splits(found, folders)
     if needs_folders and not any(file.class_name for file in found.files):
@@ -260,6 +265,37 @@ def _leave_out_lone(found: Scan) -> None:
     found.files = [
         replace(file, class_name=file.class_name.partition("/")[2]) for file in found.files
     ]
+
+
+def _leave_out_shared(found: Scan) -> None:
+    """Start classes below the folders that hold all of them, where makes start there and not above.
+
+    ``archive/cars/Audi A4`` and ``archive/cars/BMW M3`` are of no make called archive.
+    """
+    photos = [f for f in found.files if images.is_photo_name(f.relative)] or found.files
+    names = {file.class_name for file in photos} - {""}
+    if len(names) < 2:
+        return
+    tops = os.path.commonpath(names)
+    if not tops or any(map(_is_make, tops.split("/"))) or not _are_cars(names, tops):
+        return
+    found.notes.append(f"all photos lie below {tops}/, which is no class; classes start there")
+    found.files = [
+        replace(file, class_name=file.class_name.removeprefix(tops).removeprefix("/"))
+        for file in found.files
+    ]
+
+
+def _are_cars(names: set[str], top: str) -> bool:
+    """Tell whether all names begin with makes below a folder, and with several."""
+    below = [name.removeprefix(f"{top}/") for name in names if name != top]
+    are_makes = len(below) == len(names) and all(map(_is_make, below))
+    return are_makes and len({parse_name(name).make for name in below}) > 1
+
+
+def _is_make(name: str) -> bool:
+    """Tell whether a name begins with a make that is known."""
+    return parse_name(name).make in _MAKES
 
 
 def _inside(path: str, folders: dict[str, str]) -> str | None:

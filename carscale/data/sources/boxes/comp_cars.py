@@ -20,12 +20,15 @@ from carscale.data.sources.scan import Scan, SourceFile
 
 IMAGE, LABEL = "image/", "label/"
 NAMES = "misc/make_model_name.mat"
+SPLITS = "train_test_split/classification/"
+"""Lists of photos of 431 models: the split that papers compare on; most photos are in none."""
 
 
-def attach(found: Scan) -> bool:
+def attach(found: Scan, *, keep_splits: bool = False) -> bool:
     """Give a scan's photos their boxes and names; tell whether it is CompCars.
 
-    What remains are class folders: make, model and year.
+    What remains are class folders: make, model and year. To keep its splits, photos that are in
+    none are refused.
     """
     root, labels = _labels(found.files)
     if not labels:
@@ -33,6 +36,9 @@ def attach(found: Scan) -> bool:
     image = f"{root}{IMAGE}"
     names = next((file for file in found.files if file.relative == f"{root}{NAMES}"), None)
     makes, models = _names(names, found)
+    splits = _splits(found.files, f"{root}{SPLITS}")
+    if splits and not keep_splits:
+        found.notes.append(f"{len(splits)} photos are in splits of {SPLITS}: --keep-splits")
     files, found.files, free = found.files, [], FreeNames()
     for file in files:
         if not file.relative.startswith(image):
@@ -50,8 +56,14 @@ def attach(found: Scan) -> bool:
         except (OSError, ValueError, BadRowError) as error:
             found.refused.append((file.relative, f"its box can't be read: {error}"))
             continue
+        split = splits.get(below, "") if keep_splits else ""
+        if keep_splits and splits and not split:
+            found.refused.append((file.relative, "is in no split"))
+            continue
         relative = free.take(f"{class_name}/{below.rpartition('/')[2]}".lstrip("/"))
-        found.files.append(replace(file, relative=relative, class_name=class_name, box=box))
+        found.files.append(
+            replace(file, relative=relative, class_name=class_name, split=split, box=box)
+        )
     found.empty_classes = []
     return True
 
@@ -74,6 +86,17 @@ def _labels(files: list[SourceFile]) -> tuple[str, dict[str, SourceFile]]:
     top = f"{root[1:]}/" if root else ""
     below = f"{top}{LABEL}"
     return top, {f.relative[len(below) : -4]: f for f in texts if f.relative.startswith(below)}
+
+
+def _splits(files: list[SourceFile], folder: str) -> dict[str, str]:
+    """Return the splits of photos by their paths below the photos' folder."""
+    found: dict[str, str] = {}
+    for split in ("train", "test"):  # test counts where one is in both
+        for file in files:
+            if file.relative == f"{folder}{split}.txt":
+                lines = file.read_bytes().decode("utf-8", "replace").split("\n")
+                found |= dict.fromkeys((line.strip() for line in lines if line.strip()), split)
+    return found
 
 
 def _names(file: SourceFile | None, found: Scan) -> tuple[dict[str, str], dict[str, str]]:

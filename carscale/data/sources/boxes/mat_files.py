@@ -103,9 +103,10 @@ def _all_rows(mats: dict[str, SourceFile], annotated: dict[str, SourceFile]) -> 
     for file in mats.values():
         with suppress(BadRowError):  # annotations that can't be read are told below
             class_names = class_names or _texts(read_mat(file, "class_names").get("class_names"))
+    labelled = {PurePosixPath(name).name for name in annotated if WITH_LABELS in name}
     for name, file in annotated.items():
-        if WITH_LABELS not in name and name.replace(".mat", f"{WITH_LABELS}.mat") in annotated:
-            continue
+        if PurePosixPath(name).name.replace(".mat", f"{WITH_LABELS}.mat") in labelled:
+            continue  # of the same photos, in any folder
         try:
             rows = read_mat(file, "annotations").get("annotations")
         except BadRowError as error:

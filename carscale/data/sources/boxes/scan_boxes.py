@@ -44,7 +44,7 @@ def scan_boxes(found: Scan, where: Path | str, how: Reading) -> bool:
         DataError: Annotations of several formats, or none of their boxes can be used.
         QuestionError: Splits or boxes can be taken in two ways, and nothing says which.
     """
-    if comp_cars.attach(found):
+    if comp_cars.attach(found, keep_splits=how.keep_splits):
         return False
     tried = {kind: read(found.files) for kind, read in FORMATS.items()}
     kinds = {kind: rows for kind, rows in tried.items() if rows is not None}

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from carscale import outgoing
+from carscale import images, outgoing
 from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import SourceFile
 from carscale.errors import DataError, QuestionError
 
 TABLES = (".csv", ".tsv", ".parquet")
-ANNOTATIONS = (".json", ".jsonl", ".xml", ".mat", ".labels", ".pkl")
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+ANNOTATIONS = (".json", ".jsonl", ".xml", ".mat", ".labels", ".pkl", *SPREADSHEETS)
+ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".tgz", ".gz")
 NUM_NAMED = 3
 _LIST = re.compile(r"(train|val|test|label|class|anno|list|image|split)", re.IGNORECASE)
 _READ = "COCO, Pascal VOC, YOLO and the devkit of Stanford Cars are read"
@@ -30,22 +32,26 @@ def label_files(files: Iterable[SourceFile]) -> list[str]:
 
 
 def check_labels(
-    names: list[str], files: Iterable[SourceFile], where: Path | str, how: Reading
+    before: list[SourceFile], files: Iterable[SourceFile], where: Path | str, how: Reading
 ) -> None:
     """Raise where folders tell no classes apart and files may say what photos show.
 
     Args:
-        names: Of those files.
-        files: Of the source, with the classes that folders say.
+        before: All files of the source.
+        files: Those that lie in class folders.
         where: The source, for messages.
         how: With a class depth or template, somebody said what the classes are.
 
     Raises:
         QuestionError: All photos lie in one folder.
-        DataError: They lie in none.
+        DataError: They lie in none, or are packed in other files.
     """
-    classes = {file.class_name for file in files if file.relative not in names} - {""}
+    names = label_files(before)
+    classes = {file.class_name for file in files if images.is_photo_name(file.relative)} - {""}
     if not names or len(classes) > 1 or how.class_depth or how.class_from:
+        return
+    if not any(images.is_photo_name(file.relative) for file in before):
+        _check_packed(names, where)
         return
     more = f" and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else ""
     shown = f"{', '.join(names[:NUM_NAMED])}{more}"
@@ -60,17 +66,33 @@ def check_labels(
     )
 
 
+def _check_packed(names: list[str], where: Path | str) -> None:
+    """Raise where photos may be inside of the files that there are."""
+    suffixes = {PurePosixPath(name).suffix.lower() for name in names}
+    if suffixes & {*ARCHIVES}:
+        first = next(name for name in names if PurePosixPath(name).suffix.lower() in ARCHIVES)
+        raise DataError(
+            f"{where}: holds archives and no photos; the first: {first}",
+            "unpack them into one folder and freeze that; parts of one set belong together",
+        )
+    if ".parquet" in suffixes and Path(where).is_dir():
+        read = outgoing.command("carscale", "data", "freeze", f"hf://{where}", "OUT")
+        raise DataError(f"{where}: holds Parquet and no photos", f"for photos in it: {read}")
+
+
 def _is_label_file(name: str) -> bool:
     """Tell whether a file may say what photos show."""
     path = PurePosixPath(name)
     suffix = path.suffix.lower()
     is_list = suffix == ".txt" and _LIST.match(path.stem) is not None
-    return suffix in (*TABLES, *ANNOTATIONS) or is_list
+    return suffix in (*TABLES, *ANNOTATIONS, *ARCHIVES) or is_list
 
 
 def _steps(names: list[str], where: Path | str) -> list[str]:
     """Return what to do with such files."""
     tables = [name for name in names if PurePosixPath(name).suffix.lower() in (*TABLES, ".txt")]
+    if any(PurePosixPath(name).suffix.lower() in SPREADSHEETS for name in names):
+        return ["save the spreadsheet as CSV with columns path and label, and freeze that"]
     if not tables:
         return [f"{_READ}: export one of them, or list photos in a table path,label"]
     if not Path(where).is_dir():

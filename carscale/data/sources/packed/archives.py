@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from carscale import images
@@ -25,7 +26,7 @@ def scan_members(members: list[Member], where: Path, how: Reading) -> Scan:
         QuestionError: It is split already, and nothing says what that means.
     """
     found = Scan()
-    kept, refused = last_of_each(members)
+    kept, refused = last_of_each(_with_slashes(members, found))
     top = _lone_top(kept, how.keep_splits)
     if top:
         kept = {name.removeprefix(f"{top}/"): member for name, member in kept.items()}
@@ -43,6 +44,18 @@ def scan_members(members: list[Member], where: Path, how: Reading) -> Scan:
         settle_folders(found, where, how)
     found.put_in_order()
     return found
+
+
+def _with_slashes(members: list[Member], found: Scan) -> list[Member]:
+    """Return members by names with slashes where no name has one and some have backslashes.
+
+    Some tools of Windows write zips so, against the standard.
+    """
+    names = [member.name for member in members]
+    if any("/" in name for name in names) or not any("\\" in name for name in names):
+        return members
+    found.notes.append("names in the archive have \\ between folders, and were read with /")
+    return [replace(member, name=member.name.replace("\\", "/")) for member in members]
 
 
 def last_of_each(members: Iterable[Member]) -> tuple[dict[str, Member], list[tuple[str, str]]]:
