@@ -76,7 +76,7 @@ def scan_table(path: Path, how: Reading) -> Scan:
 
     def scan(photos: PhotoIndex | None = None) -> Scan:
         rows = _csv_rows(text, columns) if text else _parquet_rows(path, columns)
-        return _scan_rows(path.parent, rows, names, boxes, how, photos)
+        return _scan_rows(path.parent, rows, names, boxes, how, photos=photos)
 
     found = scan()
     steps = []
@@ -106,6 +106,7 @@ def _scan_rows(
     class_names: list[str],
     boxes: BoxColumns | None,
     how: Reading,
+    *,
     photos: PhotoIndex | None = None,
 ) -> Scan:
     """Return samples of rows, and refused rows in their order; paths mean photos of an index."""
