@@ -225,6 +225,34 @@ def test_a_rank_that_is_stopped_is_named_and_the_other_ends(start, tiny, tmp_pat
     assert re.search(r"rank 1 \(.*\) was silent for 0.1 minutes", training.said())
 
 
+HANGS = """
+import os, time
+from contextlib import contextmanager
+from carscale.training import logger
+
+plain, calls = logger.TrainingLogger.waiting, []
+
+@contextmanager
+def hang(self):
+    calls.append(1)
+    time.sleep(3600 if len(calls) > 5 and os.environ["RANK"] == "1" else 0)
+    with plain(self):
+        yield
+
+logger.TrainingLogger.waiting = hang
+"""
+
+
+def test_a_rank_that_hangs_in_a_live_process_is_named(start, tiny, tmp_path):
+    recipe = tmp_path / "effnet_focal.py"
+    recipe.write_text(HANGS + Path(RECIPE).read_text())
+    launcher = ("-m", "carscale", "train", str(recipe), "--config_file", CPU2)
+    training = start(launcher, tiny, tmp_path / "run", *LONG, SHORT)
+    training.ranks = []
+    assert training.ended(60) == 1
+    assert re.search(r"rank 1 \(.*\) has stood at step 5 for 0.1 minutes", training.said())
+
+
 @pytest.fixture
 def namespaces():
     """Two hosts that reach each other as 10.99.7.1 and 10.99.7.2, and by no other name."""

@@ -193,6 +193,7 @@ class _Fit:
             for micro_step in range(num_micro):
                 with self.logger.waiting():
                     batch = next(batches)
+                world.reached(step + 1)
                 self.num_unreadable += batch.num_unreadable
                 torch.manual_seed(dropout_seed(self.run.cfg.seed, step, micro_step, world.rank))
                 if micro_step == num_micro - 1:

@@ -1,7 +1,8 @@
 """The other ranks: are they there, which fell silent, over which network do they talk.
 
 Each rank counts up a number of its own in the launcher's key-value store once a second and reads
-the others'. So a peer that never comes, is stopped or cut off is named, by those who wait.
+the others'. So a peer that never comes, is stopped or cut off is named, by those who wait. So is
+one that hangs while its thread counts on: it tells the step it is at, and others are at a later.
 
 Chosen: a thread of our own. Rejected: the timeout of collectives: it names nobody, and it has to
 outlast the first check of the data, an hour.
@@ -72,13 +73,16 @@ class Peers:
         self._beat_s = BEAT_S * max(1.0, size / RANKS_A_BEAT)
         self._store: Any = None
         self._counts = [0] * size
+        self._step = 0
+        self._steps = [0] * size
+        self._behind_since: dict[int, float] = {}
         self._hosts = [""] * size
         self._heard_at = [clock()] * size
         self._exchanged_at = clock()
         self._next_line_s = FIRST_LINE_S
         self._ends = threading.Event()
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        names = (*range(size), "asked")
+        names = (*range(size), *(f"{rank}/step" for rank in range(size)), "asked")
         self._keys = [f"carscale/{attempt}/{opening}/{name}" for name in names]
 
     def start(self) -> None:
@@ -88,6 +92,10 @@ class Peers:
         """
         for job in (self._exchange_all, self._look_all):
             threading.Thread(target=job, name="carscale-peers", daemon=True).start()
+
+    def reached(self, step: int) -> None:
+        """Note, for the others, which step this rank has the photos of; they count from 1."""
+        self._step = step
 
     def leave(self) -> None:
         """Tell the others that this rank is done."""
@@ -100,7 +108,7 @@ class Peers:
     def exchange(self) -> None:
         """Tell and hear once; a store that does not answer tells nothing."""
         try:
-            counts = self._counts_now()
+            counts, steps = self._counts_now()
         except RuntimeError:  # torch's errors of network and store
             self._store = None
             return
@@ -108,7 +116,14 @@ class Peers:
         for rank, count in enumerate(counts):
             if count != self._counts[rank] or count < 0:
                 self._heard_at[rank] = now
-        self._counts = counts
+        for rank, step in enumerate(steps):
+            if step == max(steps) or counts[rank] < 0:
+                self._behind_since.pop(rank, None)
+            elif step != self._steps[rank]:
+                self._behind_since[rank] = now
+            else:
+                self._behind_since.setdefault(rank, now)
+        self._counts, self._steps = counts, steps
 
     def silent_for(self, seconds: float) -> list[int]:
         """Return the ranks that were not heard for so long: rank 0 when its store is silent."""
@@ -122,8 +137,8 @@ class Peers:
         time.sleep(3.5 * self._beat_s)
         return self._named(self.silent_for(2 * self._beat_s)) or "another rank"
 
-    def _counts_now(self) -> list[int]:
-        """Count up, and return all ranks' counts."""
+    def _counts_now(self) -> tuple[list[int], list[int]]:
+        """Count up and tell the step; return all ranks' counts and steps."""
         if self._store is None:
             store = self._connect(self.address)
             for key in self._keys:
@@ -131,15 +146,17 @@ class Peers:
             store.set(f"{self._keys[self.rank]}/host", socket.gethostname())
             self._store = store
         self._store.add(self._keys[self.rank], 1)
+        self._store.set(self._keys[self.size + self.rank], str(self._step))
         if self._asked():
             self._store.set(self._keys[-1], str(self._asked()))
-        *counts, asked = (int(value) for value in self._store.multi_get(self._keys))
+        *values, asked = (int(value) for value in self._store.multi_get(self._keys))
+        counts, steps = values[: self.size], values[self.size :]
         if asked:
             self._hear(asked)
         for rank in range(self.size):
             if counts[rank] and not self._hosts[rank]:
                 self._hosts[rank] = self._store.get(f"{self._keys[rank]}/host").decode()
-        return counts
+        return counts, steps
 
     def look(self) -> list[str]:
         """Return lines for the console: who is silent, now and then.
@@ -156,6 +173,15 @@ class Peers:
                 f"look whether it runs, and reaches {self.address[0]}:{self.address[1]}",
                 "the same command, on every machine, goes on from the last checkpoint",
             )
+        now = self._clock()
+        for rank, since in list(self._behind_since.items()):
+            if now - since >= self.timeout_s:
+                raise LostRankError(
+                    f"{self._named([rank])} has stood at step {self._steps[rank]} for "
+                    f"{self.timeout_s / 60:g} minutes while others went on (world.timeout_minutes)",
+                    "look what it waits for: its photos, its disk, its GPU",
+                    "the same command, on every machine, goes on from the last checkpoint",
+                )
         silent = self.silent_for(self._next_line_s)
         if not silent:
             if not self.silent_for(FIRST_LINE_S):

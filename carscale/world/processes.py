@@ -62,6 +62,8 @@ class World:
         device: What this one computes on.
         accelerator: Accelerate's object.
         stop: The ranks' agreement on where to stop.
+        reached: Told the number of each step whose photos are there, so that a rank that hangs is
+            named.
     """
 
     rank: int
@@ -69,6 +71,7 @@ class World:
     device: torch.device
     accelerator: Accelerator
     stop: StopVote
+    reached: Callable[[int], None] = lambda step: None
 
     @property
     def is_main(self) -> bool:
@@ -183,7 +186,8 @@ def open_world(
         )
         rank, size = accelerator.process_index, accelerator.num_processes
         check_launch(size)
-        world = World(rank, size, accelerator.device, accelerator, StopVote(size))
+        reached = peers.reached if peers is not None else lambda step: None
+        world = World(rank, size, accelerator.device, accelerator, StopVote(size), reached)
     except (RuntimeError, ValueError) as error:
         started = os.environ.get("WORLD_SIZE", "1")
         if started == "1":

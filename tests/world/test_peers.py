@@ -109,6 +109,46 @@ def test_a_store_that_does_not_answer_is_rank_0s(world):
         peers[1].look()
 
 
+def test_a_rank_that_beats_and_hangs_is_named_by_its_step(world):
+    peers, _, _, pass_s = world
+    for step in range(1, 6):
+        for peer in peers:
+            peer.reached(step)
+        pass_s(3, 0, 1, 2)
+    for rank in (0, 2):  # their photos are there; they wait for rank 1
+        peers[rank].reached(6)
+    pass_s(590, 0, 1, 2)
+    assert [peer.look() for peer in peers] == [[], [], []]
+    pass_s(15, 0, 1, 2)
+    with pytest.raises(LostRankError, match=r"rank 1 \(.*\) has stood at step 5 for 10 minutes"):
+        peers[0].look()
+
+
+def test_a_rank_that_is_slow_but_goes_on_is_not_named(world):
+    peers, _, _, pass_s = world
+    for step in range(1, 4):
+        for rank in (0, 2):
+            peers[rank].reached(step)
+        pass_s(500, 0, 1, 2)
+        assert peers[0].look() == []
+        peers[1].reached(step)
+        pass_s(3, 0, 1, 2)
+    pass_s(700, 0, 1, 2)  # all at the same step: they score, or rank 0 saves
+    assert [peer.look() for peer in peers] == [[], [], []]
+
+
+def test_a_rank_that_left_behind_the_others_is_not_named(world):
+    peers, _, _, pass_s = world
+    for peer in peers:
+        peer.reached(1)
+    pass_s(3, 0, 1, 2)
+    peers[0].reached(2)
+    peers[1].leave()
+    peers[2].reached(2)
+    pass_s(700, 0, 2)
+    assert peers[0].look() == []
+
+
 def test_a_rank_that_left_is_not_missed(world):
     peers, _, _, pass_s = world
     pass_s(3, 0, 1, 2)
