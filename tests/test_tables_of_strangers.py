@@ -174,6 +174,34 @@ def test_pages_of_noise_end_in_an_answer(noise):
         list(read_pages(io.BytesIO(noise), 0, len(noise)))
 
 
+def struct_of(*fields):
+    """Return fields as Thrift's compact protocol writes them: a small number, or bytes."""
+    found, last = b"", 0
+    for number, value in fields:
+        kind = 12 if isinstance(value, bytes) else 5
+        found += bytes([(number - last) << 4 | kind])
+        found += value if isinstance(value, bytes) else bytes([2 * value])
+        last = number
+    return found + b"\0"
+
+
+def test_a_page_is_what_its_kind_says_whatever_else_stands_in_its_header():
+    multiplying = struct_of((1, 50), (2, 8), (3, 3), (4, 3))
+    both = struct_of((1, 0), (2, 9), (3, 1), (5, multiplying), (7, b"\0"), (8, multiplying))
+    (page,) = read_pages(io.BytesIO(both + b"x"), 0, len(both) + 1)
+    assert (page.num_bytes, page.num_values, page.encoding) == (9, 50, 8)
+    second = struct_of((1, 3), (2, 9), (3, 1), (8, multiplying))
+    (page,) = read_pages(io.BytesIO(second + b"x"), 0, len(second) + 1)
+    assert page.encoding == 3
+    for odd in (
+        struct_of((1, 0), (2, 9), (3, 1), (5, 7)),
+        struct_of((1, 0), (2, 9), (3, 1)),
+        struct_of((1, 9), (2, 9), (3, 1), (5, multiplying)),
+    ):
+        with pytest.raises(ValueError, match="a page of kind"):
+            list(read_pages(io.BytesIO(odd + b"x"), 0, len(odd) + 1))
+
+
 def test_a_table_of_too_many_rows_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("carscale.tables.sizes.MAX_ROWS", 100)
     path = bomb(tmp_path / "t.parquet", {"path": "a"}, times=101)

@@ -3,6 +3,7 @@
 import shutil
 from collections import Counter
 
+import boxed_sets
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from photos import draw_classes
 
 from carscale import config, data, tables
 from carscale.data.frozen.folds import assign_folds, hold_out
+from carscale.data.frozen.manifest import read_manifest
 from carscale.errors import ConfigError, DataError
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)
@@ -133,6 +135,22 @@ def test_folds_keep_manifest_ids_twins_and_groups_together(linked):
             assert len(split.paths_N) == len(split.sizes_N2) == len(split)
             assert split.read_bytes(0)  # photos lie where they lay
     assert linked_pairs >= 4  # twins are there, so that keeping them together is asked
+
+
+def test_boxes_of_one_photo_lie_in_one_fold_whatever_their_groups(tmp_path):
+    boxes = [(0, (0, 0, 40, 40)), (1, (50, 10, 110, 60))]
+    rows = [(f"{n}.png", label, box, "") for n in range(12) for label, box in boxes]
+    root = boxed_sets.write_coco(tmp_path / "set", rows)
+    names = r"images/(.*)"  # the second box of a photo has another name: 0~2.png
+    rule = data.FreezeRule(crop="boxes", group_by=names, fractions=(1.0, 0.0, 0.0))
+    whole = data.read_splits(data.freeze(root, tmp_path / "out", rule).root)
+    columns = read_manifest(whole.train.root, ["id", "original_sha256"])
+    photo_of = dict(zip(columns["id"].tolist(), columns["original_sha256"].tolist(), strict=True))
+    for fold in range(3):
+        part = hold_out(whole, 3, fold)
+        kept, out = ({photo_of[n] for n in one.ids_N.tolist()} for one in (part.train, part.val))
+        assert not kept & out
+        assert len(out) == 4
 
 
 def test_a_twin_outside_of_a_photos_group_stays_with_it(tmp_path):

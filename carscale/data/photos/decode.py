@@ -275,7 +275,7 @@ def _read(files: Sequence[SourceFile], scratch: Path) -> DecodedFiles:
                 _place(scratch, index),
                 images.Photo(content=b"", **entry["photo"]),
                 entry["sha256"],
-                entry["original_sha256"],
+                dict(file.known).get("original_sha256", entry["original_sha256"]),
                 entry["num_bytes"],
             )
         )

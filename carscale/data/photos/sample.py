@@ -50,7 +50,7 @@ def manifest_row(sample: Sample, *, key: str) -> dict[str, Any]:
         "box": str(box or ""),
         "box_margin": f"{box.margin:g}" if box else "",
         "attributes": _attributes(sample.file),
-    }
+    } | dict(sample.file.known)
 
 
 def _attributes(file: SourceFile) -> str:

@@ -12,6 +12,7 @@ from carscale.data.sources.frozen_folder import scan_frozen
 from carscale.data.sources.open_source import open_source
 from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import Scan
+from carscale.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,24 @@ def open_photos(
         scratch: A folder with room for what a compressed tar holds.
 
     Raises:
+        ConfigError: A frozen folder is to be read in another way than it is.
         DataError: There is no such source, or it holds no classes.
     """
     if (Path(spec) / "card.json").is_file():
+        _refuse_reading(spec, how or Reading())
         yield scan_frozen(Path(spec))
         return
     how = replace(how or Reading(), split_folders="together", alike="apart")
     with open_source(spec, how, scratch=scratch) as source:
         yield source
+
+
+def _refuse_reading(spec: str | Path, how: Reading) -> None:
+    """Raise where options ask for other photos or classes than a frozen folder has."""
+    for name in ("image_column", "label_column", "class_depth", "class_from", "crop", "attributes"):
+        if getattr(how, name) not in (getattr(Reading(), name), "none"):
+            option = name.replace("_", "-").removesuffix("s")
+            raise ConfigError(f"--{option}: {spec} is frozen; its photos and classes are settled")
 
 
 @contextmanager

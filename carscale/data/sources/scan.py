@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from carscale import contained, images
 from carscale.data.frozen.names import is_clutter
@@ -32,6 +33,7 @@ class SourceFile:
         box: Where in the photo the car is; that is cut out.
         photo: The photo's name, where several samples are boxes in it.
         attributes: Names and values of what else is known of it.
+        known: Columns that a manifest has of the photo that it was made of, where it is frozen.
     """
 
     path: Path | None
@@ -43,6 +45,7 @@ class SourceFile:
     box: images.Box | None = None
     photo: str = ""
     attributes: tuple[tuple[str, str], ...] = ()
+    known: tuple[tuple[str, Any], ...] = ()
 
     @property
     def whole(self) -> object:
