@@ -16,6 +16,7 @@ from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex
 from carscale.data.sources.open_source import open_source
 from carscale.data.sources.scan import SourceFile
 from carscale.errors import DataError
+from carscale.images import BadBoxError, Box
 
 CROP = data.FreezeRule(crop="boxes")
 ROWS = sets.boxes(8)
@@ -291,3 +292,11 @@ def test_photos_of_comp_cars_keep_names_of_their_own(tmp_path):
         "top.png": "lies in no class folder",
         "part/1/light.png": "lies outside of image/",
     }
+
+
+def test_the_least_boxes_that_are_cut():
+    assert Box(0, 0, 16, 16).edges((100, 100)) == (0, 0, 16, 16)
+    assert Box(-20, 0, 20, 40).edges((100, 100)) == (0, 0, 20, 40)  # half of it is inside
+    for box, said in ((Box(0, 0, 16, 15.9), "tiny"), (Box(-21, 0, 20, 40), "outside")):
+        with pytest.raises(BadBoxError, match=said):
+            box.edges((100, 100))
