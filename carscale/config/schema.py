@@ -292,7 +292,7 @@ class World(Section):
     """The processes that train together."""
 
     timeout_minutes: PositiveFloat = 10.0
-    """A process that was silent or hung for so long, was stopped or cut off, ends the others by name."""
+    """A process that was silent, stopped, cut off or hung for so long ends the others by name."""
 
 
 class Evaluate(Section):
