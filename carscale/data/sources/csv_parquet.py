@@ -8,6 +8,7 @@ from pathlib import Path
 
 from carscale import images, outgoing, tables
 from carscale.data.frozen.layout import as_text
+from carscale.data.sources import one_hot
 from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex
 from carscale.data.sources.boxes.columns import BoxColumns, box_columns
 from carscale.data.sources.labels import name_class, named, schema_names
@@ -64,7 +65,8 @@ def scan_table(path: Path, how: Reading) -> Scan:
         from carscale.data.sources import hub
 
         return hub.scan_parquet(path, how)
-    label = choose_column(path, header, LABEL_NAMES, how.label_column, "label")
+    hot = _hot_columns(text, image, how)
+    label = image if hot else choose_column(path, header, LABEL_NAMES, how.label_column, "label")
     split = _column(path, header, "split")
     source = _column(path, header, "source")
     columns = {"path": image, "label": label}
@@ -75,7 +77,7 @@ def scan_table(path: Path, how: Reading) -> Scan:
     names = [] if text else schema_names(path, label)
 
     def scan(photos: PhotoIndex | None = None) -> Scan:
-        rows = _csv_rows(text, columns) if text else _parquet_rows(path, columns)
+        rows = _rows_of(path, text, columns, hot)
         return _scan_rows(path.parent, rows, names, boxes, how, photos=photos)
 
     found = scan()
@@ -85,6 +87,7 @@ def scan_table(path: Path, how: Reading) -> Scan:
         steps = _hint(found, photos)
         found = _found_by_ends(found, scan(photos))
     found.notes += text.notes if text else ()
+    found.notes += [f"its {len(hot)} columns of 0 and 1 are classes"] if hot else []
     check_any(found, path, "rows", *steps)
     if split and not how.keep_splits:
         given = {file.split for file in found.files}
@@ -234,6 +237,22 @@ def _line_of_names(table: TextTable) -> int:
         if cells & {*IMAGE_NAMES} and cells & {*LABEL_NAMES}:
             return number
     return 0
+
+
+def _hot_columns(text: TextTable | None, image: str, how: Reading) -> list[str]:
+    """Return the columns that are classes, where no column says them."""
+    if text is None or how.label_column or {c.casefold() for c in text.columns} & {*LABEL_NAMES}:
+        return []
+    return one_hot.class_columns(text, image)
+
+
+def _rows_of(
+    path: Path, text: TextTable | None, columns: dict[str, str], hot: list[str]
+) -> Iterator[tuple[int, Row | str]]:
+    """Yield a table's rows, however it is stored."""
+    if text is None:
+        return _parquet_rows(path, columns)
+    return one_hot.hot_rows(text, columns["path"], hot) if hot else _csv_rows(text, columns)
 
 
 def _text(value: object) -> str:

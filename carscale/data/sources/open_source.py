@@ -32,6 +32,7 @@ from carscale.data.sources.packed.zip_and_tar import (
 from carscale.data.sources.reading import check_reading, note_attributes
 from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import LEADS_OUT, Scan, walk
+from carscale.data.sources.split_tables import scan_split_tables
 from carscale.errors import DataError
 
 
@@ -129,6 +130,8 @@ def _scan_folder(path: Path, how: Reading, spool: Spool, stack: ExitStack) -> Sc
         return _scan_shards(shards, str(path), how, spool, stack)
     found = walk(path, follow_links=how.follow_links)
     if not scan_boxes(found, path, how):
+        if whole := scan_split_tables(found, path, how):
+            return whole
         how.refuse_columns(path)
         settle_folders(found, path, how)
     return found
