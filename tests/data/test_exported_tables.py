@@ -132,3 +132,29 @@ def test_a_column_that_is_chosen_or_called_label_comes_first(tmp_path):
         (tmp_path / f"{number}.jpg").write_bytes(b"x")
     for files, _ in (found_in(tmp_path / "a.csv"), found_in(tmp_path / "b.csv", label_column="y")):
         assert {name for name, _ in files.values()} == {"0", "1"}
+
+
+def test_the_label_of_a_row_is_guessed_by_what_may_be_a_name(tmp_path):
+    """As Google's AutoML writes: split, photo, label, corners, some of them empty."""
+    rows = [
+        (split, f"{n}.jpg", "Audi A4", 0.1, 0.1, "", "", 0.9, 0.9, "", "")
+        for n, split in enumerate(["VALIDATION", "TRAIN"])
+    ]
+    write(
+        tmp_path / "cars.csv",
+        ["TRAIN", "9.jpg", "BMW X5", 0.1, 0.1, "", "", 0.9, 0.9, "", ""],
+        rows,
+    )
+    with pytest.raises(DataError, match="--image-column 2 --label-column 3"):
+        found_in(tmp_path / "cars.csv")
+
+
+def test_a_list_with_blanks_between_columns_is_read_as_it_says(tmp_path):
+    (tmp_path / "train.txt").write_text("0.jpg 1\n1.jpg 2\n")
+    with pytest.raises(DataError, match="for a blank, 'sep= '"):
+        found_in(tmp_path / "train.txt")
+    (tmp_path / "train.txt").write_text("sep= \n0.jpg 1\n1.jpg 2\n")
+    for number in range(2):
+        (tmp_path / f"{number}.jpg").write_bytes(b"x")
+    files, _ = found_in(tmp_path / "train.txt", image_column="1", label_column="2")
+    assert {name: label for name, (label, _) in files.items()} == {"0.jpg": "1", "1.jpg": "2"}

@@ -210,11 +210,12 @@ def _text_table(path: Path, how: Reading) -> TextTable:
     if len(first) == 1:
         raise DataError(
             f"{path}: its first line is one column: {first[0]}",
-            "say what stands between columns by a line above the first: sep=;",
+            "say what stands between columns by a line above the first: sep=; "
+            "or, for a blank, 'sep= '",
         )
     image = photos[0] if photos else 1
     options = outgoing.command(
-        "--image-column", image, "--label-column", len(first) if image < len(first) else 1
+        "--image-column", image, "--label-column", _likely_label(first, image)
     )
     if not photos:
         raise DataError(
@@ -227,6 +228,20 @@ def _text_table(path: Path, how: Reading) -> TextTable:
         f"choose columns by their positions: {options}",
         "or put a line above it that names them: path,x1,y1,x2,y2,label",
     )
+
+
+def _likely_label(cells: list[str], image: int) -> int:
+    """Return the position of the first cell that may be a class's name, or of the last.
+
+    Example:
+        >>> _likely_label(["TRAIN", "1.jpg", "Audi A4", "0.1", ""], 2), _likely_label(["1", "2"], 1)
+        (3, 2)
+    """
+    for place, cell in enumerate(cells, start=1):
+        is_number = re.fullmatch(r"[-+.,\d]*", cell.strip()) is not None
+        if place != image and not is_number and split_word(cell) is None:
+            return place
+    return len(cells) if image < len(cells) else 1
 
 
 def _line_of_names(table: TextTable) -> int:
