@@ -13,6 +13,7 @@ from carscale import data
 from carscale.data.photos.decode import bytes_to_freeze, decode_files
 from carscale.data.sources.boxes import box_rows
 from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex
+from carscale.data.sources.boxes.columns import box_columns
 from carscale.data.sources.open_source import open_source
 from carscale.data.sources.scan import SourceFile
 from carscale.errors import DataError
@@ -300,3 +301,36 @@ def test_the_least_boxes_that_are_cut():
     for box, said in ((Box(0, 0, 16, 15.9), "tiny"), (Box(-21, 0, 20, 40), "outside")):
         with pytest.raises(BadBoxError, match=said):
             box.edges((100, 100))
+
+
+def test_an_annotation_that_names_another_photo_than_its_own_is_refused(tmp_path):
+    root = sets.write_voc(tmp_path / "set", ROWS)
+    path = root / "Annotations/000.xml"
+    path.write_text(path.read_text().replace("000.png", "001.png"))
+    with open_source(root, crop="boxes") as found:
+        assert len(found.files) == len(ROWS) - 1
+        assert "names 001.png, but is called like JPEGImages/000.png" in str(found.refused)
+
+
+def test_photos_in_no_split_are_told_where_splits_are_kept(tmp_path):
+    rows = [(*row[:3], "train") for row in ROWS]
+    root = sets.write_voc(tmp_path / "set", rows)
+    path = root / "ImageSets/Main/train.txt"
+    path.write_text(path.read_text().replace("000\n", ""))
+    with open_source(root, crop="boxes", keep_splits=True) as found:
+        assert len(found.files) == len(ROWS) - 1
+        assert ("JPEGImages/000.png", "is in no split") in found.refused
+
+
+def test_a_box_that_two_files_hold_is_one_photo(tmp_path):
+    root = sets.write_coco(tmp_path / "set", ROWS)
+    sets.write_coco(root, ROWS, file="annotations/again.json")
+    with open_source(root, crop="boxes") as found:
+        assert len(found.files) == len(ROWS)
+
+
+def test_width_and_height_of_a_box_are_no_size_of_its_photo():
+    columns = box_columns(["path", "x", "y", "width", "height"])
+    assert columns.photo_size == ()
+    box = columns.box_of({"x": "1", "y": "2", "width": "30", "height": "40"})
+    assert box == Box(1, 2, 31, 42)
