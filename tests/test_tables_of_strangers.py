@@ -193,6 +193,9 @@ def test_a_page_is_what_its_kind_says_whatever_else_stands_in_its_header():
     second = struct_of((1, 3), (2, 9), (3, 1), (8, multiplying))
     (page,) = read_pages(io.BytesIO(second + b"x"), 0, len(second) + 1)
     assert page.encoding == 3
+    packed = struct_of((1, 0), (2, 1), (3, 9), (5, multiplying))  # it says that it unpacks to less
+    (page,) = read_pages(io.BytesIO(packed + b"x" * 9), 0, len(packed) + 9)
+    assert page.num_bytes == 9
     for odd in (
         struct_of((1, 0), (2, 9), (3, 1), (5, 7)),
         struct_of((1, 0), (2, 9), (3, 1)),

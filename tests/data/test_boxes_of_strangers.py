@@ -16,7 +16,7 @@ from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex
 from carscale.data.sources.boxes.columns import box_columns
 from carscale.data.sources.open_source import open_source
 from carscale.data.sources.scan import SourceFile
-from carscale.errors import DataError
+from carscale.errors import ConfigError, DataError
 from carscale.images import BadBoxError, Box
 
 CROP = data.FreezeRule(crop="boxes")
@@ -334,3 +334,9 @@ def test_width_and_height_of_a_box_are_no_size_of_its_photo():
     assert columns.photo_size == ()
     box = columns.box_of({"x": "1", "y": "2", "width": "30", "height": "40"})
     assert box == Box(1, 2, 31, 42)
+
+
+@pytest.mark.parametrize("margin", [-0.1, 2.1, float("nan"), float("inf")])
+def test_margins_that_make_no_sense_are_refused(tmp_path, margin):
+    with pytest.raises(ConfigError, match="--box-margin"):
+        data.freeze(tmp_path, tmp_path / "out", data.FreezeRule(crop="boxes", box_margin=margin))
