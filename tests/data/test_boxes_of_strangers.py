@@ -340,3 +340,8 @@ def test_width_and_height_of_a_box_are_no_size_of_its_photo():
 def test_margins_that_make_no_sense_are_refused(tmp_path, margin):
     with pytest.raises(ConfigError, match="--box-margin"):
         data.freeze(tmp_path, tmp_path / "out", data.FreezeRule(crop="boxes", box_margin=margin))
+
+
+def test_a_margin_without_boxes_that_are_cut_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="add: --crop boxes|of boxes that are cut out"):
+        data.freeze(tmp_path, tmp_path / "out", data.FreezeRule(box_margin=0.1))
