@@ -19,9 +19,9 @@ def splits_of(root, **options):
 
 def test_labels_of_stanfords_test_may_lie_outside_the_devkit(tmp_path):
     """As torchvision has them: stanford_cars/cars_test_annos_withlabels.mat."""
-    sets.write_stanford(tmp_path, ROWS)
-    name = "cars_test_annos_withlabels.mat"
-    (tmp_path / "devkit" / name).rename(tmp_path / name)
+    root = sets.write_stanford(tmp_path / "stanford_cars", ROWS)
+    labels = "cars_test_annos_withlabels.mat"
+    (root / "devkit" / labels).rename(root / labels)
     splits, refused, _ = splits_of(tmp_path, keep_splits=True)
     assert splits == {name: split for name, _, _, split in ROWS}
     assert not refused
