@@ -103,6 +103,7 @@ def test_splits_of_annotations_are_asked_about_and_kept(tmp_path, kind):
     assert set(asked.value.answers.values()) == {"--keep-splits", "--split-folders together"}
     assert not (tmp_path / "asked").exists()
     kept = data.freeze(root, tmp_path / "out", data.FreezeRule(crop="boxes", keep_splits=True))
+    assert kept.card["counts"]["quarantined"] == 0
     assert kept.card["counts"]["train"] == 12
     assert kept.card["counts"]["test"] == 4
     wanted = {name: split for name, _, _, split in SPLIT}
@@ -166,6 +167,7 @@ def test_boxes_of_one_photo_lie_in_one_split(tmp_path):
         for row in rows_of(out):
             splits.setdefault(row["original_sha256"], set()).add(row["split"])
             assert row["group"] == f"photo:{row['original_sha256'][:16]}"
+        assert data.attributes(out) == {}
         assert len(splits) == 10
         assert all(len(names) == 1 for names in splits.values())
         assert len(rows_of(out)) == 20
@@ -389,3 +391,31 @@ def test_photos_of_one_name_are_told_by_folder(tmp_path):
     with open_source(root, crop="boxes") as found:
         assert len(found.files) == len(ROWS)
         assert "may mean front/images/000.png or rear/images/000.png" in str(found.refused)
+
+
+def test_the_lists_of_voc_say_splits_and_trainval_is_both(tmp_path):
+    root = sets.write_voc(tmp_path / "set", SPLIT)
+    lists = root / "ImageSets/Main"
+    names = (lists / "train.txt").read_text().splitlines()
+    (lists / "train.txt").write_text("\n".join(names[:8]))
+    (lists / "val.txt").write_text("\n".join(names[8:]))
+    (lists / "trainval.txt").write_text("\n".join(names))
+    (lists / "car_train.txt").write_text("\n".join(f"{name} -1" for name in names[8:]))
+    data.freeze(root, tmp_path / "out", data.FreezeRule(crop="boxes", keep_splits=True))
+    splits = {row["source"].rpartition("/")[2]: row["split"] for row in rows_of(tmp_path / "out")}
+    assert [splits[f"{name}.png"] for name in names] == ["train"] * 8 + ["val"] * 4
+
+
+def test_yolo_may_say_how_sure_a_model_was(tmp_path):
+    root = sets.write_yolo(tmp_path / "set", ROWS)
+    data.freeze(root, tmp_path / "plain", CROP)
+    for path in root.rglob("0*.txt"):
+        path.write_text("".join(f"{line} 0.93\n" for line in path.read_text().splitlines()))
+    data.freeze(root, tmp_path / "sure", CROP)
+    assert rows_of(tmp_path / "sure") == rows_of(tmp_path / "plain")
+
+
+def test_cars_of_one_photo_are_no_duplicates(tmp_path):
+    data.freeze(several(tmp_path), tmp_path / "out", CROP)
+    found = carscale("data", "dedupe", tmp_path / "out", "--json", code=0)
+    assert json.loads(found.stdout)["groups"] == []
