@@ -4,7 +4,9 @@ import zipfile
 
 import boxed_sets as sets
 import pytest
+from photos import draw_photo
 
+from carscale import data
 from carscale.data.sources.open_source import open_source
 from carscale.errors import DataError
 
@@ -125,3 +127,29 @@ def test_a_zip_with_backslashes_is_read_as_windows_means_it(tmp_path):
         assert {file.relative for file in found.files} == {"Audi A4/1.jpg", "BMW X5/1.jpg"}
         assert found.refused == [("../Kia/1.jpg", "leads out of the archive")]
         assert "names in the archive have \\ between folders" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("cars-train.tfrecord", "TFRecord"),
+        ("cars196-train.tfrecord-00000-of-00008", "TFRecord"),
+        ("train/data.mdb", "LMDB"),
+        ("cars.beton", "FFCV"),
+    ],
+)
+def test_packed_photos_of_kinds_that_are_not_read_are_named(tmp_path, name, kind):
+    path = tmp_path / "set" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(range(256)) * 8)
+    with pytest.raises(DataError, match=f"holds {kind}, which is not read; the first: {name}"):
+        data.freeze(tmp_path / "set", tmp_path / "out")
+
+
+def test_photos_without_suffixes_beside_an_archive_are_photos(tmp_path):
+    for label, folder in enumerate(("Audi A4", "BMW M3")):
+        for n in range(4):
+            draw_photo(tmp_path / "set" / folder / f"{n}.jpg", label, n)
+            (tmp_path / "set" / folder / f"{n}.jpg").rename(tmp_path / "set" / folder / str(n))
+    (tmp_path / "set" / "original.zip").write_bytes(b"PK")
+    assert data.freeze(tmp_path / "set", tmp_path / "out").card["counts"]["classes"] == 2

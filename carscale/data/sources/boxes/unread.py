@@ -15,6 +15,8 @@ TABLES = (".csv", ".tsv", ".parquet")
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 ANNOTATIONS = (".json", ".jsonl", ".xml", ".mat", ".labels", ".pkl", *SPREADSHEETS)
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".tgz", ".gz")
+PACKED = {"tfrecord": "TFRecord", "mdb": "LMDB", "beton": "FFCV", "h5": "HDF5", "npz": "NumPy"}
+"""Photos packed in ways that are not read, by what their files' names hold after a dot."""
 NUM_NAMED = 3
 _LIST = re.compile(r"(train|val|test|label|class|anno|list|image|split)", re.IGNORECASE)
 _READ = "COCO, Pascal VOC, YOLO and the devkit of Stanford Cars are read"
@@ -46,12 +48,13 @@ def check_labels(
         QuestionError: All photos lie in one folder.
         DataError: They lie in none, or are packed in other files.
     """
+    if not any(images.is_photo_name(file.relative) for file in before):
+        if len({file.class_name for file in files}) <= 1:  # more are classes, of photos unnamed
+            _check_packed(before, where)
+        return
     names = label_files(before)
     classes = {file.class_name for file in files if images.is_photo_name(file.relative)} - {""}
     if not names or len(classes) > 1 or how.class_depth or how.class_from:
-        return
-    if not any(images.is_photo_name(file.relative) for file in before):
-        _check_packed(names, where)
         return
     more = f" and {len(names) - NUM_NAMED} more" if len(names) > NUM_NAMED else ""
     shown = f"{', '.join(names[:NUM_NAMED])}{more}"
@@ -66,8 +69,16 @@ def check_labels(
     )
 
 
-def _check_packed(names: list[str], where: Path | str) -> None:
+def _check_packed(files: list[SourceFile], where: Path | str) -> None:
     """Raise where photos may be inside of the files that there are."""
+    names = label_files(files)
+    for file in files:
+        for part, kind in PACKED.items():
+            if re.search(rf"\.{part}s?(-\d+-of-\d+|\.gz)?$", file.relative, re.IGNORECASE):
+                raise DataError(
+                    f"{where}: holds {kind}, which is not read; the first: {file.relative}",
+                    "write its photos into a folder a class, or WebDataset shards of .jpg and .cls",
+                )
     suffixes = {PurePosixPath(name).suffix.lower() for name in names}
     if suffixes & {*ARCHIVES}:
         first = next(name for name in names if PurePosixPath(name).suffix.lower() in ARCHIVES)
