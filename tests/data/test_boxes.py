@@ -350,13 +350,14 @@ def test_xml_declares_nothing(tmp_path):
     }
 
 
-def test_a_mat_file_that_unpacks_to_too_much_is_refused(tmp_path):
+def test_a_mat_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("carscale.data.sources.boxes.mat_files.MAX_BYTES", 16 << 20)
     root = sets.write_stanford(tmp_path / "set", ROWS)
-    bomb = {"class_names": np.zeros((40_000, 10_000), np.uint8)}
+    bomb = {"class_names": np.zeros((4_000, 5_000), np.uint8)}
     scipy_io.savemat(root / "devkit/more_annos.mat", bomb, do_compression=True)
     assert (root / "devkit/more_annos.mat").stat().st_size < 1_000_000
     data.freeze(root, tmp_path / "out", CROP)
-    assert "unpacks to more than 256 MB" in refused_of(tmp_path / "out")["devkit/more_annos.mat"]
+    assert "unpacks to more than 16 MB" in refused_of(tmp_path / "out")["devkit/more_annos.mat"]
 
 
 @pytest.mark.parametrize(
