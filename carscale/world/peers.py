@@ -116,8 +116,9 @@ class Peers:
         for rank, count in enumerate(counts):
             if count != self._counts[rank] or count < 0:
                 self._heard_at[rank] = now
+        furthest = max(steps)
         for rank, step in enumerate(steps):
-            if step == max(steps) or counts[rank] < 0:
+            if step == furthest or counts[rank] < 0:
                 self._behind_since.pop(rank, None)
             elif step != self._steps[rank]:
                 self._behind_since[rank] = now

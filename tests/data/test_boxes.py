@@ -208,6 +208,15 @@ def test_a_bad_box_goes_to_the_quarantine_with_its_reason(tmp_path, kind):
     assert reason in refused[1]
 
 
+@pytest.mark.parametrize("kind", ["table", "coco"])
+def test_photos_that_stay_whole_lose_nothing_to_odd_boxes(tmp_path, kind):
+    odd = [(f"{12 + n:03d}.png", n % 2, box, "") for n, (box, _) in enumerate(BAD.values())]
+    source = FORMATS[kind](tmp_path / "set", [*ROWS, *odd])
+    frozen = data.freeze(source, tmp_path / "out")
+    assert frozen.card["counts"]["quarantined"] == 0, refused_of(tmp_path / "out")
+    assert len(rows_of(tmp_path / "out")) == len(ROWS) + len(BAD)
+
+
 def test_a_box_that_stands_out_by_a_little_is_cut(tmp_path):
     source = sets.write_coco(tmp_path / "set", [*ROWS, ("012.png", 0, (-1, 50, 60, 83), "")])
     data.freeze(source, tmp_path / "out", CROP)

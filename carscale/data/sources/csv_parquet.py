@@ -9,7 +9,7 @@ from pathlib import Path
 from carscale import images, outgoing, tables
 from carscale.data.frozen.layout import as_text
 from carscale.data.sources import one_hot
-from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex
+from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex, usable
 from carscale.data.sources.boxes.columns import BoxColumns, box_columns
 from carscale.data.sources.labels import name_class, named, schema_names
 from carscale.data.sources.rows import (
@@ -123,9 +123,7 @@ def _scan_rows(
             path, relative = _found_in(photos, text) if photos else locate(folder, text)
             class_name = name_class(found, named(row["label"], class_names))
             split = _split(row, how.keep_splits)
-            box = boxes.box_of(row) if boxes else None
-            if box is not None:
-                box.check()
+            box = _box(row, boxes, how)
             earlier = first.setdefault((relative, class_name, box), number)
             if earlier != number:
                 raise BadRowError(f"the same file and class as row {earlier}")
@@ -138,6 +136,16 @@ def _scan_rows(
         sample = SourceFile(path, name, class_name, split, origin=origin, box=box, photo=relative)
         found.files.append(sample)
     return found
+
+
+def _box(row: Row, boxes: BoxColumns | None, how: Reading) -> images.Box | None:
+    """Return a row's box; none where its cells hold none and nothing is to be cut out."""
+    try:
+        return usable(boxes.box_of(row), how) if boxes else None
+    except BadRowError:
+        if how.crop == "boxes":
+            raise
+        return None
 
 
 def _split(row: Row, keep_splits: bool) -> str:

@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 
 from carscale import images
-from carscale.data.sources.rows import BadRowError
+from carscale.data.sources.rows import BadRowError, Reading
 from carscale.data.sources.scan import SourceFile
 from carscale.data.sources.split_folders import find_split_folders, split_word
 
@@ -122,6 +122,22 @@ class PhotoIndex:
     def split_of(self, file: SourceFile) -> str:
         """Return the split that a photo's folders say; empty where they say none."""
         return self._splits[folder_of(file)]
+
+
+def usable(box: images.Box | None, how: Reading) -> images.Box | None:
+    """Return a box; an odd one is none where nothing is cut out, so that its photo stays.
+
+    Raises:
+        BadBoxError: It is odd, and is to be cut out.
+    """
+    try:
+        if box is not None:
+            box.check()
+    except images.BadBoxError:
+        if how.crop == "boxes":
+            raise
+        return None
+    return box
 
 
 def split_in(path: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from carscale.data.sources.boxes import coco, comp_cars, mat_files, voc, yolo
-from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex
+from carscale.data.sources.boxes.box_rows import BoxRow, PhotoIndex, usable
 from carscale.data.sources.labels import name_class
 from carscale.data.sources.rows import BadRowError, FreeNames, Reading, check_any
 from carscale.data.sources.scan import Scan, SourceFile, check_train
@@ -60,7 +60,7 @@ def scan_boxes(found: Scan, where: Path | str, how: Reading) -> bool:
     (kind, rows) = kinds.popitem()
     photos = PhotoIndex(found.files)
     found.files, found.empty_classes = [], []
-    _add(rows, photos, found)
+    _add(rows, photos, found, how)
     check_any(found, where, f"boxes of {kind}")
     found.notes.insert(0, f"classes and boxes are {kind}'s")
     _settle_splits(found, where, how)
@@ -100,7 +100,7 @@ def settle_crops(found: Scan, where: Path | str, how: Reading) -> None:
     _take_whole(found, mixed, where)
 
 
-def _add(rows: Iterable[BoxRow], photos: PhotoIndex, found: Scan) -> None:
+def _add(rows: Iterable[BoxRow], photos: PhotoIndex, found: Scan, how: Reading) -> None:
     """Add rows as samples; what can't be used, and photos that no row names, are refused."""
     names, seen = FreeNames(), set()
     named: set[str] = set()
@@ -113,12 +113,11 @@ def _add(rows: Iterable[BoxRow], photos: PhotoIndex, found: Scan) -> None:
             if row.problem:
                 raise BadRowError(row.problem)
             class_name = name_class(found, row.label)
-            if row.box is not None:
-                row.box.check()
+            box = usable(row.box, how)
         except (BadRowError, BadBoxError) as error:
             found.refused.append((row.photo or row.where, f"{row.where}: {error}"))
             continue
-        key = (photo.relative, class_name, row.box)
+        key = (photo.relative, class_name, box)
         if key in seen:  # the same in a second file
             continue
         seen.add(key)
@@ -128,7 +127,7 @@ def _add(rows: Iterable[BoxRow], photos: PhotoIndex, found: Scan) -> None:
             relative=names.take(photo.relative),
             class_name=class_name,
             split=split,
-            box=row.box,
+            box=box,
             photo=photo.relative,
         )
         found.files.append(sample)
