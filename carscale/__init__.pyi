@@ -1,6 +1,6 @@
 from .curate.merge import Origin as Origin
 from .curate.merge_rules import MergeRule as MergeRule
-from .data.freezing.freeze import FreezeRule as FreezeRule
+from .data.freezing.rule import FreezeRule as FreezeRule
 from .errors import CarscaleError as CarscaleError
 from .runs.folder import RunFolder as RunFolder
 from .workflows.data_sets import check as check

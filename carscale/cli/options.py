@@ -88,6 +88,14 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what carscale made
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 
+Near = Annotated[
+    bool,
+    typer.Option(
+        "--near/--no-near",
+        help="Near duplicates too: re-encoded, resized, cropped, mirrored; once, then cached.",
+    ),
+]
+
 # how it is done
 Seed = Annotated[int, typer.Option(min=0, help="Another seed, another draw.")]
 Launch = Annotated[

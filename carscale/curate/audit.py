@@ -6,7 +6,7 @@ What ``carscale data check`` and a page about the data ask for. N photos.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,14 @@ import numpy as np
 
 from carscale import data
 from carscale.curate.rgb_swap import RGB_SWAP_RULE, RgbSwap, find_rgb_swaps
-from carscale.data import DuplicateGroup
+from carscale.data import DuplicateGroups
 from carscale.types import Splits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
+Advance = Callable[[str, int], None]
 
 FEW_PHOTOS = 5
 FEW_RULE = f"fewer than {FEW_PHOTOS} photos in train, or none in val and test: can't be measured"
@@ -57,24 +59,26 @@ class Audit:
     Attributes:
         thin: Near-empty classes, by ``FEW_RULE``; the thinnest first.
         duplicates: Groups of exact and, if looked for, near duplicates.
+        near_notes: What a person should know of that search.
         has_near: Whether near duplicates were looked for.
         quality: Of the photos; ``None`` when nobody looked.
     """
 
     thin: tuple[ThinClass, ...]
-    duplicates: tuple[DuplicateGroup, ...]
+    duplicates: DuplicateGroups
     has_near: bool
     quality: Quality | None
+    near_notes: list[str] = field(default_factory=list)
 
     @property
-    def leaks(self) -> list[DuplicateGroup]:
+    def leaks(self) -> DuplicateGroups:
         """Groups that lie in splits which must not know of each other."""
-        return [group for group in self.duplicates if group.is_leak]
+        return self.duplicates.taken(self.duplicates.is_leak_G)
 
     @property
-    def conflicts(self) -> list[DuplicateGroup]:
-        """Groups that lie in two classes."""
-        return [group for group in self.duplicates if group.is_conflict]
+    def conflicts(self) -> DuplicateGroups:
+        """Groups that lie in two classes, of which nobody has said which is right."""
+        return self.duplicates.taken(self.duplicates.is_conflict_G)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -84,6 +88,7 @@ class Audit:
             "label_conflicts": [group.as_dict() for group in self.conflicts],
             "num_duplicate_groups": len(self.duplicates),
             "looked_for_near_duplicates": self.has_near,
+            "near_notes": self.near_notes,
             "quality": None if self.quality is None else _quality_dict(self.quality),
         }
 
@@ -92,30 +97,33 @@ def audit_data(
     root: Path,
     *,
     quality: bool = True,
-    near: bool = False,
-    advance: Callable[[int], None] = lambda total: None,
+    near: bool = True,
+    advance: Advance = lambda what, total: None,
 ) -> Audit:
     """Return what state a frozen folder or pack is in; its lock is not checked.
 
     Args:
         root: The folder.
         quality: Measure the photos: 1 ms each, once; then from a cache.
-        near: Look for near duplicates, which measures the photos too.
-        advance: Called after each photo that is measured, with the number of all.
+        near: Look for near duplicates, which measures the photos too; once, then from a cache.
+        advance: Told what is done and how much of it there is.
 
     Raises:
         DataError: No frozen folder.
     """
     photos = data.read_photos(root)
-    measured = data.photo_stats(root, advance) if quality or near else None
-    pairs = None
+    measured = pairs = None
+    if quality or near:
+        measured = data.photo_stats(root, lambda total: advance("measure", total))
     if near and measured is not None:
-        pairs = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
+        pairs = data.near_duplicates(root, photos, measured, lambda n: advance("compare", n))
+    groups = data.duplicate_groups(photos, pairs, settled_P2=data.settled_pairs(root, photos))
     return Audit(
         thin=thin_classes(data.read_splits(root)),
-        duplicates=tuple(data.duplicate_groups(photos, pairs)),
+        duplicates=groups,
         has_near=near,
         quality=_quality(root, measured) if quality and measured is not None else None,
+        near_notes=[] if pairs is None else pairs.notes(),
     )
 
 

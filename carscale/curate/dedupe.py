@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from carscale import data, outgoing, tables
 from carscale.curate.drops import Drops, choose_drops
-from carscale.data import DuplicateGroup, PhotoRows
+from carscale.data import DuplicateGroup, DuplicateGroups, PhotoRows
 from carscale.errors import DataError
 from carscale.runs import RunFolder
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Advance = Callable[[str, int], None]
 
+CONCERNS = {"leak": 0, "label": 1, "duplicate": 2}
+
 
 @dataclass(frozen=True, eq=False)
 class Duplicates:
@@ -31,38 +34,37 @@ class Duplicates:
     Attributes:
         root: The folder.
         photos: All of it.
-        groups: Exact and, if asked for, near duplicates.
+        groups: Exact and, if looked for, near duplicates.
         by_embedding: Pairs that a run takes for the same; empty without one.
         has_near: Whether near duplicates were looked for.
+        settled_P2: Pairs of which a person said that both labels are right.
         run: The run, if one was asked.
         notes: Lines a person should read.
     """
 
     root: Path
     photos: PhotoRows
-    groups: list[DuplicateGroup]
-    by_embedding: list[DuplicateGroup]
+    groups: DuplicateGroups
+    by_embedding: DuplicateGroups
     has_near: bool
+    settled_P2: NDArray[np.int64]
     run: Path | RunFolder | None = None
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def every(self) -> list[DuplicateGroup]:
-        """All groups, leaks first, then two classes, then the rest; embeddings last in each."""
-        order = ("leak", "label", "duplicate")
-        return sorted(
-            [*self.groups, *self.by_embedding], key=lambda group: order.index(group.concern)
-        )
+    def every(self) -> Iterator[DuplicateGroup]:
+        """Yield all groups, leaks first, then two classes, then the rest; embeddings last."""
+        both = self.groups, self.by_embedding
+        return heapq.merge(*both, key=lambda group: CONCERNS[group.concern])
 
     def counts(self) -> dict[str, int]:
         """Return how much was found, by what a person should think of it."""
-        both = self.every
+        both = (self.groups, self.by_embedding)
         return {
             "photos": len(self.photos),
-            "groups": len(both),
-            "leaks": sum(group.is_leak for group in both),
-            "conflicts": sum(group.is_conflict for group in both),
-            "spare_photos": sum(len(group.rows) - 1 for group in self.groups),
+            "groups": sum(map(len, both)),
+            "leaks": sum(int(part.is_leak_G.sum()) for part in both),
+            "conflicts": sum(int(part.is_conflict_G.sum()) for part in both),
+            "spare_photos": self.groups.num_spare,
         }
 
 
@@ -79,7 +81,7 @@ class Deduped:
 def find_duplicates(
     root: Path,
     *,
-    near: bool = False,
+    near: bool = True,
     run: Path | RunFolder | None = None,
     advance: Advance = lambda what, total: None,
 ) -> Duplicates:
@@ -89,7 +91,7 @@ def find_duplicates(
         root: The folder; its lock is not checked.
         near: Look for near duplicates too.
         run: A run whose embeddings are asked too, by ``data.EMBEDDING_RULE``.
-        advance: Called after each photo that is measured, with what is done and the number of all.
+        advance: Told what is done and how much of it there is.
 
     Raises:
         DataError: No frozen folder, or the run's embeddings are missing or of other photos.
@@ -106,17 +108,27 @@ def find_duplicates(
                 f"(first: {first}: {measured.unreadable[first]})"
             )
         if near:
-            pairs = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
-    groups = data.duplicate_groups(photos, pairs)
+            pairs = data.near_duplicates(
+                root, photos, measured, lambda total: advance("compare", total)
+            )
+            notes += pairs.notes()
+    settled_P2 = data.settled_pairs(root, photos)
+    groups = data.duplicate_groups(photos, pairs, settled_P2=settled_P2)
     if run is None or embedded is None:
-        return Duplicates(root, photos, groups, [], near, None, notes)
+        return Duplicates(root, photos, groups, groups[:0], near, settled_P2, None, notes)
     known_N = np.arange(len(photos))
-    for group in groups:
-        known_N[list(group.rows)] = group.rows[0]
+    first_M = np.repeat(groups.rows_M[groups.starts_G1[:-1]], np.diff(groups.starts_G1))
+    known_N[groups.rows_M] = first_M
     found = data.embedding_pairs(embedded.embeddings_MD, known_N[embedded.rows_M].tolist())
-    correlations = data.correlations(measured.signatures_NSS, embedded.rows_M[found.rows_P2])
-    by_embedding = data.embedding_groups(photos, found, embedded.rows_M, correlations)
-    return Duplicates(root, photos, groups, by_embedding, near, run, notes + embedded.notes)
+    read = data.photo_reader(root)
+    agreements = data.agreements(
+        measured.signatures_NSS,
+        lambda row: read(str(photos.paths_N[row])),
+        embedded.rows_M[found.rows_P2],
+    )
+    by_embedding = data.embedding_groups(photos, found, embedded.rows_M, agreements)
+    notes += embedded.notes
+    return Duplicates(root, photos, groups, by_embedding, near, settled_P2, run, notes)
 
 
 def drop_duplicates(
@@ -156,10 +168,10 @@ def drop_duplicates(
         force=force,
         advance=lambda total: advance("write", total),
     )
-    return Deduped(out, made.card, drops, [*_warnings(drops), *made.warnings])
+    return Deduped(out, made.card, drops, [*_warnings(found.root, drops), *made.warnings])
 
 
-def _warnings(drops: Drops) -> list[str]:
+def _warnings(root: Path, drops: Drops) -> list[str]:
     """Return what a person has to decide."""
     lines = []
     if not drops.reasons:
@@ -167,14 +179,14 @@ def _warnings(drops: Drops) -> list[str]:
     if drops.for_review:
         lines.append(
             f"{len(drops.for_review)} groups lie in train in two classes and were left in (first: "
-            f"{' = '.join(drops.for_review[0].paths)}): say which label is wrong by "
-            "carscale data relabel"
+            f"{' = '.join(drops.for_review[0].paths)}): say which label is right on the "
+            f"page of: {outgoing.command('carscale', 'data', 'dedupe', root)} --out FOLDER"
         )
     if drops.held_out:
         lines.append(
             f"{len(drops.held_out)} groups lie in two of val and the tests, which stay as they are "
             f"(first: {' = '.join(drops.held_out[0].paths)}): new splits come from "
-            "carscale data freeze --near-duplicates group"
+            "carscale data freeze SOURCE NEW_FOLDER"
         )
     return lines
 

@@ -212,9 +212,9 @@ def _how(photos: MeasuredPhotos, other: MeasuredPhotos, ratio: float) -> str:
     part = min(ratio, 1 / ratio)
     span = ((1 - part) / 2, (1 + part) / 2)
     cut_NSS = (
-        images.crop_hashes(other.signatures_NSS, across=span)
+        images.crop_signatures(other.signatures_NSS, across=span)
         if ratio < 1
-        else images.crop_hashes(other.signatures_NSS, down=span)
+        else images.crop_signatures(other.signatures_NSS, down=span)
     )
     mine_N = _steepness(photos.signatures_NSS)
     squashed_N, cut_N = _steepness(other.signatures_NSS), _steepness(cut_NSS)
@@ -243,21 +243,21 @@ def _overlap(a: MeasuredPhotos, b: MeasuredPhotos) -> Overlap:
     """Find the photos of B that A holds too."""
     place = {digest: row for row, digest in enumerate(a.sha256_N.tolist())}
     same = {row: place[digest] for row, digest in enumerate(b.sha256_N.tolist()) if digest in place}
+    photos = [*a.photos, *b.photos]
     pairs = data.near_pairs(
         np.concatenate([a.phashes_N, b.phashes_N]),
         np.concatenate([a.signatures_NSS, b.signatures_NSS]),
+        lambda row: images.read_photo(photos[row].read()).content,
     )
     near: dict[int, tuple[int, float]] = {}
-    for (one, other), correlation in zip(
-        pairs.rows_P2.tolist(), pairs.correlations_P.tolist(), strict=True
+    for (one, other), agreement in zip(
+        pairs.rows_P2.tolist(), pairs.agreements_P.tolist(), strict=True
     ):
         row = other - len(a)
-        if one < len(a) <= other and row not in same and correlation > near.get(row, (0, 0.0))[1]:
-            near[row] = (one, correlation)
+        if one < len(a) <= other and row not in same and agreement > near.get(row, (0, 0.0))[1]:
+            near[row] = (one, agreement)
     every = [(row, at, 1.0) for row, at in same.items()]
-    every += [
-        (row, at, min(0.9999, round(correlation, 4))) for row, (at, correlation) in near.items()
-    ]
+    every += [(row, at, min(0.9999, round(agreement, 4))) for row, (at, agreement) in near.items()]
     every.sort(key=lambda found: (-found[2], found[0]))
     return Overlap(
         exact=len(same),

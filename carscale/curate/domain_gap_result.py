@@ -78,7 +78,7 @@ class Overlap:
         exact: Photos of B that are in A byte for byte.
         near: Further photos of B that are nearly the same as one of A.
         by_split: Both, by the split of A that holds them.
-        pairs: Photo of B, photo of A and their correlation, the surest first.
+        pairs: Photo of B, photo of A, the share of their details that agrees; the surest first.
     """
 
     exact: int

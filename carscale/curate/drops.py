@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from carscale.data.photos.duplicates import LEARNED, DuplicateGroup, Kind, PhotoRows
+from carscale.data import DuplicateGroup, PhotoRows
+from carscale.data.photos.duplicate_groups import Kind
+from carscale.data.photos.duplicates import LEARNED
 
 
 @dataclass(frozen=True)
@@ -76,20 +78,20 @@ def _reasons(
     stay = set(kept)
     for link in group.links:
         for row, other in ((link.one, link.other), (link.other, link.one)):
-            found = (link.correlation, -other, link.kind)
+            found = (link.agreement, -other, link.kind)
             if other in stay and found > direct.get(row, (-2.0, 0, "near")):
                 direct[row] = found
     same = {str(photos.content_N[row]): row for row in reversed(kept)}
     reasons = {}
     for row in dropped:
-        correlation, other, kind = direct.get(row, (0.0, 0, "near"))
+        agreement, other, kind = direct.get(row, (0.0, 0, "near"))
         copy = same.get(str(photos.content_N[row]))
         if kind == "exact" or copy is not None:
             path = photos.paths_N[-other if copy is None else copy]
             reasons[row] = f"same bytes as {path}"
         elif row in direct:
             path = photos.paths_N[-other]
-            reasons[row] = f"nearly the same as {path} (correlation {correlation:.3f})"
+            reasons[row] = f"nearly the same as {path} ({agreement:.0%} of the details agree)"
         else:
             reasons[row] = f"through others nearly the same as {photos.paths_N[kept[0]]}"
     return reasons

@@ -167,7 +167,9 @@ def _merge(
         raise DataError(f"{origin.spec}: none of {len(refused)} files is a photo")
     name = origin.name or found.name
     base = _present(job.base, job.rule, advance)
-    decisions = decide(base, _incoming(decoded), targets, job.rule)
+    decisions = decide(
+        base, _incoming(decoded), targets, job.rule, advance=lambda n: advance("compare", n)
+    )
     entry = {
         "source": data.as_text(name),
         "licence": data.as_text(origin.licence),
@@ -225,7 +227,7 @@ def _present(base: Path, rule: MergeRule, advance: Advance) -> BasePhotos:
     """Return what the base holds."""
     measured = data.photo_stats(base, lambda total: advance("measure the base", total))
     names = ["path", "split", "class", "sha256", "original_sha256", "box"]
-    columns = data.read_manifest(base, names)
+    columns, read = data.read_manifest(base, names), data.photo_reader(base)
     # another car of a photo of train may join train; none of a photo may join another split
     may_join = rule.as_split == "train"
     is_crop_N = (columns["box"] != "") & (columns["split"] == "train") & may_join
@@ -237,6 +239,7 @@ def _present(base: Path, rule: MergeRule, advance: Advance) -> BasePhotos:
         originals_N=np.where(is_crop_N, columns["sha256"], columns["original_sha256"]),
         hashes_N=measured.phashes_N,
         signatures_NSS=measured.signatures_NSS,
+        read=lambda row: read(str(columns["path"][row])),
     )
 
 
@@ -250,6 +253,7 @@ def _incoming(decoded: data.DecodedFiles) -> SourcePhotos:
         originals_M=[sample.original_sha256 for sample in samples],
         hashes_M=decoded.stats_N["phash"],
         signatures_MSS=decoded.stats_N["signature"],
+        read=lambda row: samples[row].staged.read_bytes(),
     )
 
 

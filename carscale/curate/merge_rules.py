@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from carscale import data
 from carscale.data.frozen.layout import is_test_name
+from carscale.data.photos.duplicates import LEARNED
 from carscale.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class BasePhotos:
         originals_N: Hashes of the bytes they were made of.
         hashes_N: Perceptual hashes.
         signatures_NSS: Small grey copies.
+        read: Returns the bytes of a row's photo.
     """
 
     paths_N: NDArray[Any]
@@ -105,6 +107,7 @@ class BasePhotos:
     originals_N: NDArray[Any]
     hashes_N: NDArray[np.uint64]
     signatures_NSS: NDArray[np.uint8]
+    read: Callable[[int], bytes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +120,7 @@ class SourcePhotos:
     originals_M: Sequence[str]
     hashes_M: NDArray[np.uint64]
     signatures_MSS: NDArray[np.uint8]
+    read: Callable[[int], bytes]
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,12 @@ class Decision:
 
 
 def decide(
-    base: BasePhotos, source: SourcePhotos, targets: Mapping[str, ClassTarget], rule: MergeRule
+    base: BasePhotos,
+    source: SourcePhotos,
+    targets: Mapping[str, ClassTarget],
+    rule: MergeRule,
+    *,
+    advance: Callable[[int], None] = lambda total: None,
 ) -> list[Decision]:
     """Decide on each photo of a source.
 
@@ -151,6 +160,7 @@ def decide(
         source: What comes.
         targets: By source class; has all of them.
         rule: What may join.
+        advance: Called while photos are compared, with the number of all steps.
 
     Returns:
         A decision a photo, in the source's order.
@@ -159,7 +169,7 @@ def decide(
         _mapped(targets[name], rule, set(base.classes_N.tolist())) for name in source.classes_M
     ]
     decisions = _without_exact(base, source, decisions)
-    decisions = _without_near(base, source, decisions, rule)
+    decisions = _without_near(base, source, decisions, rule, advance)
     decisions = _without_copies(source, decisions)
     return _capped(base, source, targets, rule, decisions)
 
@@ -207,49 +217,57 @@ def _doubt(base: BasePhotos, row: int, decision: Decision) -> str:
 
 
 def _without_near(
-    base: BasePhotos, source: SourcePhotos, decisions: list[Decision], rule: MergeRule
+    base: BasePhotos,
+    source: SourcePhotos,
+    decisions: list[Decision],
+    rule: MergeRule,
+    advance: Callable[[int], None],
 ) -> list[Decision]:
     """Leave out photos that show what one of the base shows; group those of the source."""
     rows = np.array([n for n, decision in enumerate(decisions) if decision.split], dtype=np.int64)
     if not len(rows):
         return decisions
     num_base = len(base.paths_N)
+    contents = [*base.content_N.tolist(), *(source.content_M[row] for row in rows)]
     pairs = data.near_pairs(
         np.concatenate([base.hashes_N, source.hashes_M[rows]]),
         np.concatenate([base.signatures_NSS, source.signatures_MSS[rows]]),
+        lambda n: base.read(n) if n < num_base else source.read(int(rows[n - num_base])),
+        contents_N=contents,
+        advance=advance,
     )
+    copies: dict[str, list[int]] = defaultdict(list)  # the first of each stands for the others
+    for row in rows.tolist():
+        copies[source.content_M[row]].append(row)
     decisions = list(decisions)
-    is_between_P = (pairs.rows_P2 < num_base).sum(axis=1) == 1
-    nearest: dict[int, tuple[bool, float, int]] = {}
-    for (one, other), correlation in zip(
-        pairs.rows_P2[is_between_P].tolist(),
-        pairs.correlations_P[is_between_P].tolist(),
-        strict=True,
-    ):
-        is_held_out = base.splits_N[one] not in ("train", "partial")
-        nearest[other] = max(nearest.get(other, (False, 0.0, -1)), (is_held_out, correlation, one))
-    for other, (is_held_out, correlation, one) in nearest.items():
-        if is_held_out or rule.near_train == "drop" or rule.as_split != "train":
-            row = rows[other - num_base]
-            text = f"nearly the same as {base.paths_N[one]} (correlation {correlation:.3f})"
+    for other, one, agreement in _nearest(base, pairs):
+        if base.splits_N[one] in LEARNED and rule.near_train == "keep" and rule.as_split == "train":
+            continue
+        text = f"nearly the same as {base.paths_N[one]} ({agreement:.0%} of the details agree)"
+        for row in copies[contents[other]]:
             doubt = _doubt(base, one, decisions[row])
             decisions[row] = Decision(cause="near duplicate", reason=text + doubt)
-    within_P2 = pairs.rows_P2[(pairs.rows_P2 >= num_base).all(axis=1)] - num_base
-    is_kept = np.array([bool(decisions[row].split) for row in rows])
-    kept = data.NearPairs(*_only(within_P2, is_kept))
-    for group in data.near_groups(kept):
-        name = f"near:{source.content_M[rows[group[0]]][:16]}"
-        for row in rows[group].tolist():
+    is_kept = np.array([n >= num_base for n in range(len(contents))])
+    is_kept[num_base:] = [bool(decisions[row].split) for row in rows]
+    is_kept_P = is_kept[pairs.rows_P2[:, 0]] & is_kept[pairs.rows_P2[:, 1]]
+    for group in data.near_groups(pairs.kept(is_kept_P)):
+        name = f"near:{contents[group[0]][:16]}"
+        for row in (row for n in group for row in copies[contents[n]]):
             decisions[row] = replace(decisions[row], group=name)
     return decisions
 
 
-def _only(
-    pairs_P2: NDArray[np.int64], is_kept: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the pairs of which both stay."""
-    held_P2 = pairs_P2[is_kept[pairs_P2].all(axis=1)]
-    return held_P2, np.ones(len(held_P2), np.float32)
+def _nearest(base: BasePhotos, pairs: data.NearPairs) -> Iterator[tuple[int, int, float]]:
+    """Yield each photo of the source that one of the base shows, and which: one held out first."""
+    num_base = len(base.paths_N)
+    nearest: dict[int, tuple[bool, float, int]] = {}
+    is_between_P = (pairs.rows_P2 < num_base).sum(axis=1) == 1
+    found = (pairs.rows_P2[is_between_P].tolist(), pairs.agreements_P[is_between_P].tolist())
+    for (one, other), agreement in zip(*found, strict=True):
+        is_held_out = base.splits_N[one] not in LEARNED
+        nearest[other] = max(nearest.get(other, (False, 0.0, -1)), (is_held_out, agreement, one))
+    for other, (_, agreement, one) in nearest.items():
+        yield other, one, agreement
 
 
 def _without_copies(source: SourcePhotos, decisions: list[Decision]) -> list[Decision]:

@@ -6,7 +6,8 @@ In: the bytes of a file. Out: its verdict (kept, converted, refused), or uint8 R
 - ``codec``: what a frozen file is, strict decode, encode, smaller copies.
 - ``pixels``: scaled decode and one warp: what backends on the CPU render with.
 - ``effects``: colour and the ops of op lists.
-- ``photo_stats``: light, sharpness, information of a photo; ``phash``: perceptual hashes.
+- ``photo_stats``: light, sharpness, information of a photo; ``phash``: perceptual hashes;
+  ``overlay``: do two photos show the same?
 - ``canvas``: a drawing surface for the demo photos.
 
 Chosen for JPEG: simplejpeg (libjpeg-turbo, releases the GIL) at 1/1, 1/2, 1/4 or 1/8. Rejected: 5/8

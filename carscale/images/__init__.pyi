@@ -22,8 +22,13 @@ from .effects import noise_plate as noise_plate
 from .effects import posterize as posterize
 from .effects import sharpen as sharpen
 from .effects import solarize as solarize
-from .phash import crop_each as crop_each
-from .phash import crop_hashes as crop_hashes
+from .overlay import Comparable as Comparable
+from .overlay import agreement as agreement
+from .overlay import comparable as comparable
+from .phash import WHOLE as WHOLE
+from .phash import Crop as Crop
+from .phash import crop_signatures as crop_signatures
+from .phash import hashes_of_crops as hashes_of_crops
 from .phash import perceptual_hashes as perceptual_hashes
 from .photo_stats import MEASURE_VERSION as MEASURE_VERSION
 from .photo_stats import SIGNATURE_PX as SIGNATURE_PX

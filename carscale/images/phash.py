@@ -5,6 +5,7 @@ Axes: N photos, S side of a signature, F lowest frequencies.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +19,18 @@ NUM_FREQUENCIES = 8
 MEDIAN_RANK = 31  # of the 63 cosines beside the brightness
 
 
-WHOLE = (0.0, 1.0)
+Crop = tuple[tuple[float, float], tuple[float, float]]
+"""Where a crop starts and ends, as shares of the sides: down, across."""
+WHOLE: Crop = ((0.0, 1.0), (0.0, 1.0))
 
 
-def perceptual_hashes(
-    signatures_NSS: NDArray[Any],
-    *,
-    down: tuple[float, float] = WHOLE,
-    across: tuple[float, float] = WHOLE,
-) -> NDArray[np.uint64]:
+def perceptual_hashes(signatures_NSS: NDArray[Any]) -> NDArray[np.uint64]:
     """Return perceptual hashes: few bits differ between similar photos.
 
     Each bit says whether one of the lowest 8 x 8 cosines is above their median.
 
     Args:
         signatures_NSS: Grey copies, square, any real type.
-        down: Where a crop starts and ends, as shares of the height: its hash is returned.
-        across: The same of the width.
 
     Returns:
         uint64 ``[N]``.
@@ -48,23 +44,42 @@ def perceptual_hashes(
         >>> np.bitwise_count(one ^ other) > 20
         array([ True])
     """
-    side = signatures_NSS.shape[-1]
-    down_SF, across_SF = ((_cosines(side) @ _cut(side, *part)).T for part in (down, across))
+    return hashes_of_crops(signatures_NSS, [WHOLE])[0]
+
+
+def hashes_of_crops(signatures_NSS: NDArray[Any], crops: Sequence[Crop]) -> NDArray[np.uint64]:
+    """Return perceptual hashes of crops of each photo.
+
+    Args:
+        signatures_NSS: Grey copies, square, any real type.
+        crops: Those with one part across are cheaper side by side.
+
+    Returns:
+        uint64 ``[num_crops, N]``.
+    """
+    count, side = len(signatures_NSS), signatures_NSS.shape[-1]
     flat_RS = signatures_NSS.reshape(-1, side).astype(np.float32)
-    rows_NSF = (flat_RS @ across_SF).reshape(-1, side, NUM_FREQUENCIES)  # one product, not N
-    columns_NFS = np.ascontiguousarray(rows_NSF.swapaxes(1, 2))
-    cosines_NFF = (columns_NFS.reshape(-1, side) @ down_SF).reshape(-1, *[NUM_FREQUENCIES] * 2)
-    cosines_N64 = cosines_NFF.swapaxes(1, 2).reshape(len(signatures_NSS), NUM_FREQUENCIES**2)
-    middle_N1 = np.partition(cosines_N64[:, 1:], MEDIAN_RANK, axis=1)[:, MEDIAN_RANK, None]
-    packed_N8 = np.packbits(cosines_N64 > middle_N1, axis=1, bitorder="little")
-    return np.ascontiguousarray(packed_N8).view("<u8")[:, 0].astype(np.uint64)
+    hashes_CN = np.empty((len(crops), count), np.uint64)
+    known: tuple[float, float] | None = None
+    for number, (down, across) in enumerate(crops):
+        if across != known:
+            rows_NSF = (flat_RS @ _cut_cosines(side, *across).T).reshape(count, side, -1)
+            columns_RS = np.ascontiguousarray(rows_NSF.swapaxes(1, 2)).reshape(-1, side)
+            known = across
+        cosines_NFF = (columns_RS @ _cut_cosines(side, *down).T).reshape(count, -1)
+        cosines_N64 = cosines_NFF.reshape(-1, *[NUM_FREQUENCIES] * 2).swapaxes(1, 2)
+        cosines_N64 = cosines_N64.reshape(count, NUM_FREQUENCIES**2)
+        middle_N1 = np.partition(cosines_N64[:, 1:], MEDIAN_RANK, axis=1)[:, MEDIAN_RANK, None]
+        packed_N8 = np.packbits(cosines_N64 > middle_N1, axis=1, bitorder="little")
+        hashes_CN[number] = np.ascontiguousarray(packed_N8).view("<u8")[:, 0]
+    return hashes_CN
 
 
-def crop_hashes(
+def crop_signatures(
     signatures_NSS: NDArray[Any],
     *,
-    down: tuple[float, float] = WHOLE,
-    across: tuple[float, float] = WHOLE,
+    down: tuple[float, float] = WHOLE[0],
+    across: tuple[float, float] = WHOLE[1],
 ) -> NDArray[np.float32]:
     """Return grey copies of one crop of each photo, stretched to the old size.
 
@@ -78,27 +93,11 @@ def crop_hashes(
 
     Example:
         >>> ramp_SS = np.arange(4.0)[None].repeat(4, axis=0)
-        >>> crop_hashes(ramp_SS[None], across=(0.25, 0.75))[0, 0]
+        >>> crop_signatures(ramp_SS[None], across=(0.25, 0.75))[0, 0]
         array([0.75, 1.25, 1.75, 2.25], dtype=float32)
     """
     side = signatures_NSS.shape[-1]
     return _cut(side, *down) @ signatures_NSS.astype(np.float32) @ _cut(side, *across).T
-
-
-def crop_each(signatures_NSS: NDArray[Any], edges_N4: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return grey copies of a crop of its own of each photo, as ``crop_hashes`` does.
-
-    Args:
-        signatures_NSS: Grey copies, square, any real type.
-        edges_N4: Top, bottom, left and right of each crop, as shares of height and width.
-
-    Returns:
-        float32 ``[N, S, S]``.
-    """
-    side = signatures_NSS.shape[-1]
-    rows_NSS = _cuts(side, edges_N4[:, 0], edges_N4[:, 1])
-    columns_NSS = _cuts(side, edges_N4[:, 2], edges_N4[:, 3])
-    return rows_NSS @ signatures_NSS.astype(np.float32) @ columns_NSS.swapaxes(1, 2)
 
 
 @lru_cache(maxsize=8)
@@ -111,21 +110,18 @@ def _cosines(side: int) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=64)
+def _cut_cosines(side: int, start: float, end: float) -> NDArray[np.float32]:
+    """Return the lowest cosines of a line between two places, ``[F, S]``."""
+    return _cosines(side) @ _cut(side, start, end)
+
+
+@lru_cache(maxsize=64)
 def _cut(side: int, start: float, end: float) -> NDArray[np.float32]:
-    """Return what resamples a line between two places, ``[S, S]``."""
-    return _cuts(side, np.array([start]), np.array([end]))[0]
-
-
-def _cuts(
-    side: int, start_N: NDArray[np.floating], end_N: NDArray[np.floating]
-) -> NDArray[np.float32]:
-    """Return what resamples lines bilinearly between two places of each, ``[N, S, S]``."""
-    step_NS = (np.arange(side) + 0.5)[None] * (end_N - start_N)[:, None]
-    place_NS = (step_NS + side * start_N[:, None] - 0.5).clip(0, side - 1)
-    below_NS = np.minimum(place_NS.astype(int), side - 2)
-    part_NS = place_NS - below_NS
-    rows_NS = np.arange(len(start_N))[:, None], np.arange(side)[None]
-    weights_NSS = np.zeros((len(start_N), side, side), np.float32)
-    weights_NSS[(*rows_NS, below_NS)] = 1 - part_NS
-    weights_NSS[(*rows_NS, below_NS + 1)] = part_NS
-    return weights_NSS
+    """Return what resamples a line bilinearly between two places, ``[S, S]``."""
+    place_S = ((np.arange(side) + 0.5) * (end - start) + side * start - 0.5).clip(0, side - 1)
+    below_S = np.minimum(place_S.astype(int), side - 2)
+    part_S = place_S - below_S
+    weights_SS = np.zeros((side, side), np.float32)
+    weights_SS[np.arange(side), below_S] = 1 - part_S
+    weights_SS[np.arange(side), below_S + 1] = part_S
+    return weights_SS

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
-import simplejpeg
 
 from carscale.images.phash import perceptual_hashes
-from carscale.images.pixels import JPEG_START, decode_scaled
+from carscale.images.pixels import decode_down
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,7 +110,7 @@ def measure(encoded: bytes) -> PhotoStats:
         >>> found.brightness, found.contrast, found.information, found.width
         (200.0, 0.0, 0.0, 60)
     """
-    pixels_HWC, width, height = _decoded(encoded)
+    pixels_HWC, width, height = decode_down(encoded, longer_px=SIDE_PX)
     small_HWC = _fitted(pixels_HWC)
     luma_HW = cv2.cvtColor(small_HWC, cv2.COLOR_RGB2GRAY)
     shares_256 = cv2.calcHist([luma_HW], [0], None, [256], [0, 256]).ravel() / luma_HW.size
@@ -142,16 +141,6 @@ def measure(encoded: bytes) -> PhotoStats:
         phash=int(perceptual_hashes(signature[None])[0]),
         signature=np.asarray(signature),
     )
-
-
-def _decoded(encoded: bytes) -> tuple[NDArray[np.uint8], int, int]:
-    """Decode at the smallest scale that is large enough; return pixels, true width and height."""
-    if encoded[:2] != JPEG_START:
-        pixels_HWC = decode_scaled(encoded, denominator=1)
-        return pixels_HWC, pixels_HWC.shape[1], pixels_HWC.shape[0]
-    height, width, _, _ = simplejpeg.decode_jpeg_header(encoded)
-    fits = [part for part in (8, 4, 2) if max(height, width) >= part * SIDE_PX]
-    return decode_scaled(encoded, denominator=fits[0] if fits else 1), width, height
 
 
 def _fitted(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -90,6 +90,27 @@ def decode_scaled(data: bytes, *, denominator: int) -> NDArray[np.uint8]:
         raise ValueError(str(error)) from error
 
 
+def decode_down(data: bytes, *, longer_px: int) -> tuple[NDArray[np.uint8], int, int]:
+    """Decode a frozen photo at the smallest part of its size that is large enough.
+
+    Args:
+        data: Bytes of an upright 8-bit JPEG or PNG.
+        longer_px: What the longer side must have; a smaller photo stays as it is.
+
+    Returns:
+        RGB ``[H, W, 3]``, and width and height of the whole photo.
+
+    Raises:
+        ValueError: The bytes are no whole JPEG or PNG.
+    """
+    if data[:2] != JPEG_START:
+        pixels_HWC = decode_scaled(data, denominator=1)
+        return pixels_HWC, pixels_HWC.shape[1], pixels_HWC.shape[0]
+    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    fits = [part for part in (8, 4, 2) if max(height, width) >= part * longer_px]
+    return decode_scaled(data, denominator=fits[0] if fits else 1), width, height
+
+
 def warp(
     pixels_HWC: NDArray[np.uint8],
     affine_23: NDArray[Any],

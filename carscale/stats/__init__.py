@@ -6,6 +6,7 @@ In: counts, or differences between two models on the same photos. Out: bounds an
 - ``paired``: of a difference: over seeds, over photos; McNemar, Holm.
 - ``counts``: is a count higher, a share lower, a group apart?
 - ``two_samples``: do two groups differ, by a number or by vectors?
+- ``grouping``: what pairs join; average linkage.
 - ``ordering``: what is similar side by side.
 
 Chosen: a photo bootstrap that draws how often each distinct value comes (a difference takes a

@@ -2,6 +2,8 @@ from .counts import binomial_two_sided as binomial_two_sided
 from .counts import fewer_right as fewer_right
 from .counts import poisson_tail as poisson_tail
 from .counts import rank_sum as rank_sum
+from .grouping import average_groups as average_groups
+from .grouping import connected as connected
 from .intervals import beta_quantile as beta_quantile
 from .intervals import jeffreys as jeffreys
 from .intervals import median_interval as median_interval

@@ -5,6 +5,7 @@ from .columns import arrow_table as arrow_table
 from .columns import byte_spans as byte_spans
 from .columns import check_table as check_table
 from .columns import column_types as column_types
+from .columns import numbered as numbered
 from .columns import read_columns as read_columns
 from .columns import read_lists as read_lists
 from .columns import read_manifest as read_manifest

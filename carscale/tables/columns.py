@@ -119,6 +119,18 @@ def read_manifest(path: Path, names: Sequence[str] = ()) -> dict[str, NDArray[An
     return {name: columns[name] for name in wanted}
 
 
+def numbered(texts_N: NDArray[Any]) -> NDArray[np.int64]:
+    """Return a number for each text, the same for equal ones, by where they come first.
+
+    Example:
+        >>> numbered(np.array(["b", "a", "b"], dtype=object)).tolist()
+        [0, 1, 0]
+    """
+    encoded = pa.array(texts_N, pa.string()).dictionary_encode()
+    numbers_N: NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers_N
+
+
 def column_types(path: Path) -> dict[str, str]:
     """Return the columns of a Parquet file and what Arrow calls their types.
 

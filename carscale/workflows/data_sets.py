@@ -70,7 +70,7 @@ def freeze(
         QuestionError: The source can be read in two ways; its ``answers`` are options of the
             command, and of the rule under the same names.
     """
-    with progress.bar("decode photos", None, unit="photos") as advance:
+    with progress.stages() as advance:
         return data.freeze(
             source,
             Path(out),
@@ -79,7 +79,7 @@ def freeze(
             label_column=label_column,
             follow_links=follow_links,
             force=force,
-            advance=lambda total: advance(1, total=total),
+            advance=advance,
         )
 
 
@@ -126,7 +126,7 @@ class DataCheck:
 
 
 def check(
-    root: Path | str, *, full: bool = False, quality: bool = True, near: bool = False
+    root: Path | str, *, full: bool = False, quality: bool = True, near: bool = True
 ) -> DataCheck:
     """Check a frozen folder against its lock and look at its photos: ``carscale data check``.
 
@@ -149,9 +149,7 @@ def check(
         error.exit_code = 1  # the check did its work; the data failed it
         raise
     with progress.stages() as advance:
-        audit = curate.audit_data(
-            root, quality=quality, near=near, advance=lambda total: advance("measure", total)
-        )
+        audit = curate.audit_data(root, quality=quality, near=near, advance=advance)
     return DataCheck(data.read_splits(root), num_hashed, audit)
 
 
@@ -250,7 +248,7 @@ def preview(
 
 
 def find_duplicates(
-    root: Path | str, *, near: bool = False, run: Path | str | None = None
+    root: Path | str, *, near: bool = True, run: Path | str | None = None
 ) -> curate.Duplicates:
     """List duplicate photos: leaks, label conflicts, redundant copies: ``carscale data dedupe``.
 

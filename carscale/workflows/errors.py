@@ -6,14 +6,12 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from carscale import analysis, config, data, outgoing, training
-from carscale.data.frozen.split_assignment import PARTIAL
 from carscale.errors import DataError
 from carscale.runs import RunFolder
 from carscale.types import CarClass, Predictions, Split, Splits
@@ -197,7 +195,6 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
     attributes["shorter side, px"] = np.minimum(values["width"], values["height"])[rows]
     with np.errstate(invalid="ignore"):
         attributes["aspect"] = values["width"][rows] / values["height"][rows]
-    advance("looking for near duplicates")
     parts = splits.every
     refused = data.read_reasons(split.root, "quarantine.jsonl")
     return {
@@ -214,24 +211,16 @@ def _photo_evidence(splits: Splits, split: Split, advance: Advance) -> dict[str,
         "attributes": attributes,
         "flags": {name: flag_N[rows] for name, flag_N in flags.items()},
         "rules": dict(data.QUALITY_RULES),
-        "conflicts": _conflicts(split.root, splits.card["lock"]["manifest.parquet"]),
+        "conflicts": _conflicts(split.root, measured, advance),
     }
 
 
-@lru_cache(maxsize=1)
-def _conflicts(root: Path, manifest_sha256: str) -> tuple[data.DuplicateGroup, ...]:
-    """Return pairs of near duplicates with different labels, of all splits.
-
-    The search is the same for val and test of a run, and takes two minutes of a million photos.
-
-    Args:
-        root: Of the data.
-        manifest_sha256: Another manifest, another answer.
-    """
-    photos, measured = data.read_photos(root), data.photo_stats(root)
-    near = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
-    classes_P2 = photos.classes_N[near.rows_P2]
-    has_class_P = (photos.splits_N[near.rows_P2] != PARTIAL).all(axis=1)
-    is_conflict_P = has_class_P & (classes_P2[:, 0] != classes_P2[:, 1])
-    conflicts = data.NearPairs(near.rows_P2[is_conflict_P], near.correlations_P[is_conflict_P])
-    return tuple(data.pair_groups(photos, data.near_links(conflicts)))
+def _conflicts(
+    root: Path, measured: data.StatsTable, advance: Advance
+) -> tuple[data.DuplicateGroup, ...]:
+    """Return pairs of near duplicates with different labels, of all splits."""
+    photos = data.read_photos(root)
+    near = data.near_duplicates(root, photos, measured, lambda n: advance("comparing photos"))
+    groups = data.duplicate_groups(photos, near)
+    pairs = data.pair_groups(photos, groups.links, data.settled_pairs(root, photos))
+    return tuple(pairs.taken(pairs.is_conflict_G))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carscale import outgoing
-from carscale.cli.options import Json, Root
+from carscale.cli.options import Json, Near, Root
 from carscale.cli.output import first_few, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -34,12 +34,10 @@ def check(
             help="Look at the photos: dark, blurred, red and blue exchanged; once, then cached.",
         ),
     ] = True,
-    near: Annotated[
-        bool, typer.Option("--near", help="Fail for near duplicates across splits, too.")
-    ] = False,
+    near: Near = True,
     as_json: Json = False,
 ) -> None:
-    """Check a frozen folder against its lock, look for leaks, and show its classes and quality.
+    """Check a frozen folder against its lock; fail for leaks; show its classes and quality.
 
     Example: carscale data check data/demo
     """
@@ -85,12 +83,18 @@ def _lines(root: Path, found: Audit) -> list[str]:
     if found.thin:
         names = [f"{one.name} ({one.train} + {one.val} + {one.test})" for one in found.thin]
         lines.append(f"near-empty classes: {first_few(names)}; {curate.FEW_RULE}")
-    conflicts = [" = ".join(group.paths) for group in found.conflicts]
+    near = "" if found.has_near else " --no-near"
+    conflicts = [
+        (" = " if group.kind == "exact" else " ~ ").join(group.paths) for group in found.conflicts
+    ]
     if conflicts:
-        lines.append(f"in two classes, one label must be wrong: {first_few(conflicts)}")
+        lines.append(
+            f"alike, in two classes: {first_few(conflicts)}; say which label is right on the page "
+            f"of: carscale data dedupe {outgoing.command(root)}{near} --out FOLDER"
+        )
+    lines += found.near_notes
     if found.duplicates:
         kinds = "duplicates" if found.has_near else "exact duplicates"
-        near = " --near" if found.has_near else ""
         lines.append(
             f"{kinds}: {len(found.duplicates)} groups, {len(found.leaks)} across splits; "
             f"list them with: carscale data dedupe {shlex.quote(str(root))}{near}"
@@ -130,15 +134,14 @@ def _leaks_error(root: Path, found: Audit) -> Exception:
     num_exact = len(found.leaks) - len(near)
     parts = [f"{num_exact} times the same photo"] if num_exact else []
     parts += [f"{len(near)} times nearly the same photo"] if near else []
-    option, place = " --near" if found.has_near else "", outgoing.command(root)
+    option, place = "" if found.has_near else " --no-near", outgoing.command(root)
     lines = [
         f"see them with: carscale data dedupe {place}{option} --out FOLDER",
         f"leave them out of train with: carscale data dedupe {place}{option} --apply NEW_FOLDER",
     ]
     if near:
         lines.append(
-            "or draw new splits with: "
-            "carscale data freeze SOURCE NEW_FOLDER --near-duplicates group"
+            "or draw new splits, near duplicates in one: carscale data freeze SOURCE NEW_FOLDER"
         )
     error = DataError(
         f"{root}: {' and '.join(parts)} in more than one split "

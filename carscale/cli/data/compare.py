@@ -135,8 +135,8 @@ def _print(gap: Gap) -> None:
         "Medians; delta is Cliff's: how much oftener B has more than less.\n"
         "Intervals and p hold for all attributes together.\n"
     )
-    for path_b, path_a, correlation in gap.overlap.pairs[:MAX_PAIRS]:
-        how = "the same as" if correlation == 1.0 else f"{correlation:.3f} like"
+    for path_b, path_a, agreement in gap.overlap.pairs[:MAX_PAIRS]:
+        how = "the same as" if agreement == 1.0 else f"{agreement:.0%} like"
         say(outgoing.one_line(f"{path_b} is {how} {path_a}"))
     num_more = len(gap.overlap.pairs) - MAX_PAIRS
     if num_more > 0:

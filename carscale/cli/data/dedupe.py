@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from carscale import outgoing
-from carscale.cli.options import Force, Json, Link, Root
+from carscale.cli.options import Force, Json, Link, Near, Root
 from carscale.cli.output import print_json, print_notes, print_table, say
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ CONCERNS = {"leak": "leak", "label": "two classes", "duplicate": ""}
 
 def dedupe(
     root: Root,
-    near: Annotated[
-        bool, typer.Option("--near", help="Near duplicates too: re-encoded, resized, cropped.")
-    ] = False,
+    near: Near = True,
     run: Annotated[
         Path | None, typer.Option(help="Run folder: also what its model takes for the same photo.")
     ] = None,
@@ -39,7 +37,7 @@ def dedupe(
 ) -> None:
     """List duplicate photos: leaks across splits, label conflicts, redundant copies.
 
-    Example: carscale data dedupe data/demo --near --out duplicates
+    Example: carscale data dedupe data/demo --out duplicates
     """
     from carscale import data, progress, workflows
 
@@ -84,7 +82,7 @@ def _as_dict(found: curate.Duplicates, made: curate.Deduped | None) -> dict[str,
         "counts": found.counts(),
         "looked_for_near_duplicates": found.has_near,
         "embedding_rule": data.EMBEDDING_RULE if found.run else None,
-        "groups": [group.as_dict() for group in found.every],
+        "groups": [group.as_dict() for group in found.every()],
         "notes": found.notes,
     }
     if made is not None:
@@ -116,7 +114,7 @@ def _print_table(found: curate.Duplicates) -> None:
 
 def _rows(found: curate.Duplicates) -> Iterator[tuple[Any, ...]]:
     """Yield a row a photo, an empty one after each group."""
-    for group in found.every:
+    for group in found.every():
         concern = CONCERNS[group.concern]
         if group.is_leak and group.is_conflict:
             concern = "leak, two classes"
@@ -127,10 +125,10 @@ def _rows(found: curate.Duplicates) -> Iterator[tuple[Any, ...]]:
 
 
 def _similarity(group: data.DuplicateGroup) -> str:
-    """Return the number that says how sure a group is: of the embedding, else the correlation."""
+    """Return the number that says how sure a group is: of the embedding, else the agreement."""
     if group.kind == "exact":
         return "1"
-    number = group.correlation if group.kind == "near" else group.links[0].cosine
+    number = group.agreement if group.kind == "near" else group.links[0].cosine
     return "" if math.isnan(number) else f"{number:.3f}"
 
 
@@ -138,10 +136,9 @@ def _note_next_step(found: curate.Duplicates) -> None:
     """Say what to type next."""
     from carscale import progress
 
-    near = " --near" if found.has_near else ""
+    near = "" if found.has_near else " --no-near"
+    again = f"carscale data dedupe {outgoing.command(found.root)}{near}"
+    if found.counts()["conflicts"]:
+        progress.note(f"see them, and say which labels are right: {again} --out FOLDER")
     if found.groups:
-        progress.note(
-            f"next: carscale data dedupe {outgoing.command(found.root)}{near} --apply NEW_FOLDER"
-        )
-    elif not found.has_near:
-        progress.note(f"next: carscale data dedupe {outgoing.command(found.root)} --near")
+        progress.note(f"next: {again} --apply NEW_FOLDER")

@@ -69,9 +69,12 @@ def freeze(
     crop: Crop = "ask",
     box_margin: BoxMargin = 0.0,
     near_duplicates: Annotated[
-        Literal["group", "ignore"],
-        typer.Option(help="group: near duplicates stay in one split; ignore: don't look."),
-    ] = "ignore",
+        Literal["group", "drop", "ignore"],
+        typer.Option(
+            help="group: near duplicates stay in one split; drop: the largest of each is kept, "
+            "where they are of one class; ignore: don't look."
+        ),
+    ] = "group",
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
     follow_links: FollowLinks = False,

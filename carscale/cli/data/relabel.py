@@ -14,7 +14,11 @@ from carscale.cli.output import print_notes, say
 def relabel(
     root: Root,
     decisions: Annotated[
-        Path, typer.Argument(help="CSV with id,path,label,decision,new_label: a review page's.")
+        Path,
+        typer.Argument(
+            help="CSV with id,path,label,decision,new_label, of a pair also other_id,other_path,"
+            "other_label: what a review page, or the page of dedupe, saves."
+        ),
     ],
     out: NewVersion,
     any_split: Annotated[
@@ -35,5 +39,6 @@ def relabel(
     progress.note(
         f"{made.num_relabelled} relabelled, {made.num_left_out} left out, "
         f"{made.num_unchanged} unchanged"
+        + (f"; {made.num_answers} pairs answered for good" if made.num_answers else "")
     )
     say(made.root)

@@ -4,130 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from carscale import files, outgoing
+from carscale.data.freezing.near import group_near, near_samples, spare_samples
+from carscale.data.freezing.rule import READ, FreezeRule
 from carscale.data.freezing.write import lay_out
 from carscale.data.frozen import split_assignment as rules
 from carscale.data.frozen.layout import Frozen
 from carscale.data.photos.decode import DecodedFiles, bytes_to_freeze, decode_files
-from carscale.data.photos.near_groups import group_near
+from carscale.data.photos.near_duplicates import NearPairs
+from carscale.data.photos.near_folder import keep_near
 from carscale.data.photos.quality import keep_stats
 from carscale.data.photos.sample import Sample
 from carscale.data.sources.open_source import local_paths, open_source
-from carscale.data.sources.reading import check_reading
-from carscale.data.sources.rows import Reading
 from carscale.data.sources.scan import Scan, SourceFile
-from carscale.errors import ConfigError, DataError
-
-FRACTIONS = (0.7, 0.15, 0.15)
-READ = (
-    *("split_folders", "class_depth", "class_from", "alike", "crop", "box_margin", "attributes"),
-)
-"""Parts of a rule that a card names only where they were given."""
-
-
-@dataclass(frozen=True)
-class FreezeRule:
-    """How photos are split.
-
-    Attributes:
-        fractions: Of train, val and test; sum to 1.
-        seed: Of the draw.
-        group_by: A regular expression searched in a photo's relative path; photos with the same
-            match (its first group if it has one) stay in one split.
-        long_tail: Most and least train photos of a class; train is cut to that.
-        keep_splits: Take train, val and test from the source: folders, a column ``split``, the
-            splits of a set, words in names of shards. Val and test stay as given; what is in train
-            too, or in a group with them, leaves train.
-        val_fraction: Of a kept train, drawn as val where the source has none.
-        split_folders: Where splits aren't kept, what folders called train and test are:
-            ``together`` leaves them out of classes, ``classes`` takes them for classes, ``ask``
-            stops.
-        class_depth: Of class folders: how many folders from the top are the class.
-        class_from: Of class folders: the parts of paths that are the class, as a template
-            (``{make}/{model}/*``) or a regular expression with named groups.
-        alike: What classes are whose names differ in case, accents or separators alone: ``join``
-            makes them one, ``apart`` leaves them, ``ask`` stops.
-        crop: Of annotations with boxes: ``boxes`` makes each a photo, ``none`` takes whole photos,
-            ``ask`` stops where a photo has boxes of several classes. Boxes of one photo stay in
-            one split.
-        box_margin: What is kept around a box, as a share of its sides.
-        attributes: Names and regular expressions; what they find in a photo's relative path goes
-            into the manifest, and slices use it.
-        link: ``copy``, or ``hard`` to share bytes with the source's files where they are kept.
-        near_duplicates: ``group`` keeps photos that are nearly the same in one split, ``ignore``
-            does not look.
-    """
-
-    fractions: tuple[float, float, float] = FRACTIONS
-    seed: int = 0
-    group_by: str | None = None
-    long_tail: tuple[int, int] | None = None
-    keep_splits: bool = False
-    val_fraction: float | None = None
-    split_folders: str = "ask"
-    class_depth: int | None = None
-    class_from: str | None = None
-    alike: str = "ask"
-    crop: str = "ask"
-    box_margin: float = 0.0
-    attributes: tuple[tuple[str, str], ...] = ()
-    link: str = "copy"
-    near_duplicates: str = "ignore"
-
-    def check(self) -> None:
-        """Raise ``ConfigError`` when the rule makes no sense."""
-        is_whole = abs(sum(self.fractions) - 1) <= 1e-6  # false for NaN
-        if not is_whole or min(self.fractions) < 0 or self.fractions[0] <= 0:
-            raise ConfigError(
-                f"--fractions {self.fractions}: must be three shares that sum to 1, train above 0",
-                "for example: --fractions 0.7,0.15,0.15",
-            )
-        if self.long_tail and not 1 <= self.long_tail[1] <= self.long_tail[0]:
-            most, least = self.long_tail
-            raise ConfigError(f"--long-tail {most}:{least}: must be MOST:LEAST, MOST >= LEAST >= 1")
-        self._check_kept()
-        if self.link not in ("copy", "hard"):
-            raise ConfigError(f"--link {self.link}: must be copy or hard")
-        if self.near_duplicates not in ("group", "ignore"):
-            raise ConfigError(f"--near-duplicates {self.near_duplicates}: must be group or ignore")
-        check_reading(self.reading())
-        try:
-            re.compile(self.group_by or "")
-        except re.error as error:
-            raise ConfigError(
-                f"--group-by {self.group_by!r}: is no regular expression: {error}"
-            ) from error
-
-    def reading(self) -> Reading:
-        """Return the part that says how the source is read."""
-        return Reading(**{name: getattr(self, name) for name in ("keep_splits", *READ)})
-
-    def _check_kept(self) -> None:
-        """Raise where splits are kept and drawn at once."""
-        if self.long_tail and self.keep_splits:
-            raise ConfigError("--long-tail: can't cut splits that --keep-splits keeps; give one")
-        if self.keep_splits and self.fractions != FRACTIONS:
-            raise ConfigError(
-                f"--fractions {self.fractions}: --keep-splits draws no splits",
-                "to draw a val from train: --keep-splits --val-fraction 0.1",
-            )
-        if self.val_fraction is None:
-            return
-        if not self.keep_splits:
-            raise ConfigError(
-                "--val-fraction: is of the train that --keep-splits keeps",
-                "without kept splits: --fractions 0.7,0.15,0.15",
-            )
-        if not 0 < self.val_fraction < 1:  # false for NaN
-            raise ConfigError(
-                f"--val-fraction {self.val_fraction}: must be above 0 and below 1",
-                "for example: --val-fraction 0.1",
-            )
+from carscale.errors import DataError
 
 
 def freeze(
@@ -139,7 +35,7 @@ def freeze(
     label_column: str | None = None,
     follow_links: bool = False,
     force: bool = False,
-    advance: Callable[[int], None] = lambda total: None,
+    advance: Callable[[str, int], None] = lambda what, total: None,
 ) -> Frozen:
     """Freeze a source's photos into train, val and test.
 
@@ -156,7 +52,7 @@ def freeze(
         label_column: Where the source has columns: of classes.
         follow_links: Take photos too that links, or paths in a table, name outside of the source.
         force: Replace a frozen folder at ``out``.
-        advance: Called after each file with the number of all files.
+        advance: Told what is done and how much of it there is.
 
     Returns:
         The card, and lines a person should read.
@@ -195,10 +91,21 @@ def freeze(
                 spec=source,
                 plan=json.dumps(columns | {"follow_links": follow_links}),
                 link=rule.link,
-                advance=advance,
+                advance=lambda total: advance("decode", total),
             )
-            frozen = _freeze_decoded(decoded, found, folder, rule, source)
+            if not decoded.samples:
+                raise _no_photo_error(source, decoded)
+            samples = _grouped(decoded.samples, rule, found, source)
+            pairs = None
+            if rule.near_duplicates != "ignore":
+                pairs = near_samples(
+                    samples, decoded.stats_N, lambda total: advance("compare", total)
+                )
+            found.refused = sorted(found.refused + decoded.refused)
+            frozen = _freeze_decoded(samples, pairs, found, folder, rule=rule, source=source)
     keep_stats(out, decoded.samples, decoded.stats_N)
+    if pairs is not None:
+        keep_near(out, [sample.sha256 for sample in decoded.samples], pairs)
     frozen.root = out
     return frozen
 
@@ -238,24 +145,31 @@ def _check_kept(files: list[SourceFile], place: Path, out: Path) -> None:
             )
 
 
+def _no_photo_error(source: Path | str, decoded: DecodedFiles) -> DataError:
+    """Return the error for a source without a photo."""
+    first, reason = decoded.refused[0]
+    return DataError(
+        f"{source}: none of {len(decoded.refused)} files is a photo; the first: {first}: {reason}"
+    )
+
+
 def _freeze_decoded(
-    decoded: DecodedFiles, found: Scan, folder: Path, rule: FreezeRule, source: Path | str
+    samples: list[Sample],
+    pairs: NearPairs | None,
+    found: Scan,
+    folder: Path,
+    *,
+    rule: FreezeRule,
+    source: Path | str,
 ) -> Frozen:
     """Write the frozen folder of a decoded source into an empty folder."""
-    samples = decoded.samples
-    if not samples:
-        first, reason = decoded.refused[0]
-        raise DataError(
-            f"{source}: none of {len(decoded.refused)} files is a photo; "
-            f"the first: {first}: {reason}"
-        )
-    found.refused = sorted(found.refused + decoded.refused)
     if rule.link == "hard" and any(sample.file.path is None for sample in samples):
         found.notes.append("--link hard: photos that are no files of their own were copied")
-    samples = _grouped(samples, rule, source)
-    if rule.near_duplicates == "group":
-        samples, notes = group_near(samples, decoded.stats_N)
+    if pairs is not None:
+        spare = spare_samples(samples, pairs) if rule.near_duplicates == "drop" else {}
+        samples, notes = group_near(samples, pairs)
         found.notes.extend(notes)
+        samples = _without_spare(samples, spare, found)
     if rule.keep_splits:
         samples = _without_leaks(samples, found, source)
     splits_N = _kept(samples, rule, found, source) if rule.keep_splits else _drawn(samples, rule)
@@ -275,22 +189,47 @@ def _freeze_decoded(
     )
 
 
-def _grouped(samples: list[Sample], rule: FreezeRule, source: Path | str) -> list[Sample]:
+def _without_spare(samples: list[Sample], spare: dict[int, int], found: Scan) -> list[Sample]:
+    """Return samples without the near duplicates that are dropped; they are refused."""
+    for row, best in spare.items():
+        reason = f"near duplicate of {samples[best].file.relative}, which is kept"
+        found.refused.append((samples[row].file.relative, reason))
+    found.refused.sort()
+    if spare:
+        row, best = next(iter(spare.items()))
+        found.notes.append(
+            f"{len(spare)} photos that are duplicates of larger ones are left out, into "
+            f"quarantine.jsonl: {samples[row].file.relative} is {samples[best].file.relative}"
+        )
+    return [sample for row, sample in enumerate(samples) if row not in spare]
+
+
+def _grouped(
+    samples: list[Sample], rule: FreezeRule, found: Scan, source: Path | str
+) -> list[Sample]:
     """Return samples with the group that the rule's expression finds in their paths."""
     if not rule.group_by:
         return samples
     pattern = re.compile(rule.group_by)
-    found = [pattern.search(sample.file.relative) for sample in samples]
-    if not any(found):
+    matches = [pattern.search(sample.file.relative) for sample in samples]
+    if not any(matches):
         raise DataError(
             f"{source}: --group-by {rule.group_by!r} matches none of {len(samples)} paths "
             f"(first: {samples[0].file.relative})"
         )
+    names = [
+        "" if match is None else match[1] if match.re.groups and match[1] else match[0]
+        for match in matches
+    ]
+    sizes = Counter(filter(None, names))
+    largest, size = max(sizes.items(), key=lambda one: (one[1], one[0]))
+    found.notes.append(
+        f"--group-by: {len(sizes)} groups; the largest, {largest!r}, has {size} of {len(samples)} "
+        f"photos; {names.count('')} are in none"
+    )
     return [
-        replace(sample, group_name=match[1] if match.re.groups and match[1] else match[0])
-        if match
-        else sample
-        for sample, match in zip(samples, found, strict=True)
+        replace(sample, group_name=name) if name else sample
+        for sample, name in zip(samples, names, strict=True)
     ]
 
 

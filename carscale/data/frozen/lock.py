@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -16,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import contained, files, threads
+from carscale import contained, threads
+from carscale.data.frozen.cache import read_cache, write_cache
 from carscale.data.frozen.layout import LOCKED_FILES, PACK_FORMAT, card_hash, read_card
 from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.names import is_clutter
 from carscale.data.frozen.split_assignment import split_names
-from carscale.errors import DataError, DiskError, UnsafePathError
+from carscale.errors import DataError, UnsafePathError
 from carscale.progress import bar
 
 if TYPE_CHECKING:
@@ -81,8 +79,8 @@ def verify(root: Path, *, mode: str = "fast") -> int:
         if path in found and stat[0] != size
     ]
     manifest_hash = lock["manifest.parquet"]
-    cache = cache_file(root, "stat")
-    known_N4 = _read_cache(cache, manifest_hash) if mode == "fast" else None
+    known = read_cache(root, "stat", manifest_hash) if mode == "fast" else None
+    known_N4 = None if known is None else known.get("stats")
     stale = _stale(stats_N4, known_N4)
     lost = {*removed, *resized}
     suspects = [row for row in stale if listed.paths[row] not in lost]
@@ -90,7 +88,7 @@ def verify(root: Path, *, mode: str = "fast") -> int:
     if added or removed or changed:
         raise _mismatch(root, listed, added, removed, sorted(changed))
     if len(stale):
-        _write_cache(cache, manifest_hash, stats_N4)
+        write_cache(root, "stat", manifest_hash, stats=stats_N4)
     return len(suspects)
 
 
@@ -202,32 +200,3 @@ def _hash_or_none(root: Path, name: str) -> str | None:
         raise
     except OSError:
         return None
-
-
-def cache_file(root: Path, kind: str) -> Path:
-    """Return where this machine keeps what it saw of a folder; it may be deleted at any time.
-
-    Args:
-        root: The folder.
-        kind: What is kept: ``stat`` or ``photo_stats``.
-    """
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
-    return base / "carscale" / kind / f"{name[:32]}.npz"
-
-
-def _read_cache(path: Path, manifest_hash: str) -> NDArray[np.int64] | None:
-    """Return what was seen last, if it was of the same lock."""
-    try:
-        with path.open("rb") as file, np.load(file) as stored:
-            return stored["stats"] if str(stored["lock"]) == manifest_hash else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-
-
-def _write_cache(path: Path, manifest_hash: str, stats_N4: NDArray[np.int64]) -> None:
-    """Keep what was seen; a disk that can't take it costs time, nothing else."""
-    with suppress(OSError, DiskError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.atomic_file(path) as file:
-            np.savez(file, stats=stats_N4, lock=np.array(manifest_hash))

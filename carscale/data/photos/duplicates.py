@@ -1,139 +1,49 @@
 """Duplicate images of a data set: groups, leaks between splits, label conflicts. Pure functions.
 
-Axes: N photos, P pairs.
+Axes: N photos, G groups, M members of all groups, L links.
 
-Chosen: exact and near duplicates make groups, directly or through others; what a model takes for
-the same is listed as pairs. Rejected: one graph of all. Why: an embedding also joins two cars of
-one model before one wall.
+Chosen: exact and near duplicates make groups; what a model takes for the same is listed as pairs.
+Rejected: one graph of all. Why: an embedding also joins two cars of one model before one wall.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from carscale import stats, tables
 from carscale.data.frozen.layout import read_card
-from carscale.data.frozen.manifest import read_manifest
+from carscale.data.frozen.manifest import MADE_GROUPS, read_manifest
 from carscale.data.frozen.split_assignment import PARTIAL
-from carscale.data.photos.near_duplicates import NearPairs, near_groups
+from carscale.data.photos.duplicate_groups import (
+    BY_EMBEDDING,
+    EXACT,
+    NEAR,
+    DuplicateGroups,
+    Links,
+    PhotoRows,
+    cross_class_pairs,
+)
+from carscale.data.photos.near_groups import near_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from carscale.data.photos.embedding_duplicates import EmbeddingPairs
+    from carscale.data.photos.near_duplicates import NearPairs
 
 
-Kind = Literal["exact", "near", "by embedding"]
 COLUMNS = (
-    *("path", "split", "class", "sha256", "original_sha256", "width", "height", "num_bytes", "box"),
+    *("path", "split", "class", "key", "sha256", "original_sha256", "width", "height"),
+    *("num_bytes", "box", "group"),
 )
 LEARNED = ("train", PARTIAL)
 """Splits that a model learns from; between them nothing leaks."""
-
-
-@dataclass(frozen=True, eq=False)
-class PhotoRows:
-    """Photos of a frozen folder, by id.
-
-    Attributes:
-        paths_N: Relative paths.
-        splits_N: Names of splits.
-        classes_N: Names of classes; in ``partial`` of makes.
-        content_N: Hashes of the frozen bytes.
-        originals_N: Hashes of the bytes they were made of, with the box that was cut out.
-        sizes_N2: Width and height.
-        bytes_N: Sizes of the files.
-    """
-
-    paths_N: NDArray[Any]
-    splits_N: NDArray[Any]
-    classes_N: NDArray[Any]
-    content_N: NDArray[Any]
-    originals_N: NDArray[Any]
-    sizes_N2: NDArray[np.int64]
-    bytes_N: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.paths_N)
-
-
-@dataclass(frozen=True)
-class Link:
-    """Why two photos are taken for one.
-
-    Attributes:
-        one, other: Rows.
-        kind: How it was found.
-        correlation: Of the grey copies at the best crop, 1 for the same bytes; NaN where they
-            were not compared.
-        cosine: Of the embeddings; NaN where these were not compared.
-    """
-
-    one: int
-    other: int
-    kind: Kind
-    correlation: float
-    cosine: float = float("nan")
-
-
-@dataclass(frozen=True)
-class DuplicateGroup:
-    """Photos that are the same one, directly or through others.
-
-    Attributes:
-        rows: Ascending; ids of the manifest.
-        paths, splits, classes: Of each.
-        links: The pairs that make it a group.
-        kind: ``exact`` when all have the same bytes, else how the weakest link was found.
-        correlation: Of the weakest link; NaN where grey copies were not compared.
-        is_leak: It lies in splits that must not know of each other.
-        is_conflict: It lies in two classes: one label must be wrong.
-    """
-
-    rows: tuple[int, ...]
-    paths: tuple[str, ...]
-    splits: tuple[str, ...]
-    classes: tuple[str, ...]
-    links: tuple[Link, ...]
-    kind: Kind
-    correlation: float
-    is_leak: bool
-    is_conflict: bool
-
-    @property
-    def concern(self) -> str:
-        """What a person should think of it: ``leak``, ``label``, or only ``duplicate``."""
-        return "leak" if self.is_leak else "label" if self.is_conflict else "duplicate"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        paths = dict(zip(self.rows, self.paths, strict=True))
-        return {
-            "kind": self.kind,
-            "is_leak": self.is_leak,
-            "is_conflict": self.is_conflict,
-            "correlation": _for_json(self.correlation),
-            "photos": [
-                {"id": row, "path": path, "split": split, "class": name}
-                for row, path, split, name in zip(
-                    self.rows, self.paths, self.splits, self.classes, strict=True
-                )
-            ],
-            "pairs": [
-                {
-                    "paths": [paths[link.one], paths[link.other]],
-                    "kind": link.kind,
-                    "correlation": _for_json(link.correlation),
-                    "cosine": _for_json(link.cosine),
-                }
-                for link in self.links
-            ],
-        }
 
 
 def read_photos(root: Path) -> PhotoRows:
@@ -145,6 +55,7 @@ def read_photos(root: Path) -> PhotoRows:
     read_card(root)
     columns = read_manifest(root, COLUMNS)
     sizes_N2 = np.stack([columns["width"], columns["height"]], axis=1).astype(np.int64)
+    groups = ["" if name.startswith(MADE_GROUPS) else name for name in columns["group"].tolist()]
     return PhotoRows(
         paths_N=columns["path"],
         splits_N=columns["split"],
@@ -153,6 +64,8 @@ def read_photos(root: Path) -> PhotoRows:
         originals_N=columns["original_sha256"] + columns["box"],
         sizes_N2=sizes_N2,
         bytes_N=columns["num_bytes"].astype(np.int64),
+        keys_N=columns["key"],
+        groups_N=np.array(groups, dtype=object),
     )
 
 
@@ -170,151 +83,201 @@ def data_notes(rows: Sequence[dict[str, Any]], empty_classes: list[str]) -> dict
     )
     sizes_N2 = np.zeros((len(rows), 2), np.int64)
     groups = duplicate_groups(
-        PhotoRows(sources_N, splits_N, classes_N, hashes_N, hashes_N, sizes_N2, sizes_N2[:, 0])
+        PhotoRows(
+            *(sources_N, splits_N, classes_N, hashes_N, hashes_N),
+            *(sizes_N2, sizes_N2[:, 0], hashes_N, np.full(len(rows), "", dtype=object)),
+        )
     )
+    conflicts = groups.taken(groups.is_conflict_G)
     return {
         "empty_classes": empty_classes,
         "classes_of_one_photo": sorted(name for name, count in per_class.items() if count == 1),
-        "num_exact_duplicates": sum(len(group.rows) - 1 for group in groups),
-        "label_conflicts": sorted(sorted(group.paths) for group in groups if group.is_conflict),
+        "num_exact_duplicates": groups.num_spare,
+        "label_conflicts": sorted(sorted(group.paths) for group in conflicts),
     }
 
 
-def duplicate_groups(photos: PhotoRows, near: NearPairs | None = None) -> list[DuplicateGroup]:
+def duplicate_groups(
+    photos: PhotoRows,
+    near: NearPairs | None = None,
+    *,
+    settled_P2: NDArray[np.int64] | None = None,
+) -> DuplicateGroups:
     """Return photos that are there more than once: leaks first, then labels, then the rest.
 
     Args:
         photos: Of all splits.
-        near: Pairs that are nearly the same; rows are those of ``photos``. ``None`` for exact
-            duplicates alone.
+        near: Pairs that are nearly the same; rows are those of ``photos``, of photos with the same
+            bytes the first. ``None`` for exact duplicates alone.
+        settled_P2: Pairs of which a person said that both labels are right.
 
     Returns:
-        The groups; within a concern by the first path.
+        The groups; within a concern by the first photo.
     """
-    return _sorted(_group(photos, duplicate_links(photos, near)))
+    exact_L2 = _exact_links(photos)
+    parts = [exact_L2]
+    near_L2, agreements = np.empty((0, 2), np.int64), np.empty(0, np.float32)
+    if near is not None and len(near.rows_P2):
+        number_N = np.full(len(photos), -1, np.int64)
+        for number, rows in enumerate(near_groups(near)):
+            number_N[rows] = number
+        numbers_P2 = number_N[near.rows_P2]
+        kept = (numbers_P2[:, 0] >= 0) & (numbers_P2[:, 0] == numbers_P2[:, 1])
+        kept &= ~_joined(exact_L2, near.rows_P2, len(photos))
+        near_L2, agreements = near.rows_P2[kept], near.agreements_P[kept]
+        parts.append(near_L2)
+    links = Links(
+        np.concatenate(parts),
+        np.repeat([EXACT, NEAR], [len(exact_L2), len(near_L2)]).astype(np.int8),
+        np.concatenate([np.ones(len(exact_L2), np.float32), agreements]),
+        np.full(len(exact_L2) + len(near_L2), np.nan, np.float32),
+    )
+    number_N = np.full(len(photos), -1, np.int64)
+    for number, rows in enumerate(stats.connected(links.rows_L2)):
+        number_N[rows] = number
+    rows_M = np.flatnonzero(number_N >= 0)
+    groups = _grouped(
+        photos, rows_M, number_N[rows_M], links, numbers_L=number_N[links.rows_L2[:, 0]]
+    )
+    return _sorted(groups if settled_P2 is None else _settled(groups, settled_P2))
 
 
-def duplicate_links(photos: PhotoRows, near: NearPairs | None = None) -> list[Link]:
-    """Return exact duplicates, each with the first of them, and pairs that are nearly the same.
+def pair_groups(
+    photos: PhotoRows, links: Links, settled_P2: NDArray[np.int64] | None = None
+) -> DuplicateGroups:
+    """Return each link as a group of its own, in their order.
 
     Args:
         photos: Of all splits.
-        near: As ``duplicate_groups`` takes it; pairs of exact duplicates are left out.
+        links: The pairs.
+        settled_P2: Pairs of which a person said that both labels are right.
     """
-    exact = _exact_links(photos)
-    number = {row: n for n, rows in enumerate(_components(exact)) for row in rows}
-    return exact + [
-        link
-        for link in near_links(near)
-        if link.one not in number or number[link.one] != number.get(link.other)
-    ]
+    numbers = np.repeat(np.arange(len(links)), 2)
+    rows_M = np.sort(links.rows_L2, axis=1).ravel()
+    groups = _grouped(photos, rows_M, numbers, links, numbers_L=np.arange(len(links)))
+    return groups if settled_P2 is None else _settled(groups, settled_P2)
 
 
-def near_links(near: NearPairs | None) -> list[Link]:
-    """Return near duplicates as links; none of ``None``."""
-    if near is None:
-        return []
-    pairs = zip(near.rows_P2.tolist(), near.correlations_P.tolist(), strict=True)
-    return [Link(one, other, "near", correlation) for (one, other), correlation in pairs]
-
-
-def pair_groups(photos: PhotoRows, links: Iterable[Link]) -> list[DuplicateGroup]:
-    """Return each link as a group of its own, in their order."""
-    return [_one_group(photos, sorted((link.one, link.other)), [link]) for link in links]
+def near_links(near: NearPairs) -> Links:
+    """Return near duplicates as links."""
+    count = len(near.rows_P2)
+    kinds_L = np.full(count, NEAR, np.int8)
+    return Links(near.rows_P2, kinds_L, near.agreements_P, np.full(count, np.nan, np.float32))
 
 
 def embedding_groups(
     photos: PhotoRows,
     pairs: EmbeddingPairs,
     rows_M: NDArray[np.int64],
-    correlations_P: NDArray[np.floating] | None = None,
-) -> list[DuplicateGroup]:
+    agreements_P: NDArray[np.floating] | None = None,
+) -> DuplicateGroups:
     """Return the pairs that a model takes for the same photo, as groups of their own.
 
     Args:
         photos: Of all splits.
         pairs: By embedding.
         rows_M: The row of ``photos`` that each of the pairs' rows stands for.
-        correlations_P: Of the pairs' grey copies, for a person to judge by.
+        agreements_P: Shares of the pairs' details that coincide, for a person to judge by.
 
     Returns:
         A group a pair; leaks first, then labels.
     """
-    links = []
-    for n, (pair, cosine) in enumerate(zip(pairs.rows_P2, pairs.cosines_P.tolist(), strict=True)):
-        one, other = sorted(rows_M[pair].tolist())
-        correlation = float("nan") if correlations_P is None else float(correlations_P[n])
-        links.append(Link(one, other, "by embedding", correlation, cosine))
+    count = len(pairs.rows_P2)
+    agreements = np.full(count, np.nan) if agreements_P is None else agreements_P
+    links = Links(
+        np.sort(rows_M[pairs.rows_P2], axis=1),
+        np.full(count, BY_EMBEDDING, np.int8),
+        np.asarray(agreements, np.float32),
+        pairs.cosines_P,
+    )
     return _sorted(pair_groups(photos, links))
 
 
-def _exact_links(photos: PhotoRows) -> list[Link]:
-    """Return a link from the first photo to each other one of the same, or made of the same, bytes.
+def _exact_links(photos: PhotoRows) -> NDArray[np.int64]:
+    """Return a pair of the first photo and each other one of the same, or made of the same, bytes.
 
     Of the same original two versions of carscale may have made other bytes.
     """
-    content = photos.content_N.tolist()
-    pairs = set(_pairs_with_first(content))
-    originals = _pairs_with_first(photos.originals_N.tolist())
-    pairs.update((one, other) for one, other in originals if content[one] != content[other])
-    return [Link(one, other, "exact", 1.0) for one, other in sorted(pairs)]
+    content_N, originals_N = map(tables.numbered, (photos.content_N, photos.originals_N))
+    pairs = _pairs_with_first(content_N)
+    others = _pairs_with_first(originals_N)
+    others = others[content_N[others[:, 0]] != content_N[others[:, 1]]] if len(others) else others
+    found = np.concatenate([pairs, others])
+    return found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
-def _pairs_with_first(names: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Yield the place where a name came first and each place where it came again."""
-    first: dict[str, int] = {}
-    for place, name in enumerate(names):
-        if first.setdefault(name, place) != place:
-            yield first[name], place
+def _pairs_with_first(numbers_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where a number came first, with each place where it came again."""
+    _, first, place_N = np.unique(numbers_N, return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[place_N] != np.arange(len(numbers_N)))
+    return np.stack([first[place_N[again]], again], axis=1).astype(np.int64)
 
 
-def _components(links: Sequence[Link]) -> list[list[int]]:
-    """Return the rows that links join."""
-    if not links:
-        return []
-    rows_P2 = np.array([(link.one, link.other) for link in links], dtype=np.int64)
-    pairs = NearPairs(rows_P2, np.ones(len(links), np.float32))
-    return [group.tolist() for group in near_groups(pairs)]
+def _joined(
+    links_L2: NDArray[np.int64], rows_P2: NDArray[np.int64], count: int
+) -> NDArray[np.bool_]:
+    """Tell which pairs links join already."""
+    number_N = np.arange(count) + count
+    for number, rows in enumerate(stats.connected(links_L2)):
+        number_N[rows] = number
+    numbers_P2 = number_N[rows_P2]
+    return numbers_P2[:, 0] == numbers_P2[:, 1]
 
 
-def _group(photos: PhotoRows, links: Sequence[Link]) -> list[DuplicateGroup]:
-    """Return the groups that links make."""
-    groups = _components(links)
-    number = {row: n for n, rows in enumerate(groups) for row in rows}
-    of_group: list[list[Link]] = [[] for _ in groups]
-    for link in links:
-        of_group[number[link.one]].append(link)
-    return [
-        _one_group(photos, rows, members) for rows, members in zip(groups, of_group, strict=True)
-    ]
-
-
-def _one_group(photos: PhotoRows, rows: Sequence[int], links: Sequence[Link]) -> DuplicateGroup:
-    """Return one group with what a person should know of it."""
-    splits = tuple(str(photos.splits_N[row]) for row in rows)
-    classes = tuple(str(photos.classes_N[row]) for row in rows)
-    roles = {"train" if split in LEARNED else split for split in splits}
-    whole = {name for name, split in zip(classes, splits, strict=True) if split != PARTIAL}
-    weakest = min(links, key=lambda link: (link.kind != "near", link.correlation))
-    return DuplicateGroup(
-        rows=tuple(rows),
-        paths=tuple(str(photos.paths_N[row]) for row in rows),
-        splits=splits,
-        classes=classes,
-        links=tuple(links),
-        kind=weakest.kind,
-        correlation=weakest.correlation,
-        is_leak=len(roles) > 1,
-        is_conflict=len(whole) > 1,
+def _grouped(
+    photos: PhotoRows,
+    rows_M: NDArray[np.int64],
+    numbers_M: NDArray[np.int64],
+    links: Links,
+    *,
+    numbers_L: NDArray[np.int64],
+) -> DuplicateGroups:
+    """Return groups from the number that each photo, and each link, has."""
+    order, link_order = (np.argsort(part, kind="stable") for part in (numbers_M, numbers_L))
+    rows_M = rows_M[order]
+    count = int(numbers_M.max(initial=-1)) + 1
+    starts_G1 = np.searchsorted(numbers_M[order], np.arange(count + 1))
+    split_N, class_N = tables.numbered(photos.splits_N), tables.numbered(photos.classes_N)
+    for name in LEARNED:
+        split_N[photos.splits_N == name] = -1
+    class_N[photos.splits_N == PARTIAL] = -1
+    return DuplicateGroups(
+        photos,
+        rows_M,
+        starts_G1,
+        links.taken(link_order),
+        np.searchsorted(numbers_L[link_order], np.arange(count + 1)),
+        _differ(split_N[rows_M], starts_G1),
+        _differ(class_N[rows_M], starts_G1, passed_over=-1),
     )
 
 
-def _sorted(groups: Sequence[DuplicateGroup]) -> list[DuplicateGroup]:
-    """Return groups by concern, then by path."""
-    order = ("leak", "label", "duplicate")
-    return sorted(groups, key=lambda group: (order.index(group.concern), group.paths))
+def _differ(
+    values_M: NDArray[np.int64], starts_G1: NDArray[np.int64], passed_over: int | None = None
+) -> NDArray[np.bool_]:
+    """Tell in which groups values differ."""
+    if len(starts_G1) < 2:
+        return np.zeros(0, bool)
+    low_M = np.where(values_M == passed_over, np.iinfo(np.int64).max, values_M)
+    low_G = np.minimum.reduceat(low_M, starts_G1[:-1])
+    high_G = np.maximum.reduceat(values_M, starts_G1[:-1])
+    return low_G < high_G
 
 
-def _for_json(number: float) -> float | None:
-    """Return a number for JSON, which knows no NaN."""
-    return None if np.isnan(number) else round(number, 4)
+def _settled(groups: DuplicateGroups, settled_P2: NDArray[np.int64]) -> DuplicateGroups:
+    """Return groups without the conflicts that a person has answered."""
+    known = set(map(tuple, np.sort(settled_P2, axis=1).tolist()))
+    touched = np.isin(groups.rows_M, settled_P2)
+    is_conflict_G = groups.is_conflict_G.copy()
+    numbers_M = np.repeat(np.arange(len(groups)), np.diff(groups.starts_G1))
+    for number in np.unique(numbers_M[touched]).tolist():
+        group = groups[number]
+        open_pairs = cross_class_pairs(group)
+        is_conflict_G[number] = any(pair not in known for pair in open_pairs)
+    return replace(groups, is_conflict_G=is_conflict_G)
+
+
+def _sorted(groups: DuplicateGroups) -> DuplicateGroups:
+    """Return groups by concern, then by their first photo."""
+    first_G = groups.rows_M[groups.starts_G1[:-1]]
+    return groups.taken(np.lexsort((first_G, groups.concerns_G)))

@@ -1,206 +1,268 @@
-"""Photos that are nearly the same: stored anew, resized, cut at their sides.
+"""Near duplicates: photos that were stored anew, resized, cropped, mirrored or slightly edited.
 
-Chosen: candidates from hashes within a few bits, of the photo and of its crops; confirmed by the
-correlation of small grey copies at the best crop. Rejected: hashes alone (of 8,144 Stanford photos
-168 pairs lie within 8 bits, some 25 of them the same photo).
-Chosen: of up to ``FEW`` photos, 36 crops each (a tenth off height and width, anywhere: 99 % of such
-copies are found), and all against all. Of more, crops of 2 and 4 % at each side, and faiss' binary
-multi-hash: exact within the radius, 1 M photos in two minutes of one core; all against all takes 7
-minutes for each crop, an inverted file misses pairs.
-Axes: N photos, S side of a signature, P pairs, Q queries.
+Chosen: two stages. Hashes propose (``near_candidates``), the details of both photos decide
+(``images.agreement``), whatever the background. Rejected: hashes, or the correlation of small grey
+copies, alone: before one studio wall nearly all pairs were of different cars.
+Axes: N photos, S side of a signature, P pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import images
-from carscale.data.frozen.split_assignment import components
+from carscale import images, stats, threads
+from carscale.data.photos.near_candidates import ASKS, find_candidates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-RADIUS, CROP_RADIUS = 5, 8
-MIN_CORRELATION = 0.965
-ALMOST = 0.8
-"""From here on a correlation is worth a search for the best crop."""
-Crop = tuple[tuple[float, float], tuple[float, float]]
-"""Where it starts and ends: down, across."""
-PARTS = ((0, 1), (0, 0.95), (0.05, 1), (0, 0.9), (0.05, 0.95), (0.1, 1))
-CROPS: tuple[Crop, ...] = tuple((down, across) for down in PARTS for across in PARTS)
-TRIMS: tuple[Crop, ...] = tuple(((part, 1 - part), (part, 1 - part)) for part in (0, 0.02, 0.04))
-FINE_TRIMS: tuple[Crop, ...] = tuple(
-    ((part, 1 - part), (part, 1 - part)) for part in (0.01, 0.02, 0.03, 0.04, 0.05)
-)
-STEPS = (0.025, 0.0125, 0.00625)
-"""By which the edges of a crop are moved to find the best, as shares of the side."""
-MOST_CUT = 0.15
-"""At an edge."""
+MIN_AGREEMENT = 0.6
+"""Share of the details of two photos that must coincide. Of copies 98 in 100 have more, of other
+photos the hash proposes 1 in 100: benchmarks/near_cpu2_2026-11.md."""
+MIN_OF_OTHER_GROUPS = 0.9
+"""The same where a rule put the photos into different groups."""
 MIN_CONTRAST = 4.0
 """Grey levels; a plainer photo shows nothing that could be the same."""
-
-FEW = 30_000
-NUM_BANDS, BAND_BITS = 3, 21
-MAX_RADIUS = 8
-"""More bits differing in each band would mean thousands of look-ups a photo."""
-MOST_ALIKE = 32
-"""Photos of one hash that are paired each with each; more are paired in a row."""
-MOST_NEAR = 64
-"""Hashes near one hash that are followed up."""
+WORTH = 0.5
+"""Correlation of the small grey copies from which a pair is looked at."""
+CLEAR = 0.9
+"""From here on the hash's crop is believed; below it the whole photos are compared too."""
+MOST_PAIRS, MOST_PAIRS_A_PHOTO = 20_000, 2
+"""Pairs whose pixels are compared at most: a number, and for each photo."""
+SMALL = 16
+"""Photos of a group of which each is compared with each."""
+BLOCK = 32
+MOST_OPEN = 600
+"""Photos held ready, of 0.14 MB each."""
 CHUNK = 8192
-FEW_COMPARISONS = 2**24
-"""Of hashes, in one search: 10 ms of one core."""
-NUM_RESULTS = 4_000_000
-"""Results of one search, about; bounds memory."""
 
 
-class NearPairs(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class NearPairs:
     """Pairs of photos that are nearly the same, ordered.
 
     Attributes:
         rows_P2: Rows of the arrays that came in, int64, the smaller first.
-        correlations_P: Of their grey copies at the best cut, float32.
+        agreements_P: Shares of their details that coincide, float32, 0 to 1.
+        num_plain: Photos that show nothing and have no pairs.
+        num_left_out: Pairs of like photos that were not compared: there were too many.
     """
 
     rows_P2: NDArray[np.int64]
-    correlations_P: NDArray[np.float32]
+    agreements_P: NDArray[np.float32]
+    num_plain: int = 0
+    num_left_out: int = 0
+
+    def kept(self, is_kept_P: NDArray[np.bool_]) -> NearPairs:
+        """Return some of the pairs."""
+        return NearPairs(
+            self.rows_P2[is_kept_P], self.agreements_P[is_kept_P], self.num_plain, self.num_left_out
+        )
+
+    def notes(self) -> list[str]:
+        """Return what a person should know of the search."""
+        lines = []
+        if self.num_plain:
+            lines.append(f"{self.num_plain} photos without any detail were not compared")
+        if self.num_left_out:
+            lines.append(
+                f"{self.num_left_out} pairs of like photos were not compared: there are too many; "
+                "the likeliest were"
+            )
+        return lines
 
 
 def near_pairs(
     hashes_N: NDArray[np.uint64],
     signatures_NSS: NDArray[np.uint8],
+    read: Callable[[int], bytes],
     *,
-    radius: int | None = None,
-    min_correlation: float = MIN_CORRELATION,
+    contents_N: Sequence[str] | NDArray[Any] | None = None,
+    groups_N: Sequence[str] | NDArray[Any] | None = None,
+    advance: Callable[[int], None] = lambda total: None,
 ) -> NearPairs:
-    """Find the pairs of photos that are nearly the same.
-
-    Every pair within the radius is looked at, with two exceptions that keep a flood of like photos
-    from taking quadratic time: plain photos have no pairs, and where more than 32 photos have one
-    hash, or more than 64 hashes lie near one, not each is paired with each; ``near_groups`` still
-    finds them together.
+    """Find the pairs of photos that are nearly the same; the one measure for all that asks.
 
     Args:
         hashes_N: Perceptual hashes, as ``images.perceptual_hashes`` makes them.
         signatures_NSS: Small grey copies, square.
-        radius: Bits in which hashes may differ, 0 to 8; unless given, 8 of few photos, else 5: of
-            more bits, a million photos take hours.
-        min_correlation: Of grey copies; other photos of like cars reach 0.95.
+        read: Returns the bytes of a row's photo; called from threads, for candidates alone.
+        contents_N: Names of the bytes. Of photos with the same bytes the first is compared, and
+            pairs among them are none of these.
+        groups_N: Names of groups by a rule; empty where there is none. Between two groups photos
+            must agree in ``MIN_OF_OTHER_GROUPS``.
+        advance: Called while it works with the number of all steps.
 
     Returns:
         The pairs, by the first row, then the second.
 
     Raises:
-        ValueError: Lengths differ, or the radius is out of range.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> photos_NSS = rng.integers(0, 256, (4, 32, 32)).astype(np.uint8)
-        >>> photos_NSS[3] = photos_NSS[1]
-        >>> near_pairs(images.perceptual_hashes(photos_NSS), photos_NSS).rows_P2.tolist()
-        [[1, 3]]
+        ValueError: Lengths differ.
     """
     if len(hashes_N) != len(signatures_NSS):
         raise ValueError(f"{len(hashes_N)} hashes for {len(signatures_NSS)} signatures")
-    rows = _not_plain(signatures_NSS)
-    is_few = len(rows) <= FEW
-    if radius is None:
-        radius = CROP_RADIUS if is_few else RADIUS
-    if not 0 <= radius <= MAX_RADIUS:
-        raise ValueError(f"radius must be 0 to {MAX_RADIUS} bits, got {radius}")
+    shown = _not_plain(signatures_NSS)
+    rows = shown
+    if contents_N is not None:
+        first = np.unique(np.asarray(contents_N, dtype=str), return_index=True)[1]
+        rows = np.intersect1d(first, shown)
+    num_plain = len(hashes_N) - len(shown)
+    judge = _Judge(signatures_NSS, read, groups_N)
     if len(rows) < 2:
-        return NearPairs(np.empty((0, 2), np.int64), np.empty(0, np.float32))
-    book = _Book(hashes_N, rows)
-    search = _searcher(book.codes_C, radius)
-    found = [book.pair_equal()]
-    for down, across in CROPS if is_few else TRIMS:
-        is_whole = down == across == (0, 1)
-        for part in np.array_split(book.asked_Q, -(-len(book.asked_Q) // CHUNK)):
-            hashes_Q = (
-                hashes_N[part]
-                if is_whole
-                else images.perceptual_hashes(signatures_NSS[part], down=down, across=across)
-            )
-            asked, codes = search(hashes_Q)
-            found.append(book.pair_with(part[asked], codes))
-    pairs_P2 = _distinct(found, len(hashes_N))
-    best = _best_crop if is_few else _best_trim
-    return _confirmed(pairs_P2, signatures_NSS, min_correlation, best)
+        return NearPairs(np.empty((0, 2), np.int64), np.empty(0, np.float32), num_plain)
+    found = find_candidates(hashes_N, signatures_NSS, rows)
+    grey_P = _correlations(signatures_NSS, found.rows_P2, found.asks_P)
+    order = np.argsort(-grey_P, kind="stable")
+    order = order[: np.count_nonzero(grey_P >= WORTH)]
+    most = max(MOST_PAIRS, MOST_PAIRS_A_PHOTO * len(rows))
+    num_left_out = found.num_left_out + max(0, len(order) - most)
+    order = order[:most]
+    pairs = judge.decide(found.rows_P2[order], found.asks_P[order], grey_P[order], advance)
+    pairs = _completed(pairs, judge, most)
+    return NearPairs(pairs.rows_P2, pairs.agreements_P, num_plain, num_left_out)
 
 
-def near_groups(pairs: NearPairs) -> list[NDArray[np.int64]]:
-    """Return photos that are nearly the same as each other, directly or through others.
-
-    Args:
-        pairs: From ``near_pairs``.
-
-    Returns:
-        Rows of each group, ascending; groups by their first row.
-
-    Example:
-        >>> pairs = NearPairs(np.array([[1, 3], [3, 4], [5, 9]]), np.ones(3, np.float32))
-        >>> [group.tolist() for group in near_groups(pairs)]
-        [[1, 3, 4], [5, 9]]
-    """
-    rows, place_2P = np.unique(pairs.rows_P2.T, return_inverse=True)
-    links: list[list[str]] = [[] for _ in rows]
-    for pair, places in enumerate(place_2P.reshape(2, -1).T.tolist()):
-        for place in places:
-            links[place].append(str(pair))
-    numbers = np.array(components(links), dtype=np.int64)
-    order = np.argsort(numbers, kind="stable")
-    edges = np.flatnonzero(np.diff(numbers[order])) + 1
-    return np.split(rows[order], edges) if len(rows) else []
-
-
-def correlations(
-    signatures_NSS: NDArray[np.uint8], rows_P2: NDArray[np.int64]
+def agreements(
+    signatures_NSS: NDArray[np.uint8],
+    read: Callable[[int], bytes],
+    rows_P2: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """Return how similar pairs of photos are, however they were found.
+    """Return which share of the details of pairs coincides, however these were found.
 
     Args:
         signatures_NSS: Small grey copies, square.
+        read: Returns the bytes of a row's photo.
         rows_P2: Pairs of rows.
 
     Returns:
-        The correlation of each pair's grey copies at the best cut, float32 ``[P]``.
+        float32 ``[P]``, 0 to 1.
     """
-    return _correlated(rows_P2, signatures_NSS, MIN_CORRELATION, _best_crop)
+    return _Judge(signatures_NSS, read, None).agreements(*_turned(signatures_NSS, rows_P2))
 
 
-class _Book:
-    """Photos by their hash: C distinct codes, each with its rows."""
+class _Judge:
+    """Looks at pairs of photos; holds those that it opened last."""
 
-    def __init__(self, hashes_N: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
-        hashes = hashes_N[rows]
-        self.rows = rows[np.argsort(hashes, kind="stable")]
-        self.codes_C, self.sizes_C = np.unique(hashes, return_counts=True)
-        self.starts_C = np.cumsum(self.sizes_C) - self.sizes_C
-        rank = np.arange(len(rows)) - np.repeat(self.starts_C, self.sizes_C)
-        self.asked_Q = self.rows[rank < MOST_ALIKE]
-        self.rank = rank
+    def __init__(
+        self,
+        signatures_NSS: NDArray[np.uint8],
+        read: Callable[[int], bytes],
+        groups_N: Sequence[str] | NDArray[Any] | None,
+    ) -> None:
+        self.signatures_NSS = signatures_NSS
+        self.read = read
+        self.groups_N = None if groups_N is None else np.asarray(groups_N, dtype=object)
+        self.open: OrderedDict[int, images.Comparable] = OrderedDict()
+        self.lock = Lock()
 
-    def pair_equal(self) -> NDArray[np.int64]:
-        """Pair photos of one hash: each of the first with all before it, others with the last."""
-        pairs = []
-        for back in range(1, MOST_ALIKE):
-            there = np.flatnonzero((self.rank >= back) & ((back == 1) | (self.rank < MOST_ALIKE)))
-            pairs.append(np.stack([self.rows[there - back], self.rows[there]], axis=1))
-        return np.concatenate(pairs)
+    def decide(
+        self,
+        rows_P2: NDArray[np.int64],
+        asks_P: NDArray[np.integer],
+        grey_P: NDArray[np.float32],
+        advance: Callable[[int], None] = lambda total: None,
+    ) -> NearPairs:
+        """Return the pairs that agree, ordered."""
+        found_P = self.agreements(rows_P2, asks_P, grey_P, advance)
+        least_P = np.full(len(rows_P2), MIN_AGREEMENT)
+        if self.groups_N is not None:
+            one, other = self.groups_N[rows_P2].T
+            is_apart = (one != "") & (other != "") & (one != other)
+            least_P[is_apart] = MIN_OF_OTHER_GROUPS
+        kept = found_P >= least_P
+        return _ordered(np.sort(rows_P2[kept], axis=1), found_P[kept])
 
-    def pair_with(self, rows_Q: NDArray[np.int64], codes_Q: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Pair each row with the first photos of the code found for it."""
-        counts_Q = np.minimum(self.sizes_C[codes_Q], MOST_ALIKE)
-        within = np.arange(counts_Q.sum()) - np.repeat(np.cumsum(counts_Q) - counts_Q, counts_Q)
-        others = self.rows[np.repeat(self.starts_C[codes_Q], counts_Q) + within]
-        pairs_P2 = np.stack([np.repeat(rows_Q, counts_Q), others], axis=1)
-        return pairs_P2[pairs_P2[:, 0] != pairs_P2[:, 1]]
+    def agreements(
+        self,
+        rows_P2: NDArray[np.int64],
+        asks_P: NDArray[np.integer],
+        grey_P: NDArray[np.float32],
+        advance: Callable[[int], None] = lambda total: None,
+    ) -> NDArray[np.float32]:
+        """Return how far pairs agree; a crop of the first, its ask, may be the second."""
+        found_P = np.zeros(len(rows_P2), np.float32)
+        order = np.lexsort((rows_P2.max(axis=1), rows_P2.min(axis=1)))  # near in the folder too
+        blocks = [order[start : start + BLOCK] for start in range(0, len(order), BLOCK)]
+
+        def look(block: NDArray[np.int64]) -> list[float]:
+            return [
+                self._agreement(int(one), int(other), int(asks_P[n]), float(grey_P[n]))
+                for n in block
+                for one, other in [rows_P2[n]]
+            ]
+
+        with ThreadPoolExecutor(threads.num_cores(), "carscale-overlay") as pool:
+            results = threads.in_order(pool, look, blocks, ahead=2 * threads.num_cores())
+            for block, values in zip(blocks, results, strict=True):
+                found_P[block] = values
+                advance(len(blocks))
+        return found_P
+
+    def _agreement(self, first: int, second: int, number: int, grey: float) -> float:
+        """Return how far one pair agrees."""
+        ask = ASKS[number]
+        one, other = self._opened(first), self._opened(second)
+        if ask.is_mirrored:
+            one = one.mirrored()
+        starts = [[*images.WHOLE[0], *images.WHOLE[1], *ask.crop[0], *ask.crop[1]]]
+        if grey < CLEAR and ask.crop != images.WHOLE:
+            starts.append([*images.WHOLE[0], *images.WHOLE[1]] * 2)
+        return images.agreement(one, other, np.array(starts))
+
+    def _opened(self, row: int) -> images.Comparable:
+        """Return a photo that is ready to be compared."""
+        with self.lock:
+            if row in self.open:
+                self.open.move_to_end(row)
+                return self.open[row]
+        made = images.comparable(self.read(row))
+        with self.lock:
+            self.open[row] = made
+            if len(self.open) > MOST_OPEN:
+                self.open.popitem(last=False)
+        return made
+
+
+def _completed(pairs: NearPairs, judge: _Judge, most: int) -> NearPairs:
+    """Return pairs with those that the hash did not propose but the groups have.
+
+    Of a small group all are compared, of a large one each with the photo that has the most pairs.
+    """
+    known = set(map(tuple, pairs.rows_P2.tolist()))
+    missing: list[tuple[int, int]] = []
+    degrees = Counter(pairs.rows_P2.ravel().tolist())
+    for rows in stats.connected(pairs.rows_P2):
+        if len(rows) < 3:
+            continue
+        members = rows.tolist()
+        wanted: Iterable[tuple[int, int]] = combinations(members, 2)
+        if len(members) > SMALL:
+            leader = max(members, key=lambda row: (degrees[row], -row))
+            wanted = ((min(row, leader), max(row, leader)) for row in members if row != leader)
+        missing += [pair for pair in wanted if pair not in known]
+    if not missing:
+        return pairs
+    rows_P2 = np.array(missing[:most], np.int64)
+    more = judge.decide(*_turned(judge.signatures_NSS, rows_P2))
+    return _ordered(
+        np.concatenate([pairs.rows_P2, more.rows_P2]),
+        np.concatenate([pairs.agreements_P, more.agreements_P]),
+    )
+
+
+def _ordered(rows_P2: NDArray[np.int64], agreements_P: NDArray[np.float32]) -> NearPairs:
+    """Return pairs by their first row, then the second."""
+    order = np.lexsort((rows_P2[:, 1], rows_P2[:, 0]))
+    return NearPairs(rows_P2[order], agreements_P[order])
 
 
 def _not_plain(signatures_NSS: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -212,138 +274,43 @@ def _not_plain(signatures_NSS: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.flatnonzero(np.concatenate([np.empty(0), *parts]) >= MIN_CONTRAST)
 
 
-def _searcher(
-    codes_C: NDArray[np.uint64], radius: int
-) -> Callable[[NDArray[np.uint64]], tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return what finds, for hashes, which codes lie near: places of the hashes, of the codes."""
-    import faiss
-
-    index: Any
-    if len(codes_C) <= FEW:
-        index = faiss.IndexBinaryFlat(64)
-    else:
-        index = faiss.IndexBinaryMultiHash(64, NUM_BANDS, BAND_BITS)
-        index.nflip = radius // NUM_BANDS  # two codes within the radius: one band is as close
-    index.add(_as_bytes(codes_C))
-
-    def search(hashes_Q: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        asked, codes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        start, at_once = 0, 256
-        while start < len(hashes_Q):
-            part = _as_bytes(hashes_Q[start : start + at_once])
-            with _threads_for(len(part) * len(codes_C)):
-                edges, _, near = index.range_search(part, radius + 1)  # nearer than that
-            edges = edges.astype(np.int64)
-            numbers = np.repeat(np.arange(len(part)), np.diff(edges))
-            kept = np.arange(len(near)) - edges[numbers] < MOST_NEAR
-            asked.append(numbers[kept] + start)
-            codes.append(near[kept].astype(np.int64))
-            start += len(part)
-            at_once = int(np.clip(NUM_RESULTS * len(part) // (len(near) + 1), 16, CHUNK))
-        return np.concatenate(asked), np.concatenate(codes)
-
-    return search
+def _turned(
+    signatures_NSS: NDArray[np.uint8], rows_P2: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return pairs with the ask, and the order, in which their grey copies correlate best."""
+    best_P2, asks_P = rows_P2.copy(), np.zeros(len(rows_P2), np.int64)
+    grey_P = _correlations(signatures_NSS, rows_P2, asks_P)
+    for number in range(1, len(ASKS)):
+        for turned_P2 in (rows_P2, rows_P2[:, ::-1]):
+            some = np.flatnonzero(grey_P < CLEAR)
+            if not len(some):
+                break
+            tried = np.full(len(some), number)
+            found = _correlations(signatures_NSS, turned_P2[some], tried)
+            is_better = found > grey_P[some]
+            rows = some[is_better]
+            grey_P[rows], asks_P[rows] = found[is_better], number
+            best_P2[rows] = turned_P2[rows]
+    return best_P2, asks_P, grey_P
 
 
-@contextmanager
-def _threads_for(num_comparisons: int) -> Iterator[None]:
-    """Search by one thread where there is little to do.
-
-    On busy cores threads wait for each other: seconds for what takes one of them milliseconds.
-    """
-    import faiss
-
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1 if num_comparisons <= FEW_COMPARISONS else before)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
-
-
-def _as_bytes(hashes_N: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Return hashes as faiss takes them."""
-    return np.ascontiguousarray(hashes_N).view(np.uint8).reshape(-1, 8)
-
-
-def _distinct(found: list[NDArray[np.int64]], count: int) -> NDArray[np.int64]:
-    """Return each pair once, ordered, the smaller row first."""
-    pairs_P2 = np.concatenate(found)
-    keys = np.unique(pairs_P2.min(axis=1) * count + pairs_P2.max(axis=1))
-    return np.stack([keys // count, keys % count], axis=1)
-
-
-def _confirmed(
-    pairs_P2: NDArray[np.int64],
-    signatures_NSS: NDArray[np.uint8],
-    least: float,
-    best_of: Callable[[NDArray[Any], NDArray[Any], float], NDArray[np.float32]],
-) -> NearPairs:
-    """Return the pairs whose grey copies agree, as they are or one of them cut at its sides."""
-    correlations_P = _correlated(pairs_P2, signatures_NSS, least, best_of)
-    kept = correlations_P >= least
-    return NearPairs(pairs_P2[kept], correlations_P[kept])
-
-
-def _correlated(
-    pairs_P2: NDArray[np.int64],
-    signatures_NSS: NDArray[np.uint8],
-    least: float,
-    best_of: Callable[[NDArray[Any], NDArray[Any], float], NDArray[np.float32]],
+def _correlations(
+    signatures_NSS: NDArray[np.uint8], rows_P2: NDArray[np.int64], asks_P: NDArray[np.integer]
 ) -> NDArray[np.float32]:
-    """Return the correlation of each pair; the best cut is searched while it is below ``least``."""
-    correlations_P = np.empty(len(pairs_P2), np.float32)
-    for start in range(0, len(pairs_P2), CHUNK):
-        part = slice(start, start + CHUNK)
-        one_PSS, other_PSS = (signatures_NSS[rows] for rows in pairs_P2[part].T)
-        best = _correlations(one_PSS, other_PSS)
-        for left, right in ((one_PSS, other_PSS), (other_PSS, one_PSS)):
-            rest = np.flatnonzero(best < least)
-            if len(rest):
-                best[rest] = np.maximum(best[rest], best_of(left[rest], right[rest], least))
-        correlations_P[part] = best
-    return correlations_P
-
-
-def _best_trim(one_PSS: NDArray[Any], other_PSS: NDArray[Any], least: float) -> NDArray[np.float32]:
-    """Return the correlation of the best trim of one with the other, where it is worth a search."""
-    best = _correlations(one_PSS, other_PSS)
-    near = np.flatnonzero(best >= ALMOST)
-    for down, across in FINE_TRIMS if len(near) else ():
-        cut_PSS = images.crop_hashes(one_PSS[near], down=down, across=across)
-        best[near] = np.maximum(best[near], _correlations(cut_PSS, other_PSS[near]))
-    return best
-
-
-def _best_crop(one_PSS: NDArray[Any], other_PSS: NDArray[Any], least: float) -> NDArray[np.float32]:
-    """Return the correlation of the best crop of one with the other.
-
-    Where the best of ``CROPS`` comes near enough, its edges are moved as long as that helps.
-    """
-    best = np.full(len(one_PSS), -1.0, np.float32)
-    edges_P4 = np.tile((0.0, 1.0, 0.0, 1.0), (len(one_PSS), 1))
-    for down, across in CROPS:
-        found = _correlations(images.crop_hashes(one_PSS, down=down, across=across), other_PSS)
-        is_better = found > best
-        best[is_better], edges_P4[is_better] = found[is_better], (*down, *across)
-    for step in STEPS:
-        for edge, sign in product(range(4), (-1, 1)):
-            rows = np.flatnonzero((best >= ALMOST) & (best < least))
-            moved_P4 = edges_P4[rows]
-            moved_P4[:, edge] += sign * step
-            moved_P4 = moved_P4.clip((0, 1 - MOST_CUT) * 2, (MOST_CUT, 1) * 2)
-            cut_PSS = images.crop_each(one_PSS[rows], moved_P4)
-            found = _correlations(cut_PSS, other_PSS[rows])
-            is_better = found > best[rows]
-            best[rows[is_better]] = found[is_better]
-            edges_P4[rows[is_better]] = moved_P4[is_better]
-    return best
-
-
-def _correlations(one_PSS: NDArray[Any], other_PSS: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the correlation of the grey levels of each pair; 0 where one is plain."""
-    size = one_PSS.shape[1] * one_PSS.shape[2]
-    flat = [part.reshape(-1, size).astype(np.float32) for part in (one_PSS, other_PSS)]
-    one, other = (part - part.mean(axis=1, keepdims=True) for part in flat)
-    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return np.einsum("ps,ps->p", one, other) / np.maximum(norms, 1e-6)
+    """Return the correlation of the grey copies of a crop of the first and of the whole second."""
+    found_P = np.empty(len(rows_P2), np.float32)
+    order = np.argsort(asks_P, kind="stable")
+    edges = np.flatnonzero(np.diff(asks_P[order])) + 1
+    for same in np.split(order, edges):
+        for start in range(0, len(same), CHUNK):
+            part = same[start : start + CHUNK]
+            ask = ASKS[int(asks_P[part[0]])]
+            one_PSS, other_PSS = (signatures_NSS[rows] for rows in rows_P2[part].T)
+            if ask.is_mirrored:
+                one_PSS = one_PSS[:, :, ::-1]
+            cut_PSS = images.crop_signatures(one_PSS, down=ask.crop[0], across=ask.crop[1])
+            flat = [part.reshape(len(part), -1).astype(np.float32) for part in (cut_PSS, other_PSS)]
+            one, other = (values - values.mean(axis=1, keepdims=True) for values in flat)
+            norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+            found_P[part] = np.einsum("ps,ps->p", one, other) / np.maximum(norms, 1e-6)
+    return found_P

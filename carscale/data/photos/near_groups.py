@@ -1,79 +1,78 @@
-"""Keep near duplicates in one split: ``freeze --near-duplicates group``. N samples."""
+"""Groups of near duplicates without chains. P pairs.
+
+Chosen: average linkage: a photo joins a group when, on average, it agrees with all of it. Rejected:
+joining through others: among like photos one false pair a photo makes one group of all.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carscale.data.frozen.split_assignment import components
-from carscale.data.photos.near_duplicates import near_groups, near_pairs
-from carscale.data.photos.sample import Sample
+from carscale import stats
+from carscale.data.photos.near_duplicates import MIN_AGREEMENT, SMALL, NearPairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-LARGE_SHARE = 0.05
-"""Of all photos: a group of more bends the splits."""
+def near_groups(pairs: NearPairs) -> list[NDArray[np.int64]]:
+    """Return photos that are nearly the same as each other.
 
-
-def group_near(samples: Sequence[Sample], stats_N: NDArray[Any]) -> tuple[list[Sample], list[str]]:
-    """Give photos that are nearly the same, directly or through others, one group name.
-
-    Photos of the same bytes, or that have one group already, come along; a group that has a name
-    keeps it.
+    Photos that pairs join, at most ``SMALL`` of them, are grouped by average linkage; pairs that
+    are none count 0. Of more, groups are what agrees with one photo, that with the most pairs
+    first.
 
     Args:
-        samples: Decoded photos.
-        stats_N: Of each, as ``images.STATS_DTYPE``; NaN where one could not be measured.
+        pairs: From ``near_pairs``.
 
     Returns:
-        The samples, and lines a person should read.
+        Rows of each group, ascending; groups by their first row.
+
+    Example:
+        >>> rows_P2 = np.array([[1, 3], [1, 4], [3, 4], [4, 9]])
+        >>> near_groups(NearPairs(rows_P2, np.ones(4, np.float32)))[0].tolist()
+        [1, 3, 4]
     """
-    rows = np.flatnonzero(~np.isnan(stats_N["brightness"])).tolist()
-    measured = stats_N[rows]
-    pairs = near_pairs(measured["phash"], measured["signature"])
-    links = [
-        [f"sha256 {sample.sha256}"] + ([f"group {sample.group_name}"] if sample.group_name else [])
-        for sample in samples
-    ]
-    near = near_groups(pairs)
-    for number, group in enumerate(near):
-        for row in group.tolist():
-            links[rows[row]].append(f"near {number}")
-    groups_N = components(links)
-    wanted = {groups_N[rows[row]] for group in near for row in group.tolist()}
-    members: dict[int, list[int]] = defaultdict(list)
-    for n, number in enumerate(groups_N):
-        if number in wanted:
-            members[number].append(n)
-    grouped = list(samples)
-    for group_rows in members.values():
-        name = _name([samples[n] for n in group_rows])
-        for n in group_rows:
-            grouped[n] = replace(samples[n], group_name=name)
-    return grouped, _notes([len(one) for one in members.values()], len(samples))
+    groups = []
+    for rows_P2, agreements_P in _parts(pairs):
+        groups += _linked(rows_P2, agreements_P)
+    return sorted(groups, key=lambda rows: int(rows[0]))
 
 
-def _name(samples: Sequence[Sample]) -> str:
-    """Return a group's name: one that it has, else by its bytes, whatever the files are called."""
-    given = sorted({sample.group_name for sample in samples if sample.group_name})
-    return given[0] if given else f"near:{min(sample.sha256 for sample in samples)[:16]}"
+def _parts(pairs: NearPairs) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Return the pairs of each set of photos that pairs join."""
+    number = {row: n for n, rows in enumerate(stats.connected(pairs.rows_P2)) for row in rows}
+    part_P = np.array([number[row] for row in pairs.rows_P2[:, 0].tolist()], np.int64)
+    order = np.argsort(part_P, kind="stable")
+    edges = np.flatnonzero(np.diff(part_P[order])) + 1
+    split = np.split(order, edges) if len(order) else []
+    return [(pairs.rows_P2[part], pairs.agreements_P[part]) for part in split]
 
 
-def _notes(sizes: Sequence[int], count: int) -> list[str]:
-    """Return what was grouped, and whether a group is too large."""
-    if not sizes:
-        return ["no near duplicates"]
-    lines = [
-        f"{sum(sizes)} photos are near duplicates, in {len(sizes)} groups that stay in one split"
-    ]
-    if max(sizes) > max(10, LARGE_SHARE * count):
-        lines.append(
-            f"the largest group has {max(sizes)} of {count} photos: splits may miss their fractions"
-        )
-    return lines
+def _linked(
+    rows_P2: NDArray[np.int64], agreements_P: NDArray[np.float32]
+) -> list[NDArray[np.int64]]:
+    """Return the groups of one set of photos."""
+    rows, places = np.unique(rows_P2, return_inverse=True)
+    places_P2 = places.reshape(-1, 2)
+    groups = []
+    while len(rows) > SMALL:  # a star: what agrees with the photo that has the most pairs
+        degrees = np.bincount(places_P2.ravel(), minlength=len(rows))
+        leader = int(degrees.argmax())
+        touches_P = (places_P2 == leader).any(axis=1)
+        star = np.unique(places_P2[touches_P])
+        groups.append(rows[star])
+        rest_P = ~np.isin(places_P2, star).any(axis=1)
+        rows, places = np.unique(rows[places_P2[rest_P]], return_inverse=True)
+        places_P2, agreements_P = places.reshape(-1, 2), agreements_P[rest_P]
+    if len(rows) == 2:
+        return [*groups, rows]
+    if len(rows):
+        agreements = np.zeros((len(rows), len(rows)))
+        agreements[places_P2[:, 0], places_P2[:, 1]] = agreements_P
+        numbers = stats.average_groups(1 - (agreements + agreements.T), 1 - MIN_AGREEMENT)
+        found = [rows[numbers == number] for number in np.unique(numbers)]
+        groups += [group for group in found if len(group) > 1]
+    return groups

@@ -8,23 +8,19 @@ Axes: N photos of the manifest, S side of a signature.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import files, images, threads
-from carscale.data.frozen.lock import cache_file
+from carscale import images, threads
+from carscale.data.frozen.cache import read_cache, write_cache
 from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.reader import read_splits
 from carscale.data.photos.sample import Sample
-from carscale.errors import DiskError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,7 +118,7 @@ def photo_stats(root: Path, advance: Callable[[int], None] = lambda total: None)
     todo = np.flatnonzero(np.isnan(stats_N["brightness"])).tolist()
     problems = _measure(rows, todo, stats_N, advance) if todo else {}
     if len(problems) < len(todo):
-        _write_cache(root, splits, stats_N)
+        write_cache(root, "photo_stats", _version(splits), stats=stats_N)
     unreadable = {str(paths_N[row]): problem for row, problem in problems.items()}
     return StatsTable(ids_N, paths_N, stats_N, unreadable)
 
@@ -149,7 +145,7 @@ def keep_stats(
         row_of = {name: row for row, name in enumerate(hashes)}
         rows_N = np.array([row_of.get(name, -1) for name in wanted], dtype=np.int64)
         stats_N[rows_N >= 0] = known[rows_N[rows_N >= 0]]
-    _write_cache(root, splits, stats_N)
+    write_cache(root, "photo_stats", _version(splits), stats=stats_N)
 
 
 def _hashes(root: Path) -> list[str]:
@@ -260,20 +256,6 @@ def _version(splits: Splits) -> str:
 def _read_cache(root: Path, splits: Splits, count: int) -> NDArray[Any]:
     """Return what was measured before, if it was of the same photos by the same code."""
     empty = images.empty_stats(count)
-    try:
-        with cache_file(root, "photo_stats").open("rb") as file, np.load(file) as stored:
-            if str(stored["version"]) != _version(splits):
-                return empty
-            stats_N: NDArray[Any] = stored["stats"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return empty
+    known = read_cache(root, "photo_stats", _version(splits)) or {}
+    stats_N = known.get("stats", empty)
     return stats_N if stats_N.shape == empty.shape and stats_N.dtype == empty.dtype else empty
-
-
-def _write_cache(root: Path, splits: Splits, stats_N: NDArray[Any]) -> None:
-    """Keep what was measured; a disk that can't take it costs time, nothing else."""
-    path = cache_file(root, "photo_stats")
-    with suppress(OSError, DiskError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.atomic_file(path) as file:
-            np.savez(file, version=np.array(_version(splits)), stats=stats_N)

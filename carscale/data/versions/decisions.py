@@ -1,4 +1,4 @@
-"""A person's label review: a CSV file, read and checked against the data set it is of.
+"""A person's review of labels, and of pairs that look the same: a CSV file, read and checked.
 
 A cell may have come through a spreadsheet: an apostrophe before what would be a formula is no part
 of it.
@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from carscale import outgoing, tables
+from carscale.data.photos.duplicates import LEARNED
 from carscale.errors import DataError
 
 DECISION_COLUMNS = ("id", "path", "label", "decision", "new_label")
 WORDS = ("right", "wrong", "unsure", "leave out")
+PAIR_COLUMNS = ("other_id", "other_path", "other_label")
+PAIR_WORDS = ("same", "different", "leave out")
 NUM_NAMED = 4
 
 
@@ -40,20 +43,35 @@ class LabelDecision:
         return self.word == "leave out"
 
 
+@dataclass(frozen=True)
+class Review:
+    """What a person said of a data set.
+
+    Attributes:
+        labels: Of photos, by their ids.
+        pairs: Of pairs of ids, whether they show the same photo.
+    """
+
+    labels: dict[int, LabelDecision]
+    pairs: dict[tuple[int, int], bool]
+
+
 def read_decisions(
     path: Path, rows: Sequence[dict[str, Any]], class_names: Sequence[str]
-) -> dict[int, LabelDecision]:
+) -> Review:
     """Read a review of a data set's labels, every line checked.
 
     Args:
         path: CSV with the columns ``id,path,label,decision,new_label``; others are passed over.
             ``decision`` is ``right``, ``unsure``, ``wrong`` or ``leave out``; ``wrong`` without a
-            new label leaves the photo out, and an empty decision is none.
+            new label leaves the photo out, and an empty decision is none. A line that has
+            ``other_id,other_path,other_label`` too is of a pair: ``same``, with the class of both
+            as the new label, ``different``, or ``leave out``, which those of train are.
         rows: Of the data set's manifest, by id: ``path`` and ``class``.
         class_names: That a photo may move to.
 
     Returns:
-        Decisions by photo id.
+        Decisions by photo, answers by pair.
 
     Raises:
         DataError: The file can't be read, decides nothing, or is of another data set, other labels
@@ -62,21 +80,20 @@ def read_decisions(
     Example:
         >>> rows = [{"path": "train/a/1.jpg", "class": "a"}]
         >>> made = read_decisions(Path("decisions.csv"), rows, ["a", "b"])  # doctest: +SKIP
-        >>> made[0].new_class  # doctest: +SKIP
+        >>> made.labels[0].new_class  # doctest: +SKIP
         'b'
     """
-    found: dict[int, LabelDecision] = {}
+    review = Review({}, {})
     wrong: list[str] = []
     for line, cells in _read_lines(path):
-        made = _decision(cells, rows, class_names)
-        if made is None:
-            continue
-        if isinstance(made, LabelDecision) and found.get(made.photo_id, made) != made:
-            made = f"photo {made.photo_id} has another decision above: give it one"
-        if isinstance(made, str):
-            wrong.append(f"line {line}: {made}")
-            continue
-        found[made.photo_id] = made
+        if cells.get("other_id", "").strip():
+            problem = _take_pair(review, cells, rows, class_names)
+        else:
+            made = _decision(cells, rows, class_names)
+            problem = _taken(review, [made] if isinstance(made, LabelDecision) else [])
+            problem = made if isinstance(made, str) else problem
+        if problem:
+            wrong.append(f"line {line}: {problem}")
     if wrong:
         more = len(wrong) - NUM_NAMED
         raise DataError(
@@ -85,11 +102,75 @@ def read_decisions(
             *wrong[:NUM_NAMED],
             *([f"and {more} more"] if more > 0 else []),
         )
-    if not found:
+    if not review.labels and not review.pairs:
         raise DataError(
             f"{path}: holds no decision",
             f"write {', '.join(WORDS[:3])} into the column decision, or save the review page's CSV",
         )
+    return review
+
+
+def _taken(review: Review, made: Sequence[LabelDecision]) -> str | None:
+    """Add decisions to a review; return why they can't be: a photo has another one."""
+    for one in made:
+        if review.labels.get(one.photo_id, one) != one:
+            return f"photo {one.photo_id} has another decision above: give it one"
+    review.labels.update({one.photo_id: one for one in made})
+    return None
+
+
+def _take_pair(
+    review: Review,
+    cells: dict[str, str],
+    rows: Sequence[dict[str, Any]],
+    class_names: Sequence[str],
+) -> str | None:
+    """Add what a line says of a pair to a review; return why it can't be used."""
+    other = {name: cells.get(f"other_{name}", "") for name in ("id", "path", "label")}
+    sides = (cells | {"decision": ""}, other | {"decision": ""})
+    problems = [_decision(side, rows, class_names) for side in sides]
+    if any(problems):
+        return str(problems[0] or problems[1])
+    word = cells["decision"].strip().lower()
+    if not word:
+        return None
+    if word not in PAIR_WORDS:
+        return f"decision {cells['decision']!r} of a pair must be {', '.join(PAIR_WORDS)}"
+    one, two = sorted((int(cells["id"]), int(cells["other_id"])))
+    if one == two:
+        return f"photo {one} is no pair with itself"
+    is_same = word == "same"
+    if review.pairs.get((one, two), is_same) != is_same:
+        return f"photos {one} and {two} have another answer above: give them one"
+    made: list[LabelDecision] | str = []
+    if is_same:
+        made = _of_one_class((one, two), cells["new_label"], rows, class_names)
+    elif word == "leave out":
+        learned = [row for row in (one, two) if rows[row]["split"] in LEARNED]
+        made = [LabelDecision(row, word) for row in learned or (one, two)]
+    if isinstance(made, str):
+        return made
+    if word != "leave out":
+        review.pairs[one, two] = is_same
+    return _taken(review, made)
+
+
+def _of_one_class(
+    pair: tuple[int, int],
+    new_label: str,
+    rows: Sequence[dict[str, Any]],
+    class_names: Sequence[str],
+) -> list[LabelDecision] | str:
+    """Return what becomes of two photos that show one car: which labels are wrong."""
+    if not new_label.strip():
+        return f"photos {pair[0]} and {pair[1]} are the same: give their class as new_label"
+    found = []
+    for row in pair:
+        moved = _moved(row, "", new_label, class_names)
+        if isinstance(moved, str):
+            return moved
+        is_right = moved.new_class == rows[row]["class"]
+        found.append(LabelDecision(row, "right") if is_right else moved)
     return found
 
 

@@ -12,6 +12,7 @@ from carscale.data.freezing.freeze import check_out
 from carscale.data.frozen.layout import Frozen
 from carscale.data.frozen.lock import verify
 from carscale.data.frozen.split_assignment import SPLITS, split_names
+from carscale.data.photos.near_folder import keep_near_of
 from carscale.data.photos.quality import keep_stats
 from carscale.data.versions.version import (
     Version,
@@ -86,6 +87,7 @@ def drop_photos(
         )
         card = write_version(root, folder, parent, version)
     keep_stats(out, (), images.empty_stats(0), parent=root)
+    keep_near_of(out, root)
     return Frozen(out, card, _warnings(rows, kept))
 
 

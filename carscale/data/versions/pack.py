@@ -14,6 +14,7 @@ import numpy as np
 
 from carscale import disk, files, images, outgoing, tables, threads
 from carscale.data.freezing.freeze import check_out
+from carscale.data.frozen.answers import ANSWERS_LIST
 from carscale.data.frozen.layout import (
     LOCKED_FILES,
     PACK_FORMAT,
@@ -21,6 +22,7 @@ from carscale.data.frozen.layout import (
     as_text,
     card_hash,
     json_bytes,
+    read_card,
     read_list,
     split_hash,
 )
@@ -269,7 +271,8 @@ def _write_lists(
     """Write all files but shards and card; return their hashes."""
     manifest = tables.table_bytes(columns, tables.PACK_SCHEMA)
     contents = {"manifest.parquet": manifest}
-    for name in set(LOCKED_FILES) - contents.keys():
+    lasting = [name for name in (*LOCKED_FILES, ANSWERS_LIST) if name in read_card(root)["lock"]]
+    for name in set(lasting) - contents.keys():
         contents[name] = read_list(root, name)
     fingerprint = hashlib.sha256(manifest).hexdigest()
     contents |= hf_lists([shard["path"] for shard in shards], kind[0], fingerprint, kind[1])

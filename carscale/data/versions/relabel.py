@@ -14,11 +14,13 @@ from typing import Any
 
 from carscale import images, outgoing
 from carscale.data.freezing.freeze import check_out
+from carscale.data.frozen.answers import ANSWERS_LIST, Answer, answers_bytes, read_answers
 from carscale.data.frozen.layout import Frozen, free_path
 from carscale.data.frozen.lock import verify
 from carscale.data.frozen.names import folded
 from carscale.data.frozen.reader import read_splits
 from carscale.data.frozen.split_assignment import PARTIAL, SPLITS, split_names
+from carscale.data.photos.near_folder import keep_near_of
 from carscale.data.photos.quality import keep_stats
 from carscale.data.versions.decisions import LabelDecision, read_decisions
 from carscale.data.versions.version import (
@@ -41,11 +43,13 @@ class Relabelled(Frozen):
         num_relabelled: Photos that moved to another class.
         num_left_out: Photos that are not in the new version.
         num_unchanged: Photos with a decision that changes nothing.
+        num_answers: Pairs that nothing will ask of again.
     """
 
     num_relabelled: int = 0
     num_left_out: int = 0
     num_unchanged: int = 0
+    num_answers: int = 0
 
 
 def relabel(
@@ -93,14 +97,20 @@ def relabel(
     check_out(root, out, force)
     verify(root)
     rows = manifest_rows(root)
-    made = read_decisions(decisions, rows, [car.name for car in read_splits(root).classes])
+    review = read_decisions(decisions, rows, [car.name for car in read_splits(root).classes])
+    made = review.labels
     changes = {n: one for n, one in made.items() if one.new_class or one.is_left_out}
+    answers = [
+        Answer(rows[one]["key"], rows[other]["key"], is_same)
+        for (one, other), is_same in review.pairs.items()
+    ]
     if not any_split:
         _check_train_only(decisions, rows, changes)
     names = split_names(parent)
     changed = ordered(_changed_rows(root, rows, changes), names)
     entry = {"relabelled": _review_entry(root, decisions, rows, changes)}
-    version = Version(changed, entry, extra_splits=names[len(SPLITS) :])
+    lists = {ANSWERS_LIST: answers_bytes(read_answers(root) + answers)} if answers else {}
+    version = Version(changed, entry, lists, extra_splits=names[len(SPLITS) :])
     with staged_folder(out, "relabelling") as folder:
         place_rows(
             changed,
@@ -112,6 +122,7 @@ def relabel(
         )
         card = write_version(root, folder, parent, version)
     keep_stats(out, (), images.empty_stats(0), parent=root)
+    keep_near_of(out, root)
     num_left_out = sum(one.is_left_out for one in changes.values())
     return Relabelled(
         root=out,
@@ -120,6 +131,7 @@ def relabel(
         num_relabelled=len(changes) - num_left_out,
         num_left_out=num_left_out,
         num_unchanged=len(made) - len(changes),
+        num_answers=len(answers),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from carscale import contained, disk, files, tables
+from carscale.data.frozen.answers import ANSWERS_LIST
 from carscale.data.frozen.layout import (
     FORMAT,
     LOCKED_FILES,
@@ -156,7 +157,8 @@ def write_version(
         raise DataError(f"{root}: no photo would be left for train")
     names = split_names({"extra_splits": version.extra_splits})
     columns = {name: [row[name] for row in rows] for name in tables.MANIFEST_SCHEMA.names}
-    kept = {name: read_list(root, name) for name in LOCKED_FILES if name not in version.lists}
+    lasting = [name for name in (*LOCKED_FILES, ANSWERS_LIST) if name in parent["lock"]]
+    kept = {name: read_list(root, name) for name in lasting if name not in version.lists}
     contents = kept | version.lists
     contents["manifest.parquet"] = tables.table_bytes(columns, tables.MANIFEST_SCHEMA)
     for name, content in contents.items():

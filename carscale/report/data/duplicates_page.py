@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,12 @@ MAX_GROUPS = 400
 """Groups of a section that the page shows; the table has all."""
 MAX_PHOTOS = 24
 """Photos of one group that the page shows."""
+MAX_QUESTIONS = 6
+"""Pairs of one group that the page asks about at once."""
+NEAR_RULE = (
+    f"laid over each other, {data.MIN_AGREEMENT:.0%} or more of their details agree, wherever the "
+    f"car stands; where rules put them into two groups, {data.MIN_OF_OTHER_GROUPS:.0%}"
+)
 
 SECTIONS = (
     (
@@ -35,7 +42,8 @@ SECTIONS = (
         "label",
         "labels",
         "In two classes",
-        "One label must be wrong. Check which, then: `carscale data relabel`.",
+        "They look the same, their labels differ. Say for each what is true; "
+        "`carscale data relabel` takes the answers.",
     ),
     (
         "duplicate",
@@ -69,10 +77,21 @@ def write_gallery(folder: Path, found: Duplicates, *, command: str = "") -> Path
 
 def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[str, Any]:
     """Return what the template shows; write thumbnails and the table."""
-    shown = {
-        concern: [group for group in found.every if group.concern == concern][:MAX_GROUPS]
-        for concern, _, _, _ in SECTIONS
-    }
+    counts: Counter[str] = Counter()
+    shown: dict[str, list[DuplicateGroup]] = {concern: [] for concern, _, _, _ in SECTIONS}
+    for group in found.every():
+        counts[group.concern] += 1
+        if counts[group.concern] <= MAX_GROUPS:
+            shown[group.concern].append(group)
+    sections: list[dict[str, Any]] = [
+        {
+            "anchor": anchor,
+            "title": title,
+            "meaning": meaning,
+            "num": counts[concern],
+        }
+        for concern, anchor, title, meaning in SECTIONS
+    ]
     rows = sorted({row for groups in shown.values() for one in groups for row in _rows(one)})
     paths = [str(found.photos.paths_N[row]) for row in rows]
     place = place_of(found.root.resolve(), build, final)
@@ -83,6 +102,8 @@ def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[
             strict=True,
         )
     )
+    for part, groups in zip(sections, shown.values(), strict=True):
+        part["groups"] = [_group(one, found, pictures) for one in groups]
     return {
         "mark": MARKS["duplicates"],
         "root": printable(found.root),
@@ -93,17 +114,11 @@ def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[
         "run": None if found.run is None else printable(found.run),
         "rule": data.EMBEDDING_RULE,
         "notes": [printable(line) for line in found.notes],
-        "sections": [
-            {
-                "anchor": anchor,
-                "title": title,
-                "meaning": meaning,
-                "num": sum(group.concern == concern for group in found.every),
-                "groups": [_group(one, found, pictures) for one in shown[concern]],
-            }
-            for concern, anchor, title, meaning in SECTIONS
-        ],
-        "csv": _table(found.every, build),
+        "near_rule": NEAR_RULE,
+        "relabel": outgoing.command("carscale", "data", "relabel", found.root),
+        "sections": sections,
+        "num_questions": sum(len(one["questions"]) for part in sections for one in part["groups"]),
+        "csv": _table(found.every(), build),
     }
 
 
@@ -117,6 +132,7 @@ def _group(
 ) -> dict[str, Any]:
     """Return what the page says of one group."""
     sizes_N2 = found.photos.sizes_N2
+    pairs = _open_pairs(group, found)
     photos = [
         {
             "path": printable(path),
@@ -134,20 +150,45 @@ def _group(
         "photos": photos,
         "num": len(group.rows),
         "kind": group.kind,
-        "correlation": finite(group.correlation),
+        "agreement": finite(group.agreement),
         "cosine": finite(group.links[0].cosine),
         "is_leak": group.is_leak,
         "is_conflict": group.is_conflict,
         "splits": sorted(set(group.splits)),
         "classes": [printable(name) for name in dict.fromkeys(group.classes)],
+        "questions": [_question(group, pair) for pair in pairs[:MAX_QUESTIONS]],
+        "num_questions": len(pairs),
     }
 
 
-def _table(groups: Sequence[DuplicateGroup], build: Path) -> str:
+def _open_pairs(group: DuplicateGroup, found: Duplicates) -> list[tuple[int, int]]:
+    """Return the pairs of a group's photos that a person should say something of."""
+    if not group.is_conflict:
+        return []
+    answered = {tuple(pair) for pair in found.settled_P2.tolist()}
+    shown = set(_rows(group))
+    pairs = data.cross_class_pairs(group)
+    return [pair for pair in pairs if pair not in answered and shown.issuperset(pair)]
+
+
+def _question(group: DuplicateGroup, pair: tuple[int, int]) -> dict[str, Any]:
+    """Return what the page asks of a pair."""
+    places = [group.rows.index(row) for row in pair]
+    return {
+        "places": [place + 1 for place in places],
+        "classes": [printable(group.classes[place]) for place in places],
+        "photos": [
+            {"id": group.rows[place], "path": group.paths[place], "label": group.classes[place]}
+            for place in places
+        ],
+    }
+
+
+def _table(groups: Iterable[DuplicateGroup], build: Path) -> str:
     """Store all groups, a row a photo."""
-    header = ["group", "kind", "leak", "two_classes", "correlation", "path", "split", "class"]
+    header = ["group", "kind", "leak", "two_classes", "agreement", "path", "split", "class"]
     rows = [
-        [n, one.kind, int(one.is_leak), int(one.is_conflict), one.correlation, *photo]
+        [n, one.kind, int(one.is_leak), int(one.is_conflict), one.agreement, *photo]
         for n, one in enumerate(groups, 1)
         for photo in zip(one.paths, one.splits, one.classes, strict=True)
     ]

@@ -19,7 +19,7 @@ from carscale.report.page.checks import printable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from carscale.data import DuplicateGroup, StatsTable
+    from carscale.data import DuplicateGroups, StatsTable
     from carscale.types import CarClass
 
 
@@ -76,7 +76,7 @@ class DataRecord:
     rows: dict[str, NDArray[Any]]
     stats: StatsTable
     flags: dict[str, Flag]
-    pairs: tuple[DuplicateGroup, ...]
+    pairs: DuplicateGroups
     refused: tuple[tuple[str, str], ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
@@ -108,7 +108,6 @@ def gather_data(
     source = str(card.get("source", ""))
     rows["origin"] = np.array([name or source for name in rows["origin"].tolist()], dtype=object)
     measured = data.photo_stats(root, lambda total: advance("measure photos", total))
-    advance("look for duplicates", 1)
     flags = _flags(measured)
     for name, (mask_N, rule) in (more_flags or {}).items():
         flags[name] = Flag(rule, np.asarray(mask_N, dtype=bool))
@@ -121,7 +120,7 @@ def gather_data(
         rows=rows,
         stats=measured,
         flags=flags,
-        pairs=_pairs(root, measured),
+        pairs=_pairs(root, measured, advance),
         refused=_listed(root, "quarantine.jsonl"),
         left_out=_listed(root, "merge.jsonl"),
     )
@@ -146,13 +145,13 @@ def _flags(measured: StatsTable) -> dict[str, Flag]:
     return flags
 
 
-def _pairs(root: Path, measured: StatsTable) -> tuple[DuplicateGroup, ...]:
+def _pairs(root: Path, measured: StatsTable, advance: Advance) -> DuplicateGroups:
     """Return exact duplicates, each with the first of them, and near duplicates; leaks first."""
     photos = data.read_photos(root)
-    near = data.near_pairs(measured.phashes_N, measured.signatures_NSS)
-    pairs = data.pair_groups(photos, data.duplicate_links(photos, near))
-    pairs.sort(key=lambda pair: (not pair.is_leak, not pair.is_conflict, pair.rows[0]))
-    return tuple(pairs)
+    near = data.near_duplicates(root, photos, measured, lambda n: advance("compare photos", n))
+    settled_P2 = data.settled_pairs(root, photos)
+    groups = data.duplicate_groups(photos, near, settled_P2=settled_P2)
+    return data.pair_groups(photos, groups.links, settled_P2)
 
 
 def _listed(root: Path, name: str) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import images, threads
+from carscale import data, images, threads
 from carscale.curate import find_rgb_swaps
 from carscale.data.frozen.split_assignment import PARTIAL
 from carscale.report.data import plots
@@ -319,22 +319,22 @@ def build_pairs(record: DataRecord, place: Place) -> Row:
     pictures = dict(zip(rows, _pictures(record, place, rows, "pair"), strict=True))
     write_csv(
         place.build_folder / "tables" / "duplicates.csv",
-        [*FACTS, *(f"other_{name}" for name in FACTS), "correlation"],
+        [*FACTS, *(f"other_{name}" for name in FACTS), "agreement"],
         (
-            [*(fact for row in pair.rows for fact in _facts(record, row)), _correlation(pair)]
+            [*(fact for row in pair.rows for fact in _facts(record, row)), _agreement(pair)]
             for pair in pairs
         ),
     )
     return {
-        "exact": sum(pair.kind == "exact" for pair in pairs),
-        "near": sum(pair.kind == "near" for pair in pairs),
-        "leaks": sum(pair.is_leak for pair in pairs),
-        "conflicts": sum(pair.is_conflict for pair in pairs),
+        "exact": int((pairs.links.kinds_L == data.EXACT).sum()),
+        "near": int((pairs.links.kinds_L == data.NEAR).sum()),
+        "leaks": int(pairs.is_leak_G.sum()),
+        "conflicts": int(pairs.is_conflict_G.sum()),
         "num": len(pairs),
         "pairs": [
             {
                 "photos": [_photo(record, row, pictures[row]) for row in pair.rows],
-                "correlation": _correlation(pair),
+                "agreement": _agreement(pair),
                 "is_leak": pair.is_leak,
                 "is_conflict": pair.is_conflict,
             }
@@ -343,9 +343,9 @@ def build_pairs(record: DataRecord, place: Place) -> Row:
     }
 
 
-def _correlation(pair: DuplicateGroup) -> float | None:
-    """Return the correlation of a pair's grey thumbnails; ``None`` for equal bytes."""
-    return None if pair.kind == "exact" else pair.correlation
+def _agreement(pair: DuplicateGroup) -> float | None:
+    """Return the share of a pair's details that coincides; ``None`` for equal bytes."""
+    return None if pair.kind == "exact" else round(pair.agreement, 4)
 
 
 def _pictures(record: DataRecord, place: Place, rows: Sequence[int], what: str) -> list[Picture]:

@@ -29,6 +29,7 @@ SCRIPTS = (
     "matrix_paint.js",
     "matrix.js",
     "gallery.js",
+    "csv.js",
     "review.js",
 )  # in this order
 HEADLINE = (

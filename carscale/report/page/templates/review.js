@@ -5,34 +5,7 @@
   const plain = (text) => text.replace(/[\p{C}\u2028\u2029]/gu, "\ufffd");
   const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
   const WORDS = { wrong: "wrong", right: "right", unsure: "unsure", "leave out": "leave it out" };
-  function make(tag, attributes = {}, ...children) {
-    const node = document.createElement(tag);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    node.append(...children);
-    return node;
-  }
-  // A cell that a spreadsheet would compute gets an apostrophe before it; carscale data relabel takes it off.
-  const safe = (value) => (/^[=+\-@\t\r\n＝＋－＠]/.test(value) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value) ? `'${value}` : value);
-  // RFC 4180: a cell with a quote, a comma or a line end stands in quotes, quotes doubled.
-  const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  const toCsv = (rows) => rows.map((row) => row.map((value) => cell(safe(String(value)))).join(",") + "\r\n").join("");
-
-  function stored(key) {
-    try {
-      const kept = JSON.parse(localStorage.getItem(key));
-      return kept && typeof kept === "object" ? kept : {};
-    } catch {
-      return {}; // no storage, or not ours
-    }
-  }
-  function store(key, decisions) {
-    try {
-      localStorage.setItem(key, JSON.stringify(decisions));
-      return true;
-    } catch {
-      return false;
-    }
-  }
+  const { make, saveCsv: saveRows, store, stored } = carscaleCsv;
 
   function makeReview(root, data, review) {
     const { names } = data;
@@ -149,11 +122,7 @@
         if (!made) continue;
         rows.push([sample.id, sample.path, names[sample.label], made.decision, made.new_label === null ? "" : names[made.new_label]]);
       }
-      const link = make("a", { download: "decisions.csv", href: URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv" })) });
-      document.body.append(link);
-      link.click();
-      link.remove();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+      saveRows("decisions.csv", rows);
     }
     const keys = {
       w: () => decide("wrong"), r: () => decide("right"), u: () => decide("unsure"), z: undoLast,

@@ -1,0 +1,287 @@
+"""Which photos may be near duplicates: hashes within a few bits, of a photo and of its crops.
+
+Axes: N photos, S side of a signature, C distinct hashes, Q queries, P pairs.
+
+Chosen: of up to ``FEW`` photos ``ASKS`` crops each, as they are and mirrored, all against all. Of
+more, as many crops as ``MOST_QUERIES`` allow, the likeliest first, and faiss' binary multi-hash:
+exact within the radius. Rejected: all against all (1 M photos: 7 minutes for each crop), an
+inverted file (misses pairs), neighbours of an embedding (of like cars in one pose a cropped copy is
+not among the nearest).
+Chosen: of a flood of like photos the likeliest pairs alone, and the number of the others is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from carscale import images, threads
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Ask(NamedTuple):
+    """A crop of a photo, perhaps mirrored, that may be another whole photo."""
+
+    crop: images.Crop
+    is_mirrored: bool = False
+
+
+def _asks() -> tuple[Ask, ...]:
+    """Return crops, the likeliest first: whole, trimmed, cut off any side; straight, mirrored."""
+    whole, narrow, wide = [images.WHOLE[0]], _parts(0.05, 0.05), _parts(0.1, 0.05)
+    trims = [((cut, 1 - cut), (cut, 1 - cut)) for cut in (0.02, 0.04)]
+    kept_shape = _crops(narrow) + _crops(wide)
+    straight = [*trims, *kept_shape, *_crops(whole + narrow + wide), *_crops(_parts(0.15, 0.05))]
+    asks = [Ask(images.WHOLE), Ask(images.WHOLE, is_mirrored=True), *map(Ask, straight)]
+    return tuple(dict.fromkeys(asks + [Ask(crop, is_mirrored=True) for crop in kept_shape]))
+
+
+def _parts(cut: float, step: float) -> list[tuple[float, float]]:
+    """Return what is left of a side of which a share is cut off, at either end or both."""
+    starts = np.arange(round(cut / step) + 1) * step
+    return [(round(float(start), 3), round(float(start) + 1 - cut, 3)) for start in starts]
+
+
+def _crops(parts: list[tuple[float, float]]) -> list[images.Crop]:
+    """Return each part down with each part across."""
+    return [(down, across) for across in parts for down in parts]
+
+
+ASKS = _asks()
+RADIUS, FEW_RADIUS = 5, 8
+"""Bits in which hashes may differ; of more bits, a million photos take hours."""
+FEW = 30_000
+MOST_QUERIES = 4_000_000
+"""Of more than ``FEW`` photos, over all crops; four a photo at least."""
+LEAST_ASKS = 4
+NUM_BANDS, BAND_BITS = 3, 21
+MOST_ALIKE = 32
+"""Photos of one hash that are paired each with each; more are paired with the first."""
+MOST_NEAR = 24
+"""Hashes near one hash that are followed up, the nearest."""
+CHUNK = 8192
+MOST_HELD = 4_000_000
+"""Pairs in memory before the less likely are put aside."""
+MOST_OF_PHOTO = 24
+"""Candidates of one photo, the likeliest."""
+NUM_RESULTS = 4_000_000
+"""Results of one search, about; bounds memory."""
+
+
+class Candidates(NamedTuple):
+    """Pairs that may be one photo, each once.
+
+    Attributes:
+        rows_P2: int64; a crop of the first may be the whole second.
+        asks_P: Which of ``ASKS`` that is.
+        bits_P: In which their hashes differ.
+        num_left_out: Pairs that were put aside in a flood.
+    """
+
+    rows_P2: NDArray[np.int64]
+    asks_P: NDArray[np.int16]
+    bits_P: NDArray[np.uint8]
+    num_left_out: int = 0
+
+
+def find_candidates(
+    hashes_N: NDArray[np.uint64],
+    signatures_NSS: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    advance: Callable[[int], None] = lambda total: None,
+) -> Candidates:
+    """Find pairs of photos whose hashes differ in few bits.
+
+    Args:
+        hashes_N: As ``images.perceptual_hashes`` makes them.
+        signatures_NSS: Small grey copies, square.
+        rows: Those that are asked and searched, each once.
+        advance: Called after each part of the search with the number of all.
+
+    Returns:
+        The pairs, by their rows.
+    """
+    book = _Book(hashes_N, rows)
+    is_few = len(rows) <= FEW
+    search = _searcher(book.codes_C, FEW_RADIUS if is_few else RADIUS)
+    most = max(LEAST_ASKS, MOST_QUERIES // max(1, len(book.asked_Q)))
+    numbers = list(range(len(ASKS) if is_few else min(most, len(ASKS))))
+    held = _Held(len(hashes_N))
+    held.add(book.pair_equal(), 0, np.uint8(0))
+    jobs = [
+        (part, of_kind)
+        for is_mirrored in (False, True)
+        for of_kind in [[n for n in numbers if ASKS[n].is_mirrored == is_mirrored]]
+        for part in np.array_split(book.asked_Q, -(-len(book.asked_Q) // CHUNK))
+        if of_kind
+    ]
+
+    def ask(job: tuple[NDArray[np.int64], list[int]]) -> list[tuple[NDArray[np.int64], int, Any]]:
+        part, of_kind = job
+        of_kind = sorted(of_kind, key=lambda n: ASKS[n].crop[1])  # one product a part across
+        signatures_QSS = signatures_NSS[part]
+        if ASKS[of_kind[0]].is_mirrored:
+            signatures_QSS = signatures_QSS[:, :, ::-1]
+        found = []
+        for start in range(0, len(of_kind), 8):
+            some = of_kind[start : start + 8]
+            crops_CQ = images.hashes_of_crops(signatures_QSS, [ASKS[n].crop for n in some])
+            for number, hashes_Q in zip(some, crops_CQ, strict=True):
+                asked, codes, bits = search(hashes_Q)
+                found.append((*book.pair_with(part[asked], codes, bits), number))
+        return [(pairs_P2, number, bits_P) for pairs_P2, bits_P, number in found]
+
+    with ThreadPoolExecutor(threads.num_cores(), "carscale-near") as pool:
+        for found in threads.in_order(pool, ask, jobs, ahead=threads.num_cores()):
+            for pairs_P2, number, bits_P in found:
+                held.add(pairs_P2, number, bits_P)
+            advance(len(jobs))
+    return held.candidates()
+
+
+class _Held:
+    """Pairs found so far, the best ask of each: keys of both rows, and which was asked."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.new: list[NDArray[np.int64]] = []
+        self.num_new = 0
+        self.best = np.empty(0, np.int64), np.empty(0, np.int64)
+        self.num_left_out = 0
+
+    def add(
+        self, pairs_P2: NDArray[np.int64], number: int, bits_P: NDArray[Any] | np.uint8
+    ) -> None:
+        """Take pairs of one ask."""
+        low, high = pairs_P2.min(axis=1), pairs_P2.max(axis=1)
+        is_turned = pairs_P2[:, 0] > pairs_P2[:, 1]
+        how = (np.asarray(bits_P, np.int64) << 32) + (number << 1) + is_turned
+        self.new.append(np.stack([low * self.count + high, how]))
+        self.num_new += len(low)
+        if self.num_new > MOST_HELD:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Keep the best ask of each pair; in a flood the best pairs of each photo."""
+        keys, how = np.concatenate([np.stack(self.best), *self.new], axis=1)
+        self.new, self.num_new = [], 0
+        order = np.lexsort((how, keys))
+        keys, how = keys[order], how[order]
+        is_first = np.diff(keys, prepend=-1) != 0
+        keys, how = keys[is_first], how[is_first]
+        if len(keys) > MOST_HELD:
+            kept = _likeliest(np.stack([keys // self.count, keys % self.count], 1), how)
+            self.num_left_out += len(keys) - int(kept.sum())
+            keys, how = keys[kept], how[kept]
+        self.best = keys, how
+
+    def candidates(self) -> Candidates:
+        """Return what was found."""
+        self._settle()
+        keys, how = self.best
+        rows_P2 = np.stack([keys // self.count, keys % self.count], axis=1)
+        turned = (how & 1).astype(bool)
+        rows_P2[turned] = rows_P2[turned][:, ::-1]
+        asks_P = ((how & 0xFFFFFFFF) >> 1).astype(np.int16)
+        return Candidates(rows_P2, asks_P, (how >> 32).astype(np.uint8), self.num_left_out)
+
+
+def _likeliest(rows_P2: NDArray[np.int64], costs_P: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which pairs are among the ``MOST_OF_PHOTO`` cheapest of one of their photos."""
+    kept = np.zeros(len(rows_P2), bool)
+    for side in range(2):
+        order = np.lexsort((costs_P, rows_P2[:, side]))
+        rows = rows_P2[order, side]
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
+        kept[order[rank < MOST_OF_PHOTO]] = True
+    return kept
+
+
+class _Book:
+    """Photos by their hash: C distinct codes, each with its rows."""
+
+    def __init__(self, hashes_N: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
+        hashes = hashes_N[rows]
+        self.rows = rows[np.argsort(hashes, kind="stable")]
+        self.codes_C, self.sizes_C = np.unique(hashes, return_counts=True)
+        self.starts_C = np.cumsum(self.sizes_C) - self.sizes_C
+        self.rank = np.arange(len(rows)) - np.repeat(self.starts_C, self.sizes_C)
+        self.asked_Q = self.rows[self.rank < MOST_ALIKE]
+
+    def pair_equal(self) -> NDArray[np.int64]:
+        """Pair photos of one hash: the first each with each, others with the very first."""
+        pairs = [np.empty((0, 2), np.int64)]
+        for back in range(1, MOST_ALIKE):
+            there = np.flatnonzero((self.rank >= back) & (self.rank < MOST_ALIKE))
+            pairs.append(np.stack([self.rows[there - back], self.rows[there]], axis=1))
+        late = np.flatnonzero(self.rank >= MOST_ALIKE)
+        pairs.append(np.stack([self.rows[late - self.rank[late]], self.rows[late]], axis=1))
+        return np.concatenate(pairs)
+
+    def pair_with(
+        self, rows_Q: NDArray[np.int64], codes_Q: NDArray[np.int64], bits_Q: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Pair each row with the first photos of the code found for it."""
+        counts_Q = np.minimum(self.sizes_C[codes_Q], MOST_ALIKE)
+        within = np.arange(counts_Q.sum()) - np.repeat(np.cumsum(counts_Q) - counts_Q, counts_Q)
+        others = self.rows[np.repeat(self.starts_C[codes_Q], counts_Q) + within]
+        pairs_P2 = np.stack([np.repeat(rows_Q, counts_Q), others], axis=1)
+        is_pair = pairs_P2[:, 0] != pairs_P2[:, 1]
+        return pairs_P2[is_pair], np.repeat(bits_Q, counts_Q)[is_pair]
+
+
+def _searcher(
+    codes_C: NDArray[np.uint64], radius: int
+) -> Callable[[NDArray[np.uint64]], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]]:
+    """Return what finds the codes near hashes: places of the hashes, of the codes, bits between."""
+    import faiss
+
+    index: Any
+    if len(codes_C) <= FEW:
+        index = faiss.IndexBinaryFlat(64)
+    else:
+        index = faiss.IndexBinaryMultiHash(64, NUM_BANDS, BAND_BITS)
+        index.nflip = radius // NUM_BANDS  # two codes within the radius: one band is as close
+    index.add(_as_bytes(codes_C))
+
+    def search(
+        hashes_Q: NDArray[np.uint64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+        parts = list(_searched(index, hashes_Q, radius))
+        asked, codes, bits = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return asked, codes, bits
+
+    return search
+
+
+def _searched(
+    index: Any,  # noqa: ANN401 - faiss has no types
+    hashes_Q: NDArray[np.uint64],
+    radius: int,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]]:
+    """Yield what is near, a part of the hashes at a time: few where much is found."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)  # of this thread: several of ours search
+    start, at_once = 0, 256
+    while start < len(hashes_Q):
+        part = _as_bytes(hashes_Q[start : start + at_once])
+        edges, bits, near = index.range_search(part, radius + 1)  # nearer than that
+        numbers = np.repeat(np.arange(len(part)), np.diff(edges.astype(np.int64)))
+        order = np.lexsort((bits, numbers))
+        rank = np.arange(len(near)) - edges.astype(np.int64)[numbers]
+        kept = order[rank < MOST_NEAR]
+        yield numbers[kept] + start, near[kept].astype(np.int64), bits[kept].astype(np.uint8)
+        start += len(part)
+        at_once = int(np.clip(NUM_RESULTS * len(part) // (len(near) + 1), 16, CHUNK))
+
+
+def _as_bytes(hashes_N: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Return hashes as faiss takes them."""
+    return np.ascontiguousarray(hashes_N).view(np.uint8).reshape(-1, 8)
