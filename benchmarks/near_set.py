@@ -78,12 +78,16 @@ SAME_PHOTO = (
         "Aston Martin Virage Convertible 2012/04386",
     ),
     ("Aston Martin V8 Vantage Coupe 2012/00634", "Aston Martin Virage Coupe 2012/02921"),
+    ("Aston Martin Virage Convertible 2012/02484", "Aston Martin Virage Convertible 2012/03854"),
     ("Aston Martin Virage Convertible 2012/02484", "Aston Martin Virage Convertible 2012/06485"),
     ("Audi A5 Coupe 2012/05353", "Audi S5 Coupe 2012/03848"),
+    ("Audi A5 Coupe 2012/05587", "Audi S5 Coupe 2012/05426"),
     ("BMW 3 Series Sedan 2012/00070", "BMW 3 Series Sedan 2012/03722"),
     ("Lamborghini Aventador Coupe 2012/01586", "Lamborghini Aventador Coupe 2012/02955"),
 )
 """Photos of the classes above that are the same, found by eye."""
+LEFT_OUT = ("Audi S5 Convertible 2012/06793", "Audi S5 Coupe 2012/01094")
+"""One photo of the set before another background: neither the same nor another."""
 
 CHANGES = (
     "quality",
@@ -109,6 +113,8 @@ CHANGES = (
 """What is done to a photo, one thing after the other."""
 OTHER_COLOUR = "other colour"
 """No change of a photo: another photo, and its own base."""
+ORIGINALS = ("", OTHER_COLOUR)
+"""What stands as change where nothing was changed."""
 COPIES_OF_A_PHOTO = 2
 
 PLAIN_QUALITY, LEAST_QUALITY, MOST_QUALITY = 90, 30, 75
@@ -118,6 +124,8 @@ CANVAS_HW, CAR_HW, FLOOR_PX = (240, 360), (165, 300), 205
 """The backdrop, the most a car may take, and where its wheels stand."""
 BACKDROPS = ("grey", "grey", "grey", "grey", "white", "wall")
 """Taken in turn."""
+LEAST_RECOLOURED = 20
+"""Grey levels of a channel, in the mean over a car."""
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -170,9 +178,11 @@ def make_studio(cars: Path, out: Path, seed: int) -> Iterator[Truth]:
         made = out / f"{name}-{change}.jpg"
         yield Truth(changed(scene_HWC, change, rng, made, out), name, change)
         if number // len(BACKDROPS) % 2 == 0:
-            other_HWC = pasted(recoloured(car_HWC, mask_HW, rng), mask_HW, backdrops[backdrop])
-            made = out / f"{name}-colour.jpg"
-            yield Truth(stored(other_HWC, made, out), f"{name}-colour", OTHER_COLOUR)
+            other_HWC = recoloured(car_HWC, mask_HW, rng)
+            if other_HWC is not None:
+                scene_HWC = pasted(other_HWC, mask_HW, backdrops[backdrop])
+                made = out / f"{name}-colour.jpg"
+                yield Truth(stored(scene_HWC, made, out), f"{name}-colour", OTHER_COLOUR)
         number += 1
 
 
@@ -185,6 +195,19 @@ def make_web(cars: Path, out: Path, seed: int) -> Iterator[Truth]:
     for path in sorted(source.rglob("*.jpg")):
         name = path.relative_to(source).as_posix()
         yield Truth(kept(path, out / name, out), bases.get(name, name), "")
+
+
+def read_truth(folder: Path) -> list[Truth]:
+    """Return the files of one set and what they show.
+
+    Those of the web get their base from the labels, which may be newer.
+    """
+    with (folder / "truth.csv").open(newline="", encoding="utf-8") as file:
+        truth = [Truth(**row) for row in csv.DictReader(file)]
+    if folder.name != "web":
+        return truth
+    bases = same_bases((one, other) for one, other, answer in web_labels() if answer == "1")
+    return [row._replace(base=bases.get(row.path, row.path)) for row in truth]
 
 
 def web_labels() -> list[tuple[str, str, str]]:
@@ -213,7 +236,7 @@ def photos_of(cars: Path, name: str) -> list[Path]:
         raise SystemExit(
             f"{cars / 'stanford' / name}: no photos; give the folder that has stanford"
         )
-    return paths
+    return [path for path in paths if f"{name}/{path.stem}" not in LEFT_OUT]
 
 
 # Writing
@@ -274,7 +297,7 @@ def with_banner(pixels_HWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Lay a band with text over the top or the bottom."""
     made_HWC = pixels_HWC.copy()
     height, width = made_HWC.shape[:2]
-    band = round(rng.uniform(0.09, 0.14) * height)
+    band = round(rng.uniform(0.05, 0.14) * height)
     top = int(rng.choice([0, height - band]))
     colour = [(160, 40, 20), (20, 20, 200), (20, 20, 20), (255, 255, 255)][rng.integers(4)]
     made_HWC[top : top + band] = colour
@@ -344,7 +367,7 @@ def contrasted(pixels_HWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def warmed(pixels_HWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Tint all of it: less blue, more red."""
-    share = rng.uniform(0.08, 0.2)
+    share = rng.uniform(0.05, 0.15)
     tinted_HWC = pixels_HWC.astype(np.float32) * (1 - share, 1, 1 + share)
     return tinted_HWC.clip(0, 255).astype(np.uint8)
 
@@ -484,22 +507,32 @@ def with_shadow(backdrop_HWC: np.ndarray) -> np.ndarray:
     return (backdrop_HWC * (1 - shade_HW[..., None])).round().astype(np.uint8)
 
 
-def recoloured(car_HWC: np.ndarray, mask_HW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the car in another colour: paint turned in hue, grey paint dyed or darkened."""
+def recoloured(
+    car_HWC: np.ndarray, mask_HW: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Return the car in another colour: paint turned in hue, grey paint dyed or darkened.
+
+    ``None`` where that is hard to see, as of a car in the dark.
+    """
     hsv_HWC = cv2.cvtColor(car_HWC, cv2.COLOR_BGR2HSV).astype(np.int32)
     hue_HW, vivid_HW, light_HW = np.moveaxis(hsv_HWC, 2, 0)
     is_car_HW = mask_HW > 127
     is_paint_HW = is_car_HW & (vivid_HW > 100) & (light_HW > 40)
+    middle = np.median(light_HW[is_car_HW])
     if is_paint_HW.sum() >= 0.3 * is_car_HW.sum():
         hue_HW[is_paint_HW] = (hue_HW[is_paint_HW] + rng.integers(50, 130)) % 180
-    elif np.median(light_HW[is_car_HW]) > 110 and rng.random() < 0.5:
+    elif middle > 110 and rng.random() < 0.5:
         light_HW[is_car_HW] = light_HW[is_car_HW] * 2 // 5
     else:
-        is_grey_HW = is_car_HW & (light_HW > 45)
+        is_grey_HW = is_car_HW & (light_HW > min(45, middle / 2))
         hue_HW[is_grey_HW] = rng.choice([0, 12, 60, 110])  # red, orange, green, blue
         vivid_HW[is_grey_HW] = 190
+        if middle < 80:  # black paint shows no colour
+            light_HW[is_grey_HW] = 50 + light_HW[is_grey_HW] * 3 // 4
     made_HWC = np.stack([hue_HW, vivid_HW, light_HW], axis=2).astype(np.uint8)
-    return cv2.cvtColor(made_HWC, cv2.COLOR_HSV2BGR)
+    made_HWC = cv2.cvtColor(made_HWC, cv2.COLOR_HSV2BGR)
+    change_HWC = np.abs(made_HWC.astype(np.int32) - car_HWC)
+    return made_HWC if change_HWC[is_car_HW].mean() >= LEAST_RECOLOURED else None
 
 
 MAKERS = {"photos": make_photos, "studio": make_studio, "web": make_web}
