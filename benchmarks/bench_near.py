@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from near_set import MAKERS, ORIGINALS, Truth, read_truth, same_bases, web_labels
+from near_set import MAKERS, ORIGINALS, Truth, read_truth, web_bases, web_labels
 
 from carscale import data, images
 
@@ -174,10 +174,8 @@ def made_judge(truth: list[Truth]) -> Callable[[int, int], str]:
 
 def web_judge(truth: list[Truth]) -> Callable[[int, int], str]:
     """Return what tells pairs of the web: what was labelled, and what follows from that."""
-    labels = web_labels()
-    bases = same_bases((one, other) for one, other, answer in labels if answer == "1")
-    known = {}
-    for one, other, answer in labels:
+    bases, known = web_bases(), {}
+    for one, other, answer in web_labels():
         key = frozenset((bases.get(one, one), bases.get(other, other)))
         known[key] = {"1": "true", "0": "false"}.get(answer, "unsure")
 
@@ -233,7 +231,10 @@ def sort_of_false(one: Truth, other: Truth) -> str:
 
 
 def wanted_pairs(truth: list[Truth], root: Path) -> dict[str, set[tuple[int, int]]]:
-    """Return the pairs that ought to be found, by change; by their bytes where nothing was made."""
+    """Return the pairs that ought to be found: a photo and its copies, by change.
+
+    Photos that were the same before are told apart by whether their bytes are.
+    """
     rows_of = defaultdict(list)
     for row, each in enumerate(truth):
         rows_of[each.base].append(row)
@@ -247,7 +248,11 @@ def wanted_pairs(truth: list[Truth], root: Path) -> dict[str, set[tuple[int, int
                     (one, other)
                 )
             elif any(is_original):
-                wanted[truth[one].change or truth[other].change].add((one, other))
+                copy, original = sorted(
+                    (truth[one], truth[other]), key=lambda each: not each.change
+                )
+                if copy.path.startswith(f"{original.path.removesuffix('.jpg')}-"):
+                    wanted[copy.change].add((one, other))
     return wanted
 
 
