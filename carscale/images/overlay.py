@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 SIDE_PX, HALF_PX = 128, 64
+SMOOTH_SIGMA = 0.8
+"""Of both pictures, px: one may be blurred, small or strongly compressed."""
 WINDOWS = {SIDE_PX: 11, HALF_PX: 7}
 """Sides of the windows that are compared, px."""
 LEAST_DETAIL, MOST_DETAIL = 3.0, 20.0
@@ -36,18 +38,21 @@ COLOURED, COLOUR_WEIGHT = 12.0, 0.5
 """Distance from grey from which a plain window shows something; what that counts beside detail."""
 COLOUR_OFF, COLOUR_SHARE = 12.0, 0.35
 """How far colours may lie apart: levels, and a share of their distance from grey."""
-LIGHT_OFF = 36.0
+LIGHT_OFF = 24.0
 """How far grey levels may lie apart once exposure and contrast are matched."""
-LEAST_COLOUR = 0.75
+LEAST_COLOUR = 0.82
 """Share of the middle of a picture whose colour must agree."""
 MIDDLE = (0.2, 0.85), (0.12, 0.88)
 """Where cars are: down and across. Logos and banners rather lie outside."""
 LEAST_OVERLAP = 0.45
-MOST_SCALE = 1.5
-UNLIKE, HOPELESS = 0.08, 0.3
+MOST_SCALE, MOST_TURN = 1.5, 0.02
+"""Copies are scaled and shifted; another pose of a car would be turned and leant, too."""
+UNLIKE, HOPELESS = 0.1, 0.45
 """Of the agreement at ``HALF_PX``: before alignment, below which none is tried; after it, below
 which ``SIDE_PX`` is not looked at. Of copies 1 in 100 has less than 0.14 and 0.5."""
-ITERATIONS, STEP = 15, 5e-4
+SURE = 0.95
+"""From here on no better alignment is looked for."""
+ITERATIONS, STEP = 8, 1e-3
 
 
 class Comparable(NamedTuple):
@@ -79,7 +84,7 @@ def comparable(encoded: bytes) -> Comparable:
     """
     pixels_HWC = decode_down(encoded, longer_px=2 * SIDE_PX)[0]
     square = cv2.resize(pixels_HWC, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
-    full = cv2.cvtColor(square, cv2.COLOR_RGB2YCrCb)
+    full = cv2.GaussianBlur(cv2.cvtColor(square, cv2.COLOR_RGB2YCrCb), (0, 0), SMOOTH_SIGMA)
     half = cv2.resize(full, (HALF_PX, HALF_PX), interpolation=cv2.INTER_AREA)
     return Comparable(
         np.asarray(full, np.uint8),
@@ -117,6 +122,8 @@ def agreement(one: Comparable, other: Comparable, starts: NDArray[np.floating]) 
             best, matrix = found, first
         if found < UNLIKE:
             continue
+        if found > SURE:
+            break
         tried = _aligned(one.half_detail, other.half_detail, first)
         found = 0.0 if tried is None else _Overlay(one.half, other.half, tried).share()
         if tried is not None and found > best:
@@ -126,9 +133,11 @@ def agreement(one: Comparable, other: Comparable, starts: NDArray[np.floating]) 
     if best < HOPELESS:
         return max(0.0, best) / 2
     matrix = matrix * (1, 1, SIDE_PX / HALF_PX)
-    fine = _aligned(one.full_detail, other.full_detail, matrix)
-    tries = [matrix] if fine is None else [matrix, fine]
-    laid = max((_Overlay(one.full, other.full, tried) for tried in tries), key=_Overlay.share)
+    laid = _Overlay(one.full, other.full, matrix)
+    if laid.share() < SURE:
+        fine = _aligned(one.full_detail, other.full_detail, matrix)
+        if fine is not None:
+            laid = max(laid, _Overlay(one.full, other.full, fine), key=_Overlay.share)
     return laid.share(laid.same_colours())
 
 
@@ -165,8 +174,9 @@ def _aligned(
         )
     except cv2.error:  # it leaves the picture, or there is nothing to see
         return None
-    scales = np.linalg.svd(found_23[:, :2], compute_uv=False)
-    is_likely = scales[1] > 1 / MOST_SCALE and scales[0] < MOST_SCALE
+    (across, turn), (lean, down) = np.abs(found_23[:, :2])
+    is_likely = max(turn, lean) <= MOST_TURN
+    is_likely &= min(across, down) > 1 / MOST_SCALE and max(across, down) < MOST_SCALE
     return found_23.astype(np.float64) if is_likely else None
 
 

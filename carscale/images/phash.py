@@ -63,10 +63,10 @@ def hashes_of_crops(signatures_NSS: NDArray[Any], crops: Sequence[Crop]) -> NDAr
     known: tuple[float, float] | None = None
     for number, (down, across) in enumerate(crops):
         if across != known:
-            rows_NSF = (flat_RS @ _cut_cosines(side, *across).T).reshape(count, side, -1)
+            rows_NSF = (flat_RS @ _cut_cosines(side, *across).T).reshape(count, side, NUM_FREQUENCIES)
             columns_RS = np.ascontiguousarray(rows_NSF.swapaxes(1, 2)).reshape(-1, side)
             known = across
-        cosines_NFF = (columns_RS @ _cut_cosines(side, *down).T).reshape(count, -1)
+        cosines_NFF = columns_RS @ _cut_cosines(side, *down).T
         cosines_N64 = cosines_NFF.reshape(-1, *[NUM_FREQUENCIES] * 2).swapaxes(1, 2)
         cosines_N64 = cosines_N64.reshape(count, NUM_FREQUENCIES**2)
         middle_N1 = np.partition(cosines_N64[:, 1:], MEDIAN_RANK, axis=1)[:, MEDIAN_RANK, None]

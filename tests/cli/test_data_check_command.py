@@ -9,7 +9,7 @@ from frozen_trees import tree_of, with_copy
 from photos import draw_photo
 
 from carscale import data
-from carscale.data.frozen import lock
+from carscale.data.frozen.cache import cache_file
 from carscale.types import Split
 
 
@@ -131,7 +131,7 @@ def test_thin_classes_and_photos_that_can_not_be_read_are_told(carscale, tmp_pat
     told = json.loads(carscale("data", "check", root, "--json")[1])
     assert told["near_empty_classes"] == [{"name": "Car B", "train": 1, "val": 1, "test": 1}]
     assert "near-empty classes: 1: Car B (1 + 1 + 1); fewer" in carscale("data", "check", root)[1]
-    lock.cache_file(root, "photo_stats").unlink()
+    cache_file(root, "photo_stats").unlink()
     read = Split.read_bytes
 
     def torn(split, row):

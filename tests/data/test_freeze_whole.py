@@ -75,7 +75,7 @@ def _freeze_and_die(source: Path, out: Path, force: bool) -> None:
     """Be killed when half of the photos are decoded."""
     seen = []
 
-    def advance(total: int) -> None:
+    def advance(what: str, total: int) -> None:
         seen.append(total)
         if len(seen) == total // 2:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -195,7 +195,7 @@ def test_the_old_folder_is_whole_when_a_forced_freeze_fails(raw, tmp_path, monke
         owner = files if where == "publish_folder" else freeze
         monkeypatch.setattr(owner, where, fail)
     error = KeyboardInterrupt if where == "interrupt" else DiskError
-    advance = interrupt if where == "interrupt" else (lambda total: None)
+    advance = interrupt if where == "interrupt" else (lambda what, total: None)
     with pytest.raises(error):
         data.freeze(raw, out, data.FreezeRule(seed=5), force=True, advance=advance)
     assert tree_of(out) == before

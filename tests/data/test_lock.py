@@ -10,7 +10,7 @@ import pytest
 from photos import draw_classes, draw_photo
 
 from carscale import config, data
-from carscale.data.frozen import lock
+from carscale.data.frozen import cache, lock
 from carscale.errors import DataError
 
 NUM_PHOTOS = 17
@@ -270,15 +270,15 @@ def test_a_deleted_cache_costs_a_full_check(frozen, tmp_path):
 
 @pytest.mark.parametrize("content", ["empty", "text", "zip head", "cut", "other", "flipped"])
 def test_a_broken_cache_does_no_harm(frozen, content):
-    cache = lock.cache_file(frozen, "stat")
-    good = cache.read_bytes()
+    kept = cache.cache_file(frozen, "stat")
+    good = kept.read_bytes()
     if content == "other":
-        np.savez(cache, stats=np.zeros((2, 4), dtype=np.int64), lock=np.array("x"))
+        np.savez(kept, stats=np.zeros((2, 4), dtype=np.int64), version=np.array("x"))
     else:
         flipped = bytearray(good)
         flipped[60:90] = bytes(30)
         made = {"empty": b"", "text": b"hello", "zip head": b"PK\x03\x04", "cut": good[:200]}
-        cache.write_bytes({**made, "flipped": bytes(flipped)}[content])
+        kept.write_bytes({**made, "flipped": bytes(flipped)}[content])
     assert data.verify(frozen) == NUM_PHOTOS
     assert data.verify(frozen) == 0
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from carscale import data, images, tables
-from carscale.data.frozen import lock
+from carscale.data.frozen.cache import cache_file
 from carscale.data.photos import quality
 
 
@@ -118,7 +118,7 @@ def test_the_cache_is_used_and_thrown_away_when_it_should(tiny, tmp_path, monkey
     assert all((first.values[name] == second.values[name]).all() for name in first.values)
     assert (first.signatures_NSS == second.signatures_NSS).all()
 
-    cache = lock.cache_file(root, "photo_stats")
+    cache = cache_file(root, "photo_stats")
     content = cache.read_bytes()
     for broken in (content[:1000], b"", content[: len(content) // 2] + b"x" * 1000):
         cache.write_bytes(broken)

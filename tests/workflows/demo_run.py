@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carscale.data.frozen.lock import cache_file
+from carscale.data.frozen.cache import cache_file
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "demo"

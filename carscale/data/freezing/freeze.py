@@ -165,10 +165,10 @@ def _freeze_decoded(
     """Write the frozen folder of a decoded source into an empty folder."""
     if rule.link == "hard" and any(sample.file.path is None for sample in samples):
         found.notes.append("--link hard: photos that are no files of their own were copied")
+    near_notes: list[str] = []
     if pairs is not None:
         spare = spare_samples(samples, pairs) if rule.near_duplicates == "drop" else {}
-        samples, notes = group_near(samples, pairs)
-        found.notes.extend(notes)
+        samples, near_notes = group_near(samples, pairs)
         samples = _without_spare(samples, spare, found)
     if rule.keep_splits:
         samples = _without_leaks(samples, found, source)
@@ -184,9 +184,11 @@ def _freeze_decoded(
     for name in ("val_fraction", *READ):
         if getattr(rule, name) != getattr(plain, name):
             settings[name] = getattr(rule, name)
-    return lay_out(
+    frozen = lay_out(
         samples, splits_N, found, folder, source_name=found.name, seed=rule.seed, rule=settings
     )
+    frozen.warnings.extend(near_notes)
+    return frozen
 
 
 def _without_spare(samples: list[Sample], spare: dict[int, int], found: Scan) -> list[Sample]:

@@ -121,7 +121,7 @@ def _name(samples: Sequence[Sample]) -> str:
 def _notes(sizes: Sequence[int], count: int) -> list[str]:
     """Return what was grouped, and whether a group is too large."""
     if not sizes:
-        return [f"no near duplicates; {NOT_TO_LOOK}"]
+        return []
     lines = [
         f"near duplicates: {len(sizes)} groups of {sum(sizes)} photos, each kept in one split; "
         f"{NOT_TO_LOOK}"

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-MIN_AGREEMENT = 0.6
+MIN_AGREEMENT = 0.75
 """Share of the details of two photos that must coincide. Of copies 98 in 100 have more, of other
 photos the hash proposes 1 in 100: benchmarks/near_cpu2_2026-11.md."""
 MIN_OF_OTHER_GROUPS = 0.9
 """The same where a rule put the photos into different groups."""
 MIN_CONTRAST = 4.0
 """Grey levels; a plainer photo shows nothing that could be the same."""
-WORTH = 0.5
+WORTH = 0.65
 """Correlation of the small grey copies from which a pair is looked at."""
 CLEAR = 0.9
 """From here on the hash's crop is believed; below it the whole photos are compared too."""
