@@ -45,9 +45,8 @@ def search(
     hashes: np.ndarray, signatures: np.ndarray, read: Callable[[int], bytes]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Call the search; nothing else here does."""
-    del read  # today's search looks at the grey copies alone
-    found = data.near_pairs(hashes, signatures)
-    return found.rows_P2, found.correlations_P
+    found = data.near_pairs(hashes, signatures, read)
+    return found.rows_P2, found.agreements_P
 
 
 # Time and memory
@@ -60,7 +59,7 @@ def textures(count: int, rng: np.random.Generator) -> np.ndarray:
         part = made[start : start + CHUNK]
         coarse = rng.normal(0, 1, (len(part), 8, 8)).astype(np.float32)
         wide = coarse.repeat(4, axis=1).repeat(4, axis=2)
-        smooth = images.crop_hashes(wide, down=(0.1, 0.9), across=(0.1, 0.9))
+        smooth = images.crop_signatures(wide, down=(0.1, 0.9), across=(0.1, 0.9))
         part[:] = (128 + 40 * smooth).clip(0, 255)
     return made
 
@@ -69,7 +68,7 @@ def copies(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return each picture as it might be stored elsewhere: noisy, lighter, or cut at its sides."""
     noisy = pictures + rng.normal(0, 6, pictures.shape)
     lighter = 20 + 0.85 * pictures.astype(np.float32)
-    cut = images.crop_hashes(pictures, down=(0.03, 0.97), across=(0.03, 0.97))
+    cut = images.crop_signatures(pictures, down=(0.03, 0.97), across=(0.03, 0.97))
     kinds = dict(zip(KINDS, (noisy, lighter, cut), strict=True))
     made = np.stack([kinds[KINDS[n % len(KINDS)]][n] for n in range(len(pictures))])
     return made.clip(0, 255).astype(np.uint8)
