@@ -100,6 +100,19 @@ def drawn_demo(made_once) -> Callable[[int], tuple[Path, Path]]:
 
 
 @pytest.fixture(scope="session")
+def demo_of_command(made_once) -> tuple[Path, str]:
+    """The smallest demo set, drawn by ``carscale data demo``, and what that printed."""
+
+    def make(place: Path) -> None:
+        words = (place / "raw", "--num-classes", 6, "--num-images", 120)
+        answer = command_line.carscale("data", "demo", *words, code=0)
+        (place / "printed.txt").write_text(answer.stdout)
+
+    place = made_once("demo_of_command", make)
+    return place / "raw", (place / "printed.txt").read_text()
+
+
+@pytest.fixture(scope="session")
 def stanford() -> Path:
     """The 196 classes of real photos."""
     root = SHARED / "cars" / "stanford"

@@ -213,16 +213,15 @@ def test_preview_exits_2_when_a_word_is_wrong(carscale, tiny, words, says):
     assert says in stderr
 
 
-def test_demo_freeze_and_check_go_together(carscale, tmp_path):
-    raw, out = tmp_path / "raw", tmp_path / "frozen"
-    words = ["--num-classes", 6, "--num-images", 120]
-    code, stdout, _ = carscale("data", "demo", raw, *words)
-    assert (code, stdout) == (0, f"{raw}\n")
+def test_demo_freeze_and_check_go_together(carscale, demo_of_command, tmp_path):
+    raw, printed = demo_of_command
+    out = tmp_path / "frozen"
+    assert printed == f"{raw}\n"
     assert carscale("data", "freeze", raw, out)[0] == 0
     code, stdout, _ = carscale("data", "check", out)
     assert code == 0
     assert "6 classes" in stdout
-    code, stdout, stderr = carscale("data", "demo", raw, *words)
+    code, stdout, stderr = carscale("data", "demo", raw)
     assert (code, stdout) == (2, "")
     assert str(raw) in stderr
 

@@ -15,25 +15,34 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 SCRIPT = re.search(r"```python\n(import carscale\n.*?)```", README.read_text(), re.DOTALL)[1]
 
 
-def made_small(script: str) -> str:
-    """Return the script with a small demo set and a training of seconds."""
+DRAWN = """
+import inspect, shutil
+
+def draw_demo(*words, signature=inspect.signature(carscale.draw_demo)):
+    shutil.copytree({raw!r}, signature.bind(*words).arguments["out"])
+
+carscale.draw_demo = draw_demo
+"""
+
+
+def made_small(script: str, raw: Path) -> str:
+    """Return the script with a small demo set, drawn before, and a training of seconds."""
     settings = dict(word.split("=") for word in [*jobs.SMALL, "train.max_steps=3"])
-    small = script.replace(
-        'draw_demo("data/demo-raw"', 'draw_demo("data/demo-raw", num_classes=6, num_images=120'
-    )
-    small = small.replace('"data.image_px": 128}', f"**{settings!r}}}")
-    assert small.count("num_images") == 1
-    assert small.count("train.max_steps") == 1
-    return small
+    small = script.replace('"data.image_px": 128}', f"**{settings!r}}}")
+    assert small.count("train.max_steps") == small.count("carscale.draw_demo(") == 1
+    return small.replace("import carscale\n", f"import carscale\n{DRAWN.format(raw=str(raw))}", 1)
 
 
 @pytest.mark.launch
-def test_the_section_of_the_readme_runs_in_jupyters_kernel(tmp_path, monkeypatch):
+def test_the_section_of_the_readme_runs_in_jupyters_kernel(
+    demo_of_command, tmp_path, monkeypatch
+):
     nbformat = pytest.importorskip("nbformat", reason="Jupyter's kernel is for development only")
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     monkeypatch.chdir(tmp_path)
-    cells = [nbformat.v4.new_code_cell(part) for part in made_small(SCRIPT).split("\n\n")]
+    script = made_small(SCRIPT, demo_of_command[0])
+    cells = [nbformat.v4.new_code_cell(part) for part in script.split("\n\n")]
     notebook = nbformat.v4.new_notebook(cells=cells)
     nbclient.NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": tmp_path}}
