@@ -37,7 +37,7 @@ def result(folder):
     return {f"{p.parent.name}/{p.name}".removeprefix(folder.name): p.read_bytes() for p in files}
 
 
-@pytest.mark.parametrize("world_size", [2, 3])
+@pytest.mark.parametrize("world_size", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_ranks_killed_and_resumed_end_as_the_straight_run(tiny, tmp_path, world_size):
     words = tuple(word for word in WORDS if not word.startswith("model.name"))
     words = (*words, "train.log_dynamics=true")
@@ -71,12 +71,26 @@ def test_a_killed_run_ends_as_the_straight_one(tiny, straight, tmp_path, where, 
     assert not list((folder / "checkpoints").glob(".*"))
 
 
-@pytest.mark.dali
-@pytest.mark.parametrize(("where", "count"), KILLS[2:9:3])
-def test_a_killed_run_on_dali_ends_as_the_straight_one(tiny, tmp_path, where, count):
+DALI_WORDS = (*WORDS, "loader.backend=dali_cpu")
+
+
+@pytest.fixture(scope="module")
+def straight_on_dali(tiny, tmp_path_factory):
     pytest.importorskip("nvidia.dali", reason="nvidia-dali is missing")
-    words = (*WORDS, "loader.backend=dali_cpu")
-    assert run_process(jobs.train, tiny, tmp_path / "straight", words) == 0
-    assert run_process(jobs.train_until, tiny, tmp_path / "killed", words, where, count) == -9
-    assert run_process(jobs.train, tiny, tmp_path / "killed", words) == 0
-    assert result(tmp_path / "killed") == result(tmp_path / "straight")
+    folder = tmp_path_factory.mktemp("dali") / "run"
+    assert run_process(jobs.train, tiny, folder, DALI_WORDS) == 0
+    return result(folder)
+
+
+@pytest.mark.dali
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [KILLS[2], *(pytest.param(*kill, marks=pytest.mark.slow) for kill in KILLS[5:9:3])],
+)
+def test_a_killed_run_on_dali_ends_as_the_straight_one(
+    tiny, straight_on_dali, tmp_path, where, count
+):
+    folder = tmp_path / "killed"
+    assert run_process(jobs.train_until, tiny, folder, DALI_WORDS, where, count) == -9
+    assert run_process(jobs.train, tiny, folder, DALI_WORDS) == 0
+    assert result(folder) == straight_on_dali

@@ -40,16 +40,26 @@ def test_a_signalled_run_is_saved_and_ends_as_the_straight_one(
     assert not list((folder / "checkpoints").glob(".*"))
 
 
+RANKS_WORDS = tuple(word for word in WORDS if not word.startswith("model.name"))
+
+
+@pytest.fixture(scope="module")
+def straight_ranks(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks") / "run"
+    run_ranks(jobs.train, tiny, folder, RANKS_WORDS)
+    return result(folder)
+
+
 @pytest.mark.parametrize(("where", "count", "rank"), [("step", 2, 1), ("scoring", 1, 0)])
-def test_all_ranks_stop_at_the_same_step_when_one_is_signalled(tiny, tmp_path, where, count, rank):
-    words = tuple(word for word in WORDS if not word.startswith("model.name"))
-    run_ranks(jobs.train, tiny, tmp_path / "straight", words)
-    signalled = (tiny, tmp_path / "stopped", words, where, count, signal.SIGTERM, rank)
+def test_all_ranks_stop_at_the_same_step_when_one_is_signalled(
+    tiny, straight_ranks, tmp_path, where, count, rank
+):
+    signalled = (tiny, tmp_path / "stopped", RANKS_WORDS, where, count, signal.SIGTERM, rank)
     with pytest.raises(ProcessExitedException) as ended:
         run_ranks(jobs.train_signalled, *signalled)
     assert ended.value.exit_code == 143
     saved = files.read_json(max((tmp_path / "stopped/checkpoints").glob("step_*")) / "state.json")
     if where == "step":
         assert saved["step"] == count + 1  # agreed a step ahead
-    run_ranks(jobs.train, tiny, tmp_path / "stopped", words)
-    assert result(tmp_path / "stopped") == result(tmp_path / "straight")
+    run_ranks(jobs.train, tiny, tmp_path / "stopped", RANKS_WORDS)
+    assert result(tmp_path / "stopped") == straight_ranks

@@ -7,7 +7,7 @@ from ranks import run_ranks
 
 from carscale import files
 
-NUM_STEPS = 60
+NUM_STEPS = 24
 
 
 DALI = pytest.mark.dali
