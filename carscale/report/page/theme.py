@@ -101,6 +101,9 @@ def render(draw: Callable[[Theme], Figure], folder: Path, name: str) -> Figure:
             # The browser has glyphs that matplotlib's font lacks; the text is stored as text.
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
             figure = draw(theme)
+            if (engine := figure.get_layout_engine()) is not None:
+                engine.execute(figure)
+                figure.set_layout_engine(None)  # with one, each file is drawn twice
             figure.savefig(
                 folder / f"{name}-{theme.name}.svg", format="svg", metadata={"Date": None}
             )
