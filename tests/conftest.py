@@ -57,6 +57,23 @@ def fork_launch(fork_address) -> forked.ForkedLaunch:
     return forked.ForkedLaunch(fork_address)
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Empty figures, for tests of what is not a figure: 0.2 s of computing less each."""
+    from matplotlib.figure import Figure
+
+    def render(draw, folder, name):
+        folder.mkdir(parents=True, exist_ok=True)
+        for theme in ("dark", "light"):
+            (folder / f"{name}-{theme}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+        (folder / f"{name}.png").write_bytes(b"")
+        figure = Figure()
+        figure.subplots()
+        return figure
+
+    monkeypatch.setattr("carscale.report.page.theme.render", render)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
     """A frozen folder of 4 classes, long-tailed: 24, 16, 10 and 6 photos."""

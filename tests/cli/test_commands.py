@@ -157,7 +157,7 @@ def test_flip_is_chosen_at_evaluation_and_told(trained, monkeypatch, capsys):
     (trained / "calibration.json").unlink()
 
 
-def test_report_prints_the_page(trained, monkeypatch, capsys):
+def test_report_prints_the_page(trained, monkeypatch, capsys, quick):
     call(monkeypatch, capsys, "evaluate", trained, "--split", "val")
     code, out, _ = call(monkeypatch, capsys, "report", trained)
     assert code == 0

@@ -56,7 +56,7 @@ def test_an_undecided_map_and_wrong_words_are_refused(tiny, place, tmp_path):
     assert not (tmp_path / "more").exists()
 
 
-def test_a_test_of_another_origin_is_evaluated_sorted_and_shown(tiny, place, tmp_path):
+def test_a_test_of_another_origin_is_evaluated_sorted_and_shown(tiny, place, tmp_path, quick):
     words = ("data", "merge", tiny, place / "web", tmp_path / "more", "--map", place / "map.yaml")
     carscale(*words, "--as", "test_web", code=0)
     num_web = data.read_card(tmp_path / "more")["counts"]["test_web"]

@@ -118,7 +118,7 @@ def test_flagged_photos_are_those_of_the_rules(page, frozen):
     assert "1 file could not be frozen" in page.text
 
 
-def test_further_rules_stand_beside_the_others(frozen, tmp_path):
+def test_further_rules_stand_beside_the_others(frozen, tmp_path, quick):
     mask_N = np.zeros(len(rows_of(frozen)), dtype=bool)
     mask_N[3] = True
     flags = {"red and blue <swapped>": (mask_N, "colours look exchanged")}
@@ -154,7 +154,7 @@ def test_a_strip_leaves_the_place_of_a_broken_photo_grey():
     assert np.abs(strip[10, 50].astype(int) - 128).max() < 12
 
 
-def test_a_merge_is_told(frozen, tmp_path):
+def test_a_merge_is_told(frozen, tmp_path, quick):
     for number in range(6):
         draw_photo(tmp_path / "more" / "Fiat Panda 2003" / f"{number}.jpg", 3, 70 + number)
     made = curate.merge_source(
@@ -170,14 +170,14 @@ def test_a_merge_is_told(frozen, tmp_path):
     assert page.missing() == []
 
 
-def test_a_pack_shows_small_copies(frozen, tmp_path):
+def test_a_pack_shows_small_copies(frozen, tmp_path, quick):
     packed = data.pack(frozen, tmp_path / "pack", data.PackRule(max_px=64)).root
     page = Page(write_data_report(packed, tmp_path / "page"))
     assert page.missing() == []
     assert any(link.startswith("thumbs/") for link in page.links)
 
 
-def test_a_page_is_replaced_and_other_folders_are_not(frozen, tmp_path):
+def test_a_page_is_replaced_and_other_folders_are_not(frozen, tmp_path, quick):
     folder = tmp_path / "page"
     write_data_report(frozen, folder)
     (folder / "tables" / "old.csv").write_text("of the page of before")
@@ -198,7 +198,7 @@ def test_a_page_is_replaced_and_other_folders_are_not(frozen, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_the_command_writes_beside_the_folder(frozen, monkeypatch, capsys):
+def test_the_command_writes_beside_the_folder(frozen, monkeypatch, capsys, quick):
     monkeypatch.setattr(sys, "argv", ["carscale", "data", "report", str(frozen)])
     with pytest.raises(SystemExit) as caught:
         main.run()
@@ -237,7 +237,9 @@ def test_a_person_searches_and_looks_at_photos_by_keyboard(page, width, scheme):
     assert complaints == []
 
 
-def test_a_source_whose_red_and_blue_seem_swapped_is_named_first(frozen, tmp_path, monkeypatch):
+def test_a_source_whose_red_and_blue_seem_swapped_is_named_first(
+    frozen, tmp_path, monkeypatch, quick
+):
     sign = curate.RgbSwap("raw", 40, 30, 28, 0.8, 0.98, "swapped")
     monkeypatch.setattr("carscale.report.data.sections.find_rgb_swaps", lambda *_: (sign,))
     text = write_data_report(frozen, tmp_path / "page").read_text()

@@ -413,7 +413,7 @@ def test_page_of_several_runs(open_page, twelve, tmp_path):
     assert page.locator("#changes tbody tr").count() == 2
 
 
-def test_hostile_and_long_names_do_no_harm(open_page, tmp_path):
+def test_hostile_and_long_names_do_no_harm(open_page, tmp_path, quick):
     names = [
         "<img src=x onerror=alert(1)>",
         "</script><script>alert(2)</script>",
@@ -436,7 +436,7 @@ def test_hostile_and_long_names_do_no_harm(open_page, tmp_path):
 
 
 @pytest.mark.parametrize("num_classes", [1, 3])
-def test_no_mistake_at_all(open_page, tmp_path, num_classes):
+def test_no_mistake_at_all(open_page, tmp_path, quick, num_classes):
     made = write_page(
         tmp_path, num_classes=num_classes, num_samples=30, splits=("val",), accuracy=1
     )

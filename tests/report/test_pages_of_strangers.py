@@ -19,6 +19,7 @@ from carscale import data
 from carscale.report.page.templating import TEMPLATES
 
 LIMIT_S = 20
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ NONCE = re.compile(r"script-src 'nonce-([0-9a-f]{32})'")
 
 
 @pytest.fixture
-def shared(tmp_path, tiny, quick):
+def shared(tmp_path, tiny):
     """The page of a run with a name and settings of a stranger, and what made it."""
     folder = tmp_path / "home of somebody" / "runs" / "x\u202e; <script>alert(1)"
     run = run_with(folder, data_root=tiny)

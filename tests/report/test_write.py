@@ -214,7 +214,7 @@ def test_missing_parts_are_said_not_fatal(tmp_path, quick):
     assert "There is no config.yaml" in text
 
 
-def test_training_alone_makes_a_page(tmp_path):
+def test_training_alone_makes_a_page(tmp_path, quick):
     make_run(tmp_path / "run", splits=())
     text = Page(write_analysed(tmp_path / "run")).text
     assert "No predictions and no metrics yet" in text
@@ -311,7 +311,7 @@ def test_failed_write_leaves_the_old_report(tmp_path, monkeypatch, quick):
     assert not list(run.glob(".report*"))
 
 
-def test_killed_write_leaves_the_old_report(tmp_path):
+def test_killed_write_leaves_the_old_report(tmp_path, quick):
     run = tmp_path / "run"
     make_run(run, num_classes=2, num_samples=60, splits=(), with_metrics=False)
     (run / "timing.jsonl").unlink()
