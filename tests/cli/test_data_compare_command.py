@@ -2,11 +2,20 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 import jobs
 import pytest
 from photos import draw_photo
+
+from carscale import curate
+
+
+@pytest.fixture(autouse=True)
+def fewer_permutations(monkeypatch):
+    """A p-value takes a fit of five folds a permutation; how fine it is plays no part here."""
+    monkeypatch.setattr(curate, "find_gap", partial(curate.find_gap, num_permutations=19))
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def test_halves_are_not_told_apart_and_p_is_uniform():
     for seed in range(40):
         points = np.random.default_rng(seed).normal(size=(120, 6))
         told = curate.classifier_two_sample_test(
-            points[:60], points[60:], what="x", num_permutations=39, seed=seed
+            points[:60], points[60:], what="x", num_permutations=19, seed=seed
         )
         p.append(told.p)
     assert np.mean(np.array(p) <= 0.05) <= 0.15
@@ -156,10 +156,14 @@ def test_embeddings_are_compared():
     rng = np.random.default_rng(9)
     one, other = stats_of(rng, 80), stats_of(rng, 80, name="other")
     vectors = rng.normal(size=(160, 20)).astype(np.float16)
-    alike = curate.find_gap(one, other, embeddings=(vectors[:80], vectors[80:]))
+    alike = curate.find_gap(
+        one, other, embeddings=(vectors[:80], vectors[80:]), num_permutations=19
+    )
     assert alike.embeddings.p > 0.05
     assert "sees both alike" in " ".join(alike.as_dict()["summary"])
-    far = curate.find_gap(one, other, embeddings=(vectors[:80], vectors[80:] + 1))
+    far = curate.find_gap(
+        one, other, embeddings=(vectors[:80], vectors[80:] + 1), num_permutations=19
+    )
     assert far.embeddings.p < 0.01
     assert far.two_sample[-1].what == "what the model sees"
     assert far.two_sample[-1].accuracy > 0.95
