@@ -103,7 +103,6 @@ def start():
 EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 143, signal.SIGKILL: -9}
 SAMPLE = [
     ("python", "launcher", signal.SIGTERM),
-    ("accelerate 1", "launcher", signal.SIGKILL),
     ("accelerate 2", "launcher", signal.SIGKILL),
     ("torchrun 2", "launcher", signal.SIGTERM),
     ("carscale 2", "launcher", signal.SIGINT),

@@ -186,7 +186,7 @@ def test_a_batch_that_does_not_fit_its_graph_is_refused(tiny):
 
 
 @pytest.mark.launch
-@pytest.mark.parametrize("name", ["torch", "dali_cpu"])
+@pytest.mark.parametrize("name", [pytest.param("torch", marks=pytest.mark.slow), "dali_cpu"])
 def test_ctrl_c_ends_the_run_and_every_process(tiny, tmp_path, name):
     words = [f"data.root={tiny}", f"run.dir={tmp_path}", "train.num_epochs=100000", *jobs.SMALL]
     run = subprocess.Popen(
@@ -218,7 +218,7 @@ def test_a_model_sees_the_same_through_both(stanford, world, tmp_path):
 
     raw = tmp_path / "raw"
     raw.mkdir()
-    for folder in sorted(stanford.iterdir())[::12]:
+    for folder in sorted(stanford.iterdir())[::24]:
         (raw / folder.name).symlink_to(folder)
     train = data.read_splits(data.freeze(raw, tmp_path / "frozen", follow_links=True).root).train
     view = View(128, fit="squash", interpolation="bicubic")
@@ -232,7 +232,7 @@ def test_a_model_sees_the_same_through_both(stanford, world, tmp_path):
         with torch.inference_mode():
             logits = [model(b.images_BCHW) for b in loaders.eval_loader(cfg, train, view, world)]
         probs[name] = torch.cat(logits).softmax(dim=1)
-    assert len(train) > 400
+    assert len(train) > 200
     one, two = probs["torch"], probs["dali_cpu"]
     best, second = one.topk(2, dim=1).values.T
     flips = one.argmax(1) != two.argmax(1)

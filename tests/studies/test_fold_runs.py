@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -115,7 +113,6 @@ def test_errors_reviews_the_labels_of_train_with_folds(joined):
     assert not any("carscale folds" in note for note in found.notes)
 
 
-@pytest.mark.launch
 def test_killed_in_the_middle_it_ends_with_the_same_bytes(
     joined, trained, rule, fork_address, tmp_path
 ):
@@ -131,16 +128,12 @@ def test_killed_in_the_middle_it_ends_with_the_same_bytes(
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert not (folder / "predictions" / "folds.parquet").exists()
-    last = subprocess.run(  # by accelerate launch
-        [sys.executable, "-m", "carscale", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert last.returncode == 0, last.stderr
-    assert last.stdout.strip() == str(folder / "predictions" / "folds.parquet")
-    assert f"next: carscale errors {folder}" in last.stderr
+    again = start_process(forked.command_line, words, fork_address, tmp_path / "again")
+    again.join()
+    said = (tmp_path / "again.stderr").read_text()
+    assert again.exitcode == 0, said
+    assert (tmp_path / "again").read_text().strip() == str(folder / "predictions/folds.parquet")
+    assert f"next: carscale errors {folder}" in said
     path = Path("predictions") / "folds.parquet"
     assert (folder / path).read_bytes() == (joined / path).read_bytes()
 
