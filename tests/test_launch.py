@@ -11,6 +11,7 @@ import jobs
 import pytest
 import yaml
 from command_line import carscale
+from ranks import run_ranks
 
 from carscale import config, files
 from carscale.errors import LaunchError
@@ -90,14 +91,11 @@ def test_plain_launch_on_a_cpu_uses_all_cores(tiny, tmp_path):
 def test_evaluate_spreads_over_processes(cpu2_run, tmp_path):
     one = carscale("evaluate", cpu2_run, "--split", "test", "--json", code=0)
     alone = (cpu2_run / "predictions" / "test.parquet").read_bytes()
-    config_file = str(CONFIGS / "cpu2.yaml")
-    two = launch(
-        "--config_file", config_file, "-m", "carscale", "evaluate", str(cpu2_run),
-        "--split", "test", "--json",
-    )  # fmt: skip
-    assert two.returncode == 0, two.stderr[-3000:]
+    words = ("evaluate", str(cpu2_run), "--split", "test", "--json")
+    run_ranks(jobs.command, words, tmp_path)
     assert (cpu2_run / "predictions" / "test.parquet").read_bytes() == alone
-    assert json.loads(two.stdout) == json.loads(one.stdout)
+    assert json.loads((tmp_path / "rank0.txt").read_text()) == json.loads(one.stdout)
+    assert (tmp_path / "rank1.txt").read_text() == ""
     evaluations = files.read_lines(cpu2_run / "test_evaluations.jsonl")
     assert len(evaluations) == 2  # one a command, not one a process
     assert evaluations[0]["top1"] == evaluations[1]["top1"]

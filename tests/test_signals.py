@@ -11,6 +11,7 @@ from pathlib import Path
 import jobs
 import psutil
 import pytest
+from ranks import run_ranks
 
 from carscale import files
 from carscale.runs import RunFolder
@@ -102,7 +103,6 @@ def start():
 
 EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 143, signal.SIGKILL: -9}
 SAMPLE = [
-    ("python", "launcher", signal.SIGTERM),
     ("accelerate 2", "launcher", signal.SIGKILL),
     ("torchrun 2", "launcher", signal.SIGTERM),
     ("carscale 2", "launcher", signal.SIGINT),
@@ -141,16 +141,15 @@ def test_training_ends_saved_and_leaves_nobody(start, tiny, tmp_path, launcher, 
 
 @pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_killed_rank_is_started_again_and_ends_as_the_straight_run(start, tiny, tmp_path, rank):
-    words = ("train.max_steps=60", "train.num_epochs=1000", "train.checkpoint_every_steps=7")
+    words = ("train.max_steps=30", "train.num_epochs=1000", "train.checkpoint_every_steps=7")
     killed = start("carscale 2", tiny, tmp_path / "killed", *words, "--restarts", "2")
-    killed.until_step(20).ranks[rank].kill()
+    killed.until_step(10).ranks[rank].kill()
     killed.until(lambda: "starting all again" in killed.said(), 20)
-    assert killed.until_step(30).ended(120) == 0
+    assert killed.until_step(20).ended(120) == 0
     assert f"rank {rank} ended by SIGKILL; starting all again, 1 of 2" in killed.said()
-    straight = start("accelerate 2", tiny, tmp_path / "straight", *words).until_step(1)
-    assert straight.ended(120) == 0
+    run_ranks(jobs.train, tiny, tmp_path / "straight", words)
     for name in ("log.jsonl", "predictions/val.parquet"):
-        there, here = (training.folder.path / name for training in (straight, killed))
+        there, here = (tmp_path / run / name for run in ("straight", "killed"))
         assert here.read_bytes() == there.read_bytes()
 
 
