@@ -14,7 +14,7 @@ DEMO := data/demo
 RUN := runs/demo
 CONFIG ?= accelerate_configs/cpu1.yaml
 SOAK_MINUTES ?= 30
-WORKERS := -n 2 --dist loadfile
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 PURE := tests/stats tests/augment tests/analysis tests/config tests/car_names tests/test_types.py \
   tests/test_tables.py tests/test_architecture.py
 

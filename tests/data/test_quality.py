@@ -32,7 +32,7 @@ def flagged(**columns):
     return {name: np.flatnonzero(mask).tolist() for name, mask in flags.items() if mask.any()}
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_dark_and_blurred_photos_of_the_demo_are_found(drawn_demo, seed):
     raw, root = drawn_demo(seed)
     truth = json.loads((raw / "truth.json").read_text())

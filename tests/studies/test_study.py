@@ -16,7 +16,7 @@ import pytest
 from command_line import carscale
 from ranks import start_process
 
-from carscale import config, files, locks
+from carscale import config, data, files, locks
 from carscale.errors import ConfigError, DataError, RunError
 from carscale.runs import RunFolder
 from carscale.studies import plan, run, speed
@@ -65,8 +65,7 @@ def test_a_wrong_arm_is_refused_before_anything_trains(tiny, tmp_path, arms, wor
 
 def test_arms_of_other_val_photos_are_refused(tiny, tmp_path):
     other = tmp_path / "other"
-    command = [sys.executable, "-m", "carscale", "data", "freeze", str(tiny / "train"), str(other)]
-    subprocess.run(command, check=True, capture_output=True)
+    data.freeze(tiny / "train", other)
     file = write(tmp_path, f"{{a: {{data.root: {tiny}}}, b: {{data.root: {other}}}}}")
     with pytest.raises(DataError, match="has other"):
         plan.make_plan(config.read_study(file), tmp_path / "out", words=tuple(SMALL))
@@ -209,9 +208,7 @@ def test_a_dry_run_prints_arms_runs_and_a_measured_time(tiny, tmp_path):
     file = write(tmp_path)
     out = tmp_path / "out" / "studies" / file.stem
     words = [f"data.root={tiny}", *SMALL, "--dry-run", f"run.dir={tmp_path}/out"]
-    command = [sys.executable, "-m", "carscale", "study", str(file), *words]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr
+    answer = carscale("study", file, *words, code=0)
     assert "base (baseline)" in answer.stdout
     assert answer.stdout.count("carscale train") == 4
     assert "2 arms x 2 seeds: 4 runs to train of 4, about 0:0" in answer.stdout
@@ -234,10 +231,7 @@ def test_where_all_runs_fail_the_failures_are_told(tiny, tmp_path):
         source.replace("    pipeline.main", "    raise RuntimeError('no')\n    pipeline.main")
     )
     file, out = write(tmp_path, seeds=1, recipe=recipe), tmp_path / "out"
-    words = [f"data.root={tiny}", *SMALL, "--out", str(out)]
-    command = [sys.executable, "-m", "carscale", "study", str(file), *words]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == 1
+    answer = carscale("study", file, f"data.root={tiny}", *SMALL, "--out", out, code=1)
     assert "2 runs failed; the same command tries them again" in answer.stderr
     assert "failed: base-s0: RuntimeError: no (exit 1" in answer.stderr
 

@@ -207,13 +207,12 @@ def test_two_processes_end_together_without_a_traceback(disk, tiny):
         assert re.search(rf"\[rank {rank}\] DiskError: .*{FULL}", answer.stderr)
 
 
-def test_printing_to_a_full_disk_is_one_error(disk, trained, tiny):
-    """``carscale predict RUN PHOTO > FILE``."""
+def test_printing_to_a_full_disk_is_one_error(disk):
+    """``carscale recipes NAME > FILE``; every command prints through the same door."""
     disk.fill()
-    photo = next((tiny / "val").rglob("*.jpg"))
     with (disk.path / "out.txt").open("w") as out:
         answer = subprocess.run(
-            [sys.executable, "-m", "carscale", "predict", str(trained), str(photo), "--json"],
+            [sys.executable, "-m", "carscale", "recipes", "effnet_focal"],
             stdout=out,
             stderr=subprocess.PIPE,
             text=True,
