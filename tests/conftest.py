@@ -1,6 +1,7 @@
 """Small frozen data that every test may read, and the real photos where they are."""
 
 import fcntl
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,25 @@ def demo_of_command(made_once) -> tuple[Path, str]:
 
     place = made_once("demo_of_command", make)
     return place / "raw", (place / "printed.txt").read_text()
+
+
+@pytest.fixture(scope="session")
+def raced(made_once, tiny) -> tuple[dict, list[str]]:
+    """A small race of loaders, run once: its result, and what it said of its progress."""
+
+    def make(place: Path) -> None:
+        from carscale.benchmark import RaceRule, race
+
+        said = []
+        arms = ("torch", "torchvision", "floor", "model")
+        small = {"image_px": 32, "local_batch_size": 4, "num_threads": 1, "num_images": 8}
+        rule = RaceRule(
+            root=str(tiny), arms=arms, views=("train",), model="test_vit", num_rounds=5, **small
+        )
+        result = race(rule, advance=said.append)
+        (place / "race.json").write_text(json.dumps([result, said]))
+
+    return tuple(json.loads((made_once("raced", make) / "race.json").read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -11,34 +11,27 @@ SMALL = ["--image-px", "32", "--local-batch-size", "4", "--num-threads", "1", "-
 SMALL += ["--num-rounds", "5", "--views", "plain", "--model", "test_vit"]
 
 
-@pytest.fixture(scope="module")
-def race_once():
-    """``race``, which measures the first time and says the same again from then on."""
-    real, said, found = benchmark.race, [], []
-
-    def race(rule, *, advance):
-        if not found:
-            found.append(real(rule, advance=said.append))
-        for text in said:
-            advance(text)
-        return found[0]
-
-    return race
-
-
 @pytest.mark.launch
 @pytest.mark.parametrize("as_json", [False, True])
 def test_it_prints_and_writes_what_it_measured(
-    carscale, tiny, tmp_path, as_json, race_once, monkeypatch
+    carscale, tiny, tmp_path, as_json, raced, monkeypatch
 ):
-    monkeypatch.setattr(benchmark, "race", race_once)
+    result, said = raced
+
+    def race(rule, *, advance):
+        assert (rule.root, rule.arms) == (str(tiny), ("model", "floor", "torch"))
+        for text in said:
+            advance(text)
+        return result
+
+    monkeypatch.setattr(benchmark, "race", race)
     words = ["--backends", "torch", "--peers", "none", "--out", tmp_path / "out", *SMALL]
     code, stdout, stderr = carscale(
         "benchmark", "loaders", tiny, *words, *(["--json"] if as_json else [])
     )
     assert code == 0, stderr
     stored = json.loads((tmp_path / "out" / "loaders.json").read_text())
-    assert [row["arm"] for row in stored["rows"]] == ["model", "floor", "torch"]
+    assert stored == result
     for name in ("loaders.png", "loaders.svg"):
         assert (tmp_path / "out" / name).stat().st_size > 1000
         assert name in stderr
