@@ -40,6 +40,9 @@ COLOUR_OFF, COLOUR_SHARE = 12.0, 0.35
 """How far colours may lie apart: levels, and a share of their distance from grey."""
 LIGHT_OFF = 24.0
 """How far grey levels may lie apart once exposure and contrast are matched."""
+MOST_CONTRAST = 1.5
+"""By which exposure may stretch grey levels; before a light wall a dark and a light car differ by
+more."""
 LEAST_COLOUR = 0.82
 """Share of the middle of a picture whose colour must agree."""
 MIDDLE = (0.2, 0.85), (0.12, 0.88)
@@ -252,7 +255,7 @@ class _Overlay:
             x, y = (part[far <= np.quantile(far, 0.7)] for part in (one, other))
             spread = float(x.var())
             slope = float(((x - x.mean()) * (y - y.mean())).mean()) / max(spread, 1e-6)
-            gain = float(np.clip(slope, 0.5, 2.0)) if spread > 1 else 1.0
+            gain = float(np.clip(slope, 1 / MOST_CONTRAST, MOST_CONTRAST)) if spread > 1 else 1.0
             shift = float(y.mean() - gain * x.mean())
         far = np.abs(self.light[1] - gain * self.light[0] - shift)
         return is_same & (far <= LIGHT_OFF * max(1.0, gain)), tint

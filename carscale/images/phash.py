@@ -63,7 +63,9 @@ def hashes_of_crops(signatures_NSS: NDArray[Any], crops: Sequence[Crop]) -> NDAr
     known: tuple[float, float] | None = None
     for number, (down, across) in enumerate(crops):
         if across != known:
-            rows_NSF = (flat_RS @ _cut_cosines(side, *across).T).reshape(count, side, NUM_FREQUENCIES)
+            rows_NSF = (flat_RS @ _cut_cosines(side, *across).T).reshape(
+                count, side, NUM_FREQUENCIES
+            )
             columns_RS = np.ascontiguousarray(rows_NSF.swapaxes(1, 2)).reshape(-1, side)
             known = across
         cosines_NFF = columns_RS @ _cut_cosines(side, *down).T

@@ -13,6 +13,11 @@ from carscale import curate, data, images
 from carscale.errors import DataError
 
 
+def as_photo(signature_SS: np.ndarray) -> bytes:
+    """A grey copy as a photo of its own."""
+    return images.encode_png(signature_SS.repeat(4, 0).repeat(4, 1)[..., None].repeat(3, axis=2))
+
+
 def stats_of(rng: np.random.Generator, count: int, *, name: str = "set", **shift: float):
     """Stats of photos that were never drawn; a shift moves an attribute by deviations."""
     usual = {
@@ -43,7 +48,12 @@ def stats_of(rng: np.random.Generator, count: int, *, name: str = "set", **shift
         phashes_N=images.perceptual_hashes(signatures_NSS),
         signatures_NSS=signatures_NSS,
         sha256_N=np.array([f"{name}{number}" for number in range(count)], dtype=object),
-        photos=[data.SourcePhoto(f"{name}/{number}", bytes) for number in range(count)],
+        photos=[
+            data.SourcePhoto(
+                f"{name}/{number}", lambda number=number: as_photo(signatures_NSS[number])
+            )
+            for number in range(count)
+        ],
         splits_N=np.full(count, "train", dtype=object),
         total=count,
     )

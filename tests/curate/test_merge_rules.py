@@ -22,7 +22,12 @@ def looks(count: int) -> np.ndarray:
 
 
 def noisy(photos: np.ndarray) -> np.ndarray:
-    return np.clip(photos + RNG.normal(0, 4, photos.shape), 0, 255).astype(np.uint8)
+    return np.clip(photos + RNG.normal(0, 1, photos.shape), 0, 255).astype(np.uint8)
+
+
+def as_photo(signature_SS: np.ndarray) -> bytes:
+    """A grey copy as a photo of its own."""
+    return images.encode_png(signature_SS.repeat(4, 0).repeat(4, 1)[..., None].repeat(3, axis=2))
 
 
 BASE_LOOKS = looks(6)
@@ -34,6 +39,7 @@ BASE = BasePhotos(
     originals_N=np.array([f"o{n}" for n in range(6)]),
     hashes_N=images.perceptual_hashes(BASE_LOOKS),
     signatures_NSS=BASE_LOOKS,
+    read=lambda row: as_photo(BASE_LOOKS[row]),
 )
 GOALS = {
     "A": ClassTarget("match", "a"),
@@ -55,6 +61,7 @@ def incoming(
         originals_M=[f"x{name}" for name in names],
         hashes_M=images.perceptual_hashes(photos),
         signatures_MSS=photos,
+        read=lambda row: as_photo(photos[row]),
     )
 
 

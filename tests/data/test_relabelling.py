@@ -308,7 +308,7 @@ def test_any_name_comes_through_a_csv(name, number, tmp_path_factory):
     rows = [{"path": f"train/x/{name}.jpg", "class": name} for _ in range(4)]
     review(path, [number, rows[0]["path"], name, "wrong", "another class"])
     made = decisions.read_decisions(path, rows, [name, "another class"])
-    assert made == {number: decisions.LabelDecision(number, "wrong", "another class")}
+    assert made.labels == {number: decisions.LabelDecision(number, "wrong", "another class")}
 
 
 def test_the_command_prints_the_folder_and_counts(tiny, csv_file, tmp_path, capsys):

@@ -111,7 +111,7 @@ def find_candidates(
     search = _searcher(book.codes_C, FEW_RADIUS if is_few else RADIUS)
     most = max(LEAST_ASKS, MOST_QUERIES // max(1, len(book.asked_Q)))
     numbers = list(range(len(ASKS) if is_few else min(most, len(ASKS))))
-    held = _Held(len(hashes_N))
+    held = _Held(len(hashes_N), num_left_out=book.num_unpaired)
     held.add(book.pair_equal(), 0, np.uint8(0))
     jobs = [
         (part, of_kind)
@@ -147,12 +147,12 @@ def find_candidates(
 class _Held:
     """Pairs found so far, the best ask of each: keys of both rows, and which was asked."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, num_left_out: int = 0) -> None:
         self.count = count
         self.new: list[NDArray[np.int64]] = []
         self.num_new = 0
         self.best = np.empty(0, np.int64), np.empty(0, np.int64)
-        self.num_left_out = 0
+        self.num_left_out = num_left_out
 
     def add(
         self, pairs_P2: NDArray[np.int64], number: int, bits_P: NDArray[Any] | np.uint8
@@ -213,6 +213,8 @@ class _Book:
         self.starts_C = np.cumsum(self.sizes_C) - self.sizes_C
         self.rank = np.arange(len(rows)) - np.repeat(self.starts_C, self.sizes_C)
         self.asked_Q = self.rows[self.rank < MOST_ALIKE]
+        late = self.rank[self.rank >= MOST_ALIKE]
+        self.num_unpaired = int((late - 1).sum())
 
     def pair_equal(self) -> NDArray[np.int64]:
         """Pair photos of one hash: the first each with each, others with the very first."""
