@@ -21,7 +21,7 @@ def demo(drawn_demo):
 def test_the_flags_are_those_of_the_demos_truth(carscale, drawn_demo):
     raw, root = drawn_demo(0)
     truth = json.loads((raw / "truth.json").read_text())
-    code, stdout, _ = carscale("data", "check", root, "--json")
+    code, stdout, _ = carscale("data", "check", root, "--no-near", "--json")
     assert code == 0
     told = json.loads(stdout)
     by_path = dict(zip(*(data_columns(root)), strict=True))
@@ -49,21 +49,21 @@ def data_columns(root):
 def test_the_table_tells_the_same_in_words(carscale, drawn_demo):
     raw, root = drawn_demo(0)
     truth = json.loads((raw / "truth.json").read_text())
-    code, stdout, _ = carscale("data", "check", root)
+    code, stdout, _ = carscale("data", "check", root, "--no-near")
     assert code == 0
     assert f"dark: {len(truth['dark'])}: " in stdout
-    assert "in two classes, one label must be wrong: 1: " in stdout
+    assert "alike, in two classes: 1: " in stdout
     assert "exact duplicates: " in stdout
     assert "red and blue" not in stdout
 
 
-def test_without_quality_no_photo_is_opened(carscale, demo, monkeypatch):
+def test_without_quality_and_near_duplicates_no_photo_is_opened(carscale, demo, monkeypatch):
     monkeypatch.setattr(data, "photo_stats", lambda *words: pytest.fail("looked"))
-    code, stdout, stderr = carscale("data", "check", demo, "--no-quality")
+    code, stdout, stderr = carscale("data", "check", demo, "--no-quality", "--no-near")
     assert (code, stderr) == (0, "")
     assert "dark" not in stdout
     assert "the lock matches" in stdout
-    told = json.loads(carscale("data", "check", demo, "--no-quality", "--json")[1])
+    told = json.loads(carscale("data", "check", demo, "--no-quality", "--no-near", "--json")[1])
     assert told["quality"] is None
 
 
@@ -81,27 +81,27 @@ def test_a_photo_in_two_splits_fails_like_a_broken_lock(carscale, tiny, tmp_path
     assert code == 1
     (leak,) = json.loads(stdout)["leaks"]
     assert [photo["path"] for photo in leak["photos"]] == [first, path]
-    assert (leak["kind"], leak["is_leak"], leak["correlation"]) == ("exact", True, 1.0)
+    assert (leak["kind"], leak["is_leak"], leak["agreement"]) == ("exact", True, 1.0)
 
 
-def test_near_duplicates_across_splits_fail_only_when_asked(carscale, demo):
-    assert carscale("data", "check", demo)[0] == 0
-    code, stdout, stderr = carscale("data", "check", demo, "--near")
+def test_near_duplicates_across_splits_fail_unless_nobody_looks(carscale, demo):
+    assert carscale("data", "check", demo, "--no-near")[0] == 0
+    code, stdout, stderr = carscale("data", "check", demo)
     assert code == 1
     assert "times nearly the same photo in more than one split (first: train/" in stderr
-    assert "carscale data freeze SOURCE NEW_FOLDER --near-duplicates group" in stderr
-    assert f"carscale data dedupe {demo} --near --apply NEW_FOLDER" in stderr
-    assert f"list them with: carscale data dedupe {demo} --near\n" in stdout
+    assert "near duplicates in one: carscale data freeze SOURCE NEW_FOLDER" in stderr
+    assert f"carscale data dedupe {demo} --apply NEW_FOLDER" in stderr
+    assert f"list them with: carscale data dedupe {demo}\n" in stdout
 
 
 def test_what_the_error_says_to_type_mends_it(carscale, drawn_demo, tmp_path):
     raw, demo = drawn_demo(0)
     before = tree_of(demo)
     fixed, frozen = tmp_path / "fixed", tmp_path / "frozen"
-    assert carscale("data", "dedupe", demo, "--near", "--apply", fixed)[0] == 0
-    assert carscale("data", "check", fixed, "--near", "--full")[0] == 0
-    assert carscale("data", "freeze", raw, frozen, "--near-duplicates", "group")[0] == 0
-    assert carscale("data", "check", frozen, "--near")[0] == 0
+    assert carscale("data", "dedupe", demo, "--apply", fixed)[0] == 0
+    assert carscale("data", "check", fixed, "--full")[0] == 0
+    assert carscale("data", "freeze", raw, frozen)[0] == 0
+    assert carscale("data", "check", frozen)[0] == 0
     assert tree_of(demo) == before
 
 

@@ -96,7 +96,7 @@ def test_what_goes_and_what_stays():
             ("train", "a", "7", 10),
         ]
     )
-    groups = data.duplicate_groups(held, near((2, 3, 0.99), (6, 9, 0.981), (6, 8, 0.97)))
+    groups = data.duplicate_groups(held, near((2, 3, 0.99), (6, 9, 0.981), (6, 8, 0.97), (8, 9)))
     drops = curate.choose_drops(held, groups)
     assert drops.reasons == {
         0: "same bytes as test/b/01.jpg",

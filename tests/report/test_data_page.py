@@ -92,13 +92,13 @@ def test_exact_and_near_duplicates_are_shown_with_their_splits(page, frozen):
     with (page.folder / "tables" / "duplicates.csv").open(newline="") as file:
         pairs = list(csv.DictReader(file))
     rows = {row["path"]: row for row in rows_of(frozen)}
-    exact = [pair for pair in pairs if not pair["correlation"]]
+    exact = [pair for pair in pairs if not pair["agreement"]]
     assert len(exact) == 1
     assert rows[exact[0]["path"]]["sha256"] == rows[exact[0]["other_path"]]["sha256"]
     near = {
         tuple(sorted(Path(pair[key]).name for key in ("path", "other_path")))
         for pair in pairs
-        if pair["correlation"]
+        if pair["agreement"]
     }
     assert ("scene.png", "small.jpg") in near
     for pair in pairs:

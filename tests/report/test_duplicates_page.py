@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def found(tmp_path_factory):
     other = next(car.folder for car in split.classes if car.folder not in str(split.paths_N[-1]))
     held = str(split.paths_N[-1])
     with_copy(frozen, folder / "leaky", of=held, split="test", class_name=other)
-    return curate.find_duplicates(folder / "leaky", near=True)
+    return curate.find_duplicates(folder / "leaky")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,9 @@ def test_names_are_escaped_and_nothing_asks_the_network(page):
 def test_the_table_has_every_photo(found, page):
     with (page.parent / "tables" / "duplicates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["path"] for row in rows] == [path for group in found.every for path in group.paths]
+    assert [row["path"] for row in rows] == [
+        path for group in found.every() for path in group.paths
+    ]
     assert {row["leak"] for row in rows} == {"0", "1"}
 
 
@@ -101,7 +104,7 @@ def test_a_photo_that_is_gone_is_told_and_none_at_all_is_a_page_too(found, tmp_p
     (root / found.groups[0].paths[0]).unlink()
     again = curate.find_duplicates(root)
     assert "No picture: the photo is not there" in write_gallery(tmp_path / "a", again).read_text()
-    nothing = curate.Duplicates(root, found.photos, [], [], False)
+    nothing = replace(found, root=root, groups=found.groups[:0])
     assert "None among" in write_gallery(tmp_path / "b", nothing).read_text()
 
 
