@@ -32,8 +32,8 @@ def test_the_groups_are_those_of_the_demos_truth(carscale, drawn_demo, words):
     kinds += [] if words else ["near_duplicates", "near_duplicates_other_label"]
     wanted = {frozenset(pair) for kind in kinds for pair in truth[kind]}
     found = sources(told, root)
-    assert wanted <= found if not words else wanted == found
-    assert len(found - wanted) <= 8  # drawn cars of one model and colour are equal to the pixel
+    assert all(any(pair <= group for group in found) for pair in wanted)
+    assert len(found - wanted) <= (0 if words else 8)  # some drawn cars are equal to the pixel
     assert told["counts"]["groups"] == len(told["groups"])
     ranks = [(not one["is_leak"], not one["is_conflict"]) for one in told["groups"]]
     assert ranks == sorted(ranks) or words

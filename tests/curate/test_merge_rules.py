@@ -114,6 +114,7 @@ def test_a_photo_near_train_and_val_counts_as_near_val(order):
             **vars(BASE),
             "hashes_N": images.perceptual_hashes(BASE_LOOKS[order]),
             "signatures_NSS": BASE_LOOKS[order],
+            "read": lambda row: as_photo(BASE_LOOKS[order][row]),
         }
     )
     source = incoming(["A"], noisy(BASE_LOOKS[[0]]))
