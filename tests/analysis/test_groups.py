@@ -59,7 +59,7 @@ def test_near_duplicates_with_another_label_are_a_group_and_come_first_in_the_re
         classes=(CLASSES[2].name, CLASSES[4].name),
         links=(Link(1, 40, "near", 0.99),),
         kind="near",
-        correlation=0.99,
+        agreement=0.99,
         is_leak=True,
         is_conflict=True,
     )

@@ -55,7 +55,7 @@ def test_freeze_takes_every_option(carscale, raw, tmp_path):
         "group_by": r"/(\d\d)\d\.jpg",
         "long_tail": [6, 1],
         "keep_splits": False,
-        "near_duplicates": "ignore",
+        "near_duplicates": "group",
     }
     assert any(path.stat().st_nlink == 2 for path in out.glob("train/*/*.jpg"))
     assert carscale("data", "freeze", raw, out, "--force", "--seed", 5)[0] == 0
@@ -97,7 +97,7 @@ def test_freeze_exits_2_when_a_word_is_wrong(carscale, raw, tmp_path, words, say
 def test_freeze_exits_2_when_the_folders_are_wrong(carscale, raw, tmp_path):
     code, _, stderr = carscale("data", "freeze", tmp_path / "nowhere", tmp_path / "out")
     assert code == 2
-    assert stderr.endswith(f"\nDataError: {tmp_path}/nowhere: no such folder\n")
+    assert stderr.endswith(f"DataError: {tmp_path}/nowhere: no such folder\n")
     (tmp_path / "empty").mkdir()
     code, _, stderr = carscale("data", "freeze", tmp_path / "empty", tmp_path / "out")
     assert code == 2
@@ -116,7 +116,7 @@ def test_freeze_takes_sources_of_other_kinds(carscale, raw, tmp_path):
     code, stdout, stderr = carscale("data", "freeze", table, tmp_path / "out")
     assert (code, stdout) == (2, "")
     assert stderr.endswith(
-        f"\nDataError: {table}: its first line names no known column: photo | car\n"
+        f"DataError: {table}: its first line names no known column: photo | car\n"
         "  choose with: --image-column NAME --label-column NAME\n"
         "  if it is no names but a row, by positions: --image-column 1 --label-column 2\n"
     )

@@ -33,8 +33,9 @@ KEPT = (
     *(f"runs/demo/predictions/{name}.parquet" for name in ("val", "folds")),
     "raw/truth.json",
 )
-PHOTO_STATS = "photo_stats.npz"
-"""What was measured of the photos; restored into the cache of this machine."""
+SEEN = {"photo_stats": "photo_stats.npz", "near": "near.npz"}
+"""What was measured of the photos, and which are near duplicates; restored into the cache of this
+machine."""
 GREY_STEP = 16
 """Signatures are kept this coarsely, in two fifths of the bytes; they correlate as before."""
 
@@ -69,9 +70,10 @@ def train(place: Path) -> None:
 def restore(place: Path) -> None:
     """Lay out the fixtures as ``train`` would leave them, without photos and weights."""
     shutil.copytree(FIXTURES, place, dirs_exist_ok=True)
-    cache = cache_file(place / "frozen", "photo_stats")
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    (place / PHOTO_STATS).rename(cache)
+    for kind, name in SEEN.items():
+        cache = cache_file(place / "frozen", kind)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        (place / name).rename(cache)
 
 
 def main() -> None:
@@ -88,7 +90,11 @@ def main() -> None:
         with np.load(cache_file(place / "frozen", "photo_stats")) as measured:
             stats = measured["stats"].copy()
             stats["signature"] = stats["signature"] // GREY_STEP * GREY_STEP + GREY_STEP // 2
-            np.savez_compressed(FIXTURES / PHOTO_STATS, version=measured["version"], stats=stats)
+            np.savez_compressed(
+                FIXTURES / SEEN["photo_stats"], version=measured["version"], stats=stats
+            )
+        with np.load(cache_file(place / "frozen", "near")) as found:
+            np.savez_compressed(FIXTURES / SEEN["near"], **found)
 
 
 if __name__ == "__main__":

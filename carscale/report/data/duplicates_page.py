@@ -115,7 +115,9 @@ def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[
         "rule": data.EMBEDDING_RULE,
         "notes": [printable(line) for line in found.notes],
         "near_rule": NEAR_RULE,
-        "relabel": outgoing.command("carscale", "data", "relabel", found.root),
+        "relabel": outgoing.command(
+            "carscale", "data", "relabel", found.root, "answers.csv", "NEW_FOLDER"
+        ),
         "sections": sections,
         "num_questions": sum(len(one["questions"]) for part in sections for one in part["groups"]),
         "csv": _table(found.every(), build),
