@@ -3,10 +3,10 @@
 Axes: N photos, S side of a signature, C distinct hashes, Q queries, P pairs.
 
 Chosen: of up to ``FEW`` photos ``ASKS`` crops each, as they are and mirrored, all against all. Of
-more, as many crops as ``MOST_QUERIES`` allow, the likeliest first, and faiss' binary multi-hash:
-exact within the radius. Rejected: all against all (1 M photos: 7 minutes for each crop), an
-inverted file (misses pairs), neighbours of an embedding (of like cars in one pose a cropped copy is
-not among the nearest).
+more, as many crops as ``MOST_QUERIES`` allow, the likeliest first, and tables of two bands of the
+bits: exact within the radius. Rejected: all against all (1 M photos: 7 minutes for each crop),
+faiss' binary multi-hash (1 M photos: 219 s, tables take a tenth), an inverted file (misses pairs),
+neighbours of an embedding (of like cars in one pose a cropped copy is not among the nearest).
 Chosen: of a flood of like photos the likeliest pairs alone, and the number of the others is told.
 """
 
@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import combinations, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from carscale import images, threads
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Ask(NamedTuple):
@@ -59,7 +58,8 @@ FEW = 30_000
 MOST_QUERIES = 4_000_000
 """Of more than ``FEW`` photos, over all crops; four a photo at least."""
 LEAST_ASKS = 4
-NUM_BANDS, BAND_BITS = 3, 21
+MOST_SHARED = 64
+"""Codes with the same bits in two bands that are looked at, of more than ``FEW``."""
 MOST_ALIKE = 32
 """Photos of one hash that are paired each with each; more are paired with the first."""
 MOST_NEAR = 24
@@ -238,50 +238,106 @@ class _Book:
         return pairs_P2[is_pair], np.repeat(bits_Q, counts_Q)[is_pair]
 
 
-def _searcher(
-    codes_C: NDArray[np.uint64], radius: int
-) -> Callable[[NDArray[np.uint64]], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]]:
-    """Return what finds the codes near hashes: places of the hashes, of the codes, bits between."""
-    import faiss
+Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
+"""Places of the hashes that were asked, places of the codes near them, and the bits between."""
 
-    index: Any
-    if len(codes_C) <= FEW:
-        index = faiss.IndexBinaryFlat(64)
-    else:
-        index = faiss.IndexBinaryMultiHash(64, NUM_BANDS, BAND_BITS)
-        index.nflip = radius // NUM_BANDS  # two codes within the radius: one band is as close
-    index.add(_as_bytes(codes_C))
 
-    def search(
-        hashes_Q: NDArray[np.uint64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
-        parts = list(_searched(index, hashes_Q, radius))
-        asked, codes, bits = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return asked, codes, bits
+def _searcher(codes_C: NDArray[np.uint64], radius: int) -> Callable[[NDArray[np.uint64]], Found]:
+    """Return what finds the codes near hashes."""
+    index = _Flat(codes_C) if len(codes_C) <= FEW else _Bands(codes_C, radius)
+
+    def search(hashes_Q: NDArray[np.uint64]) -> Found:
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8))]
+        start, at_once = 0, 256
+        while start < len(hashes_Q):  # few at once where much is found
+            part = hashes_Q[start : start + at_once]
+            asked, near, bits = index.near(part, radius)
+            order = np.lexsort((bits, asked))
+            edges = np.searchsorted(asked[order], np.arange(len(part)))
+            kept = order[np.arange(len(asked)) - edges[asked[order]] < MOST_NEAR]
+            parts.append((asked[kept] + start, near[kept], bits[kept]))
+            start += len(part)
+            at_once = int(np.clip(NUM_RESULTS * len(part) // (len(near) + 1), 16, CHUNK))
+        asked, near, bits = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return asked, near, bits
 
     return search
 
 
-def _searched(
-    index: Any,  # noqa: ANN401 - faiss has no types
-    hashes_Q: NDArray[np.uint64],
-    radius: int,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]]:
-    """Yield what is near, a part of the hashes at a time: few where much is found."""
-    import faiss
+class _Flat:
+    """All codes against all hashes, by faiss."""
 
-    faiss.omp_set_num_threads(1)  # of this thread: several of ours search
-    start, at_once = 0, 256
-    while start < len(hashes_Q):
-        part = _as_bytes(hashes_Q[start : start + at_once])
-        edges, bits, near = index.range_search(part, radius + 1)  # nearer than that
-        numbers = np.repeat(np.arange(len(part)), np.diff(edges.astype(np.int64)))
-        order = np.lexsort((bits, numbers))
-        rank = np.arange(len(near)) - edges.astype(np.int64)[numbers]
-        kept = order[rank < MOST_NEAR]
-        yield numbers[kept] + start, near[kept].astype(np.int64), bits[kept].astype(np.uint8)
-        start += len(part)
-        at_once = int(np.clip(NUM_RESULTS * len(part) // (len(near) + 1), 16, CHUNK))
+    def __init__(self, codes_C: NDArray[np.uint64]) -> None:
+        import faiss
+
+        self.faiss: Any = faiss
+        self.index: Any = faiss.IndexBinaryFlat(64)
+        self.index.add(_as_bytes(codes_C))
+
+    def near(self, hashes_Q: NDArray[np.uint64], radius: int) -> Found:
+        """Return the codes within a radius of each hash."""
+        self.faiss.omp_set_num_threads(1)  # of this thread: several of ours search
+        edges, bits, near = self.index.range_search(_as_bytes(hashes_Q), radius + 1)
+        asked = np.repeat(np.arange(len(hashes_Q)), np.diff(edges.astype(np.int64)))
+        return asked, near.astype(np.int64), bits.astype(np.uint8)
+
+
+class _Bands:
+    """Codes by two of ``radius + 2`` bands of their bits: within the radius two bands are equal.
+
+    Of a flood of codes that share two bands the first ``MOST_SHARED`` are looked at.
+    """
+
+    def __init__(self, codes_C: NDArray[np.uint64], radius: int) -> None:
+        self.codes_C = codes_C
+        edges = np.linspace(0, 64, radius + 3).astype(int)
+        self.bands = [(int(low), int(high - low)) for low, high in pairwise(edges)]
+        self.tables = [(one, other, *self._table(one, other)) for one, other in self._pairs()]
+
+    def _pairs(self) -> Iterator[tuple[int, int]]:
+        return combinations(range(len(self.bands)), 2)
+
+    def _keys(self, hashes_Q: NDArray[np.uint64], one: int, other: int) -> NDArray[np.int64]:
+        """Return the bits of two bands."""
+        parts = [self._bits(hashes_Q, band) for band in (one, other)]
+        return (parts[0] << self.bands[other][1]) | parts[1]
+
+    def _bits(self, hashes_Q: NDArray[np.uint64], band: int) -> NDArray[np.int64]:
+        """Return the bits of one band."""
+        low, width = self.bands[band]
+        return ((hashes_Q >> np.uint64(low)) & np.uint64((1 << width) - 1)).astype(np.int64)
+
+    def _table(self, one: int, other: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return codes in the order of their keys, and where each key starts."""
+        keys_C = self._keys(self.codes_C, one, other)
+        num_keys = 1 << (self.bands[one][1] + self.bands[other][1])
+        starts = np.concatenate([[0], np.cumsum(np.bincount(keys_C, minlength=num_keys))])
+        return np.argsort(keys_C, kind="stable").astype(np.int32), starts.astype(np.int32)
+
+    def near(self, hashes_Q: NDArray[np.uint64], radius: int) -> Found:
+        """Return the codes within a radius of each hash."""
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8))]
+        for one, other, order, starts in self.tables:
+            keys_Q = self._keys(hashes_Q, one, other)
+            first_Q = starts[keys_Q]
+            counts_Q = np.minimum(starts[keys_Q + 1] - first_Q, MOST_SHARED)
+            asked = np.repeat(np.arange(len(hashes_Q)), counts_Q)
+            within = np.arange(len(asked)) - np.repeat(np.cumsum(counts_Q) - counts_Q, counts_Q)
+            near = order[first_Q[asked] + within]
+            differ = hashes_Q[asked] ^ self.codes_C[near]
+            bits = np.bitwise_count(differ)
+            kept = np.flatnonzero(bits <= radius)
+            kept = kept[self._is_first(differ[kept], one, other)]
+            parts.append((asked[kept], near[kept].astype(np.int64), bits[kept]))
+        asked, near, bits = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return asked, near, bits
+
+    def _is_first(self, differ: NDArray[np.uint64], one: int, other: int) -> NDArray[np.bool_]:
+        """Tell where two bands are the first two that are equal: each pair is told once."""
+        is_first = np.ones(len(differ), bool)
+        for band in set(range(other)) - {one}:
+            is_first &= self._bits(differ, band) != 0
+        return is_first
 
 
 def _as_bytes(hashes_N: NDArray[np.uint64]) -> NDArray[np.uint8]:
