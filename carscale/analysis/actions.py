@@ -124,8 +124,9 @@ def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
         {
             "kind": "near-duplicates",
             "title": f"Review {len(conflicts)} pairs of near duplicates with different labels",
-            "why": "One label of each pair is wrong, or the photo shows both cars.",
-            "command": "carscale data relabel ROOT decisions.csv OUT",
+            "why": "The photos look the same: one label is wrong, or they show two cars. The page "
+            "asks which; carscale data relabel takes the answers.",
+            "command": "carscale data dedupe ROOT --out FOLDER",
             "num_mistakes": int(np.isin(evidence.conflict_ids_P2, wrong).any(axis=1).sum()),
             "pairs": [pair.as_dict()["photos"] for pair in conflicts],
         }

@@ -135,8 +135,8 @@ def _firsts(context: Row) -> list[tuple[str, str]]:
     if pairs["conflicts"]:
         found.append(
             (
-                f"{_some(pairs['conflicts'], 'pair')} of duplicates have two classes: one label of "
-                "each is wrong",
+                f"{_some(pairs['conflicts'], 'pair')} of duplicates have two classes: a wrong "
+                "label, or two cars",
                 "duplicates",
             )
         )
