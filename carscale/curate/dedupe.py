@@ -127,6 +127,8 @@ def find_duplicates(
         embedded.rows_M[found.rows_P2],
     )
     by_embedding = data.embedding_groups(photos, found, embedded.rows_M, agreements)
+    is_parted_G = data.is_parted(photos, settled_P2, by_embedding.links.rows_L2)
+    by_embedding = by_embedding.taken(~is_parted_G)
     notes += embedded.notes
     return Duplicates(root, photos, groups, by_embedding, near, settled_P2, run, notes)
 

@@ -27,7 +27,8 @@ from .photos.duplicate_groups import DuplicateGroups as DuplicateGroups
 from .photos.duplicate_groups import Link as Link
 from .photos.duplicate_groups import Links as Links
 from .photos.duplicate_groups import PhotoRows as PhotoRows
-from .photos.duplicate_groups import cross_class_pairs as cross_class_pairs
+from .photos.duplicate_groups import open_pairs as open_pairs
+from .photos.duplicates import LEARNED as LEARNED
 from .photos.duplicates import duplicate_groups as duplicate_groups
 from .photos.duplicates import embedding_groups as embedding_groups
 from .photos.duplicates import near_links as near_links
@@ -41,6 +42,7 @@ from .photos.near_duplicates import MIN_OF_OTHER_GROUPS as MIN_OF_OTHER_GROUPS
 from .photos.near_duplicates import NearPairs as NearPairs
 from .photos.near_duplicates import agreements as agreements
 from .photos.near_duplicates import near_pairs as near_pairs
+from .photos.near_folder import is_parted as is_parted
 from .photos.near_folder import keep_near as keep_near
 from .photos.near_folder import near_duplicates as near_duplicates
 from .photos.near_folder import settled_pairs as settled_pairs

@@ -1,5 +1,6 @@
 """``carscale data dedupe``: lists, pages, new versions, and what a run adds."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -224,6 +225,29 @@ def test_a_run_adds_pairs_by_embedding_that_are_never_dropped(carscale, demo, tm
     assert told["embedding_rule"] == data.EMBEDDING_RULE
     assert wanted[0] in {row["path"] for row in rows_of(out)}
     assert "by embedding" in carscale("data", "dedupe", demo, "--run", run)[1]
+
+
+def test_a_pair_by_embedding_that_a_person_parted_is_not_listed_again(carscale, demo, tmp_path):
+    rows = rows_of(demo)
+    one, other = rows[0], next(row for row in rows if row["split"] == "val")
+    other = rows[other["id"] + 1]
+    cells = [[row["id"], row["path"], row["class"]] for row in (one, other)]
+    columns = ["id", "path", "label", "decision", "new_label"]
+    columns += [f"other_{name}" for name in columns[:3]]
+    with (tmp_path / "answers.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([columns, [*cells[0], "different", "", *cells[1]]])
+    parted = tmp_path / "parted"
+    assert carscale("data", "relabel", demo, tmp_path / "answers.csv", parted)[0] == 0
+    run = embedded(parted, tmp_path / "run")
+    words = ("--run", run, "--json")
+    (pair,) = (
+        {photo["path"] for photo in group["photos"]}
+        for group in json.loads(carscale("data", "dedupe", demo, *words)[1])["groups"]
+        if group["kind"] == "by embedding"
+    )
+    assert pair == {one["path"], other["path"]}
+    told = json.loads(carscale("data", "dedupe", parted, *words)[1])
+    assert "by embedding" not in {group["kind"] for group in told["groups"]}
 
 
 def test_missing_embeddings_are_named_with_what_makes_them(carscale, demo, tmp_path):

@@ -171,7 +171,28 @@ def test_a_person_s_answer_ends_a_conflict_and_no_leak():
     every = np.array([[0, 1], [2, 0], [1, 2]])
     (group,) = data.duplicate_groups(held, pairs, settled_P2=every)
     assert (group.is_leak, group.is_conflict) == (True, False)
-    assert data.cross_class_pairs(group) == [(0, 1), (0, 2), (1, 2)]
+    assert list(data.open_pairs(held, group.rows, every[:1])) == [(0, 2), (1, 2)]
+
+
+def test_an_answer_is_about_all_copies_of_a_photo_in_its_class():
+    held = photos([("train", name, "1", 10) for name in "aaabb"])
+    (group,) = data.duplicate_groups(held, settled_P2=np.array([[1, 4]]))
+    assert not group.is_conflict
+    held = photos([("train", name, "1", 10) for name in "aaabc"])
+    (group,) = data.duplicate_groups(held, settled_P2=np.array([[0, 3]]))
+    open_pairs = data.open_pairs(held, group.rows, np.array([[0, 3]]))
+    assert (group.is_conflict, list(open_pairs)) == (True, [(0, 4), (1, 4), (2, 4), (3, 4)])
+    held = photos([("train", "a", "1", 10), ("val", "b", "2", 10), ("train", "b", "1", 10)])
+    pairs = np.array([[0, 1], [0, 2], [2, 1]])
+    assert data.is_parted(held, np.array([[2, 1]]), pairs).tolist() == [True, False, True]
+
+
+def test_a_flood_of_copies_with_an_answer_costs_no_pair_each():
+    held = photos([("train", "ab"[n % 2], "1", 10) for n in range(20_000)])
+    start = time.perf_counter()
+    (group,) = data.duplicate_groups(held, settled_P2=np.array([[0, 2]]))
+    assert group.is_conflict
+    assert time.perf_counter() - start < 2  # 100 million pairs take a minute and 10 GB
 
 
 def test_a_chain_of_near_duplicates_is_no_group_of_all():

@@ -1,6 +1,8 @@
 """The page of duplicates: every group, links that exist, names escaped, other files kept."""
 
 import csv
+import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -116,3 +118,23 @@ def test_thousands_of_groups_are_cut_and_the_table_has_all(found, tmp_path, monk
     assert "The first 1 of 2" in page.read_text()
     with (page.parent / "tables" / "duplicates.csv").open() as file:
         assert len(np.unique([row["group"] for row in csv.DictReader(file)])) == len(found.groups)
+
+
+def test_a_large_group_shows_each_class_and_asks_of_what_it_shows(tmp_path, monkeypatch):
+    from carscale.report.data import duplicates_page
+
+    for name in ("a/0.jpg", "a/1.jpg", "a/2.jpg", "a/3.jpg", "z/0.jpg"):
+        draw_photo(tmp_path / "raw" / name, 0, 0)
+    rule = data.FreezeRule(fractions=(1, 0, 0))
+    found = curate.find_duplicates(data.freeze(tmp_path / "raw", tmp_path / "cars", rule).root)
+    monkeypatch.setattr(duplicates_page, "MAX_PHOTOS", 3)
+    monkeypatch.setattr(duplicates_page, "MAX_QUESTIONS", 1)
+    html = write_gallery(tmp_path / "page", found).read_text()
+    assert "And 2 more.</p>" in html
+    asked = re.findall(r"Photos (\d) and (\d): which", html)
+    assert asked == [("1", "3")]
+    assert "And 1 more pairs of two classes" in html
+    (shown,) = re.findall(r"data-pair='([^']*)'", html)
+    assert [photo["path"] for photo in json.loads(shown)] == ["train/a/0.jpg", "train/z/0.jpg"]
+    answered = replace(found, settled_P2=np.array([[1, 4]]))
+    assert "<fieldset" not in write_gallery(tmp_path / "again", answered).read_text()

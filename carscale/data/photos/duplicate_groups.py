@@ -233,19 +233,28 @@ class DuplicateGroups(Sequence[DuplicateGroup]):
         )
 
 
-def cross_class_pairs(group: DuplicateGroup) -> list[tuple[int, int]]:
-    """Return the pairs of a group's photos whose classes differ; makes contradict nothing."""
-    whole = [
-        (row, name)
-        for row, name, split in zip(group.rows, group.classes, group.splits, strict=True)
-        if split != PARTIAL
-    ]
-    return [
-        (one, other)
-        for place, (one, name) in enumerate(whole)
-        for other, other_name in whole[place + 1 :]
-        if name != other_name
-    ]
+def open_pairs(
+    photos: PhotoRows, rows: Sequence[int], settled_P2: NDArray[np.int64]
+) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of photos that look the same in two classes, where nobody said why.
+
+    An answer is about all copies of a photo in its class; makes contradict nothing.
+
+    Args:
+        photos: Of all splits.
+        rows: Of a group, or of those of it that are shown; ascending.
+        settled_P2: Pairs of which a person said that both labels are right.
+    """
+
+    def said(*pair: int) -> frozenset[tuple[Any, Any]]:
+        return frozenset((photos.content_N[row], photos.classes_N[row]) for row in pair)
+
+    known = {said(*pair) for pair in settled_P2.tolist()}
+    whole = [(row, photos.classes_N[row]) for row in rows if photos.splits_N[row] != PARTIAL]
+    for place, (one, name) in enumerate(whole):
+        for other, other_name in whole[place + 1 :]:
+            if name != other_name and said(one, other) not in known:
+                yield one, other
 
 
 def _parts(

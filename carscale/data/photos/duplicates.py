@@ -27,7 +27,7 @@ from carscale.data.photos.duplicate_groups import (
     DuplicateGroups,
     Links,
     PhotoRows,
-    cross_class_pairs,
+    open_pairs,
 )
 from carscale.data.photos.near_groups import near_groups
 
@@ -266,14 +266,13 @@ def _differ(
 
 def _settled(groups: DuplicateGroups, settled_P2: NDArray[np.int64]) -> DuplicateGroups:
     """Return groups without the conflicts that a person has answered."""
-    known = set(map(tuple, np.sort(settled_P2, axis=1).tolist()))
     touched = np.isin(groups.rows_M, settled_P2)
     is_conflict_G = groups.is_conflict_G.copy()
     numbers_M = np.repeat(np.arange(len(groups)), np.diff(groups.starts_G1))
     for number in np.unique(numbers_M[touched]).tolist():
-        group = groups[number]
-        open_pairs = cross_class_pairs(group)
-        is_conflict_G[number] = any(pair not in known for pair in open_pairs)
+        rows = groups.rows_M[slice(*groups.starts_G1[number : number + 2])]
+        own_P2 = settled_P2[np.isin(settled_P2, rows).all(axis=1)]
+        is_conflict_G[number] = any(open_pairs(groups.photos, rows.tolist(), own_P2))
     return replace(groups, is_conflict_G=is_conflict_G)
 
 

@@ -73,6 +73,20 @@ def settled_pairs(root: Path, photos: PhotoRows) -> NDArray[np.int64]:
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
+def is_parted(
+    photos: PhotoRows, settled_P2: NDArray[np.int64], rows_L2: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell which pairs a person parted; an answer is about all copies of a photo.
+
+    Args:
+        photos: Of all splits.
+        settled_P2: From ``settled_pairs``.
+        rows_L2: The pairs.
+    """
+    parted = set(_contents_of(photos, settled_P2))
+    return np.array([pair in parted for pair in _contents_of(photos, rows_L2)], bool)
+
+
 def keep_near(root: Path, contents_M: Sequence[str], pairs: NearPairs) -> None:
     """Keep for ``near_duplicates`` what was found while a frozen folder was made.
 
@@ -114,13 +128,11 @@ def _answered(pairs: NearPairs, photos: PhotoRows, root: Path) -> NearPairs:
     settled_P2 = settled_pairs(root, photos)
     if not len(settled_P2) or not len(pairs.rows_P2):
         return pairs
-    parted = set(_contents_of(photos, settled_P2))
-    kept = [pair not in parted for pair in _contents_of(photos, pairs.rows_P2)]
-    return pairs.kept(np.array(kept, bool))
+    return pairs.kept(~is_parted(photos, settled_P2, pairs.rows_P2))
 
 
 def _contents_of(photos: PhotoRows, rows_P2: NDArray[np.int64]) -> list[frozenset[Any]]:
-    """Return pairs by their bytes: an answer is about all copies of a photo."""
+    """Return pairs by their bytes."""
     return [frozenset(pair) for pair in photos.content_N[rows_P2].tolist()]
 
 

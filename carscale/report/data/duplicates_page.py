@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from carscale.report.page.templating import page_html
 
 if TYPE_CHECKING:
     from carscale.curate import Duplicates
-    from carscale.data import DuplicateGroup
+    from carscale.data import DuplicateGroup, PhotoRows
     from carscale.report.page.pictures import Picture
 
 
@@ -43,7 +43,8 @@ SECTIONS = (
         "labels",
         "In two classes",
         "They look the same, their labels differ. Say for each what is true; "
-        "`carscale data relabel` takes the answers.",
+        "`carscale data relabel` takes the answers. They go along into later versions, so that "
+        "nothing asks again.",
     ),
     (
         "duplicate",
@@ -92,7 +93,9 @@ def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[
         }
         for concern, anchor, title, meaning in SECTIONS
     ]
-    rows = sorted({row for groups in shown.values() for one in groups for row in _rows(one)})
+    rows = sorted(
+        {one.rows[n] for groups in shown.values() for one in groups for n in _places(one)}
+    )
     paths = [str(found.photos.paths_N[row]) for row in rows]
     place = place_of(found.root.resolve(), build, final)
     pictures = dict(
@@ -107,6 +110,7 @@ def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[
     return {
         "mark": MARKS["duplicates"],
         "root": printable(found.root),
+        "version": data.read_card(found.root)["lock"]["card.json"],
         "dedupe": outgoing.command("carscale", "data", "dedupe", found.root),
         "command": printable(command),
         "counts": found.counts(),
@@ -124,9 +128,11 @@ def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[
     }
 
 
-def _rows(group: DuplicateGroup) -> Sequence[int]:
-    """Return the photos of a group that are shown."""
-    return group.rows[:MAX_PHOTOS]
+def _places(group: DuplicateGroup) -> list[int]:
+    """Return which photos of a group are shown: one of each class at least, if there is room."""
+    first = {name: place for place, name in reversed(list(enumerate(group.classes)))}
+    places = dict.fromkeys([*sorted(first.values()), *range(len(group.rows))])
+    return sorted(list(places)[:MAX_PHOTOS])
 
 
 def _group(
@@ -134,19 +140,20 @@ def _group(
 ) -> dict[str, Any]:
     """Return what the page says of one group."""
     sizes_N2 = found.photos.sizes_N2
-    pairs = _open_pairs(group, found)
+    places = _places(group)
+    shown = [group.rows[place] for place in places]
+    open_pairs = data.open_pairs(found.photos, shown, found.settled_P2)
+    pairs = list(open_pairs) if group.is_conflict else []
     photos = [
         {
-            "path": printable(path),
-            "split": printable(split),
-            "class": printable(name),
+            "path": printable(group.paths[place]),
+            "split": printable(group.splits[place]),
+            "class": printable(group.classes[place]),
             "width": int(sizes_N2[row][0]),
             "height": int(sizes_N2[row][1]),
             "picture": pictures[row],
         }
-        for row, path, split, name in zip(
-            _rows(group), group.paths, group.splits, group.classes, strict=False
-        )
+        for row, place in zip(shown, places, strict=True)
     ]
     return {
         "photos": photos,
@@ -158,31 +165,22 @@ def _group(
         "is_conflict": group.is_conflict,
         "splits": sorted(set(group.splits)),
         "classes": [printable(name) for name in dict.fromkeys(group.classes)],
-        "questions": [_question(group, pair) for pair in pairs[:MAX_QUESTIONS]],
+        "questions": [_question(found.photos, shown, pair) for pair in pairs[:MAX_QUESTIONS]],
         "num_questions": len(pairs),
     }
 
 
-def _open_pairs(group: DuplicateGroup, found: Duplicates) -> list[tuple[int, int]]:
-    """Return the pairs of a group's photos that a person should say something of."""
-    if not group.is_conflict:
-        return []
-    answered = {tuple(pair) for pair in found.settled_P2.tolist()}
-    shown = set(_rows(group))
-    pairs = data.cross_class_pairs(group)
-    return [pair for pair in pairs if pair not in answered and shown.issuperset(pair)]
-
-
-def _question(group: DuplicateGroup, pair: tuple[int, int]) -> dict[str, Any]:
+def _question(photos: PhotoRows, shown: list[int], pair: tuple[int, int]) -> dict[str, Any]:
     """Return what the page asks of a pair."""
-    places = [group.rows.index(row) for row in pair]
+    asked = [
+        {"id": row, "path": str(photos.paths_N[row]), "label": str(photos.classes_N[row])}
+        for row in pair
+    ]
     return {
-        "places": [place + 1 for place in places],
-        "classes": [printable(group.classes[place]) for place in places],
-        "photos": [
-            {"id": group.rows[place], "path": group.paths[place], "label": group.classes[place]}
-            for place in places
-        ],
+        "places": [shown.index(row) + 1 for row in pair],
+        "classes": [printable(photo["label"]) for photo in asked],
+        "photos": asked,
+        "num_learned": sum(photos.splits_N[row] in data.LEARNED for row in pair),
     }
 
 
