@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from carscale.data import DuplicateGroup, PhotoRows
+from carscale.data.frozen.split_assignment import PARTIAL
 from carscale.data.photos.duplicate_groups import Kind
 from carscale.data.photos.duplicates import LEARNED
 
@@ -34,7 +35,8 @@ def choose_drops(photos: PhotoRows, groups: Iterable[DuplicateGroup]) -> Drops:
 
     Val and tests stay. A train photo that one of these shows too goes, whatever its class. Of
     duplicates within train the largest photo stays; in two classes all stay, for a person to say
-    which label is wrong. Pairs by embedding are not touched.
+    which label is wrong, or one of each class where a person said that both are right. Pairs by
+    embedding are not touched.
 
     Args:
         photos: Of all splits.
@@ -58,15 +60,26 @@ def choose_drops(photos: PhotoRows, groups: Iterable[DuplicateGroup]) -> Drops:
         if group.is_conflict:
             for_review.append(group)
             continue
-        best = min(learned, key=lambda row: _rank(photos, row))
-        reasons |= _reasons(photos, group, [row for row in learned if row != best], [best])
+        for rows in _by_class(photos, learned):
+            best = min(rows, key=lambda row: _rank(photos, row))
+            reasons |= _reasons(photos, group, [row for row in rows if row != best], [best])
     return Drops(reasons, tuple(for_review), tuple(held_out))
+
+
+def _by_class(photos: PhotoRows, rows: Iterable[int]) -> list[list[int]]:
+    """Return rows by class; those of which only the make is known are with the first."""
+    parts: dict[str, list[int]] = {}
+    for row in sorted(rows, key=lambda row: photos.splits_N[row] == PARTIAL):
+        is_whole = photos.splits_N[row] != PARTIAL
+        name = str(photos.classes_N[row]) if is_whole or not parts else next(iter(parts))
+        parts.setdefault(name, []).append(row)
+    return list(parts.values())
 
 
 def _rank(photos: PhotoRows, row: int) -> tuple[bool, int, int, str]:
     """Return what the photo that stays has least of: a known class, then size."""
     area = int(photos.sizes_N2[row].prod())
-    is_partial = photos.splits_N[row] == "partial"
+    is_partial = photos.splits_N[row] == PARTIAL
     return is_partial, -area, -int(photos.bytes_N[row]), str(photos.paths_N[row])
 
 

@@ -187,6 +187,27 @@ def test_an_answer_is_about_all_copies_of_a_photo_in_its_class():
     assert data.is_parted(held, np.array([[2, 1]]), pairs).tolist() == [True, False, True]
 
 
+def test_where_both_labels_are_right_one_photo_of_each_class_stays():
+    held = photos(
+        [
+            ("train", "a", "1", 10),
+            ("train", "b", "1", 10),
+            ("train", "a", "1", 30),
+            ("train", "b", "1", 20),
+            ("partial", "make", "1", 90),
+        ]
+    )
+    open_one = curate.choose_drops(held, data.duplicate_groups(held))
+    assert (open_one.reasons, len(open_one.for_review)) == ({}, 1)
+    drops = curate.choose_drops(held, data.duplicate_groups(held, settled_P2=np.array([[0, 1]])))
+    assert drops.for_review == ()
+    assert drops.reasons == {
+        0: "same bytes as train/a/02.jpg",
+        1: "same bytes as train/b/03.jpg",
+        4: "same bytes as train/a/02.jpg",
+    }
+
+
 def test_a_flood_of_copies_with_an_answer_costs_no_pair_each():
     held = photos([("train", "ab"[n % 2], "1", 10) for n in range(20_000)])
     start = time.perf_counter()
