@@ -49,11 +49,11 @@ class Review:
 
     Attributes:
         labels: Of photos, by their ids.
-        pairs: Of pairs of ids, whether they show the same photo.
+        pairs: Of pairs of ids: ``same``, ``different`` or ``leave out``.
     """
 
     labels: dict[int, LabelDecision]
-    pairs: dict[tuple[int, int], bool]
+    pairs: dict[tuple[int, int], str]
 
 
 def read_decisions(
@@ -86,7 +86,7 @@ def read_decisions(
     review = Review({}, {})
     wrong: list[str] = []
     for line, cells in _read_lines(path):
-        if cells.get("other_id", "").strip():
+        if any(cells.get(name, "").strip() for name in PAIR_COLUMNS):
             problem = _take_pair(review, cells, rows, class_names)
         else:
             made = _decision(cells, rows, class_names)
@@ -139,19 +139,17 @@ def _take_pair(
     one, two = sorted((int(cells["id"]), int(cells["other_id"])))
     if one == two:
         return f"photo {one} is no pair with itself"
-    is_same = word == "same"
-    if review.pairs.get((one, two), is_same) != is_same:
+    if review.pairs.get((one, two), word) != word:
         return f"photos {one} and {two} have another answer above: give them one"
     made: list[LabelDecision] | str = []
-    if is_same:
+    if word == "same":
         made = _of_one_class((one, two), cells["new_label"], rows, class_names)
     elif word == "leave out":
         learned = [row for row in (one, two) if rows[row]["split"] in LEARNED]
         made = [LabelDecision(row, word) for row in learned or (one, two)]
     if isinstance(made, str):
         return made
-    if word != "leave out":
-        review.pairs[one, two] = is_same
+    review.pairs[one, two] = word
     return _taken(review, made)
 
 

@@ -101,8 +101,9 @@ def relabel(
     made = review.labels
     changes = {n: one for n, one in made.items() if one.new_class or one.is_left_out}
     answers = [
-        Answer(rows[one]["key"], rows[other]["key"], is_same)
-        for (one, other), is_same in review.pairs.items()
+        Answer(rows[one]["key"], rows[other]["key"], word == "same")
+        for (one, other), word in review.pairs.items()
+        if word != "leave out"
     ]
     if not any_split:
         _check_train_only(decisions, rows, changes)
