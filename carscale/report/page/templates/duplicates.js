@@ -19,16 +19,16 @@
   const key = `carscale/duplicates/${bar.dataset.answers}`;
   const questions = new Map([...document.querySelectorAll("[data-pair]")].map((node) => [JSON.parse(node.dataset.pair), node])
     .map(([pair, node]) => [pair.map((photo) => photo.path).join("\n"), { pair, node }]));
-  const answers = new Map(Object.entries(stored(key)).filter(([name]) => questions.has(name)));
+  const WORDS = ["same one", "same other", "different", "leave out"];
+  const answers = new Map(Object.entries(stored(key)).filter(([name, word]) => questions.has(name) && WORDS.includes(word)));
   const status = bar.querySelector("[role=status]");
   let isKept = true;
   function show() {
     for (const [name, { node }] of questions) {
       for (const button of node.querySelectorAll("button")) button.setAttribute("aria-pressed", String(answers.get(name) === button.value));
     }
-    const open = [...answers.keys()].length;
-    status.textContent = `${open} of ${questions.size} answered.${isKept ? "" : " This browser keeps nothing: save before you leave."}`;
-    bar.dataset.answered = open;
+    status.textContent = `${answers.size} of ${questions.size} answered.${isKept ? "" : " This browser keeps nothing: save before you leave."}`;
+    bar.dataset.answered = answers.size;
   }
   for (const [name, { node }] of questions) {
     node.addEventListener("click", (event) => {
