@@ -70,11 +70,12 @@ def bar(
 
 
 @contextmanager
-def stages(*, unit: str = "photos") -> Iterator[Callable[[str, int], None]]:
+def stages(*, unit: str = "photos", **units: str) -> Iterator[Callable[[str, int], None]]:
     """Show one bar after the other while the block runs, each for a stage of the work.
 
     Args:
         unit: What is counted.
+        units: What is counted in a stage, by its title, where that is something else.
 
     Yields:
         ``advance(title, total)``: adds one to the bar of that title; another title ends the bar
@@ -86,7 +87,9 @@ def stages(*, unit: str = "photos") -> Iterator[Callable[[str, int], None]]:
         def advance(title: str, total: int) -> None:
             if not shown or shown[-1][0] != title:
                 stack.close()
-                shown.append((title, stack.enter_context(bar(title, total, unit=unit))))
+                shown.append(
+                    (title, stack.enter_context(bar(title, total, unit=units.get(title, unit))))
+                )
             shown[-1][1](total=total)
 
         yield advance

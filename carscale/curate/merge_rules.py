@@ -160,7 +160,7 @@ def decide(
         source: What comes.
         targets: By source class; has all of them.
         rule: What may join.
-        advance: Called while photos are compared, with the number of all steps.
+        advance: Called after each pair that was compared with the number of all.
 
     Returns:
         A decision a photo, in the source's order.

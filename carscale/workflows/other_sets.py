@@ -164,7 +164,7 @@ def merge(
         return classes.targets()
 
     origin = source if isinstance(source, curate.Origin) else curate.Origin(str(source))
-    with progress.stages() as advance:
+    with progress.stages(compare="pairs") as advance:
         merged = curate.merge_source(
             Path(base),
             origin,
@@ -207,7 +207,7 @@ def compare_sets(
     folder = None if run is None else RunFolder.open(run)
     how = data.Reading(**reading)
     with ExitStack() as stack:
-        advance = stack.enter_context(progress.stages())
+        advance = stack.enter_context(progress.stages(compare="pairs"))
 
         def measured(spec: Path | str, seed: int) -> curate.MeasuredPhotos:
             return stack.enter_context(

@@ -35,7 +35,7 @@ def near_samples(
     Args:
         samples: Decoded photos; groups by a rule count against a pair.
         stats_N: Of each, as ``images.STATS_DTYPE``.
-        advance: Called while they are compared, with the number of all steps.
+        advance: Called after each pair that was compared with the number of all.
     """
     return near_pairs(
         stats_N["phash"],

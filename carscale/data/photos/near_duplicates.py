@@ -100,7 +100,7 @@ def near_pairs(
             pairs among them are none of these.
         groups_N: Names of groups by a rule; empty where there is none. Between two groups photos
             must agree in ``MIN_OF_OTHER_GROUPS``.
-        advance: Called while it works with the number of all steps.
+        advance: Called after each pair that was compared with the number of all.
 
     Returns:
         The pairs, by the first row, then the second.
@@ -204,7 +204,8 @@ class _Judge:
             results = threads.in_order(pool, look, blocks, ahead=2 * threads.num_cores())
             for block, values in zip(blocks, results, strict=True):
                 found_P[block] = values
-                advance(len(blocks))
+                for _ in block:
+                    advance(len(rows_P2))
         return found_P
 
     def _agreement(self, first: int, second: int, number: int, grey: float) -> float:

@@ -41,8 +41,8 @@ def near_duplicates(
         root: The folder; its lock is not checked here.
         photos: From ``read_photos``.
         measured: From ``photo_stats``.
-        advance: Called while it looks, with the number of all steps; not at all where the answer
-            is kept.
+        advance: Called after each pair that was compared with the number of all; not at all where
+            the answer is kept.
 
     Returns:
         The pairs; rows are manifest ids, of photos with the same bytes the first.
