@@ -82,11 +82,6 @@ def test_candidates_are_those_of_a_naive_loop(seed, many):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near_candidates, "FEW", 0 if many else 10_000)
         patch.setattr(near_candidates, "ASKS", (near_candidates.Ask(images.WHOLE),))
-        patch.setattr(images, "hashes_of_crops", lambda part, crops: [own(part)])
-        own = {look.tobytes(): [] for look in looks}
-        patch.setattr(near_candidates, "CHUNK", 10**9)  # one part: rows in the order of hashes
-        order = np.argsort(hashes_N, kind="stable")
-        own = lambda part: hashes_N[order]  # noqa: E731
         made = near_candidates.find_candidates(hashes_N, looks, np.arange(60))
     assert {tuple(sorted(pair)) for pair in made.rows_P2.tolist()} == wanted
     assert made.bits_P.tolist() == [bits_NN[a, b] for a, b in made.rows_P2.tolist()]

@@ -130,8 +130,10 @@ def find_candidates(
         found = []
         for start in range(0, len(of_kind), 8):
             some = of_kind[start : start + 8]
-            crops_CQ = images.hashes_of_crops(signatures_QSS, [ASKS[n].crop for n in some])
-            for number, hashes_Q in zip(some, crops_CQ, strict=True):
+            crops = [ASKS[n].crop for n in some if n]
+            crops_CQ = iter(images.hashes_of_crops(signatures_QSS, crops))
+            for number in some:
+                hashes_Q = next(crops_CQ) if number else hashes_N[part]  # the whole is known
                 asked, codes, bits = search(hashes_Q)
                 found.append((*book.pair_with(part[asked], codes, bits), number))
         return [(pairs_P2, number, bits_P) for pairs_P2, bits_P, number in found]
