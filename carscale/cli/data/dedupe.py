@@ -62,7 +62,7 @@ def dedupe(
         command = shlex.join(["carscale", *sys.argv[1:]])
         progress.note(f"wrote {write_gallery(out, found, command=command)}")
     if made is None:
-        _note_next_step(found)
+        _note_next_step(found, out)
         return
     print_notes(made.warnings)
     progress.note(
@@ -132,13 +132,13 @@ def _similarity(group: data.DuplicateGroup) -> str:
     return "" if math.isnan(number) else f"{number:.3f}"
 
 
-def _note_next_step(found: curate.Duplicates) -> None:
+def _note_next_step(found: curate.Duplicates, out: Path | None) -> None:
     """Say what to type next."""
     from carscale import progress
 
     near = "" if found.has_near else " --no-near"
     again = f"carscale data dedupe {outgoing.command(found.root)}{near}"
-    if found.counts()["conflicts"]:
+    if out is None and found.counts()["conflicts"]:
         progress.note(f"see them, and say which labels are right: {again} --out FOLDER")
     if found.groups:
         progress.note(f"next: {again} --apply NEW_FOLDER")
