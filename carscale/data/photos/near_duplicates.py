@@ -72,10 +72,10 @@ class NearPairs:
         """Return what a person should know of the search."""
         lines = []
         if self.num_plain:
-            lines.append(f"{self.num_plain} photos without any detail were not compared")
+            lines.append(f"{self.num_plain:,} photos without any detail were not compared")
         if self.num_left_out:
             lines.append(
-                f"{self.num_left_out} pairs of like photos were not compared: there are too many; "
+                f"{self.num_left_out:,} pairs of like photos were not compared: there are too many; "
                 "the likeliest were"
             )
         return lines
