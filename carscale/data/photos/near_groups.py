@@ -6,6 +6,7 @@ joining through others: among like photos one false pair a photo makes one group
 
 from __future__ import annotations
 
+import heapq
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,18 +56,9 @@ def _linked(
     rows_P2: NDArray[np.int64], agreements_P: NDArray[np.float32]
 ) -> list[NDArray[np.int64]]:
     """Return the groups of one set of photos."""
-    rows, places = np.unique(rows_P2, return_inverse=True)
-    places_P2 = places.reshape(-1, 2)
-    groups = []
-    while len(rows) > SMALL:  # a star: what agrees with the photo that has the most pairs
-        degrees = np.bincount(places_P2.ravel(), minlength=len(rows))
-        leader = int(degrees.argmax())
-        touches_P = (places_P2 == leader).any(axis=1)
-        star = np.unique(places_P2[touches_P])
-        groups.append(rows[star])
-        rest_P = ~np.isin(places_P2, star).any(axis=1)
-        rows, places = np.unique(rows[places_P2[rest_P]], return_inverse=True)
-        places_P2, agreements_P = places.reshape(-1, 2), agreements_P[rest_P]
+    groups, is_left_P = _stars(rows_P2)
+    rows, places = np.unique(rows_P2[is_left_P], return_inverse=True)
+    places_P2, agreements_P = places.reshape(-1, 2), agreements_P[is_left_P]
     if len(rows) == 2:
         return [*groups, rows]
     if len(rows):
@@ -76,3 +68,35 @@ def _linked(
         found = [rows[numbers == number] for number in np.unique(numbers)]
         groups += [group for group in found if len(group) > 1]
     return groups
+
+
+def _stars(rows_P2: NDArray[np.int64]) -> tuple[list[NDArray[np.int64]], NDArray[np.bool_]]:
+    """Take what agrees with the photo that has the most pairs until few photos have pairs.
+
+    Returns:
+        Rows of each star, and which pairs lie outside of all.
+    """
+    others: dict[int, set[int]] = {row: set() for row in np.unique(rows_P2).tolist()}
+    if len(others) <= SMALL:
+        return [], np.ones(len(rows_P2), bool)
+    for one, other in rows_P2.tolist():
+        others[one].add(other)
+        others[other].add(one)
+    queue = [(-len(near), row) for row, near in others.items()]
+    heapq.heapify(queue)
+    stars: list[NDArray[np.int64]] = []
+    while len(others) > SMALL:
+        count, leader = heapq.heappop(queue)
+        if leader not in others or len(others[leader]) != -count:
+            continue  # it has fewer pairs by now, and stands in the queue with these
+        star = {leader, *others[leader]}
+        stars.append(np.array(sorted(star), np.int64))
+        touched = {row for member in star for row in others.pop(member)} - star
+        for row in touched:
+            others[row] -= star
+            if others[row]:
+                heapq.heappush(queue, (-len(others[row]), row))
+            else:
+                del others[row]
+    is_left_P: NDArray[np.bool_] = np.all(np.isin(rows_P2, list(others)), axis=1)
+    return stars, is_left_P
