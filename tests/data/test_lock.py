@@ -268,12 +268,15 @@ def test_a_deleted_cache_costs_a_full_check(frozen, tmp_path):
     assert data.verify(frozen) == 0
 
 
-@pytest.mark.parametrize("content", ["empty", "text", "zip head", "cut", "other", "flipped"])
+@pytest.mark.parametrize("content", ["empty", "text", "zip head", "cut", "other", "flipped", "array"])
 def test_a_broken_cache_does_no_harm(frozen, content):
     kept = cache.cache_file(frozen, "stat")
     good = kept.read_bytes()
     if content == "other":
         np.savez(kept, stats=np.zeros((2, 4), dtype=np.int64), version=np.array("x"))
+    elif content == "array":
+        with kept.open("wb") as file:
+            np.save(file, np.zeros(3))
     else:
         flipped = bytearray(good)
         flipped[60:90] = bytes(30)

@@ -44,7 +44,7 @@ def read_cache(root: Path, kind: str, version: str) -> dict[str, NDArray[Any]] |
             if str(stored["version"]) != version:
                 return None
             return {name: stored[name] for name in stored.files if name != "version"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 
