@@ -12,6 +12,7 @@ from PIL import Image
 
 from carscale import curate, data, errors, images
 from carscale.data.freezing.near import group_near, spare_samples
+from carscale.data.frozen.cache import cache_file
 from carscale.data.photos import near_folder
 from carscale.data.photos.sample import Sample
 from carscale.data.sources.scan import SourceFile
@@ -184,6 +185,26 @@ def test_what_a_freeze_found_is_not_looked_for_again(grouped, monkeypatch):
     curate.drop_duplicates(found, smaller)
     left = curate.find_duplicates(smaller)
     assert all(group.is_conflict for group in left.groups)
+
+
+def test_a_lost_photo_is_named_and_its_pairs_are_found_once_it_is_back(tmp_path):
+    raw = tmp_path / "raw"
+    for n in range(6):
+        save(raw / "Car" / f"{n}.png", scene(seed=n), "PNG")
+    save(raw / "Car" / "again.jpg", scene(seed=0), "JPEG", quality=80)
+    root = data.freeze(raw, tmp_path / "out", data.FreezeRule(near_duplicates="ignore")).root
+    (photo,) = (root / row["path"] for row in rows_of(root) if row["source"] == "Car/again.jpg")
+    content = photo.read_bytes()
+    photo.write_bytes(content[:-300])  # measured while it was frozen, lost since
+    with pytest.raises(errors.DataError, match="a photo can't be read any more") as caught:
+        curate.find_duplicates(root)
+    assert caught.value.lines[1] == f"see which with: carscale data check {root}"
+    cache_file(root, "photo_stats").unlink()
+    found = curate.find_duplicates(root)
+    assert len(found.groups) == 0
+    assert ["1 photos can't be read" in line for line in found.notes] == [True]
+    photo.write_bytes(content)
+    assert len(curate.find_duplicates(root).groups) == 1
 
 
 def test_groups_by_a_rule_are_counted(tmp_path):

@@ -6,12 +6,13 @@ N photos by manifest id, P pairs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import images, tables
+from carscale import images, outgoing, tables
 from carscale.data.frozen.answers import read_answers
 from carscale.data.frozen.cache import read_cache, write_cache
 from carscale.data.frozen.layout import read_card
@@ -19,6 +20,7 @@ from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.reader import photo_reader
 from carscale.data.photos.near_duplicates import NearPairs, near_pairs
 from carscale.data.photos.quality import StatsTable
+from carscale.errors import DataError, UnsafePathError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,19 +48,17 @@ def near_duplicates(
 
     Returns:
         The pairs; rows are manifest ids, of photos with the same bytes the first.
+
+    Raises:
+        DataError: A photo that was measured can't be read any more.
     """
     pairs = _read(root)
     if pairs is None:
-        read = photo_reader(root)
-        pairs = near_pairs(
-            measured.phashes_N,
-            measured.signatures_NSS,
-            lambda row: read(str(photos.paths_N[row])),
-            contents_N=photos.content_N,
-            groups_N=photos.groups_N,
-            advance=advance,
-        )
-        _write(root, pairs)
+        pairs = _found(root, photos, measured, advance)
+        if measured.unreadable:  # not kept: their pairs would be missing once they are back
+            pairs = replace(pairs, num_plain=pairs.num_plain - len(measured.unreadable))
+        else:
+            _write(root, pairs)
     return _answered(pairs, photos, root)
 
 
@@ -114,6 +114,29 @@ def keep_near_of(root: Path, parent: Path) -> None:
     pairs = _read(parent)
     if pairs is not None:
         keep_near(root, _contents(parent), pairs)
+
+
+def _found(
+    root: Path, photos: PhotoRows, measured: StatsTable, advance: Callable[[int], None]
+) -> NearPairs:
+    """Look for near duplicates."""
+    read = photo_reader(root)
+    try:
+        return near_pairs(
+            measured.phashes_N,
+            measured.signatures_NSS,
+            lambda row: read(str(photos.paths_N[row])),
+            contents_N=photos.content_N,
+            groups_N=photos.groups_N,
+            advance=advance,
+        )
+    except UnsafePathError:
+        raise
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{root}: a photo can't be read any more: {error}",
+            f"see which with: {outgoing.command('carscale', 'data', 'check', root)}",
+        ) from error
 
 
 def _contents(root: Path) -> list[str]:
