@@ -125,6 +125,12 @@ def test_a_large_group_is_told_and_without_pairs_nothing_is_said():
         "--near-duplicates ignore",
         "the largest group has 12 of 30 photos: splits may miss their fractions",
     ]
+    assert group_near(samples, all_pairs(range(12)), spare=range(11))[1] == []
+    ruled = [replace(sample, group_name=f"rule {n // 15}") for n, sample in enumerate(samples)]
+    assert group_near(ruled, all_pairs([0, 1], [2, 3, 4], [16, 17]), spare=[17])[1] == [
+        notes[0].replace("1 groups of 12", "2 groups of 5"),
+        "the largest group has 15 of 30 photos: splits may miss their fractions",
+    ]
     nothing = data.NearPairs(np.empty((0, 2), np.int64), np.empty(0, np.float32))
     assert group_near(samples, nothing) == (samples, [])
 

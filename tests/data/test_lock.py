@@ -268,7 +268,9 @@ def test_a_deleted_cache_costs_a_full_check(frozen, tmp_path):
     assert data.verify(frozen) == 0
 
 
-@pytest.mark.parametrize("content", ["empty", "text", "zip head", "cut", "other", "flipped", "array"])
+@pytest.mark.parametrize(
+    "content", ["empty", "text", "zip head", "cut", "other", "flipped", "array"]
+)
 def test_a_broken_cache_does_no_harm(frozen, content):
     kept = cache.cache_file(frozen, "stat")
     good = kept.read_bytes()

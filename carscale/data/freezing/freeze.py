@@ -168,7 +168,7 @@ def _freeze_decoded(
     near_notes: list[str] = []
     if pairs is not None:
         spare = spare_samples(samples, pairs) if rule.near_duplicates == "drop" else {}
-        samples, near_notes = group_near(samples, pairs)
+        samples, near_notes = group_near(samples, pairs, spare)
         samples = _without_spare(samples, spare, found)
     if rule.keep_splits:
         samples = _without_leaks(samples, found, source)

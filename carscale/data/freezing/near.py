@@ -6,8 +6,8 @@ they show two cars, and a person has to say which.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,9 @@ def near_samples(
     )
 
 
-def group_near(samples: Sequence[Sample], pairs: NearPairs) -> tuple[list[Sample], list[str]]:
+def group_near(
+    samples: Sequence[Sample], pairs: NearPairs, spare: Container[int] = ()
+) -> tuple[list[Sample], list[str]]:
     """Give photos that are nearly the same one group name.
 
     Photos of the same bytes, or that have one group already, come along; a group that has a name
@@ -56,6 +58,7 @@ def group_near(samples: Sequence[Sample], pairs: NearPairs) -> tuple[list[Sample
     Args:
         samples: Decoded photos.
         pairs: From ``near_samples``.
+        spare: Rows that will be left out; they are not told.
 
     Returns:
         The samples, and lines a person should read.
@@ -79,7 +82,15 @@ def group_near(samples: Sequence[Sample], pairs: NearPairs) -> tuple[list[Sample
         name = _name([samples[n] for n in group_rows])
         for n in group_rows:
             grouped[n] = replace(samples[n], group_name=name)
-    return grouped, _notes([len(one) for one in members.values()], len(samples)) + pairs.notes()
+    number_of = {samples[row].sha256: n for n, rows in enumerate(near) for row in rows.tolist()}
+    sizes = Counter(
+        number_of[sample.sha256]
+        for row, sample in enumerate(samples)
+        if sample.sha256 in number_of and row not in spare
+    )
+    largest = max((sum(n not in spare for n in rows) for rows in members.values()), default=0)
+    notes = _notes([size for size in sizes.values() if size > 1], largest, len(samples))
+    return grouped, notes + pairs.notes()
 
 
 def spare_samples(samples: Sequence[Sample], pairs: NearPairs) -> dict[int, int]:
@@ -118,16 +129,16 @@ def _name(samples: Sequence[Sample]) -> str:
     return given[0] if given else f"near:{min(sample.sha256 for sample in samples)[:16]}"
 
 
-def _notes(sizes: Sequence[int], count: int) -> list[str]:
-    """Return what was grouped, and whether a group is too large."""
+def _notes(sizes: Sequence[int], largest: int, count: int) -> list[str]:
+    """Return what was grouped, and whether a group, with what a rule adds, is too large."""
     if not sizes:
         return []
     lines = [
         f"near duplicates: {len(sizes)} groups of {sum(sizes)} photos, each kept in one split; "
         f"{NOT_TO_LOOK}"
     ]
-    if max(sizes) > max(10, LARGE_SHARE * count):
+    if largest > max(10, LARGE_SHARE * count):
         lines.append(
-            f"the largest group has {max(sizes)} of {count} photos: splits may miss their fractions"
+            f"the largest group has {largest} of {count} photos: splits may miss their fractions"
         )
     return lines
