@@ -75,8 +75,8 @@ class NearPairs:
             lines.append(f"{self.num_plain:,} photos without any detail were not compared")
         if self.num_left_out:
             lines.append(
-                f"{self.num_left_out:,} pairs of like photos were not compared: there are too many; "
-                "the likeliest were"
+                f"{self.num_left_out:,} pairs of like photos were not compared: "
+                "there are too many; the likeliest were"
             )
         return lines
 
