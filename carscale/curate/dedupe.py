@@ -179,15 +179,17 @@ def _warnings(root: Path, drops: Drops) -> list[str]:
     if not drops.reasons:
         lines.append("nothing was left out: the new version holds what the folder holds")
     if drops.for_review:
+        first = drops.for_review[0]
         lines.append(
             f"{len(drops.for_review)} groups lie in train in two classes and were left in (first: "
-            f"{' = '.join(drops.for_review[0].paths)}): say which label is right on the "
+            f"{first.example(first.classes)}): say which label is right on the "
             f"page of: {outgoing.command('carscale', 'data', 'dedupe', root)} --out FOLDER"
         )
     if drops.held_out:
+        first = drops.held_out[0]
         lines.append(
             f"{len(drops.held_out)} groups lie in two of val and the tests, which stay as they are "
-            f"(first: {' = '.join(drops.held_out[0].paths)}): new splits come from "
+            f"(first: {first.example(first.splits)}): new splits come from "
             "carscale data freeze SOURCE NEW_FOLDER"
         )
     return lines

@@ -174,6 +174,15 @@ def test_a_person_s_answer_ends_a_conflict_and_no_leak():
     assert list(data.open_pairs(held, group.rows, every[:1])) == [(0, 2), (1, 2)]
 
 
+def test_a_large_group_is_named_by_two_photos_that_tell_why():
+    held = photos([("train", "a", "1", 10)] * 3 + [("train", "b", "1", 10), ("val", "b", "1", 10)])
+    (group,) = data.duplicate_groups(held)
+    assert group.example(group.classes) == "train/a/00.jpg = train/b/03.jpg and 3 more"
+    assert group.example(group.splits) == "train/a/00.jpg = val/b/04.jpg and 3 more"
+    (pair,) = data.duplicate_groups(photos([("train", "a", n, 10) for n in "12"]), near((0, 1)))
+    assert pair.example(pair.classes) == "train/a/00.jpg ~ train/a/01.jpg"
+
+
 def test_an_answer_is_about_all_copies_of_a_photo_in_its_class():
     held = photos([("train", name, "1", 10) for name in "aaabb"])
     (group,) = data.duplicate_groups(held, settled_P2=np.array([[1, 4]]))

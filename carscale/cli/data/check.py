@@ -14,7 +14,6 @@ from carscale.cli.output import first_few, print_json, print_table, say
 
 if TYPE_CHECKING:
     from carscale.curate import Audit, Quality
-    from carscale.data import DuplicateGroup
     from carscale.workflows import DataCheck
 
 
@@ -84,9 +83,7 @@ def _lines(root: Path, found: Audit) -> list[str]:
         names = [f"{one.name} ({one.train} + {one.val} + {one.test})" for one in found.thin]
         lines.append(f"near-empty classes: {first_few(names)}; {curate.FEW_RULE}")
     near = "" if found.has_near else " --no-near"
-    conflicts = [
-        (" = " if group.kind == "exact" else " ~ ").join(group.paths) for group in found.conflicts
-    ]
+    conflicts = [group.example(group.classes) for group in found.conflicts]
     if conflicts:
         lines.append(
             f"alike, in two classes: {first_few(conflicts)}; say which label is right on the page "
@@ -134,6 +131,7 @@ def _leaks_error(root: Path, found: Audit) -> Exception:
     num_exact = len(found.leaks) - len(near)
     parts = [f"{num_exact} times the same photo"] if num_exact else []
     parts += [f"{len(near)} times nearly the same photo"] if near else []
+    first = found.leaks[0]
     option, place = "" if found.has_near else " --no-near", outgoing.command(root)
     lines = [
         f"see them with: carscale data dedupe {place}{option} --out FOLDER",
@@ -145,15 +143,8 @@ def _leaks_error(root: Path, found: Audit) -> Exception:
         )
     error = DataError(
         f"{root}: {' and '.join(parts)} in more than one split "
-        f"(first: {_pair(found.leaks[0])}); what is learned from one is tested on the other",
+        f"(first: {first.example(first.splits)}); what is learned from one is tested on the other",
         *lines,
     )
     error.exit_code = 1
     return error
-
-
-def _pair(group: DuplicateGroup) -> str:
-    """Return two photos of a group that lie in different splits."""
-    other = next(n for n, split in enumerate(group.splits) if split != group.splits[0])
-    sign = "=" if group.kind == "exact" else "~"
-    return f"{group.paths[0]} {sign} {group.paths[other]}"

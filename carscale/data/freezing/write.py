@@ -23,7 +23,7 @@ from carscale.data.frozen.layout import (
 )
 from carscale.data.frozen.names import unique_folders
 from carscale.data.frozen.split_assignment import SPLITS
-from carscale.data.photos.duplicates import data_notes
+from carscale.data.photos.duplicates import data_notes, same_bytes
 from carscale.data.photos.sample import Sample, free_name, manifest_row
 from carscale.data.sources.scan import Scan
 from carscale.errors import DataError
@@ -167,7 +167,7 @@ def _warnings(notes: dict[str, Any], found: Scan, rows: list[dict[str, Any]]) ->
     if conflicts := notes["label_conflicts"]:
         lines.append(
             f"{len(conflicts)} photos lie in two classes, one must be wrong: "
-            + _some(" = ".join(group) for group in conflicts)
+            + _some(same_bytes(group) for group in conflicts)
         )
     if len({row["class"] for row in rows}) == 1:
         lines.append("only one class: there is nothing to tell apart")

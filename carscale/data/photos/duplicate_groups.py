@@ -125,6 +125,17 @@ class DuplicateGroup:
         """What a person should think of it: ``leak``, ``label``, or only ``duplicate``."""
         return "leak" if self.is_leak else "label" if self.is_conflict else "duplicate"
 
+    def example(self, parts: Sequence[str]) -> str:
+        """Return two photos of different parts, and how many more there are.
+
+        Args:
+            parts: ``splits`` or ``classes``; where all are one, the first two photos are named.
+        """
+        other = next((n for n, part in enumerate(parts) if part != parts[0]), 1)
+        sign = "=" if self.kind == "exact" else "~"
+        more = f" and {len(self.paths) - 2} more" if len(self.paths) > 2 else ""
+        return f"{self.paths[0]} {sign} {self.paths[other]}{more}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         paths = dict(zip(self.rows, self.paths, strict=True))

@@ -97,6 +97,20 @@ def data_notes(rows: Sequence[dict[str, Any]], empty_classes: list[str]) -> dict
     }
 
 
+def same_bytes(paths: Sequence[str]) -> str:
+    """Return photos of the same bytes in words: the first, the last, and how many more there are.
+
+    Args:
+        paths: Of the photos, ordered: the first and the last rather lie in two folders.
+
+    Example:
+        >>> same_bytes(["a/1.jpg", "a/2.jpg", "b/1.jpg"])
+        'a/1.jpg = b/1.jpg and 1 more'
+    """
+    more = f" and {len(paths) - 2} more" if len(paths) > 2 else ""
+    return f"{paths[0]} = {paths[-1]}{more}"
+
+
 def duplicate_groups(
     photos: PhotoRows,
     near: NearPairs | None = None,

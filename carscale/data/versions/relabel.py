@@ -20,6 +20,7 @@ from carscale.data.frozen.lock import verify
 from carscale.data.frozen.names import folded
 from carscale.data.frozen.reader import read_splits
 from carscale.data.frozen.split_assignment import PARTIAL, SPLITS, split_names
+from carscale.data.photos.duplicates import same_bytes
 from carscale.data.photos.near_folder import keep_near_of
 from carscale.data.photos.quality import keep_stats
 from carscale.data.versions.decisions import LabelDecision, read_decisions
@@ -215,6 +216,6 @@ def _warnings(
     if len(conflicts) > len(parent["notes"]["label_conflicts"]):
         lines.append(
             "identical photos lie in two classes now, one must be wrong: "
-            + "; ".join(" = ".join(group) for group in conflicts)
+            + "; ".join(map(same_bytes, conflicts))
         )
     return lines
