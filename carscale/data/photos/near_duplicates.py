@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -128,6 +128,7 @@ def near_pairs(
     order = order[:most]
     pairs = judge.decide(found.rows_P2[order], found.asks_P[order], grey_P[order], advance)
     pairs = _completed(pairs, judge, most)
+    num_left_out += pairs.num_left_out
     return NearPairs(pairs.rows_P2, pairs.agreements_P, num_plain, num_left_out)
 
 
@@ -236,7 +237,8 @@ class _Judge:
 def _completed(pairs: NearPairs, judge: _Judge, most: int) -> NearPairs:
     """Return pairs with those that the hash did not propose but the groups have.
 
-    Of a small group all are compared, of a large one each with the photo that has the most pairs.
+    Of a small group all are compared, of a large one each with the photo that has the most pairs;
+    of all groups as many pairs as ``most``, and the number of the others is told.
     """
     known = set(map(tuple, pairs.rows_P2.tolist()))
     missing: list[tuple[int, int]] = []
@@ -254,10 +256,11 @@ def _completed(pairs: NearPairs, judge: _Judge, most: int) -> NearPairs:
         return pairs
     rows_P2 = np.array(missing[:most], np.int64)
     more = judge.decide(*_turned(judge.signatures_NSS, rows_P2))
-    return _ordered(
+    every = _ordered(
         np.concatenate([pairs.rows_P2, more.rows_P2]),
         np.concatenate([pairs.agreements_P, more.agreements_P]),
     )
+    return replace(every, num_left_out=len(missing) - len(rows_P2))
 
 
 def _ordered(rows_P2: NDArray[np.int64], agreements_P: NDArray[np.float32]) -> NearPairs:
