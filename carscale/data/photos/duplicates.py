@@ -286,8 +286,16 @@ def _settled(groups: DuplicateGroups, settled_P2: NDArray[np.int64]) -> Duplicat
     for number in np.unique(numbers_M[touched]).tolist():
         rows = groups.rows_M[slice(*groups.starts_G1[number : number + 2])]
         own_P2 = settled_P2[np.isin(settled_P2, rows).all(axis=1)]
-        is_conflict_G[number] = any(open_pairs(groups.photos, rows.tolist(), own_P2))
+        distinct = _distinct(groups.photos, rows)
+        is_conflict_G[number] = any(open_pairs(groups.photos, distinct, own_P2))
     return replace(groups, is_conflict_G=is_conflict_G)
+
+
+def _distinct(photos: PhotoRows, rows: NDArray[np.int64]) -> list[int]:
+    """Return one row of each content and class: of copies, an answer on one is on all."""
+    columns = photos.content_N[rows], photos.classes_N[rows], photos.splits_N[rows] == PARTIAL
+    found = dict(zip(zip(*columns, strict=True), rows.tolist(), strict=True))
+    return sorted(found.values())
 
 
 def _sorted(groups: DuplicateGroups) -> DuplicateGroups:
