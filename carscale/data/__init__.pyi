@@ -31,7 +31,6 @@ from .photos.duplicate_groups import open_pairs as open_pairs
 from .photos.duplicates import LEARNED as LEARNED
 from .photos.duplicates import duplicate_groups as duplicate_groups
 from .photos.duplicates import embedding_groups as embedding_groups
-from .photos.duplicates import near_links as near_links
 from .photos.duplicates import pair_groups as pair_groups
 from .photos.duplicates import read_photos as read_photos
 from .photos.embedding_duplicates import EMBEDDING_RULE as EMBEDDING_RULE

@@ -172,13 +172,6 @@ def pair_groups(
     return groups if settled_P2 is None else _settled(groups, settled_P2)
 
 
-def near_links(near: NearPairs) -> Links:
-    """Return near duplicates as links."""
-    count = len(near.rows_P2)
-    kinds_L = np.full(count, NEAR, np.int8)
-    return Links(near.rows_P2, kinds_L, near.agreements_P, np.full(count, np.nan, np.float32))
-
-
 def embedding_groups(
     photos: PhotoRows,
     pairs: EmbeddingPairs,
