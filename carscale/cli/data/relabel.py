@@ -17,7 +17,9 @@ def relabel(
         Path,
         typer.Argument(
             help="CSV with id,path,label,decision,new_label, of a pair also other_id,other_path,"
-            "other_label: what a review page, or the page of dedupe, saves."
+            "other_label: what a review page, or the page of dedupe, saves. A decision is right, "
+            "wrong (with a new label, or left out), unsure or leave out; of a pair same (with the "
+            "class of both as new label), different or leave out."
         ),
     ],
     out: NewVersion,
