@@ -161,7 +161,10 @@ def test_wrong_input_is_refused_and_nothing_is_written(carscale, demo, tmp_path)
 def test_a_pack_is_listed_and_not_applied(carscale, demo, tmp_path):
     pack = tmp_path / "pack"
     assert carscale("data", "pack", demo, pack, "--max-px", 128)[0] == 0
-    assert carscale("data", "dedupe", pack, "--out", tmp_path / "page")[0] == 0
+    code, _, stderr = carscale("data", "dedupe", pack, "--out", tmp_path / "page")
+    assert code == 0
+    assert f"{pack} is a pack: answer, and leave out, in the frozen folder it was made of" in stderr
+    assert "--apply" not in stderr
     assert len(list((tmp_path / "page" / "thumbs").iterdir())) > 10
     code, _, stderr = carscale("data", "dedupe", pack, "--apply", tmp_path / "out")
     assert code == 2

@@ -134,8 +134,14 @@ def _similarity(group: data.DuplicateGroup) -> str:
 
 def _note_next_step(found: curate.Duplicates, out: Path | None) -> None:
     """Say what to type next."""
-    from carscale import progress
+    from carscale import data, progress
 
+    if found.groups and "shards" in data.read_card(found.root):
+        progress.note(
+            f"{outgoing.one_line(found.root)} is a pack: answer, and leave out, in the "
+            "frozen folder it was made of"
+        )
+        return
     near = "" if found.has_near else " --no-near"
     again = f"carscale data dedupe {outgoing.command(found.root)}{near}"
     if out is None and found.counts()["conflicts"]:
