@@ -116,7 +116,7 @@ def audit_data(
     if quality or near:
         measured = data.photo_stats(root, lambda total: advance("measure", total))
     if near and measured is not None:
-        pairs = data.near_duplicates(root, photos, measured, lambda n: advance("compare", n))
+        pairs = data.near_duplicates(root, photos, measured, advance)
     groups = data.duplicate_groups(photos, pairs, settled_P2=data.settled_pairs(root, photos))
     return Audit(
         thin=thin_classes(data.read_splits(root)),

@@ -108,9 +108,7 @@ def find_duplicates(
                 f"(first: {first}: {measured.unreadable[first]})"
             )
         if near:
-            pairs = data.near_duplicates(
-                root, photos, measured, lambda total: advance("compare", total)
-            )
+            pairs = data.near_duplicates(root, photos, measured, advance)
             notes += pairs.notes()
     settled_P2 = data.settled_pairs(root, photos)
     groups = data.duplicate_groups(photos, pairs, settled_P2=settled_P2)

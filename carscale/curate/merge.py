@@ -167,9 +167,7 @@ def _merge(
         raise DataError(f"{origin.spec}: none of {len(refused)} files is a photo")
     name = origin.name or found.name
     base = _present(job.base, job.rule, advance)
-    decisions = decide(
-        base, _incoming(decoded), targets, job.rule, advance=lambda n: advance("compare", n)
-    )
+    decisions = decide(base, _incoming(decoded), targets, job.rule, advance=advance)
     entry = {
         "source": data.as_text(name),
         "licence": data.as_text(origin.licence),

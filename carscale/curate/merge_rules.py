@@ -148,7 +148,7 @@ def decide(
     targets: Mapping[str, ClassTarget],
     rule: MergeRule,
     *,
-    advance: Callable[[int], None] = lambda total: None,
+    advance: Callable[[str, int], None] = lambda what, total: None,
 ) -> list[Decision]:
     """Decide on each photo of a source.
 
@@ -160,7 +160,7 @@ def decide(
         source: What comes.
         targets: By source class; has all of them.
         rule: What may join.
-        advance: Called after each pair that was compared with the number of all.
+        advance: As ``data.near_pairs`` tells it.
 
     Returns:
         A decision a photo, in the source's order.
@@ -221,7 +221,7 @@ def _without_near(
     source: SourcePhotos,
     decisions: list[Decision],
     rule: MergeRule,
-    advance: Callable[[int], None],
+    advance: Callable[[str, int], None],
 ) -> list[Decision]:
     """Leave out photos that show what one of the base shows; group those of the source."""
     rows = np.array([n for n, decision in enumerate(decisions) if decision.split], dtype=np.int64)
@@ -260,12 +260,18 @@ def _without_near(
 def _nearest(base: BasePhotos, pairs: data.NearPairs) -> Iterator[tuple[int, int, float]]:
     """Yield each photo of the source that one of the base shows, and which: one held out first."""
     num_base = len(base.paths_N)
+    held_out = {  # of photos with the same bytes the first stands for all
+        content: row
+        for row, content in enumerate(base.content_N.tolist())
+        if base.splits_N[row] not in LEARNED
+    }
     nearest: dict[int, tuple[bool, float, int]] = {}
     is_between_P = (pairs.rows_P2 < num_base).sum(axis=1) == 1
     found = (pairs.rows_P2[is_between_P].tolist(), pairs.agreements_P[is_between_P].tolist())
     for (one, other), agreement in zip(*found, strict=True):
-        is_held_out = base.splits_N[one] not in LEARNED
-        nearest[other] = max(nearest.get(other, (False, 0.0, -1)), (is_held_out, agreement, one))
+        row = held_out.get(str(base.content_N[one]), one)
+        is_held_out = base.splits_N[row] not in LEARNED
+        nearest[other] = max(nearest.get(other, (False, 0.0, -1)), (is_held_out, agreement, row))
     for other, (_, agreement, one) in nearest.items():
         yield other, one, agreement
 

@@ -38,6 +38,7 @@ from .photos.embedding_duplicates import EmbeddingPairs as EmbeddingPairs
 from .photos.embedding_duplicates import embedding_pairs as embedding_pairs
 from .photos.near_duplicates import MIN_AGREEMENT as MIN_AGREEMENT
 from .photos.near_duplicates import MIN_OF_OTHER_GROUPS as MIN_OF_OTHER_GROUPS
+from .photos.near_duplicates import NEAR_UNITS as NEAR_UNITS
 from .photos.near_duplicates import NearPairs as NearPairs
 from .photos.near_duplicates import agreements as agreements
 from .photos.near_duplicates import near_pairs as near_pairs

@@ -70,7 +70,7 @@ def freeze(
         QuestionError: The source can be read in two ways; its ``answers`` are options of the
             command, and of the rule under the same names.
     """
-    with progress.stages(compare="pairs") as advance:
+    with progress.stages(**data.NEAR_UNITS) as advance:
         return data.freeze(
             source,
             Path(out),
@@ -148,7 +148,7 @@ def check(
     except DataError as error:
         error.exit_code = 1  # the check did its work; the data failed it
         raise
-    with progress.stages(compare="pairs") as advance:
+    with progress.stages(**data.NEAR_UNITS) as advance:
         audit = curate.audit_data(root, quality=quality, near=near, advance=advance)
     return DataCheck(data.read_splits(root), num_hashed, audit)
 
@@ -261,7 +261,7 @@ def find_duplicates(
         DataError: No frozen folder, or embeddings of other photos.
     """
     folder = None if run is None else RunFolder.open(run)
-    with progress.stages(compare="pairs") as advance:
+    with progress.stages(**data.NEAR_UNITS) as advance:
         return curate.find_duplicates(Path(root), near=near, run=folder, advance=advance)
 
 
@@ -283,7 +283,7 @@ def drop_duplicates(
     Raises:
         DataError: The folder changed since, or ``out`` can't be written.
     """
-    with progress.stages(compare="pairs") as advance:
+    with progress.stages(**data.NEAR_UNITS) as advance:
         return curate.drop_duplicates(found, Path(out), link=link, force=force, advance=advance)
 
 

@@ -220,7 +220,7 @@ def _conflicts(
 ) -> tuple[data.DuplicateGroup, ...]:
     """Return pairs of near duplicates with different labels, of all splits."""
     photos = data.read_photos(root)
-    near = data.near_duplicates(root, photos, measured, lambda n: advance("comparing photos"))
+    near = data.near_duplicates(root, photos, measured, lambda what, n: advance("comparing photos"))
     groups = data.duplicate_groups(photos, near)
     pairs = data.pair_groups(photos, groups.links, data.settled_pairs(root, photos))
     return tuple(pairs.taken(pairs.is_conflict_G))

@@ -164,7 +164,7 @@ def merge(
         return classes.targets()
 
     origin = source if isinstance(source, curate.Origin) else curate.Origin(str(source))
-    with progress.stages(compare="pairs") as advance:
+    with progress.stages(**data.NEAR_UNITS) as advance:
         merged = curate.merge_source(
             Path(base),
             origin,
@@ -207,7 +207,7 @@ def compare_sets(
     folder = None if run is None else RunFolder.open(run)
     how = data.Reading(**reading)
     with ExitStack() as stack:
-        advance = stack.enter_context(progress.stages(compare="pairs"))
+        advance = stack.enter_context(progress.stages(**data.NEAR_UNITS))
 
         def measured(spec: Path | str, seed: int) -> curate.MeasuredPhotos:
             return stack.enter_context(

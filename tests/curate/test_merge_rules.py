@@ -122,6 +122,20 @@ def test_a_photo_near_train_and_val_counts_as_near_val(order):
     assert "val/a/3" in found[0].reason
 
 
+def test_a_photo_that_train_and_val_share_is_one_of_val():
+    base = BasePhotos(
+        **{
+            **vars(BASE),
+            "content_N": np.array(["c0", "c1", "c2", "c0", "c4", "c5"]),
+            "hashes_N": images.perceptual_hashes(BASE_LOOKS[[0, 1, 2, 0, 4, 5]]),
+            "signatures_NSS": BASE_LOOKS[[0, 1, 2, 0, 4, 5]],
+        }
+    )
+    source = incoming(["A"], noisy(BASE_LOOKS[[0]]))
+    (found,) = decide(base, source, GOALS, MergeRule(near_train="keep"))
+    assert "val/a/3" in found.reason
+
+
 def test_twins_within_the_source_join_once_and_torn_ones_never():
     photos = looks(3)[[0, 0, 1, 1, 2]]
     source = incoming(["A", "A", "A", "B", "B"], photos, ["t", "t", "u", "u", "v"])

@@ -213,6 +213,18 @@ def test_a_lost_photo_is_named_and_its_pairs_are_found_once_it_is_back(tmp_path)
     assert len(curate.find_duplicates(root).groups) == 1
 
 
+def test_what_a_draw_can_not_split_and_two_classes_are_told(tmp_path):
+    raw = tmp_path / "raw"
+    for number in range(6):
+        for name in ("Car A", "Car B"):
+            image = scene(96, 64, seed=1).resize((96 - 4 * number, 64))
+            save(raw / name / f"{name[-1]}{number}.jpg", image, "JPEG", quality=95 - number)
+    made = data.freeze(raw, tmp_path / "out")
+    told = " ".join(made.warnings)
+    assert "val and test got no photo: there are too few, or one group holds most" in told
+    assert "1 of these groups lie in two classes, by a wrong label or as two cars" in told
+
+
 def test_groups_by_a_rule_are_counted(tmp_path):
     raw = tmp_path / "raw"
     for number in range(9):

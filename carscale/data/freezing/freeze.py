@@ -98,9 +98,7 @@ def freeze(
             samples = _grouped(decoded.samples, rule, found, source)
             pairs = None
             if rule.near_duplicates != "ignore":
-                pairs = near_samples(
-                    samples, decoded.stats_N, lambda total: advance("compare", total)
-                )
+                pairs = near_samples(samples, decoded.stats_N, advance)
             found.refused = sorted(found.refused + decoded.refused)
             frozen = _freeze_decoded(samples, pairs, found, folder, rule=rule, source=source)
     keep_stats(out, decoded.samples, decoded.stats_N)
@@ -173,6 +171,11 @@ def _freeze_decoded(
     if rule.keep_splits:
         samples = _without_leaks(samples, found, source)
     splits_N = _kept(samples, rule, found, source) if rule.keep_splits else _drawn(samples, rule)
+    empty = [name for number, name in enumerate(rules.SPLITS) if number not in splits_N]
+    if empty and not rule.keep_splits and min(rule.fractions) > 0:
+        found.notes.append(
+            f"{' and '.join(empty)} got no photo: there are too few, or one group holds most"
+        )
     settings: dict[str, Any] = {
         "fractions": list(rule.fractions),
         "group_by": rule.group_by,

@@ -7,12 +7,12 @@ they show two cars, and a person has to say which.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from carscale.data.frozen.split_assignment import components
-from carscale.data.photos.near_duplicates import NearPairs, near_pairs
+from carscale.data.photos.near_duplicates import Advance, NearPairs, near_pairs
 from carscale.data.photos.near_groups import near_groups
 from carscale.data.photos.sample import Sample
 
@@ -28,14 +28,14 @@ NOT_TO_LOOK = "not to look for them: --near-duplicates ignore"
 def near_samples(
     samples: Sequence[Sample],
     stats_N: NDArray[Any],
-    advance: Callable[[int], None] = lambda total: None,
+    advance: Advance = lambda what, total: None,
 ) -> NearPairs:
     """Return the near duplicates among photos that are to be frozen.
 
     Args:
         samples: Decoded photos; groups by a rule count against a pair.
         stats_N: Of each, as ``images.STATS_DTYPE``.
-        advance: Called after each pair that was compared with the number of all.
+        advance: As ``near_pairs`` tells it.
     """
     return near_pairs(
         stats_N["phash"],
@@ -90,6 +90,14 @@ def group_near(
     )
     largest = max((sum(n not in spare for n in rows) for rows in members.values()), default=0)
     notes = _notes([size for size in sizes.values() if size > 1], largest, len(samples))
+    classes: dict[int, set[str]] = defaultdict(set)
+    for sample in samples:
+        classes[number_of.get(sample.sha256, -1)].add(sample.file.class_name)
+    if num_two := sum(len(classes[number]) > 1 for number in range(len(near))):
+        notes.append(
+            f"{num_two} of these groups lie in two classes, by a wrong label or as two cars; a page "
+            "asks which: carscale data dedupe FROZEN --out FOLDER"
+        )
     return grouped, notes + pairs.notes()
 
 

@@ -62,7 +62,7 @@ MOST_SHARED = 64
 """Codes with the same bits in two bands that are looked at, of more than ``FEW``."""
 MOST_ALIKE = 32
 """Photos of one hash that are paired each with each; more are paired with the first."""
-MOST_NEAR = 24
+MOST_NEAR = 12
 """Hashes near one hash that are followed up, the nearest."""
 CHUNK = 8192
 MOST_HELD = 4_000_000

@@ -38,6 +38,10 @@ CLEAR = 0.9
 """From here on the hash's crop is believed; below it the whole photos are compared too."""
 MOST_PAIRS, MOST_PAIRS_A_PHOTO = 20_000, 2
 """Pairs whose pixels are compared at most: a number, and for each photo."""
+Advance = Callable[[str, int], None]
+NEAR_UNITS = {"search": "parts", "compare": "pairs", "compare in groups": "pairs"}
+"""What ``near_pairs`` tells that it does, and what it counts."""
+
 SMALL = 16
 """Photos of a group of which each is compared with each."""
 BLOCK = 32
@@ -88,7 +92,7 @@ def near_pairs(
     *,
     contents_N: Sequence[str] | NDArray[Any] | None = None,
     groups_N: Sequence[str] | NDArray[Any] | None = None,
-    advance: Callable[[int], None] = lambda total: None,
+    advance: Advance = lambda what, total: None,
 ) -> NearPairs:
     """Find the pairs of photos that are nearly the same; the one measure for all that asks.
 
@@ -100,7 +104,8 @@ def near_pairs(
             pairs among them are none of these.
         groups_N: Names of groups by a rule; empty where there is none. Between two groups photos
             must agree in ``MIN_OF_OTHER_GROUPS``.
-        advance: Called after each pair that was compared with the number of all.
+        advance: Told ``search``, ``compare``, ``compare in groups``, and how much of it there is:
+            parts, then pairs.
 
     Returns:
         The pairs, by the first row, then the second.
@@ -119,15 +124,20 @@ def near_pairs(
     judge = _Judge(signatures_NSS, read, groups_N)
     if len(rows) < 2:
         return NearPairs(np.empty((0, 2), np.int64), np.empty(0, np.float32), num_plain)
-    found = find_candidates(hashes_N, signatures_NSS, rows)
+    found = find_candidates(hashes_N, signatures_NSS, rows, lambda total: advance("search", total))
     grey_P = _correlations(signatures_NSS, found.rows_P2, found.asks_P)
     order = np.argsort(-grey_P, kind="stable")
     order = order[: np.count_nonzero(grey_P >= WORTH)]
     most = max(MOST_PAIRS, MOST_PAIRS_A_PHOTO * len(rows))
     num_left_out = found.num_left_out + max(0, len(order) - most)
     order = order[:most]
-    pairs = judge.decide(found.rows_P2[order], found.asks_P[order], grey_P[order], advance)
-    pairs = _completed(pairs, judge, most)
+    pairs = judge.decide(
+        found.rows_P2[order],
+        found.asks_P[order],
+        grey_P[order],
+        lambda total: advance("compare", total),
+    )
+    pairs = _completed(pairs, judge, most, advance)
     num_left_out += pairs.num_left_out
     return NearPairs(pairs.rows_P2, pairs.agreements_P, num_plain, num_left_out)
 
@@ -234,7 +244,7 @@ class _Judge:
         return made
 
 
-def _completed(pairs: NearPairs, judge: _Judge, most: int) -> NearPairs:
+def _completed(pairs: NearPairs, judge: _Judge, most: int, advance: Advance) -> NearPairs:
     """Return pairs with those that the hash did not propose but the groups have.
 
     Of a small group all are compared, of a large one each with the photo that has the most pairs;
@@ -255,7 +265,9 @@ def _completed(pairs: NearPairs, judge: _Judge, most: int) -> NearPairs:
     if not missing:
         return pairs
     rows_P2 = np.array(missing[:most], np.int64)
-    more = judge.decide(*_turned(judge.signatures_NSS, rows_P2))
+    more = judge.decide(
+        *_turned(judge.signatures_NSS, rows_P2), lambda total: advance("compare in groups", total)
+    )
     every = _ordered(
         np.concatenate([pairs.rows_P2, more.rows_P2]),
         np.concatenate([pairs.agreements_P, more.agreements_P]),

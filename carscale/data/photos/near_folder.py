@@ -5,7 +5,7 @@ N photos by manifest id, P pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from carscale.data.frozen.cache import read_cache, write_cache
 from carscale.data.frozen.layout import read_card
 from carscale.data.frozen.manifest import read_manifest
 from carscale.data.frozen.reader import photo_reader
-from carscale.data.photos.near_duplicates import NearPairs, near_pairs
+from carscale.data.photos.near_duplicates import Advance, NearPairs, near_pairs
 from carscale.data.photos.quality import StatsTable
 from carscale.errors import DataError, UnsafePathError
 
@@ -35,7 +35,7 @@ def near_duplicates(
     root: Path,
     photos: PhotoRows,
     measured: StatsTable,
-    advance: Callable[[int], None] = lambda total: None,
+    advance: Advance = lambda what, total: None,
 ) -> NearPairs:
     """Return the near duplicates of a frozen folder or pack, without those a person parted.
 
@@ -43,8 +43,7 @@ def near_duplicates(
         root: The folder; its lock is not checked here.
         photos: From ``read_photos``.
         measured: From ``photo_stats``.
-        advance: Called after each pair that was compared with the number of all; not at all where
-            the answer is kept.
+        advance: As ``near_pairs`` tells it; not at all where the answer is kept.
 
     Returns:
         The pairs; rows are manifest ids, of photos with the same bytes the first.
@@ -116,9 +115,7 @@ def keep_near_of(root: Path, parent: Path) -> None:
         keep_near(root, _contents(parent), pairs)
 
 
-def _found(
-    root: Path, photos: PhotoRows, measured: StatsTable, advance: Callable[[int], None]
-) -> NearPairs:
+def _found(root: Path, photos: PhotoRows, measured: StatsTable, advance: Advance) -> NearPairs:
     """Look for near duplicates."""
     read = photo_reader(root)
     try:

@@ -148,7 +148,7 @@ def _flags(measured: StatsTable) -> dict[str, Flag]:
 def _pairs(root: Path, measured: StatsTable, advance: Advance) -> DuplicateGroups:
     """Return exact duplicates, each with the first of them, and near duplicates; leaks first."""
     photos = data.read_photos(root)
-    near = data.near_duplicates(root, photos, measured, lambda n: advance("compare photos", n))
+    near = data.near_duplicates(root, photos, measured, advance)
     settled_P2 = data.settled_pairs(root, photos)
     groups = data.duplicate_groups(photos, near, settled_P2=settled_P2)
     return data.pair_groups(photos, groups.links, settled_P2)
