@@ -95,8 +95,8 @@ def group_near(
         classes[number_of.get(sample.sha256, -1)].add(sample.file.class_name)
     if num_two := sum(len(classes[number]) > 1 for number in range(len(near))):
         notes.append(
-            f"{num_two} of these groups lie in two classes, by a wrong label or as two cars; a page "
-            "asks which: carscale data dedupe FROZEN --out FOLDER"
+            f"{num_two} of these groups lie in two classes, by a wrong label or as two cars; a "
+            "page asks which: carscale data dedupe FROZEN --out FOLDER"
         )
     return grouped, notes + pairs.notes()
 
