@@ -166,6 +166,10 @@ def test_a_pack_is_listed_and_not_applied(carscale, demo, tmp_path):
     assert f"{pack} is a pack: answer, and leave out, in the frozen folder it was made of" in stderr
     assert "--apply" not in stderr
     assert len(list((tmp_path / "page" / "thumbs").iterdir())) > 10
+    code, _, stderr = carscale("data", "check", pack, "--no-quality")
+    assert code == 1
+    assert "this is a pack: leave them out of the frozen folder" in stderr
+    assert "--apply" not in stderr
     code, _, stderr = carscale("data", "dedupe", pack, "--apply", tmp_path / "out")
     assert code == 2
     assert "is a pack; photos are left out in a frozen folder" in stderr

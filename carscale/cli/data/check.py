@@ -125,6 +125,7 @@ def _quality_lines(quality: Quality) -> list[str]:
 
 def _leaks_error(root: Path, found: Audit) -> Exception:
     """Return the error that names photos of several splits, and what to type."""
+    from carscale.data import read_card
     from carscale.errors import DataError
 
     near = [group for group in found.leaks if group.kind != "exact"]
@@ -137,6 +138,8 @@ def _leaks_error(root: Path, found: Audit) -> Exception:
         f"see them with: carscale data dedupe {place}{option} --out FOLDER",
         f"leave them out of train with: carscale data dedupe {place}{option} --apply NEW_FOLDER",
     ]
+    if "shards" in read_card(root):
+        lines[1] = "this is a pack: leave them out of the frozen folder that it was made of"
     if near:
         lines.append(
             "or draw new splits, near duplicates in one: carscale data freeze SOURCE NEW_FOLDER"
