@@ -119,7 +119,7 @@ def read_manifest(path: Path, names: Sequence[str] = ()) -> dict[str, NDArray[An
     return {name: columns[name] for name in wanted}
 
 
-def numbered(texts_N: NDArray[Any]) -> NDArray[np.int64]:
+def numbered(texts_N: Sequence[str] | NDArray[Any]) -> NDArray[np.int64]:
     """Return a number for each text, the same for equal ones, by where they come first.
 
     Example:

@@ -153,7 +153,8 @@ def test_dropped_photos_are_listed_and_the_larger_stays(drawn_demo, tmp_path):
         for pair in truth[kind]:
             assert len(kept & set(pair)) == 1
             (lost,) = set(pair) - kept
-            assert gone[lost].startswith("near duplicate of ")
+            how = "near duplicate of" if kind == "near_duplicates" else "same bytes as"
+            assert gone[lost].startswith(f"{how} ")
     for pair in truth["near_duplicates_other_label"]:
         assert kept.issuperset(pair)  # a person has to say which label is wrong
     audit = curate.audit_data(made.root)

@@ -195,18 +195,26 @@ def _freeze_decoded(
 
 
 def _without_spare(samples: list[Sample], spare: dict[int, int], found: Scan) -> list[Sample]:
-    """Return samples without the near duplicates that are dropped; they are refused."""
-    for row, best in spare.items():
-        reason = f"near duplicate of {samples[best].file.relative}, which is kept"
-        found.refused.append((samples[row].file.relative, reason))
-    found.refused.sort()
+    """Return samples without the duplicates that are dropped; they are refused."""
     if spare:
         row, best = next(iter(spare.items()))
         found.notes.append(
             f"{len(spare)} photos that are duplicates of larger ones are left out, into "
             f"quarantine.jsonl: {samples[row].file.relative} is {samples[best].file.relative}"
         )
-    return [sample for row, sample in enumerate(samples) if row not in spare]
+    reasons = {}
+    for row, best in spare.items():
+        is_same = samples[row].sha256 == samples[best].sha256
+        how = "same bytes as" if is_same else "near duplicate of"
+        reasons[row] = f"{how} {samples[best].file.relative}, which is kept"
+    return _refuse(samples, reasons, found)
+
+
+def _refuse(samples: list[Sample], reasons: dict[int, str], found: Scan) -> list[Sample]:
+    """Return samples without some, which are listed with the reason."""
+    found.refused += [(samples[row].file.relative, reason) for row, reason in reasons.items()]
+    found.refused.sort()
+    return [sample for row, sample in enumerate(samples) if row not in reasons]
 
 
 def _grouped(
@@ -269,19 +277,18 @@ def _without_leaks(samples: list[Sample], found: Scan, source: Path | str) -> li
             f"{source}: all {len(leaks)} photos of train leaked from val or test: none is left",
             "draw other splits: without --keep-splits",
         )
+    reasons = {}
     for row, other in leaks.items():
         where = f"{rules.SPLITS[given_N[other]]}: {samples[other].file.relative}"
         is_same = samples[row].sha256 == samples[other].sha256
-        reason = f"leak: {'the same photo' if is_same else 'its group'} is in {where}"
-        found.refused.append((samples[row].file.relative, reason))
-    found.refused.sort()
+        reasons[row] = f"leak: {'the same photo' if is_same else 'its group'} is in {where}"
     if leaks:
         row, other = next(iter(leaks.items()))
         found.notes.append(
             f"{len(leaks)} photos of train leaked from val or test and are left out of train, into "
             f"quarantine.jsonl: {samples[row].file.relative} is of {samples[other].file.relative}"
         )
-    return [sample for row, sample in enumerate(samples) if row not in leaks]
+    return _refuse(samples, reasons, found)
 
 
 def _kept(samples: list[Sample], rule: FreezeRule, found: Scan, source: Path | str) -> list[int]:

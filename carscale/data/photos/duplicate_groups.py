@@ -2,8 +2,8 @@
 
 Axes: N photos, G groups, M members of all groups, L links.
 
-Chosen: columns, and one object for each group that is shown. Rejected: an object a pair (a set of
-100,000 copies took gigabytes).
+Chosen: columns, and one object for each group that is shown. Rejected: an object a pair: most
+are only counted.
 """
 
 from __future__ import annotations
