@@ -57,13 +57,15 @@ def run(name: str, cfg: config.Recipe) -> RunFolder:
         loss = balance.loss(cfg.balance, splits.train.counts_K, splits.train.class_sets)
         learner = training.Learner(model, loss, cfg.optim)
 
-        # 5. Fit. Val is scored after each epoch, and chooses the checkpoint.
+        # 5. Fit. Val is scored as train.eval_every_epochs says, and chooses the checkpoint.
         scorer = evaluation.Scorer(val_loader, flip=cfg.evaluate.flip)
-        training.fit(run, learner, train_loader, score=scorer)
+        ends_with_best = training.fit(run, learner, train_loader, score=scorer)
 
         # 6. Predict val with the best weights; every later report reads these predictions.
         best = training.load_best(run, model)
-        predictions = evaluation.predict(best, val_loader, run.world, flip=cfg.evaluate.flip)
+        predictions = scorer.last if ends_with_best else None  # of these weights already
+        if predictions is None:
+            predictions = evaluation.predict(best, val_loader, run.world, flip=cfg.evaluate.flip)
         run.save_predictions("val", predictions)
     return run.folder
 

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from carscale import outgoing
 from carscale.config.packaged_files import packaged
 from carscale.config.plain_yaml import load_yaml, shown
-from carscale.config.schema import Recipe
+from carscale.config.schema import Recipe, Train
 from carscale.errors import ConfigError
 
 COMMAND_LINE = "command line"
@@ -194,12 +194,29 @@ def _across_sections(cfg: Recipe) -> list[str]:
             f"data.fold={cfg.data.fold}: is no part of data.num_folds={cfg.data.num_folds}; take 2 "
             "folds or more, and a fold below that"
         )
+    problems += _blinded(cfg.train)
     if cfg.train.grow_from_px > cfg.data.image_px:
         problems.append(
             f"train.grow_from_px={cfg.train.grow_from_px}: larger than "
             f"data.image_px={cfg.data.image_px}, which it grows to"
         )
     return problems
+
+
+def _blinded(train: Train) -> list[str]:
+    """Return the mistake of choosing among epochs of which the last alone is scored."""
+    every = train.eval_every_epochs
+    if train.num_epochs == 1 or 0 < every < train.num_epochs:
+        return []
+    needy = [f"train.patience={train.patience}"] if train.patience else []
+    needy += ["train.select=best"] if train.select == "best" else []
+    if not needy:
+        return []
+    return [
+        f"train.eval_every_epochs={every}: scores the last of {train.num_epochs} epochs alone, and "
+        f"{' and '.join(needy)} compare epochs by their val score; write train.eval_every_epochs=1,"
+        " or train.select=last train.patience=0"
+    ]
 
 
 def _read_yaml(path: str) -> dict[str, Any]:

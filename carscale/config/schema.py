@@ -260,10 +260,16 @@ class Train(Section):
     ema_decay: Share = 0.0
     """Moving average of the weights, evaluated and saved in their place; 0 keeps none."""
     patience: NonNegativeInt = 0
-    """End after this many epochs without a better val score; 0 never does."""
+    """End after this many scored epochs without a better val score; 0 never does."""
     select: Literal["best", "last"] = "best"
     """Which epoch is the run's result. Studies take ``last``: choosing on val biases val."""
     select_metric: Literal["top1", "balanced_accuracy", "macro_f1"] = "top1"
+    eval_every_epochs: NonNegativeInt = 1
+    """Val is scored after every so many epochs, and after the last in any case; 0: only then.
+
+    ``select=best`` and ``patience`` see scored epochs alone, and are refused where the last is the
+    only one. Studies take 0: ``select=last`` needs no other.
+    """
     keep_last: PositiveInt = 2
     """Checkpoints to keep, besides the best."""
     checkpoint_every_steps: NonNegativeInt = 0

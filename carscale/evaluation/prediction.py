@@ -29,11 +29,14 @@ NUM_TOP = 5
 
 
 class Scorer:
-    """Scores a model on one split after each epoch.
+    """Scores a model on one split while it trains.
 
     Args:
         loader: The plain loader of the split, usually val.
         flip: As in ``predict``.
+
+    Attributes:
+        last: What the model that was scored last says of the split; ``None`` before the first.
     """
 
     def __init__(self, loader: Loader, *, flip: bool = False) -> None:
@@ -41,11 +44,12 @@ class Scorer:
         self.flip = flip
         self.view = loader.view
         self.hash = loader.split.hash
+        self.last: Predictions | None = None
 
     def __call__(self, model: nn.Module, world: World) -> dict[str, float]:
         """Return top-1, balanced accuracy, macro-F1, ECE, top-5 and loss, the same on all ranks."""
-        predictions = predict(model, self.loader, world, flip=self.flip, keep_probs=False)
-        return scores(predictions, len(self.loader.split.classes))
+        self.last = predict(model, self.loader, world, flip=self.flip)
+        return scores(self.last, len(self.loader.split.classes))
 
 
 def are_few(num_samples: int, num_classes: int) -> bool:

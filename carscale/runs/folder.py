@@ -297,8 +297,8 @@ class RunFolder(os.PathLike[str]):
     def no_epoch_error(self) -> ModelError:
         """Return the error of a run without a result."""
         return ModelError(
-            f"{self}: holds no finished epoch yet (checkpoints/best_*)",
-            "train it to the end of an epoch by its recipe",
+            f"{self}: holds no scored epoch yet (checkpoints/best_*)",
+            "train it on by its recipe; train.eval_every_epochs says which epochs are scored",
         )
 
     def checkpoints(self, kind: str) -> list[Path]:

@@ -120,6 +120,7 @@ def _words(run: RunFolder, rule: FoldRule, fold: int, repeat: int) -> list[str]:
         f"config={run.settings_file}",
         "train.select=last",
         "train.patience=0",
+        "train.eval_every_epochs=0",
         "train.log_dynamics=false",
         "balance.label_smoothing=0",  # smooth labels blur what tells a wrong one
         *rule.words,

@@ -241,7 +241,8 @@ def _words(study: Study, arm: Arm, words: tuple[str, ...], file: str) -> tuple[s
         )
     if study.budget.epochs:
         asked["train.num_epochs"] = study.budget.epochs
-    asked["train.select"], asked["train.keep_last"] = "last", 1
+    asked["train.select"], asked["train.patience"], asked["train.keep_last"] = "last", 0, 1
+    asked.setdefault("train.eval_every_epochs", 0)  # 1 buys learning curves
     preset = () if arm.config is None else (f"config={arm.config}",)
     return (*preset, *(f"{key}={_text(value)}" for key, value in asked.items()))
 

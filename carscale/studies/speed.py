@@ -10,7 +10,7 @@ import statistics
 import time
 from dataclasses import asdict, dataclass, replace
 
-from carscale import config, contained, disk, files, locks, threads
+from carscale import config, contained, disk, files, locks, threads, training
 from carscale.config import Budget
 from carscale.errors import ConfigError, RunError
 from carscale.progress import bar
@@ -78,9 +78,17 @@ def measure_arms(
 
 
 def run_seconds(arm: ArmPlan, speed: Speed) -> float:
-    """Return how long one run of an arm takes: start, steps, scoring each epoch, predicting."""
-    per_epoch = len(arm.splits.train) / arm.cfg.loader.global_batch_size
-    num_scores = -(-arm.num_steps // per_epoch) + 1
+    """Return how long one run of an arm takes: start, steps, scoring.
+
+    The predictions of the last epoch are those that the run keeps; val is not predicted again.
+    """
+    ends = training.epoch_ends(
+        len(arm.splits.train),
+        global_batch_size=arm.cfg.loader.global_batch_size,
+        num_epochs=arm.cfg.train.num_epochs,
+        max_steps=arm.cfg.train.max_steps,
+    )
+    num_scores = len(training.scored_steps(ends, arm.cfg.train.eval_every_epochs))
     return speed.start_s + arm.num_steps * speed.step_s + num_scores * speed.score_s
 
 
@@ -116,7 +124,7 @@ def with_budget(plan: StudyPlan, speeds: dict[str, Speed], budget: Budget) -> St
 def _key(arm: ArmPlan, launch: Launch) -> str:
     """Return a key that arms of the same speed share."""
     sections = {name: getattr(arm.cfg, name).model_dump() for name in SLOW}
-    for name in ("num_epochs", "max_steps", "ema_decay", "grad_clip_norm"):
+    for name in ("num_epochs", "max_steps", "eval_every_epochs", "ema_decay", "grad_clip_norm"):
         del sections["train"][name]
     where = [str(arm.arm.recipe.resolve()), platform.node(), threads.num_cores(), launch.options]
     text = json.dumps([where, arm.hashes, sections], sort_keys=True)
@@ -151,7 +159,7 @@ def _measure(plan: StudyPlan, name: str, launch: Launch) -> Speed:
     ends = [0, *(row["step"] for row in rows)]
     per_step = [row["elapsed_s"] / (row["step"] - ends[at]) for at, row in enumerate(rows)]
     spent = sum(row["elapsed_s"] for row in rows)
-    num_scores = len(run.log("epoch")) + 1
+    num_scores = len(run.log("epoch"))
     start_s = max(0.0, first - begin - rows[0]["elapsed_s"])
     shutil.rmtree(folder)
     score_s = max(0.0, (whole_s - start_s - spent) / num_scores)

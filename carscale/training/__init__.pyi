@@ -6,3 +6,4 @@ from .loop import fit as fit
 from .schedule import ema_decay_at as ema_decay_at
 from .schedule import epoch_ends as epoch_ends
 from .schedule import lr_factor as lr_factor
+from .schedule import scored_steps as scored_steps

@@ -40,7 +40,7 @@ class State:
         epochs_without_best: Scored epochs since.
         num_unreadable: Photos trained on as a grey square, on all ranks.
         is_finished: Whether the run is over.
-        needs_score: Whether an epoch ended here that val was not scored after: it was stopped.
+        needs_score: Whether val was to be scored here and was not: the run was stopped.
         log_bytes, timing_bytes: Sizes of the logs that belong to this step.
         scaler: Loss scale of fp16.
         hashes: Of the train and val splits.

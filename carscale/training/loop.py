@@ -20,7 +20,7 @@ from carscale.training import checkpoint
 from carscale.training.checkpoint import State
 from carscale.training.divergence import finite_scores
 from carscale.training.logger import TrainingLogger
-from carscale.training.schedule import dropout_seed, epoch_ends
+from carscale.training.schedule import dropout_seed, epoch_ends, scored_steps
 from carscale.types import Batch, TrainLoader
 from carscale.world import name_out_of_memory
 
@@ -33,14 +33,18 @@ if TYPE_CHECKING:
 Score = Callable[["Classifier", "World"], dict[str, float]]
 
 
-def fit(run: Run, learner: Learner, loader: TrainLoader, *, score: Score) -> None:
+def fit(run: Run, learner: Learner, loader: TrainLoader, *, score: Score) -> bool:
     """Train to the end, going on from the run folder's newest whole checkpoint.
 
     Args:
         run: Folder, settings and processes.
         learner: Model, loss, optimizer settings.
         loader: Training batches by step.
-        score: Takes the model, on all ranks, and returns val metrics; called after each epoch.
+        score: Takes the model, on all ranks, and returns val metrics; called after each epoch, or
+            as ``train.eval_every_epochs`` says.
+
+    Returns:
+        Whether the weights that ``score`` was last given, in this process, are the run's result.
 
     Raises:
         ConfigError: The global batch can't be cut for these processes and micro-steps.
@@ -74,9 +78,10 @@ def fit(run: Run, learner: Learner, loader: TrainLoader, *, score: Score) -> Non
     if state.is_finished:
         if run.world.is_main:
             note(f"{run.folder}: the run is complete; nothing left to train")
-        return
+        return False
     learner.warm_up_ddp(run.world, run.cfg.data.image_px)
     _Fit(run, learner, loader, score, state).train()
+    return state.best_step == state.step
 
 
 def _check_dynamics(run: Run, loader: TrainLoader) -> None:
@@ -107,6 +112,7 @@ class _Fit:
             max_steps=self.cfg.max_steps,
         )
         self.num_steps = max(self.ends)
+        self.scored = scored_steps(self.ends, self.cfg.eval_every_epochs)
         self.steps_per_epoch = len(self.loader.split) / self.loader.global_batch_size
         self.logger = TrainingLogger(
             self.run,
@@ -144,8 +150,9 @@ class _Fit:
                     return
                 self._step(step, batches)
                 state.step = step + 1
-                state.needs_score = state.step in self.ends
-                if state.needs_score or len(self.logger.losses) == self.cfg.log_every_steps:
+                state.needs_score = state.step in self.scored
+                is_end = state.step in self.ends
+                if is_end or len(self.logger.losses) == self.cfg.log_every_steps:
                     self.logger.flush(state.step)
                 self._score_and_save()
                 asked = 0 if state.is_finished else world.stop.after_step()
@@ -153,9 +160,9 @@ class _Fit:
                     raise Stopped(asked)
 
     def _score_and_save(self) -> None:
-        """Score val where an epoch ended, and write a checkpoint where one is due."""
+        """Score val where it is due, and write a checkpoint where one is due."""
         state, every = self.state, self.cfg.checkpoint_every_steps
-        is_due = state.step % every == 0 if every else state.needs_score
+        is_due = state.step % every == 0 if every else state.step in self.ends
         if state.needs_score:
             self._end_epoch()
             state.needs_score = False

@@ -50,6 +50,25 @@ def ema_decay_at(step: int, decay: float) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
+def scored_steps(ends: dict[int, float], every_epochs: int) -> set[int]:
+    """Return the steps after which val is scored: every so many epochs, and the last in any case.
+
+    Args:
+        ends: From ``epoch_ends``.
+        every_epochs: 0 scores the last alone.
+
+    Example:
+        >>> sorted(scored_steps({3: 1.0, 5: 2.0, 8: 3.0}, 2))
+        [5, 8]
+    """
+    last = max(ends)
+    return {
+        step
+        for step, epoch in ends.items()
+        if step == last or (every_epochs and epoch % every_epochs == 0)
+    }
+
+
 def epoch_ends(
     num_samples: int, *, global_batch_size: int, num_epochs: int, max_steps: int = 0
 ) -> dict[int, float]:

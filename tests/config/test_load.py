@@ -44,6 +44,7 @@ OVERRIDES = {
     "train.ema_decay": "0.99",
     "train.patience": "4",
     "train.select": "last",
+    "train.eval_every_epochs": "2",
     "train.keep_last": "3",
     "train.checkpoint_every_steps": "11",
     "train.num_cpu_threads": "2",
@@ -364,8 +365,28 @@ def test_a_typo_is_answered_without_torch():
         (["balance.loss=class-balanced-focal", "balance.label_smoothing=0.1"], "takes none"),
         (["balance.defer_weights=0.5"], "no class weights to defer"),
         (["train.grow_from_px=512"], "larger than data.image_px=224"),
+        (
+            ["train.eval_every_epochs=0"],
+            "the last of 12 epochs alone, and train.select=best",
+        ),
+        (
+            ["train.eval_every_epochs=12", "train.select=last", "train.patience=2"],
+            "train.eval_every_epochs=12: scores the last of 12 epochs alone, and train.patience=2",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(words, said):
     with pytest.raises(ConfigError, match=said):
         config.resolve(config.Recipe(), words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train.eval_every_epochs=0", "train.select=last"],
+        ["train.eval_every_epochs=11", "train.patience=2"],
+        ["train.eval_every_epochs=0", "train.num_epochs=1"],
+    ],
+)
+def test_epochs_may_go_unscored_where_nothing_compares_them(words):
+    assert config.resolve(config.Recipe(), words).train.eval_every_epochs in (0, 11)

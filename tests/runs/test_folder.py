@@ -76,7 +76,7 @@ def test_what_is_missing_is_empty_or_says_what_to_type(tmp_path):
         run.predictions("val")
     with pytest.raises(RunError, match=r"no class list \(classes.json\)"):
         run.classes()
-    with pytest.raises(ModelError, match="no finished epoch yet"):
+    with pytest.raises(ModelError, match="no scored epoch yet"):
         run.best_checkpoint  # noqa: B018
     assert run.to_dict()["predicted_splits"] == []
     run.metrics_file.write_text("[]")

@@ -42,6 +42,9 @@ def test_every_arm_gets_one_seed_first(tiny, tmp_path):
     assert [job.name for job in plan.jobs] == ["base-s0", "focal-s0", "base-s1", "focal-s1"]
     words = plan.words(plan.jobs[3])
     assert {"balance.loss=focal", "seed=1", "train.select=last", "run.name=focal-s1"} <= set(words)
+    assert plan.arms["base"].cfg.train.eval_every_epochs == 0
+    curves = plan_of(write(tmp_path), tiny, tmp_path / "out", "train.eval_every_epochs=1")
+    assert curves.arms["base"].cfg.train.eval_every_epochs == 1
     assert plan.arms["base"].num_steps == -(-2 * len(plan.arms["base"].splits.train) // 12)
 
 
@@ -81,6 +84,10 @@ def test_a_budget_too_small_for_an_epoch_is_refused(tiny, tmp_path):
     assert fitted.arms["base"].num_steps == int(2.5 * per_epoch)
     assert f"train.max_steps={int(2.5 * per_epoch)}" in fitted.arms["base"].words
     assert config.resolve(config.Recipe(), list(fitted.arms["base"].words)).train.num_epochs == 3
+    curves = plan_of(write(tmp_path), tiny, tmp_path / "out", "train.eval_every_epochs=1")
+    for planned, num_scores in ((plan, 1), (curves, 2), (fitted, 1)):
+        arm = planned.arms["base"]
+        assert speed.run_seconds(arm, speed.Speed(0, 0, 1)) == num_scores
 
 
 def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path, fork_launch):

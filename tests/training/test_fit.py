@@ -182,6 +182,48 @@ def test_select_last_takes_the_last_epoch(tiny, tmp_path):
     assert len(chosen) == 2  # one for each checkpoint that is kept
 
 
+def test_val_is_scored_as_seldom_as_asked_and_nothing_else_changes(tiny, tmp_path):
+    def scored(name, every, *words):
+        words = (*words, "train.select=last", "train.num_epochs=3", "train.accumulate_steps=2")
+        log = run_here(tiny, tmp_path / name, *words, f"train.eval_every_epochs={every}")
+        return [line["epoch"] for line in log if line["event"] == "epoch"]
+
+    assert (scored("each", 1), scored("second", 2), scored("last", 0)) == ([1, 2, 3], [2, 3], [3])
+    val = "predictions/val.parquet"
+    each, second, last = ((tmp_path / name) for name in ("each", "second", "last"))
+    assert weights_of(each) == weights_of(second) == weights_of(last)
+    assert (each / val).read_bytes() == (second / val).read_bytes() == (last / val).read_bytes()
+    (last / val).rename(last / "kept")  # predictions of the last scoring are those of the result
+    assert scored("last", 0) == [3]
+    assert (last / val).read_bytes() == (last / "kept").read_bytes()
+
+    words = ("train.select=last", "train.num_epochs=3", "train.accumulate_steps=2")
+    words = (*words, "train.eval_every_epochs=0")
+    assert run_process(jobs.train_until, tiny, tmp_path / "killed", words, "log line", 9) == -9
+    assert RunFolder(tmp_path / "killed").best_epoch is None
+    assert scored("killed", 0) == [3]
+    for name in ("log.jsonl", val):
+        assert (tmp_path / "killed" / name).read_bytes() == (last / name).read_bytes()
+    assert weights_of(tmp_path / "killed") == weights_of(last)
+
+
+def test_the_best_of_the_scored_epochs_is_the_result(tiny, tmp_path):
+    words = ("train.num_epochs=4", "train.eval_every_epochs=3", "train.patience=1")
+    words = (*words, "optim.lr=1e-6", "train.ema_decay=0")
+    log = run_here(tiny, tmp_path / "run", *words)
+    epochs = [line for line in log if line["event"] == "epoch"]
+    assert [(line["epoch"], line["is_best"]) for line in epochs] == [(3, True), (4, False)]
+    assert RunFolder(tmp_path / "run").best_epoch == epochs[0]
+    (best,) = (tmp_path / "run" / "checkpoints").glob("best_*")
+    assert best.name == f"best_{epochs[0]['step']:08d}"
+    assert RunFolder(tmp_path / "run").predictions("val").about["checkpoint"] == best.name
+    table = RunFolder(tmp_path / "run").predictions_file("val")
+    made = table.read_bytes()  # by the best weights, though others were scored last
+    table.unlink()
+    run_here(tiny, tmp_path / "run", *words)
+    assert table.read_bytes() == made
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path, capsys):
     words = ("optim.lr=1e30", "optim.name=sgd", "train.grad_clip_norm=0", "balance.loss=ce")
     with pytest.raises(SystemExit) as ended:
@@ -314,7 +356,7 @@ def test_load_best_of_an_empty_run_says_so(tmp_path):
         folder = RunFolder(tmp_path)
         world = Alone()
 
-    with pytest.raises(Exception, match="holds no finished epoch"):
+    with pytest.raises(Exception, match="holds no scored epoch"):
         training.load_best(Run(), torch.nn.Identity())
 
 

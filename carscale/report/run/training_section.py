@@ -91,8 +91,8 @@ def _val(epochs: Rows, chosen: dict[str, Any] | None, folder: Path) -> FigureEnt
         lambda theme: plots.draw_val(theme, epochs, number),
         folder,
         "val",
-        alt=f"Val metrics over {len(epochs)} epochs; {picked}.",
-        caption="Val metrics after each epoch. Dashed: the epoch whose weights were kept.",
+        alt=f"Val metrics of {len(epochs)} scored epochs; {picked}.",
+        caption="Val metrics by scored epoch. Dashed: the epoch whose weights were kept.",
         csv=write_csv(folder / "tables" / "epochs.csv", header, rows),
     )
 
