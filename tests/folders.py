@@ -46,6 +46,16 @@ def write_run(
     return folder
 
 
+def arm_runs(correct_SN, labels_N, seeds=None):
+    """Return runs that predicted some photos correctly, the others as the next class."""
+    from carscale.verdicts.verdict import ArmRuns
+
+    wrong_N = (labels_N + 1) % (labels_N.max() + 1 if len(labels_N) else 1)
+    predictions_SN = np.where(correct_SN, labels_N, np.where(wrong_N == labels_N, labels_N + 1, wrong_N))
+    seeds = tuple(range(len(correct_SN))) if seeds is None else seeds
+    return ArmRuns(seeds, predictions_SN, np.where(correct_SN, 0.2, 2.0))
+
+
 def outcomes(num_photos, num_seeds, *, gain=0.0, seed=0, accuracy=0.7, num_classes=6):
     """Return what a baseline and an arm predict correctly ``[S, N]``, and labels ``[N]``."""
     rng = np.random.default_rng(seed)

@@ -73,7 +73,7 @@ def slope_of_classes(counts_K: ArrayLike, wrong_K: ArrayLike, support_K: ArrayLi
     for _ in range(5):  # the chance in a class's count, by its fitted share and not the seen one
         fitted = np.exp(np.clip(y.mean() + slope * (x - x.mean()), -9, -0.05))
         slope, error = _fit_line(x, y, (1 - fitted) / (support * fitted))
-    reach = float(stats.t_quantile(0.95, len(x) - 1)) * error
+    reach = float(stats.t_quantile(0.95, len(x) - 2)) * error
     return slope, slope - reach, slope + reach
 
 

@@ -94,7 +94,8 @@ def _print_table(study: StudyResult, rows: list[ArmRow]) -> None:
         f"{about.num_classes:,} classes; differences in points, 95 % intervals"
     )
     numbers = ("seeds", about.metric_label, "difference", "interval", "p", "train")
-    print_table(("arm", *(f">{name}" for name in numbers), "verdict"), map(_cells, rows))
+    cells = [_cells(row, about.metric) for row in rows]
+    print_table(("arm", *(f">{name}" for name in numbers), "verdict"), cells)
     for arm in study.arms:
         for line in (*arm.settings, *arm.notes):
             say(outgoing.one_line(f"{arm.name}: {line}"))
@@ -102,17 +103,17 @@ def _print_table(study: StudyResult, rows: list[ArmRow]) -> None:
         say(outgoing.one_line(one.sentence))
 
 
-def _cells(row: ArmRow) -> list[str]:
+def _cells(row: ArmRow, metric: str) -> list[str]:
     """Return a row's words."""
-    from carscale.verdicts.text import p_text, points
+    from carscale.verdicts.text import metric_text, p_text, points
 
     return [
         row.arm,
         str(row.num_seeds),
-        "" if row.value is None else f"{100 * row.value:.1f} %",
+        metric_text(row.value, metric),
         "" if row.difference is None else points(row.difference),
         "" if row.low is None or row.high is None else f"{points(row.low)} to {points(row.high)}",
-        "" if row.p_holm is None else p_text(row.p_holm),
+        "" if row.p_adjusted is None else p_text(row.p_adjusted),
         "" if row.train_s is None else f"{row.train_s:,.0f} s",
         row.verdict,
     ]

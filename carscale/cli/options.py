@@ -101,7 +101,10 @@ Seed = Annotated[int, typer.Option(min=0, help="Another seed, another draw.")]
 Launch = Annotated[
     str, typer.Option(help="Words for accelerate launch: '--config_file gpu8.yaml'.")
 ]
-Metric = Annotated[Literal["top1", "balanced_accuracy"], typer.Option(help="What is compared.")]
+Metric = Annotated[
+    Literal["top1", "balanced_accuracy", "macro_f1", "log_loss"],
+    typer.Option(help="What is compared."),
+]
 Fit = Annotated[
     Literal["crop", "pad", "squash"], typer.Option(help="How a photo fills the square, data.fit.")
 ]

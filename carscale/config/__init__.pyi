@@ -28,4 +28,5 @@ from .schema import Train as Train
 from .study import Arm as Arm
 from .study import Budget as Budget
 from .study import Study as Study
+from .study import StudyMetric as StudyMetric
 from .study import read_study as read_study

@@ -19,6 +19,7 @@ ARMS_MAX = 64
 MAX_SEEDS = 1000
 """A run each: more than anybody trains, few enough to list."""
 SETTING = str | float | int | bool | None
+StudyMetric = Literal["top1", "balanced_accuracy", "macro_f1", "log_loss"]
 
 
 class _Strict(BaseModel):
@@ -61,7 +62,7 @@ class Study(_Strict):
         baseline: The arm that the others are compared with.
         seeds: One run of each arm a seed.
         budget: ``None`` leaves the length to the recipe.
-        metric: ``top1`` or ``balanced_accuracy``.
+        metric: What arms are compared by; of ``log_loss``, 0.01 counts as a point.
         margin: Points; a difference smaller than this is none.
     """
 
@@ -72,7 +73,7 @@ class Study(_Strict):
     baseline: str
     seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 63)], ...]  # what torch takes
     budget: Budget = Budget()
-    metric: Literal["top1", "balanced_accuracy"] = "top1"
+    metric: StudyMetric = "top1"
     margin: Annotated[float, Field(gt=0, lt=100)] = 1.0
 
 

@@ -12,12 +12,11 @@ from .intervals import stratified_resamples as stratified_resamples
 from .numbers import finite as finite
 from .ordering import order_by_similarity as order_by_similarity
 from .paired import Interval as Interval
+from .paired import dunnett as dunnett
 from .paired import holm as holm
 from .paired import mcnemar as mcnemar
-from .paired import photo_interval as photo_interval
-from .paired import seed_interval as seed_interval
+from .paired import t_interval as t_interval
 from .paired import t_quantile as t_quantile
-from .paired import wider as wider
 from .two_samples import Discrepancy as Discrepancy
 from .two_samples import Dominance as Dominance
 from .two_samples import dominance as dominance

@@ -1,25 +1,25 @@
 """Tests and intervals of a difference between two models on the same photos.
 
-Axes: N photos, S seeds, R bootstrap replicates, V distinct values, A arms.
+Axes: A arms; Z and C: nodes of two integrals.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from carscale.stats.intervals import percentile_interval
 from carscale.stats.numbers import finite
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-MAX_CELLS = 4_000_000
-"""Replicates times distinct values drawn at once."""
+NUM_NODES = 40
+"""Of each integral in Dunnett's correction."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Interval:
         low, high: Bounds.
         p: Two-sided, of no difference.
         error: Standard error that it stands on.
-        source: What was varied: ``seeds`` or ``photos``.
+        freedom: Degrees of freedom of the error.
     """
 
     low: float
     high: float
     p: float
     error: float
-    source: Literal["seeds", "photos"]
+    freedom: float
 
     @property
     def width(self) -> float:
@@ -45,122 +45,119 @@ class Interval:
         return self.high - self.low
 
 
-def t_quantile(level: float, num_seeds: ArrayLike) -> NDArray[np.float64]:
-    """Return how many standard errors a two-sided t-interval over seeds reaches.
-
-    Example:
-        >>> t_quantile(0.95, [2, 3, 5]).round(2).tolist()
-        [12.71, 4.3, 2.78]
-    """
-    from scipy.special import stdtrit  # 0.2 s to import
-
-    return np.asarray(stdtrit(np.asarray(num_seeds) - 1.0, (1 + level) / 2))
-
-
-def seed_interval(differences_S: ArrayLike, *, level: float = 0.95) -> Interval:
-    """Return the paired t-interval of a mean difference, one difference a seed.
+def t_quantile(level: float, freedom: ArrayLike) -> NDArray[np.float64]:
+    """Return how many standard errors a two-sided t-interval reaches.
 
     Args:
-        differences_S: At least two.
         level: Coverage, in (0, 1).
-
-    Returns:
-        The interval; of equal differences it has no width, and p is 0, or 1 where they are 0.
-
-    Raises:
-        ValueError: Fewer than two differences, or one that is not finite.
+        freedom: Degrees of freedom; infinite is the normal distribution.
 
     Example:
-        >>> found = seed_interval([0.01, 0.02, 0.03])
-        >>> round(found.low, 4), round(found.high, 4), round(found.p, 4)
-        (-0.0048, 0.0448, 0.0742)
+        >>> t_quantile(0.95, [1, 2, 4, np.inf]).round(2).tolist()
+        [12.71, 4.3, 2.78, 1.96]
+    """
+    from scipy.special import ndtri, stdtrit  # 0.2 s to import
+
+    freedom = np.asarray(freedom, dtype=np.float64)
+    finite_freedom = np.minimum(freedom, 1e9)
+    share = (1 + level) / 2
+    return np.asarray(np.where(freedom > 1e9, ndtri(share), stdtrit(finite_freedom, share)))
+
+
+def t_interval(value: float, error: float, freedom: float, *, alpha: float = 0.05) -> Interval:
+    """Return the t-interval of a value with its standard error.
+
+    Args:
+        value: The estimate.
+        error: Its standard error, above 0.
+        freedom: Degrees of freedom of the error.
+        alpha: One minus the level.
+
+    Raises:
+        ValueError: A number is not finite, or the error is not above 0.
+
+    Example:
+        >>> found = t_interval(0.02, 0.01, 10)
+        >>> round(found.low, 4), round(found.high, 4), round(found.p, 3)
+        (-0.0023, 0.0423, 0.073)
     """
     from scipy.special import stdtr
 
-    values_S = finite("differences_S", differences_S)
-    num_seeds = len(values_S)
-    if num_seeds < 2:
-        raise ValueError(f"a t-interval needs two seeds, got {num_seeds}")
-    mean, error = float(values_S.mean()), float(values_S.std(ddof=1) / math.sqrt(num_seeds))
-    if error <= 1e-12:  # the same number from each seed, up to rounding
-        return Interval(mean, mean, float(abs(mean) <= 1e-12), 0.0, "seeds")
-    reach = float(t_quantile(level, num_seeds)) * error
-    p = 2 * float(stdtr(num_seeds - 1, -abs(mean) / error))
-    return Interval(mean - reach, mean + reach, p, error, "seeds")
+    finite("value and error", [value, error])
+    if not error > 0:
+        raise ValueError(f"error must be > 0, got {error}")
+    reach = float(t_quantile(1 - alpha, freedom)) * error
+    p = 2 * float(stdtr(min(freedom, 1e9), -abs(value) / error))
+    return Interval(value - reach, value + reach, p, error, freedom)
 
 
-def photo_interval(
-    differences_N: ArrayLike,
-    weights_N: ArrayLike,
-    strata_N: NDArray[np.int64] | None = None,
-    *,
-    level: float = 0.95,
-    num_resamples: int = 10_000,
-    seed: int = 0,
-) -> Interval:
-    """Return the paired bootstrap interval of a weighted mean of differences, one a photo.
+def dunnett(t_A: ArrayLike, shared_A: ArrayLike, freedom_A: ArrayLike) -> NDArray[np.float64]:
+    """Return p-values of comparisons with one baseline, corrected for their number (step-down).
 
-    Each stratum of n photos is resampled with n - 1 draws, so that small classes are not taken for
-    surer than they are (Rao and Wu 1988). To each replicate comes normal noise of one photo's
-    weight: two models that never disagreed on N photos may on the next ones (the idea of Agresti
-    and Min 2005, who add half a photo to each side of the disagreements).
+    The largest |t| is compared with the largest of A, the second with the largest of A - 1, and so
+    on: none is smaller than the one before.
 
     Args:
-        differences_N: Arm minus baseline of each photo, the mean over its seeds.
-        weights_N: Their weights; the statistic is ``sum(weights * differences)``.
-        strata_N: Draws stay within a stratum; ``None`` is one stratum.
-        level: Coverage, in (0, 1).
-        num_resamples: Replicates; the smallest p is 2 / (replicates + 1).
-        seed: Same seed, same interval.
+        t_A: Differences from the baseline in standard errors.
+        shared_A: Share of each difference's variance that is the baseline's, in [0, 1): two
+            differences correlate by ``sqrt(shared_i * shared_j)``.
+        freedom_A: Degrees of freedom of each standard error.
 
     Raises:
-        ValueError: No photos, or a difference or weight that is not finite.
+        ValueError: A number is not finite or a share not in [0, 1).
 
     Reference:
-        Rao and Wu 1988, https://doi.org/10.1080/01621459.1988.10478591;
-        Agresti and Min 2005, https://doi.org/10.1002/sim.1781.
+        Dunnett 1955, https://doi.org/10.1080/01621459.1955.10501294; step-down: Dunnett and Tamhane
+        1991, https://doi.org/10.1002/sim.4780100614.
+
+    Example:
+        >>> dunnett([3.0, 1.0], [0.5, 0.5], [12, 12]).round(3).tolist()
+        [0.02, 0.337]
     """
-    values_N = finite("differences_N", differences_N) * finite("weights_N", weights_N)
-    if len(values_N) == 0:
-        raise ValueError("an interval over photos needs photos")
-    rng = np.random.Generator(np.random.Philox(seed))
-    one_photo = math.sqrt(float(np.mean(np.square(weights_N))))
-    replicates_R = one_photo * rng.standard_normal(num_resamples)
-    strata_N = np.zeros(len(values_N), dtype=np.int64) if strata_N is None else strata_N
-    order_N = np.argsort(strata_N, kind="stable")
-    cuts = np.flatnonzero(np.diff(strata_N[order_N])) + 1
-    for part in np.split(values_N[order_N], cuts):
-        replicates_R += _resampled_sums(part, num_resamples, rng)
-    low, high = percentile_interval(replicates_R, level=level)
-    rarer = min((replicates_R <= 0).sum(), (replicates_R >= 0).sum())
-    p = min(1.0, 2 * (int(rarer) + 1) / (num_resamples + 1))
-    return Interval(low, high, p, float(replicates_R.std()), "photos")
+    t_A = np.abs(finite("t_A", t_A))
+    shared_A = finite("shared_A", shared_A, low=0, high=1 - 1e-9)
+    freedom_A = np.minimum(np.asarray(freedom_A, dtype=np.float64), 1e6)
+    adjusted_A, least = np.empty(len(t_A)), 0.0
+    order_A = np.argsort(-t_A, kind="stable")
+    for place, number in enumerate(order_A):
+        left = order_A[place:]
+        p = _largest_beyond(float(t_A[number]), shared_A[left], float(freedom_A[number]))
+        adjusted_A[number] = least = max(least, p)
+    return adjusted_A
 
 
-def _resampled_sums(
-    values_N: NDArray[np.float64], num_resamples: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Return the sum of a stratum in each replicate."""
-    values_V, counts_V = np.unique(values_N, return_counts=True)
-    size = len(values_N)
-    if len(values_V) == 1:
-        return np.full(num_resamples, values_V[0] * size)
-    at_once = max(1, MAX_CELLS // len(values_V))
-    sums = [
-        rng.multinomial(size - 1, counts_V / size, size=min(at_once, num_resamples - done))
-        @ values_V
-        for done in range(0, num_resamples, at_once)
-    ]
-    return np.concatenate(sums) * (size / (size - 1))
+@cache
+def _nodes() -> tuple[tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...]]:
+    """Return nodes and weights over the normal distribution and over [-1, 1]."""
+    hermite = np.polynomial.hermite_e.hermegauss(NUM_NODES)
+    return hermite, np.polynomial.legendre.leggauss(NUM_NODES)
 
 
-def wider(seeds: Interval, photos: Interval) -> Interval:
-    """Return the wider of two intervals of one difference, with the larger p.
+def _largest_beyond(t: float, shared_A: NDArray[np.float64], freedom: float) -> float:
+    """Return the probability that the largest of some correlated |t| is beyond one.
 
-    It excludes 0 only where both would: seeds and photos each are a reason to doubt.
+    Given the baseline's normal part z and the error's ratio s to its mean, differences are
+    independent: an integral over both.
     """
-    found = seeds if seeds.width > photos.width else photos
-    return Interval(found.low, found.high, max(seeds.p, photos.p), found.error, found.source)
+    from scipy.special import gammaln, ndtr, stdtr
+
+    if len(shared_A) == 1:
+        return 2 * float(stdtr(freedom, -t))
+    (z_Z, weight_Z), (nodes_C, weight_C) = _nodes()
+    width = min(1.0 - 1e-9, 9 / math.sqrt(2 * freedom))
+    high = 1 + 9 / math.sqrt(2 * freedom) + 9 / freedom
+    s_C = (1 - width) + (high - (1 - width)) * (nodes_C + 1) / 2
+    log_density_C = (freedom - 1) * np.log(s_C) - freedom * np.square(s_C) / 2
+    log_density_C += freedom / 2 * math.log(freedom / 2) - gammaln(freedom / 2) + math.log(2)
+    weight_C = weight_C * np.exp(log_density_C)
+    weight_C /= weight_C.sum()
+    own_A = np.sqrt(1 - shared_A)
+    middle_ZA = z_Z[:, None] * np.sqrt(shared_A)
+    reach_C = t * s_C
+    inside_ZCA = ndtr((reach_C[:, None] - middle_ZA[:, None]) / own_A)
+    inside_ZCA -= ndtr((-reach_C[:, None] - middle_ZA[:, None]) / own_A)
+    within = weight_Z @ inside_ZCA.prod(axis=2) @ weight_C / weight_Z.sum()
+    return float(min(1.0, max(0.0, 1 - within)))
 
 
 def mcnemar(num_gained: int, num_lost: int) -> float:

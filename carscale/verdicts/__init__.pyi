@@ -1,2 +1,2 @@
-from .results import StudyResult as StudyResult
 from .results import judge as judge
+from .study_result import StudyResult as StudyResult

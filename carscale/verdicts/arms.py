@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from carscale.errors import ConfigError, DataError
-from carscale.verdicts.results import StudyResult, judge
+from carscale.verdicts.results import judge
 from carscale.verdicts.run_predictions import RunPredictions, changes, read_run_predictions
+from carscale.verdicts.study_result import StudyResult
 
 SEED_SUFFIX = re.compile(r"[-_. ]*(?:seed|s)?[-_. ]*\d+$")
 
@@ -21,7 +22,7 @@ def compare(
     Args:
         folders: Run folders; the first is in the baseline.
         split: Whose predictions are read.
-        metric: ``top1`` or ``balanced_accuracy``.
+        metric: ``top1``, ``balanced_accuracy``, ``macro_f1`` or ``log_loss``.
         margin: Smaller differences count as none, as a share.
 
     Raises:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from carscale.verdicts.metrics import METRICS
 from carscale.verdicts.text import points
-from carscale.verdicts.verdict import METRICS, Difference
+from carscale.verdicts.variance import Difference
 
 
 @dataclass(frozen=True)

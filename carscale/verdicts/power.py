@@ -1,6 +1,7 @@
-"""How many more seeds, or photos, would settle an inconclusive comparison.
+"""What more runs, or more photos, would bring. M numbers of further runs that are tried.
 
-Axes: S seeds, N photos, M numbers of seeds that are tried.
+The error of a difference is known by source (``variance.Spread``): with more seeds the seeds' part
+falls, with more photos the photos' part and what single photos add to each run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import numpy as np
 from carscale import stats
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
+
+    from carscale.verdicts.variance import Difference, Spread
 
 
 MAX_SEEDS = 1_000
@@ -22,24 +25,7 @@ MAX_PHOTOS = 1_000_000
 """More of either is written as ``over 1,000``."""
 MAX_GROWTH = 100
 """Growing val more than so many times is not suggested where seeds suffice."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The variance of a difference, by source.
-
-    Attributes:
-        num_seeds, num_photos: What they were measured with.
-        seeds: Of one seed's difference, on infinitely many photos.
-        photos: Of the difference on these photos, over infinitely many seeds.
-        rest: Of one seed's difference on these photos that is neither.
-    """
-
-    num_seeds: int
-    num_photos: int
-    seeds: float
-    photos: float
-    rest: float
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -68,44 +54,43 @@ class SampleSize:
         return f"{(' and ' if self.together else ' or ').join(parts)} would settle it"
 
 
-def spread_of(
-    differences_SN: NDArray[np.float64], weights_N: NDArray[np.float64], photo_error: float
-) -> Spread:
-    """Split the variance of a weighted mean of differences into its sources.
+def half_width(
+    spread: Spread,
+    *,
+    level: float,
+    more: ArrayLike = 0,
+    more_base: ArrayLike | None = None,
+    growth: ArrayLike = 1.0,
+) -> NDArray[np.float64]:
+    """Return half the width of an interval with more runs, or more photos, all else equal.
 
     Args:
-        differences_SN: Arm minus baseline, each seed, each photo.
-        weights_N: Of the photos.
-        photo_error: Standard error by the photo bootstrap of the means over seeds.
-
-    Returns:
-        Variances, none below 0. With one seed the rest can't be separated from the photos: it is 0.
-
-    Raises:
-        ValueError: A number is not finite.
+        spread: As it is now.
+        level: Of the interval.
+        more: Further runs of the arm.
+        more_base: Further runs of the baseline; ``None`` takes as many.
+        growth: How many times as many photos.
     """
-    stats.finite("differences_SN", differences_SN)
-    stats.finite("weights_N and photo_error", [*weights_N, photo_error])
-    num_seeds, num_photos = differences_SN.shape
-    if num_seeds < 2:
-        return Spread(num_seeds, num_photos, 0.0, photo_error**2, 0.0)
-    per_seed_S = differences_SN @ weights_N
-    shared_N = differences_SN.mean(axis=0)
-    rest_SN = differences_SN - shared_N - (per_seed_S - per_seed_S.mean())[:, None]
-    rest = float((np.square(rest_SN).sum(axis=0) / (num_seeds - 1)) @ np.square(weights_N))
-    seeds = max(0.0, float(per_seed_S.var(ddof=1)) - rest)
-    photos = max(0.0, photo_error**2 - rest / num_seeds)
-    return Spread(num_seeds, num_photos, seeds, photos, rest)
+    more = np.asarray(more, dtype=np.float64)
+    more_base = more if more_base is None else np.asarray(more_base, dtype=np.float64)
+    kept = 1 - 1 / np.asarray(growth, dtype=np.float64)  # share of the photos' part that is gone
+    gone = spread.rest * kept
+    by_seeds = np.maximum(spread.seeds - gone, 0) / (spread.num_seeds + more)
+    by_seeds = by_seeds + np.maximum(spread.base_seeds - gone, 0) / (
+        spread.num_base_seeds + more_base
+    )
+    variance = by_seeds + spread.by_photos * (1 - kept)
+    own = (spread.freedom or 1) + more + more_base
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = np.where(by_seeds > 0, np.square(variance) / np.square(by_seeds) * own, np.inf)
+    return np.asarray(stats.t_quantile(level, freedom) * np.sqrt(variance))
 
 
 def sample_size(spread: Spread, *, half_width: float, level: float) -> SampleSize:
     """Return the sample size that makes the interval as narrow as asked, all else equal.
 
-    With more seeds the t-quantile, the seeds' error and the rest fall; with more photos the photos'
-    error and the rest. Both the interval over seeds and the one over photos must be narrow enough.
-
     Args:
-        spread: From ``spread_of``; at least two seeds.
+        spread: Of a difference.
         half_width: Half the width that decides, above 0.
         level: Of the interval.
 
@@ -114,37 +99,93 @@ def sample_size(spread: Spread, *, half_width: float, level: float) -> SampleSiz
     """
     if not 0 < half_width < math.inf:
         raise ValueError(f"half_width must be > 0, got {half_width}")
-    seeds_M = np.arange(spread.num_seeds, MAX_SEEDS + spread.num_seeds + 1)
-    growth_M = _growth(spread, seeds_M, half_width, level)
-    alone_M = np.flatnonzero(growth_M[1:] <= 1)
-    seeds = int(alone_M[0]) + 1 if len(alone_M) else None
-    photos = (
-        max(1, math.ceil(spread.num_photos * (growth_M[0] - 1) - 1e-6))
-        if (growth_M[0] < 1 + MAX_PHOTOS / spread.num_photos)
-        else None
-    )
+    all_M = np.arange(1, MAX_SEEDS + 1)
+    alone_M = np.flatnonzero(_reach(spread, level, all_M) <= half_width)
+    seeds = int(all_M[alone_M[0]]) if len(alone_M) else None
+    growth = float(_growth(spread, np.zeros(1, dtype=np.int64), half_width, level)[0])
+    photos = _more(spread, growth) if growth < 1 + MAX_PHOTOS / spread.num_photos else None
     if seeds is not None and photos is not None and photos > MAX_GROWTH * spread.num_photos:
         photos = None
     if seeds is not None or photos is not None:
         return SampleSize(seeds, photos)
-    best = int(np.argmin(seeds_M * np.maximum(1, growth_M)))  # the least to train and to photograph
+    more_M = np.unique(np.geomspace(1, MAX_SEEDS + 1, 60).astype(np.int64)) - 1
+    growth_M = _growth(spread, more_M, half_width, level)
+    best = int(np.argmin((spread.num_seeds + more_M) * np.maximum(1, growth_M)))
     if not np.isfinite(growth_M[best]):
         return SampleSize(MAX_SEEDS + 1, None)
-    more = min(MAX_PHOTOS + 1, math.ceil(spread.num_photos * (growth_M[best] - 1)))
-    return SampleSize(best, more, together=True) if best else SampleSize(None, more)
+    more = min(MAX_PHOTOS + 1, _more(spread, growth_M[best]))
+    seeds = int(more_M[best])
+    return SampleSize(seeds, more, together=True) if seeds else SampleSize(None, more)
+
+
+def _reach(spread: Spread, level: float, more_M: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return half the width with more runs of both."""
+    return half_width(spread, level=level, more=more_M)
+
+
+def _more(spread: Spread, growth: float) -> int:
+    """Return how many more photos a growth is."""
+    return max(1, math.ceil(spread.num_photos * (growth - 1) - 1e-6))
 
 
 def _growth(
-    spread: Spread, seeds_M: NDArray[np.int64], half_width: float, level: float
+    spread: Spread, more_M: NDArray[np.int64], wanted: float, level: float
 ) -> NDArray[np.float64]:
     """Return how many times the photos each number of seeds would need; infinite if none will."""
-    t_M = stats.t_quantile(level, seeds_M)
-    normal = float(stats.t_quantile(level, 10**9))
-    photos_M = (spread.photos + spread.rest / seeds_M) * (normal / half_width) ** 2
-    room_M = seeds_M * np.square(half_width / t_M) - spread.seeds
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rest_M = np.where(room_M > 0, spread.rest / room_M, np.inf)
-    return np.asarray(np.maximum(photos_M, rest_M))
+    low_M, high_M = np.zeros(len(more_M)), np.full(len(more_M), 40.0)  # logarithms
+    enough_M = half_width(spread, level=level, more=more_M) <= wanted
+    for _ in range(50):
+        middle_M = (low_M + high_M) / 2
+        growth_M = np.exp(middle_M)
+        fits_M = half_width(spread, level=level, more=more_M, growth=growth_M) <= wanted
+        low_M, high_M = np.where(fits_M, low_M, middle_M), np.where(fits_M, middle_M, high_M)
+    growth_M = np.where(high_M < 39, np.exp(high_M), np.inf)
+    return np.where(enough_M, 1.0, growth_M)
+
+
+def detectable(spread: Spread, *, level: float, more: int = 0) -> float:
+    """Return the true difference that would be found with 80 % probability.
+
+    Args:
+        spread: Of a difference; its seeds are those it is to be found with, less ``more``.
+        level: Of the interval that must exclude 0: corrected for the number of arms.
+        more: Further runs of the arm and of the baseline.
+    """
+    reach = float(half_width(spread, level=level, more=more))
+    normal = float(half_width(spread, level=2 * POWER - 1, more=more))
+    return reach + normal
+
+
+def chance_to_settle(
+    found: Difference, *, more: int, more_base: int, margin: float, level: float, final: float
+) -> float:
+    """Return the probability that further runs settle a difference, if things go on as they did.
+
+    The difference after them is normal about the one of now, by as much as seeds account for: what
+    the photos add stays as it is.
+
+    Args:
+        found: The difference now.
+        more: Further runs of the arm.
+        more_base: Further runs of the baseline.
+        margin: A smaller difference counts as none.
+        level: Of the interval that must exclude 0, corrected for the number of arms.
+        final: Of the interval that must lie within the margin.
+    """
+    from scipy.special import ndtr
+
+    spread = found.spread
+    after = spread.seeds / (spread.num_seeds + more)
+    after += spread.base_seeds / (spread.num_base_seeds + more_base)
+    moves = math.sqrt(max(1e-18, spread.by_seeds - after))
+    to_zero = float(half_width(spread, level=level, more=more, more_base=more_base))
+    inside = margin - float(half_width(spread, level=final, more=more, more_base=more_base))
+    chance = float(ndtr((found.value - to_zero) / moves) + ndtr((-found.value - to_zero) / moves))
+    if inside > 0:
+        reach = min(inside, to_zero)
+        within = ndtr((reach - found.value) / moves) - ndtr((-reach - found.value) / moves)
+        chance += float(within)
+    return min(1.0, chance)
 
 
 def round_up(count: int) -> int:

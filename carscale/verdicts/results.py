@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,124 +12,31 @@ import numpy as np
 from carscale.errors import DataError
 from carscale.runs import RunFolder
 from carscale.verdicts.interactions import Interaction, describe, find_triples
+from carscale.verdicts.metrics import METRICS, check_support, strata_of
 from carscale.verdicts.run_predictions import (
     RunPredictions,
     changes,
     check_comparable,
     read_run_predictions,
 )
-from carscale.verdicts.verdict import LEVEL, METRICS, Pair, Verdict, judge_pairs, measure, score
+from carscale.verdicts.study_result import ArmResult, RunRow, StudyAbout, StudyClass, StudyResult
+from carscale.verdicts.variance import SeedSpread, difference
+from carscale.verdicts.verdict import (
+    ALPHA,
+    LEVEL,
+    ArmRuns,
+    Verdict,
+    fit_arms,
+    judge_arms,
+    score,
+    shared_seeds,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 BySeed = dict[int, RunPredictions]
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """One run of an arm.
-
-    Attributes:
-        folder, seed: Which.
-        value: Its metric, as a share.
-        difference, num_gained, num_lost, mcnemar_p: Against the baseline's run of that seed;
-            ``None`` without one.
-        train_s, memory_gib: What it cost.
-        command: What makes it again; ``None`` when not stored.
-    """
-
-    folder: str
-    seed: int
-    value: float
-    difference: float | None
-    num_gained: int | None
-    num_lost: int | None
-    mcnemar_p: float | None
-    train_s: float | None
-    memory_gib: float | None
-    command: str | None
-
-
-@dataclass(frozen=True)
-class ArmResult:
-    """An arm: its runs, its cost, its verdict.
-
-    Attributes:
-        name: Its name.
-        is_baseline: Whether the others are compared with it.
-        settings: ``key: baseline's -> its own``.
-        value: Mean of the metric over its runs; ``None`` without one.
-        verdict: ``None`` for the baseline.
-        runs: A row per finished run, by seed.
-        train_s: Mean over runs; ``memory_gib``: the largest.
-        notes: What is missing or was left out.
-    """
-
-    name: str
-    is_baseline: bool
-    settings: tuple[str, ...]
-    value: float | None
-    verdict: Verdict | None
-    runs: tuple[RunRow, ...]
-    train_s: float | None
-    memory_gib: float | None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class StudyAbout:
-    """What was compared, and how.
-
-    Attributes:
-        split, metric, metric_label: Whose predictions, and the metric's key and name.
-        margin: A smaller difference counts as none, as a share.
-        level: Of the intervals.
-        baseline: The arm that the others are compared with.
-        num_photos, num_classes: Of the split.
-        hashes: Of the split, the classes and the baseline's train photos.
-    """
-
-    split: str
-    metric: str
-    metric_label: str
-    margin: float
-    level: float
-    baseline: str
-    num_photos: int
-    num_classes: int
-    hashes: dict[str, str | None]
-
-
-@dataclass(frozen=True)
-class StudyClass:
-    """A class with its photos in the compared split and in train (``None``: not known)."""
-
-    name: str
-    support: int
-    train_count: int | None
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """Everything that is known of a study.
-
-    Attributes:
-        about: What was compared.
-        classes: In label order.
-        arms: The baseline first, the others as they came.
-        interactions: Where one arm unites the changes of two others.
-    """
-
-    about: StudyAbout
-    classes: list[StudyClass]
-    arms: list[ArmResult]
-    interactions: list[Interaction] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data, as ``results.json`` has it."""
-        return asdict(self)
 
 
 def judge(
@@ -140,6 +47,8 @@ def judge(
     metric: str = "top1",
     margin: float = 0.01,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    earlier: Sequence[Sequence[Path]] = (),
+    alpha: float = ALPHA,
 ) -> StudyResult:
     """Compare arms with a baseline, paired by seed and by photo.
 
@@ -148,14 +57,18 @@ def judge(
             run) is skipped and noted; an arm may have none.
         baseline: Name of the arm that the others are compared with.
         split: Whose predictions are read; nothing is predicted here.
-        metric: ``top1`` or ``balanced_accuracy``.
+        metric: A key of ``METRICS``.
         margin: A difference smaller than this is none, as a share.
         overrides: What each arm changes, setting and value, to find arms that unite two others;
             ``None`` takes the settings in the run folders.
+        earlier: Runs of earlier studies of the same photos and recipe, by arm: how far their seeds
+            lie apart adds degrees of freedom.
+        alpha: Error that is spent: 0.05, or the part of it that this look may spend.
 
     Raises:
         DataError: Runs predicted on other photos or classes, two runs of an arm with one
-            seed, or no run at all with predictions.
+            seed, no run at all with predictions, or a class without photos where the metric is a
+            mean over classes.
         ValueError: ``baseline`` is no arm, an unknown metric, or a margin that is not above 0.
     """
     if baseline not in arms:
@@ -171,22 +84,27 @@ def judge(
     check_comparable(every, split)
     if not len(every[0].labels_N):
         raise DataError(f"{every[0].folder}: {split} has no photos, so there is nothing to compare")
-    labels_N, base = every[0].labels_N, found[baseline]
-    pairs = {name: _pair(found[name], base) for name in order[1:]}
-    verdicts = judge_pairs(pairs, labels_N, metric=metric, margin=margin, split=split)
+    labels_N = every[0].labels_N
+    _check_every_class(every[0], split, metric)
+    runs = {name: _runs(by_seed) for name, by_seed in found.items()}
+    known = _earlier_spread(earlier, every[0], split, metric)
+    rule: dict[str, Any] = {"metric": metric, "alpha": alpha, "earlier": known}
+    verdicts = judge_arms(runs, baseline, labels_N, margin=margin, split=split, **rule)
     results = []
     for name in order:
         missing = _missing(arms[name], split)
         results.append(_arm(name, found, baseline, (metric, missing), verdicts.get(name)))
     changed = _changed(found, baseline) if overrides is None else _relative(overrides, baseline)
+    triples = find_triples({name: changed.get(name, {}) for name in order[1:]})
     interactions = [
-        _interaction(names, found, base, labels_N, metric)
-        for names in find_triples({name: changed.get(name, {}) for name in order[1:]})
-        if set.intersection(*(set(found[name]) for name in names), set(base))
+        _interaction(names, runs, baseline, labels_N, rule)
+        for names in triples
+        if all(shared_seeds(runs[name], runs[baseline]) for name in names)
     ]
-    return StudyResult(
-        _about(every, order, split, metric, margin), _classes(every), results, interactions
-    )
+    about = _about(every, order, split, metric, margin)
+    spread = fit_arms(runs, labels_N, metric, known).spread
+    about = replace(about, spread=spread, earlier=known, alpha=alpha)
+    return StudyResult(about, _classes(every), results, interactions)
 
 
 def _read_arm(name: str, folders: Sequence[Path], split: str) -> BySeed:
@@ -215,16 +133,34 @@ def _missing(folders: Sequence[Path], split: str) -> tuple[str, ...]:
     )
 
 
-def _pair(arm: BySeed, base: BySeed) -> Pair | None:
-    """Return the predictions of the seeds that both have; ``None`` if there is none."""
-    seeds = tuple(seed for seed in arm if seed in base)
-    if not seeds:
-        return None
-    return Pair(
-        np.stack([arm[seed].correct_N for seed in seeds]),
-        np.stack([base[seed].correct_N for seed in seeds]),
-        seeds,
-    )
+def _runs(arm: BySeed) -> ArmRuns:
+    """Return an arm's predictions."""
+    runs = list(arm.values())
+    if not runs:
+        return ArmRuns((), np.empty((0, 0), np.int64), np.empty((0, 0)))
+    predictions_SN = np.stack([run.predictions_N for run in runs])
+    return ArmRuns(tuple(arm), predictions_SN, np.stack([run.losses_N for run in runs]))
+
+
+def _earlier_spread(
+    earlier: Sequence[Sequence[Path]], first: RunPredictions, split: str, metric: str
+) -> SeedSpread | None:
+    """Return how far seeds of earlier runs lie apart; ``None`` without two of one arm."""
+    arms = {}
+    for number, folders in enumerate(earlier):
+        arm = _read_arm("earlier runs", folders, split)
+        if len(arm) > 1:
+            check_comparable([first, *arm.values()], split)
+            arms[str(number)] = _runs(arm)
+    return fit_arms(arms, first.labels_N, metric).spread if arms else None
+
+
+def _check_every_class(first: RunPredictions, split: str, metric: str) -> None:
+    """Raise where a mean over classes would leave out a class, having no photo of it."""
+    if first.classes is None:
+        return
+    support_K = np.bincount(first.labels_N, minlength=len(first.classes))
+    check_support(dict(zip(first.classes, support_K.tolist(), strict=True)), split, metric)
 
 
 def _arm(
@@ -263,7 +199,7 @@ def _unpaired(arm: BySeed, base: BySeed) -> tuple[str, ...]:
     if not alone:
         return ()
     noun = "seed" if len(alone) == 1 else "seeds"
-    return (f"{noun} {', '.join(alone)}: the baseline has none, so not compared",)
+    return (f"{noun} {', '.join(alone)}: the baseline has none, so counted without a pair",)
 
 
 def _row(run: RunPredictions, metric: str, verdict: Verdict | None) -> RunRow:
@@ -273,7 +209,7 @@ def _row(run: RunPredictions, metric: str, verdict: Verdict | None) -> RunRow:
     return RunRow(
         folder=str(run.folder),
         seed=run.cfg.seed,
-        value=score(run.correct_N, run.labels_N, metric),
+        value=score(run.predictions_N, run.losses_N, run.labels_N, metric),
         difference=change.difference if change else None,
         num_gained=change.num_gained if change else None,
         num_lost=change.num_lost if change else None,
@@ -305,20 +241,18 @@ def _relative(
 
 def _interaction(
     names: tuple[str, str, str],
-    found: Mapping[str, BySeed],
-    base: BySeed,
+    runs: Mapping[str, ArmRuns],
+    baseline: str,
     labels_N: NDArray[np.int64],
-    metric: str,
+    rule: Mapping[str, Any],
 ) -> Interaction:
-    """Return the difference of differences, on the seeds that all four have."""
-    first, second, both = (found[name] for name in names)
-    seeds = [seed for seed in both if seed in first and seed in second and seed in base]
-    parts = [
-        np.stack([arm[seed].correct_N for seed in seeds]).astype(np.float64)
-        for arm in (both, first, second, base)
-    ]
-    crossed_SN = parts[0] - parts[1] - parts[2] + parts[3]
-    return describe(*names, measure(crossed_SN, labels_N, metric=metric), metric)
+    """Return the difference of differences."""
+    metric = rule["metric"]
+    first, second, both = names
+    model = fit_arms(runs, labels_N, metric, rule["earlier"])
+    signs = {both: 1, first: -1, second: -1, baseline: 1}
+    found = difference(model, signs, strata_of(labels_N, metric), alpha=rule["alpha"])
+    return describe(*names, found, metric)
 
 
 def _about(

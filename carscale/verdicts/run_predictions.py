@@ -30,7 +30,8 @@ class RunPredictions:
         folder: The run folder.
         cfg: Its settings.
         recipe: The recipe's name.
-        keys_N, labels_N, correct_N: Photos, true classes, whether the prediction is correct.
+        keys_N, labels_N: Photos and their true classes.
+        predictions_N, losses_N: Predicted classes, and ``-log p(true class)``.
         hashes: Of the split's photos, of the classes, of the train photos; ``None`` if not known.
         classes: Class names; ``None`` if the folder has no list.
         train_counts: Train photos a class; ``None`` if not known.
@@ -44,7 +45,8 @@ class RunPredictions:
     recipe: str | None
     keys_N: NDArray[Any]
     labels_N: NDArray[np.int64]
-    correct_N: NDArray[np.bool_]
+    predictions_N: NDArray[np.int64]
+    losses_N: NDArray[np.float32]
     hashes: dict[str, str | None]
     classes: list[str] | None
     train_counts: list[int] | None
@@ -74,7 +76,8 @@ def read_run_predictions(folder: Path, split: str) -> RunPredictions:
         recipe=env.get("recipe"),
         keys_N=predictions.keys_N[order_N],
         labels_N=predictions.labels_N[order_N],
-        correct_N=(predictions.prediction_N == predictions.labels_N)[order_N],
+        predictions_N=predictions.prediction_N[order_N],
+        losses_N=predictions.loss_N[order_N],
         hashes={
             "split": about.get("split_hash") or stored.get(split),
             "classes": about.get("class_hash") or stored.get("classes"),

@@ -14,6 +14,18 @@ def points(share: float, *, digits: int = 1) -> str:
     return shown[1:] if float(shown) == 0 else shown
 
 
+def metric_text(value: float | None, metric: str) -> str:
+    """Return a metric as people read it: percent; of log loss the loss itself; empty without one.
+
+    Example:
+        >>> metric_text(0.731, "top1"), metric_text(-0.8517, "log_loss")
+        ('73.1 %', '0.852')
+    """
+    if value is None:
+        return ""
+    return f"{-value:.3f}" if metric == "log_loss" else f"{100 * value:.1f} %"
+
+
 def p_text(p: float) -> str:
     """Return a p-value as text; none is 0.
 

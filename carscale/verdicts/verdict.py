@@ -1,14 +1,16 @@
-"""From correct and wrong predictions to verdicts: helps, hurts, no difference, inconclusive.
+"""From predictions to verdicts: helps, hurts, no difference, inconclusive.
 
-The rule, for each arm against the baseline, on the same photos with the same seeds:
+The rule, for each arm against the baseline, on the same photos:
 
-1. The difference of a seed is the weighted mean over photos of (arm correct) - (baseline correct);
-   top-1 weighs photos equally, balanced accuracy weighs classes equally.
-2. Its interval is the wider of the t-interval over seeds and the bootstrap over photos of the
-   means over seeds; its p the larger of theirs, corrected for the number of arms (Holm).
+1. A metric is a sum over photos (``metrics``); the difference is the mean over the arm's seeds less
+   the mean over the baseline's.
+2. Its variance is that of seeds, pooled over all arms, plus that of photos, with Satterthwaite's
+   degrees of freedom (``variance``). Its p is corrected for the number of arms (Dunnett).
 3. ``helps`` and ``hurts``: the 95 % interval excludes 0 and the corrected p is below 0.05.
    ``no difference``: else, the interval lies within the margin. All else ``inconclusive``, with
-   what would settle it. One seed never settles anything.
+   what would settle it. Without two seeds of some arm, or of earlier runs, nothing is settled.
+
+Looked at while it runs (``alpha`` below 0.05), a comparison spends a part of the 5 % each time.
 
 Axes: S seeds, N photos, K classes, A arms.
 """
@@ -17,66 +19,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from carscale import stats
-from carscale.verdicts.power import SampleSize, Spread, sample_size, spread_of
+from carscale.verdicts.metrics import METRICS, strata_of, terms_of, weights_of
+from carscale.verdicts.power import SampleSize, sample_size
 from carscale.verdicts.text import p_text, points
+from carscale.verdicts.variance import (
+    ArmTerms,
+    Difference,
+    SeedModel,
+    SeedSpread,
+    difference,
+    fit_seeds,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-LEVEL = 0.95
-METRICS = {"top1": "top-1", "balanced_accuracy": "balanced accuracy"}
+ALPHA = 0.05
+LEVEL = 1 - ALPHA
 MIN_SEEDS = 3
-"""Seeds that are asked for where there is one; two make an interval 3 times as wide as three."""
+"""Seeds that are asked for where there is one."""
 
 Word = Literal["helps", "hurts", "no difference", "inconclusive", "no finished run"]
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
-    """Whether an arm and the baseline predicted each photo correctly.
+class ArmRuns:
+    """What the runs of one arm predicted, of the same photos.
 
     Attributes:
-        correct_SN, base_SN: Of the arm, of the baseline; bool, row for row the same seed, column
-            for column the same photo.
-        seeds: The seed of each row.
+        seeds: The seed of each run.
+        predictions_SN: Predicted classes, int64.
+        losses_SN: ``-log p(true class)``.
     """
 
-    correct_SN: NDArray[np.bool_]
-    base_SN: NDArray[np.bool_]
     seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A mean difference with its interval, as shares (0.01 is one point).
-
-    Attributes:
-        value: Mean over seeds.
-        per_seed: Of each seed.
-        interval: The wider of the next two.
-        by_seeds: Paired t-interval; ``None`` with one seed.
-        by_photos: Paired bootstrap.
-        spread: The variance by source.
-    """
-
-    value: float
-    per_seed: tuple[float, ...]
-    interval: stats.Interval
-    by_seeds: stats.Interval | None
-    by_photos: stats.Interval
-    spread: Spread
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval shows a direction; never by one seed."""
-        return self.by_seeds is not None and (self.interval.low > 0 or self.interval.high < 0)
+    predictions_SN: NDArray[np.int64]
+    losses_SN: NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -125,7 +110,7 @@ class Verdict:
         text: The word with what would settle it, as tables show it.
         sentence: With difference, interval and p.
         difference: ``None`` without a pair of runs.
-        p_holm: Corrected for the number of arms.
+        p_adjusted: Corrected for the number of arms.
         seeds: A row per seed.
         classes: A row per class with photos.
         sample_size: What would settle it; only where the word is ``inconclusive``.
@@ -135,182 +120,213 @@ class Verdict:
     text: str
     sentence: str
     difference: Difference | None = None
-    p_holm: float | None = None
+    p_adjusted: float | None = None
     seeds: tuple[SeedChange, ...] = ()
     classes: tuple[ClassChange, ...] = ()
     sample_size: SampleSize | None = None
 
 
-def judge_pairs(
-    pairs: Mapping[str, Pair | None],
+def judge_arms(
+    arms: Mapping[str, ArmRuns],
+    baseline: str,
     labels_N: NDArray[np.int64],
     *,
     metric: str = "top1",
     margin: float = 0.01,
     split: str = "val",
+    earlier: SeedSpread | None = None,
+    alpha: float = ALPHA,
 ) -> dict[str, Verdict]:
-    """Return a verdict per arm, by the rule above.
+    """Return a verdict per arm but the baseline, by the rule above.
 
     Args:
-        pairs: Arm by name; ``None`` has no run that could be paired yet.
+        arms: Runs by arm; an arm without runs, or without a seed of the baseline's, gets none.
+        baseline: The arm that the others are compared with.
         labels_N: True classes of the photos.
-        metric: ``top1`` or ``balanced_accuracy``.
+        metric: A key of ``METRICS``.
         margin: Smaller differences count as none, as a share.
         split: Its name, for the words.
+        earlier: Spread of seeds of earlier runs of the same photos and recipe.
+        alpha: Error that is spent: 0.05, or the part of it that this look may spend.
 
     Raises:
         ValueError: An unknown metric, a margin that is not above 0, or shapes that do not fit.
     """
     if not margin > 0:
         raise ValueError(f"margin must be > 0, got {margin}")
+    model = fit_arms(arms, labels_N, metric, earlier)
+    strata_N = strata_of(labels_N, metric)
     found = {
-        name: measure(_minus(pair, labels_N), labels_N, metric=metric)
-        for name, pair in pairs.items()
-        if pair is not None
+        name: difference(
+            model,
+            {name: 1, baseline: -1},
+            strata_N,
+            alpha=alpha,
+            per_seed=_per_seed(name, baseline, arms, model),
+        )
+        for name in arms
+        if name != baseline and shared_seeds(arms[name], arms[baseline])
     }
-    adjusted = stats.holm([difference.interval.p for difference in found.values()])
-    p_holm = dict(zip(found, adjusted.tolist(), strict=True))
+    adjusted = stats.dunnett(
+        [one.value / one.interval.error for one in found.values()],
+        [one.spread.shared for one in found.values()],
+        [one.interval.freedom for one in found.values()],
+    )
+    p_adjusted = dict(zip(found, adjusted.tolist(), strict=True))
+    rule = _Rule(metric, margin, split, alpha, len(found))
     verdicts = {}
-    for name, pair in pairs.items():
-        if pair is None:
+    for name in [name for name in arms if name != baseline]:
+        if name not in found:
             words = "No finished run yet that could be paired with the baseline."
             verdicts[name] = Verdict("no finished run", "no finished run", words)
             continue
-        difference = found[name]
-        word, text, more = _word(difference, p_holm[name], len(found), margin, split)
-        verdicts[name] = Verdict(
-            word,
-            text,
-            _sentence(difference, text, p_holm[name], METRICS[metric]),
-            difference,
-            p_holm[name],
-            _seed_changes(pair, difference),
-            _class_changes(_minus(pair, labels_N), labels_N),
-            more,
-        )
+        verdicts[name] = _verdict(found[name], p_adjusted[name], rule)
+        seeds = _seed_changes(arms[name], arms[baseline], found[name], labels_N)
+        classes = _class_changes(arms[name], arms[baseline], labels_N)
+        verdicts[name] = replace(verdicts[name], seeds=seeds, classes=classes)
     return verdicts
 
 
-def measure(
-    differences_SN: NDArray[np.float64], labels_N: NDArray[np.int64], *, metric: str = "top1"
-) -> Difference:
-    """Return the mean difference of a metric and its interval.
-
-    Args:
-        differences_SN: Arm minus baseline of each seed and photo, or a sum of such; float.
-        labels_N: True classes of the photos.
-        metric: ``top1`` or ``balanced_accuracy``.
+def fit_arms(
+    arms: Mapping[str, ArmRuns],
+    labels_N: NDArray[np.int64],
+    metric: str,
+    earlier: SeedSpread | None = None,
+) -> SeedModel:
+    """Return the model of the arms that have runs.
 
     Raises:
-        ValueError: No seeds or no photos, or a difference that is not finite.
+        ValueError: An unknown metric, no photos, or shapes that do not fit.
     """
-    stats.finite("differences_SN", differences_SN)
-    if len(differences_SN) == 0:
-        raise ValueError("a comparison needs a seed that both have")
-    weights_N, strata_N = _weigh(labels_N, metric)
-    per_seed_S = differences_SN @ weights_N
-    by_photos = stats.photo_interval(differences_SN.mean(axis=0), weights_N, strata_N, level=LEVEL)
-    by_seeds = stats.seed_interval(per_seed_S, level=LEVEL) if len(per_seed_S) > 1 else None
-    return Difference(
-        value=float(per_seed_S.mean()),
-        per_seed=tuple(per_seed_S.tolist()),
-        interval=by_photos if by_seeds is None else stats.wider(by_seeds, by_photos),
-        by_seeds=by_seeds,
-        by_photos=by_photos,
-        spread=spread_of(differences_SN, weights_N, by_photos.error),
-    )
+    weights_N = weights_of(labels_N, metric)
+    for name, runs in arms.items():
+        if len(runs.predictions_SN) != len(runs.seeds):
+            shape = runs.predictions_SN.shape
+            raise ValueError(f"{name}: {len(runs.seeds)} seeds, predictions of shape {shape}")
+    terms = {
+        name: ArmTerms(runs.seeds, terms_of(runs.predictions_SN, runs.losses_SN, labels_N, metric))
+        for name, runs in arms.items()
+        if runs.seeds
+    }
+    return fit_seeds(terms, weights_N, earlier)
 
 
-def score(correct_N: NDArray[np.bool_], labels_N: NDArray[np.int64], metric: str) -> float:
-    """Return one run's metric, as a share."""
-    return float(correct_N @ _weigh(labels_N, metric)[0])
+def shared_seeds(first: ArmRuns, other: ArmRuns) -> list[int]:
+    """Return the seeds that both have, in the order of the first."""
+    return [seed for seed in first.seeds if seed in other.seeds]
 
 
-def _minus(pair: Pair, labels_N: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return arm minus baseline; -1, 0 or 1."""
-    wanted = (len(pair.seeds), len(labels_N))
-    if pair.correct_SN.shape != wanted or pair.base_SN.shape != wanted:
-        shapes = f"{pair.correct_SN.shape} and {pair.base_SN.shape}"
-        raise ValueError(f"predictions must be of shape {wanted} (seeds, photos), got {shapes}")
-    return pair.correct_SN.astype(np.float64) - pair.base_SN
+def score(
+    predictions_N: NDArray[np.int64],
+    losses_N: NDArray[np.floating],
+    labels_N: NDArray[np.int64],
+    metric: str,
+) -> float:
+    """Return one run's metric, as a share; of log loss the negative."""
+    return float(terms_of(predictions_N[None], losses_N[None], labels_N, metric).sum())
 
 
-def _weigh(
-    labels_N: NDArray[np.int64], metric: str
-) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-    """Return the photos' weights in a metric, and the strata they are resampled within.
+@dataclass(frozen=True)
+class _Rule:
+    """What verdicts are made by."""
 
-    Classes of one photo are resampled together: alone they would not vary.
-    """
-    if len(labels_N) == 0:
-        raise ValueError("a comparison needs photos")
-    if metric == "top1":
-        return np.full(len(labels_N), 1 / len(labels_N)), None
-    if metric != "balanced_accuracy":
-        raise ValueError(f"metric must be of {', '.join(METRICS)}, got {metric!r}")
-    counts_K = np.bincount(labels_N)
-    count_N = counts_K[labels_N]
-    return 1 / ((counts_K > 0).sum() * count_N), np.where(count_N == 1, -1, labels_N)
+    metric: str
+    margin: float
+    split: str
+    alpha: float
+    num_arms: int
 
 
-def _word(
-    found: Difference, p_holm: float, num_arms: int, margin: float, split: str
-) -> tuple[Word, str, SampleSize | None]:
+def _per_seed(
+    name: str, baseline: str, arms: Mapping[str, ArmRuns], model: SeedModel
+) -> tuple[float, ...]:
+    """Return the differences of the seeds that both have."""
+    values_R = model.terms_RN.sum(axis=1)
+    values = [
+        dict(zip(arms[one].seeds, values_R[model.rows[one]].tolist(), strict=True))
+        for one in (name, baseline)
+    ]
+    shared = shared_seeds(arms[name], arms[baseline])
+    return tuple(values[0][seed] - values[1][seed] for seed in shared)
+
+
+def _verdict(found: Difference, p_adjusted: float, rule: _Rule) -> Verdict:
+    """Return the verdict on a difference, without its tables."""
+    word, text, more = _word(found, p_adjusted, rule)
+    sentence = _sentence(found, text, p_adjusted, rule)
+    return Verdict(word, text, sentence, found, p_adjusted, sample_size=more)
+
+
+def _word(found: Difference, p_adjusted: float, rule: _Rule) -> tuple[Word, str, SampleSize | None]:
     """Return the verdict, its text, and what would settle it."""
-    if found.by_seeds is None:
+    if not found.spread.freedom:
         more = SampleSize(MIN_SEEDS - 1, None)
         return "inconclusive", f"inconclusive: needs at least {more.seeds} more seeds", more
-    if found.excludes_zero and p_holm < 1 - LEVEL:
+    if found.excludes_zero and p_adjusted < rule.alpha:
         word: Word = "helps" if found.value > 0 else "hurts"
         return word, word, None
     reach = max(abs(found.interval.low), abs(found.interval.high))
-    if reach <= margin:
+    if reach <= rule.margin:
         shown = math.ceil(1000 * reach - 1e-9) / 10  # rounded up, so that it holds
         return "no difference", f"no difference beyond ±{shown:.1f} points", None
-    more = _needed(found, num_arms, margin)
-    return "inconclusive", f"inconclusive: {more.words(split)}", more
+    more = _needed(found, rule)
+    return "inconclusive", f"inconclusive: {more.words(rule.split)}", more
 
 
-def _needed(found: Difference, num_arms: int, margin: float) -> SampleSize:
+def _needed(found: Difference, rule: _Rule) -> SampleSize:
     """Return the sample size that settles it, by whichever is nearer: a direction or no difference.
 
     A direction must pass the correction for arms too, here by the level of its strictest step.
     """
-    to_zero, to_margin = abs(found.value), margin - abs(found.value)
+    to_zero, to_margin = abs(found.value), rule.margin - abs(found.value)
     if to_zero < to_margin:
-        return sample_size(found.spread, half_width=to_margin, level=LEVEL)
-    return sample_size(found.spread, half_width=to_zero, level=1 - (1 - LEVEL) / num_arms)
+        return sample_size(found.spread, half_width=to_margin, level=1 - rule.alpha)
+    return sample_size(found.spread, half_width=to_zero, level=1 - rule.alpha / rule.num_arms)
 
 
-def _sentence(found: Difference, text: str, p_holm: float, metric: str) -> str:
+def _sentence(found: Difference, text: str, p_adjusted: float, rule: _Rule) -> str:
     """Return a verdict with its numbers."""
     low, high = points(found.interval.low), points(found.interval.high)
-    other = "photos" if found.interval.source == "seeds" else "seeds"
-    where = f"over {found.interval.source}, wider than over {other}"
-    if found.by_seeds is None:
+    where = f"doubt mostly over {found.source}"
+    if not found.spread.freedom:
         where = "over photos only: one seed shows no variation over seeds"
+    name = "95 % interval" if rule.alpha == ALPHA else "interval of this look"
+    needed = "" if rule.alpha == ALPHA else f", below {rule.alpha:.3f} counts at this look"
     return (
-        f"{text[0].upper()}{text[1:]}. {points(found.value)} points of {metric}, "
-        f"95 % interval {low} to {high} ({where}), p {p_text(p_holm)}."
+        f"{text[0].upper()}{text[1:]}. {points(found.value)} points of {METRICS[rule.metric]}, "
+        f"{name} {low} to {high} ({where}), p {p_text(p_adjusted)}{needed}."
     )
 
 
-def _seed_changes(pair: Pair, found: Difference) -> tuple[SeedChange, ...]:
-    """Return a row per seed."""
-    gained_S = (pair.correct_SN & ~pair.base_SN).sum(axis=1).tolist()
-    lost_S = (~pair.correct_SN & pair.base_SN).sum(axis=1).tolist()
+def _rows(runs: ArmRuns, seeds: list[int]) -> list[int]:
+    """Return where seeds stand among an arm's runs."""
+    return [runs.seeds.index(seed) for seed in seeds]
+
+
+def _seed_changes(
+    arm: ArmRuns, base: ArmRuns, found: Difference, labels_N: NDArray[np.int64]
+) -> tuple[SeedChange, ...]:
+    """Return a row for each seed that both have."""
+    seeds = shared_seeds(arm, base)
+    correct_SN = arm.predictions_SN[_rows(arm, seeds)] == labels_N
+    base_SN = base.predictions_SN[_rows(base, seeds)] == labels_N
+    gained_S = (correct_SN & ~base_SN).sum(axis=1).tolist()
+    lost_S = (~correct_SN & base_SN).sum(axis=1).tolist()
     return tuple(
         SeedChange(seed, difference, gained, lost, stats.mcnemar(gained, lost))
         for seed, difference, gained, lost in zip(
-            pair.seeds, found.per_seed, gained_S, lost_S, strict=True
+            seeds, found.per_seed, gained_S, lost_S, strict=True
         )
     )
 
 
 def _class_changes(
-    differences_SN: NDArray[np.float64], labels_N: NDArray[np.int64]
+    arm: ArmRuns, base: ArmRuns, labels_N: NDArray[np.int64]
 ) -> tuple[ClassChange, ...]:
     """Return the change of each class's recall: the wider of two t-intervals, seeds and photos."""
+    seeds = shared_seeds(arm, base)
+    differences_SN = (arm.predictions_SN[_rows(arm, seeds)] == labels_N).astype(np.float64)
+    differences_SN -= base.predictions_SN[_rows(base, seeds)] == labels_N
     num_seeds = len(differences_SN)
     support_K = np.bincount(labels_N)
     held_K = np.flatnonzero(support_K)
@@ -321,10 +337,10 @@ def _class_changes(
     squares_K = np.bincount(labels_N, np.square(mean_N))[held_K] - size_K * np.square(mean_K)
     few_K = np.maximum(2, size_K)
     error_K = np.sqrt(np.maximum(0, squares_K) / (few_K - 1) / few_K + 1 / np.square(size_K))
-    reach_K = np.where(size_K > 1, stats.t_quantile(LEVEL, few_K) * error_K, 2.0)
+    reach_K = np.where(size_K > 1, stats.t_quantile(LEVEL, few_K - 1) * error_K, 2.0)
     if num_seeds > 1:
         by_seeds_K = recall_SK.std(axis=0, ddof=1) / math.sqrt(num_seeds)
-        reach_K = np.maximum(reach_K, stats.t_quantile(LEVEL, num_seeds) * by_seeds_K)
+        reach_K = np.maximum(reach_K, stats.t_quantile(LEVEL, num_seeds - 1) * by_seeds_K)
     low_K, high_K = np.maximum(-1, mean_K - reach_K), np.minimum(1, mean_K + reach_K)
     out_K = ((low_K > 0) | (high_K < 0)) & (num_seeds > 1)
     columns = (held_K, size_K, mean_K, low_K, high_K, out_K)

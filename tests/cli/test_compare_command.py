@@ -64,7 +64,7 @@ def test_json_and_csv_hold_the_same(folders, monkeypatch, capsys):
     assert (row["arm"], row["word"]) == ("[b]focal", verdict["word"])
     assert float(row["difference"]) == verdict["difference"]["value"]
     assert float(row["low"]) == verdict["difference"]["interval"]["low"]
-    assert float(row["p_holm"]) == verdict["p_holm"]
+    assert float(row["p_adjusted"]) == verdict["p_adjusted"]
 
 
 def test_options_reach_the_rule(folders, monkeypatch, capsys):
@@ -94,7 +94,7 @@ def test_out_writes_a_page_and_replaces_none(folders, tmp_path, monkeypatch, cap
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--metric", "ece"), "ConfigError: --metric ece: must be top1 or balanced_accuracy"),
+        (("--metric", "ece"), "ConfigError: --metric ece: must be top1, balanced_accuracy, macro_f1 or log_loss"),
         (("--split", "dev"), "ConfigError: --split dev: must be val, test or train"),
         (("--margin", "0"), "ConfigError: --margin 0: must lie between 0 and 100 points"),
         (("--json", "--csv"), "--json and --csv exclude each other"),

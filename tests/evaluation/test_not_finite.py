@@ -11,7 +11,8 @@ from test_metrics import classes, make
 from carscale import analysis, evaluation
 from carscale.analysis.calibration import adaptive_error, calibrate, coverage_curve
 from carscale.curate import classifier_two_sample_test
-from carscale.verdicts.verdict import Pair, judge_pairs, measure, score
+from carscale.verdicts.metrics import METRICS
+from carscale.verdicts.verdict import ArmRuns, judge_arms, score
 
 NOT_FINITE = [np.nan, np.inf, -np.inf]
 BAD = st.sampled_from(NOT_FINITE)
@@ -127,24 +128,24 @@ def test_temperatures_are_of_numbers(bad):
 
 @given(bad=BAD)
 def test_verdicts_are_of_numbers(bad):
-    differences_SN, labels_N = np.zeros((2, 4)), np.array([0, 0, 1, 1])
-    differences_SN[1, 2] = bad
-    with pytest.raises(ValueError, match="differences_SN must be finite, 1 of 8"):
-        measure(differences_SN, labels_N)
+    losses_SN, labels_N = np.zeros((2, 4)), np.array([0, 0, 1, 1])
+    good = ArmRuns((0, 1), np.zeros((2, 4), int), losses_SN.copy())
+    losses_SN[1, 2] = bad
+    arms = {"base": good, "arm": ArmRuns((0, 1), np.zeros((2, 4), int), losses_SN)}
+    with pytest.raises(ValueError, match="terms must be finite, 1 of 16"):
+        judge_arms(arms, "base", labels_N, metric="log_loss")
     none = np.empty(0, int)
-    pair = Pair(np.empty((2, 0), bool), np.empty((2, 0), bool), (0, 1))
-    for metric in ("top1", "balanced_accuracy"):
+    empty = ArmRuns((0, 1), np.empty((2, 0), int), np.empty((2, 0)))
+    for metric in METRICS:
         for compute in (
-            lambda m=metric: score(np.empty(0, bool), none, m),
-            lambda m=metric: judge_pairs({"arm": pair}, none, metric=m),
+            lambda m=metric: score(none, np.empty(0), none, m),
+            lambda m=metric: judge_arms({"base": empty, "arm": empty}, "base", none, metric=m),
         ):
             with pytest.raises(ValueError, match="a comparison needs photos"):
                 compute()
-    with pytest.raises(ValueError, match="a comparison needs a seed"):
-        measure(np.empty((0, 4)), labels_N)
     if not bad > 0:
         with pytest.raises(ValueError, match="margin must be > 0"):
-            judge_pairs({}, labels_N, margin=bad)
+            judge_arms({"base": good}, "base", labels_N, margin=bad)
 
 
 @given(bad=BAD)

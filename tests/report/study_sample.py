@@ -1,10 +1,12 @@
 """A study of random predictions."""
 
 import numpy as np
+from folders import arm_runs
 
 from carscale.verdicts.interactions import Interaction
-from carscale.verdicts.results import ArmResult, RunRow, StudyAbout, StudyClass, StudyResult
-from carscale.verdicts.verdict import METRICS, Pair, judge_pairs, score
+from carscale.verdicts.metrics import METRICS
+from carscale.verdicts.study_result import ArmResult, RunRow, StudyAbout, StudyClass, StudyResult
+from carscale.verdicts.verdict import ArmRuns, judge_arms
 
 GAINS = {"sampler": 0.15, "focal": -0.15, "smoothing": 0.0}
 WORDS = {
@@ -28,8 +30,11 @@ def make_study(
         named(name): rng.random((num_seeds, num_photos)) < ease_N + gain
         for name, gain in gains.items()
     }
-    pairs = {name: Pair(rows, base, seeds) for name, rows in right.items()}
-    verdicts = judge_pairs({**pairs, named("unfinished"): None}, labels_N)
+    natural = arm_runs(base, labels_N, seeds)
+    runs = {name: arm_runs(rows, labels_N, seeds) for name, rows in right.items()}
+    none = ArmRuns((), np.empty((0, 0), int), np.empty((0, 0)))
+    arms = {named("natural"): natural, **runs, named("unfinished"): none}
+    verdicts = judge_arms(arms, named("natural"), labels_N)
     arms = [_arm(named("natural"), base, labels_N, None, with_costs)]
     arms += [
         _arm(name, right.get(name), labels_N, verdict, with_costs)
@@ -57,7 +62,7 @@ def _arm(name, right, labels_N, verdict, with_costs):
     by_seed = {one.seed: one for one in verdict.seeds} if verdict else {}
     runs = [
         RunRow(
-            folder=f"runs/{name}-{seed}", seed=seed, value=score(row, labels_N, "top1"),
+            folder=f"runs/{name}-{seed}", seed=seed, value=float(row.mean()),
             difference=by_seed[seed].difference if by_seed else None,
             num_gained=by_seed[seed].num_gained if by_seed else None,
             num_lost=by_seed[seed].num_lost if by_seed else None,

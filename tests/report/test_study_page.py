@@ -52,7 +52,7 @@ def test_page_holds_every_number_and_sentence(written):
             wanted = {arm.verdict.difference.value, interval.low, interval.high}
             assert wanted | {one.mcnemar_p for one in arm.verdict.seeds} <= told
     for words in ("sampler helps.", "focal hurts.", "runs/unfinished-0: no predictions of val yet",
-                  "corrected for 4 arms (Holm)", study.interactions[0].sentence,
+                  "corrected for 4 arms (Dunnett, step-down)", study.interactions[0].sentence,
                   WORDS["command"], "d" * 64, "not known", WORDS["intro"]):  # fmt: skip
         assert words in page.text
 
@@ -68,7 +68,7 @@ def test_tables_and_json_hold_the_results(written):
         found = arm.verdict.difference
         assert float(row["difference"]) == found.value
         assert float(row["low"]) == found.interval.low
-        assert float(row["p_holm"]) == arm.verdict.p_holm
+        assert float(row["p_adjusted"]) == arm.verdict.p_adjusted
         assert row["word"] == arm.verdict.word
     assert rows[4]["difference"] == ""
     assert rows[4]["word"] == "no finished run"

@@ -26,9 +26,9 @@ STATISTICS = {
     "percentile_interval": lambda v: stats.percentile_interval(np.array(v)),
     "median_interval": stats.median_interval,
     "order_by_similarity": lambda v: stats.order_by_similarity(np.add.outer(v, v)),
-    "seed_interval": stats.seed_interval,
-    "photo_interval": lambda v: stats.photo_interval(v, [0.2] * 5, num_resamples=9),
-    "photo_interval weights": lambda v: stats.photo_interval([1.0] * 5, v, num_resamples=9),
+    "t_interval": lambda v: stats.t_interval(v[0] + v[1] + v[2] + v[3] + v[4], 1.0, 3),
+    "dunnett": lambda v: stats.dunnett(v, [0.5] * 5, [9] * 5),
+    "dunnett shared": lambda v: stats.dunnett([1.0] * 5, np.array(v) / 9, [9] * 5),
     "dominance": lambda v: stats.dominance(v, [1.0, 2.0]),
     "mean_discrepancy": lambda v: stats.mean_discrepancy(
         np.reshape([*v, 1.0], (3, 2)), [[0.0, 1.0]] * 3, num_permutations=9
@@ -37,8 +37,6 @@ STATISTICS = {
 EMPTY = {
     "percentile_interval": lambda: stats.percentile_interval(np.empty(0)),
     "median_interval": lambda: stats.median_interval([]),
-    "seed_interval": lambda: stats.seed_interval([]),
-    "photo_interval": lambda: stats.photo_interval([], []),
     "dominance": lambda: stats.dominance([], []),
     "mean_discrepancy": lambda: stats.mean_discrepancy(np.empty((0, 2)), np.empty((0, 2))),
 }

@@ -20,29 +20,51 @@ def test_mcnemar_is_scipys_binomial_test(gained, lost):
 
 @pytest.mark.parametrize("size", [2, 3, 5, 12])
 @pytest.mark.parametrize("level", [0.8, 0.95])
-def test_seed_interval_is_scipys_t_test(size, level):
+def test_t_interval_is_scipys_t_test(size, level):
     values = np.random.default_rng(size).normal(0.01, 0.02, size)
-    found = stats.seed_interval(values, level=level)
+    error = values.std(ddof=1) / np.sqrt(size)
+    found = stats.t_interval(values.mean(), error, size - 1, alpha=1 - level)
     wanted = scipy.stats.ttest_1samp(values, 0)
     bounds = wanted.confidence_interval(level)
     assert (found.low, found.high) == pytest.approx((bounds.low, bounds.high))
     assert found.p == pytest.approx(wanted.pvalue)
-    assert found.width == pytest.approx(
-        2 * float(stats.t_quantile(level, size)) * values.std(ddof=1) / np.sqrt(size)
-    )
+    assert found.width == pytest.approx(2 * float(stats.t_quantile(level, size - 1)) * error)
 
 
-def test_seed_interval_of_equal_seeds_does_not_divide_by_zero():
-    still = stats.seed_interval([0.0, 0.0, 0.0])
-    assert (still.low, still.high, still.p) == (0, 0, 1)
-    moved = stats.seed_interval([0.1 + 0.2, 0.3])  # not equal in floating point
-    assert moved.p == 0
-    assert moved.width < 1e-12
+def test_t_interval_without_end_of_freedom_is_normal_and_needs_an_error():
+    found = stats.t_interval(0.0, 1.0, np.inf)
+    assert found.high == pytest.approx(scipy.stats.norm.ppf(0.975))
+    assert found.p == 1
+    with pytest.raises(ValueError, match="error must be > 0, got 0"):
+        stats.t_interval(0.1, 0.0, 3)
 
 
-def test_seed_interval_refuses_one_seed():
-    with pytest.raises(ValueError, match="needs two seeds, got 1"):
-        stats.seed_interval([0.1])
+@pytest.mark.parametrize(("num_arms", "freedom"), [(1, 4), (2, 1), (3, 2), (5, 12), (8, 1000)])
+def test_dunnett_is_the_multivariate_t(num_arms, freedom):
+    """The largest of correlated |t|, by 200,000 draws: four standard errors."""
+    rng = np.random.default_rng(num_arms)
+    shared = rng.uniform(0.2, 0.8, num_arms)
+    normal = np.sqrt(1 - shared) * rng.standard_normal((200_000, num_arms))
+    normal += np.sqrt(shared) * rng.standard_normal((200_000, 1))
+    largest = np.abs(normal).max(axis=1) / np.sqrt(rng.chisquare(freedom, 200_000) / freedom)
+    for t in (0.5, 2.0, 4.0):
+        found = stats.dunnett(np.full(num_arms, t), shared, np.full(num_arms, freedom))
+        share = (largest > t).mean()
+        assert found == pytest.approx(share, abs=4 * np.sqrt(share / 200_000) + 1e-5)
+
+
+def test_dunnett_steps_down_from_scipys():
+    """Equal to scipy's for the largest; the last is a plain t-test; in order between."""
+    rng = np.random.default_rng(0)
+    base, *arms = rng.normal(0, 1, (4, 5))
+    wanted = scipy.stats.dunnett(*arms, control=base, random_state=np.random.default_rng(0))
+    p = stats.dunnett(wanted.statistic, [0.5] * 3, [16] * 3)
+    order = np.argsort(-np.abs(wanted.statistic))
+    assert p[order[0]] == pytest.approx(wanted.pvalue[order[0]], abs=2e-3)
+    assert (p <= wanted.pvalue + 2e-3).all()
+    last = 2 * scipy.stats.t.sf(abs(wanted.statistic[order[2]]), 16)
+    assert p[order[2]] == pytest.approx(max(last, p[order[1]]))
+    assert (np.diff(p[order]) >= 0).all()
 
 
 def naive_holm(p_values):
@@ -79,85 +101,3 @@ def test_holm_passes_over_arms_without_a_test():
     assert found[[0, 2]].tolist() == [0.04, 0.04]
     assert np.isnan(found[1])
     assert len(stats.holm([])) == 0
-
-
-def test_photo_interval_is_the_plain_bootstrap_where_photos_are_many():
-    """Against row numbers drawn one by one; 20,000 replicates each, 2 % of the width."""
-    rng = np.random.default_rng(3)
-    values = rng.choice([-1, -1 / 3, 0, 1 / 3, 1], size=2000, p=[0.03, 0.1, 0.6, 0.2, 0.07])
-    found = stats.photo_interval(values, np.full(2000, 1 / 2000), num_resamples=20_000)
-    means = np.array([values[rng.integers(2000, size=2000)].mean() for _ in range(20_000)])
-    low, high = np.quantile(means, [0.025, 0.975])
-    assert found.low == pytest.approx(low, abs=0.02 * (high - low))
-    assert found.high == pytest.approx(high, abs=0.02 * (high - low))
-    assert found.error == pytest.approx(means.std(), rel=0.02)
-    assert found.source == "photos"
-
-
-def test_photo_interval_of_classes_has_the_error_of_a_stratified_mean():
-    """Of small classes too, where the plain bootstrap is a quarter of the variance short."""
-    rng = np.random.default_rng(0)
-    strata = np.repeat(np.arange(60), 4)
-    values = rng.integers(-1, 2, 240) + (strata % 3)
-    weights = np.full(240, 1 / 240)
-    variances = [values[strata == k].var(ddof=1) / 4 for k in range(60)]
-    wanted = np.sqrt(np.mean(variances) / 60 + weights[0] ** 2)  # and the noise of one photo
-    found = stats.photo_interval(values, weights, strata)
-    assert found.error == pytest.approx(wanted, rel=0.03)
-    loose = stats.photo_interval(values, weights)  # between classes there is more to vary
-    assert loose.width > 1.2 * found.width
-
-
-def test_photo_interval_takes_weights_that_differ_within_a_stratum():
-    rng = np.random.default_rng(5)
-    values, weights = rng.normal(1, 1, 400), rng.uniform(0, 2, 400) / 400
-    found = stats.photo_interval(values, weights)
-    wanted = (values * weights).std(ddof=1) * np.sqrt(400)
-    assert found.error == pytest.approx(wanted, rel=0.03)
-    assert found.low < (values * weights).sum() < found.high
-
-
-def test_photo_interval_is_not_certain_where_nothing_differed():
-    found = stats.photo_interval(np.zeros(200), np.full(200, 1 / 200))
-    assert found.low == pytest.approx(-1.96 / 200, rel=0.05)
-    assert found.high == pytest.approx(1.96 / 200, rel=0.05)
-    assert found.p > 0.9
-
-
-def test_photo_interval_of_one_photo_a_class_stands():
-    found = stats.photo_interval([1.0, 0.0], [0.5, 0.5], np.array([0, 1]))
-    assert found.low < 0.5 < found.high
-
-
-def test_photo_interval_says_a_clear_difference():
-    values = np.r_[np.ones(60), -np.ones(10), np.zeros(130)]
-    found = stats.photo_interval(values, np.full(200, 1 / 200), num_resamples=999)
-    assert found.p == 0.002  # none of the replicates
-    assert 0 < found.low < 0.25 < found.high
-
-
-def test_photo_interval_is_the_same_with_the_same_seed_and_refuses_no_photos():
-    values, weights = np.arange(9.0), np.full(9, 1 / 9)
-    assert stats.photo_interval(values, weights) == stats.photo_interval(values, weights)
-    assert stats.photo_interval(values, weights) != stats.photo_interval(values, weights, seed=1)
-    with pytest.raises(ValueError, match="needs photos"):
-        stats.photo_interval([], [])
-
-
-def test_photo_interval_of_values_without_ties_draws_in_parts(monkeypatch):
-    from carscale.stats import paired
-
-    values = np.random.default_rng(1).normal(size=50)
-    whole = stats.photo_interval(values, np.full(50, 1 / 50), num_resamples=500)
-    monkeypatch.setattr(paired, "MAX_CELLS", 50 * 7)
-    parts = stats.photo_interval(values, np.full(50, 1 / 50), num_resamples=500)
-    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high))
-
-
-def test_wider_takes_the_larger_doubt():
-    seeds = stats.Interval(-0.01, 0.05, 0.1, 0.01, "seeds")
-    photos = stats.Interval(0.01, 0.03, 0.001, 0.005, "photos")
-    assert stats.wider(seeds, photos) == seeds
-    calm = stats.Interval(0.019, 0.021, 0.2, 0.0001, "seeds")
-    found = stats.wider(calm, photos)
-    assert (found.low, found.source, found.p) == (0.01, "photos", 0.2)

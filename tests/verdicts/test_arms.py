@@ -61,7 +61,7 @@ def test_only_seeds_in_common_are_paired_and_that_is_said(tmp_path):
     ]
     arm = compare(folders).arms[1]
     assert [row.seed for row in arm.verdict.seeds] == [1]
-    assert arm.notes == ("seed 2: the baseline has none, so not compared",)
+    assert arm.notes == ("seed 2: the baseline has none, so counted without a pair",)
     with pytest.raises(DataError, match=r"has seeds \[0\], the others \[2\]: none in common") as no:
         compare([folders[0], folders[3]])
     assert "seed=0" in str(no.value)

@@ -9,7 +9,7 @@ from folders import outcomes, write_run
 from carscale.errors import DataError
 from carscale.verdicts import judge
 from carscale.verdicts.interactions import find_triples
-from carscale.verdicts.results import StudyClass
+from carscale.verdicts.study_result import StudyClass
 
 
 @pytest.fixture
@@ -79,9 +79,9 @@ def test_missing_runs_are_passed_over_and_noted(study, tmp_path):
     )
     focal, gone, bare = found.arms[1:]
     assert [row.seed for row in focal.verdict.seeds] == [1]
-    assert focal.notes == ("seed 2: the baseline has none, so not compared",)
+    assert focal.notes == ("seed 2: the baseline has none, so counted without a pair",)
     assert focal.runs[1].difference is None
-    assert focal.verdict.word == "inconclusive"
+    assert focal.verdict.word == "helps"  # two runs of each: a spread of seeds is known
     assert gone.verdict.word == bare.verdict.word == "no finished run"
     assert gone.value is None
     assert gone.notes == tuple(f"{one}: no predictions of val yet" for one in (lost, never))

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from carscale import outgoing
 from carscale.report.page.checks import finite, printable
-from carscale.verdicts.text import p_text, points
+from carscale.verdicts.text import metric_text, p_text, points
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -56,6 +56,7 @@ def _environment(base: Path) -> jinja2.Environment:
         count=count_text,
         number=number_text,
         percent=percent_text,
+        metric=metric_text,
         points=points,
         span=span_text,
         p_value=p_value_text,

@@ -29,7 +29,7 @@ from carscale.report.study.rows import (
 from carscale.verdicts.text import points
 
 if TYPE_CHECKING:
-    from carscale.verdicts.results import StudyAbout, StudyClass, StudyResult
+    from carscale.verdicts.study_result import StudyAbout, StudyClass, StudyResult
     from carscale.verdicts.verdict import ClassChange
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from carscale.report.page.csv import csv_text
 
 if TYPE_CHECKING:
-    from carscale.verdicts.results import ArmResult, RunRow, StudyClass, StudyResult
+    from carscale.verdicts.study_result import ArmResult, RunRow, StudyClass, StudyResult
     from carscale.verdicts.verdict import ClassChange
 
 RUN_COLUMNS = (
@@ -25,10 +25,10 @@ class ArmRow:
     Attributes:
         arm, word, verdict: Its name, the verdict in a word, and with what would settle it.
         difference, low, high: From the baseline, with its 95 % interval; shares, not points.
-        wider: Which interval that is: over seeds or over photos.
-        p_holm: Corrected for the number of arms.
+        doubt: The larger reason to doubt: ``seeds`` or ``photos``.
+        p_adjusted: Corrected for the number of arms.
         num_seeds: That were compared; of the baseline, that finished.
-        value: Mean of the metric, as a share.
+        value: Mean of the metric, as a share; of log loss the negative.
         train_s, memory_gib: What a run costs.
         settings, notes: ``;`` between.
     """
@@ -39,8 +39,8 @@ class ArmRow:
     difference: float | None
     low: float | None
     high: float | None
-    wider: str | None
-    p_holm: float | None
+    doubt: str | None
+    p_adjusted: float | None
     num_seeds: int
     value: float | None
     train_s: float | None
@@ -65,8 +65,8 @@ def _arm_row(arm: ArmResult) -> ArmRow:
         difference=found.value if found else None,
         low=found.interval.low if found else None,
         high=found.interval.high if found else None,
-        wider=found.interval.source if found else None,
-        p_holm=verdict.p_holm if verdict else None,
+        doubt=found.source if found else None,
+        p_adjusted=verdict.p_adjusted if verdict else None,
         num_seeds=len(verdict.seeds) if verdict else len(arm.runs),
         value=arm.value,
         train_s=arm.train_s,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from carscale import disk, files
 
 if TYPE_CHECKING:
-    from carscale.verdicts.results import StudyResult
+    from carscale.verdicts.study_result import StudyResult
 
 OURS = re.compile(r"study-[a-z]+-([0-9a-f]{10})(?:-(?:light|dark)\.svg|\.png)")
 
