@@ -17,6 +17,8 @@ from .paired import holm as holm
 from .paired import mcnemar as mcnemar
 from .paired import t_interval as t_interval
 from .paired import t_quantile as t_quantile
+from .sequential import nominal_levels as nominal_levels
+from .sequential import spent as spent
 from .two_samples import Discrepancy as Discrepancy
 from .two_samples import Dominance as Dominance
 from .two_samples import dominance as dominance
