@@ -1,84 +1,98 @@
 """Verdicts are right as often as they say, on studies whose truth is known.
 
-The full tables are in ``benchmarks/verdicts_2026-11.md``; here a few cells, within 25 s.
+The full tables are in ``benchmarks/verdicts_2026-11.md``; here a few small cells, within seconds.
 """
 
+import dataclasses
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
+from sklearn.metrics import f1_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import sim_verdicts as sim
 
-from carscale import stats
+
+def numbers(cell, num_studies):
+    """Return what a cell comes to."""
+    return sim.summarise(cell, [sim.judge(cell, seed) for seed in range(num_studies)])
 
 
-@pytest.fixture(autouse=True)
-def fewer_resamples(monkeypatch):
-    """A thousand replicates instead of ten: the quantiles are a little rougher, all else equal."""
-    quick = partial(stats.photo_interval, num_resamples=1000)
-    monkeypatch.setattr("carscale.verdicts.verdict.stats.photo_interval", quick)
-
-
-def share_is_at_most(successes, trials, nominal):
+def is_at_most(successes, trials, nominal):
     """Tell whether a share may be ``nominal`` or less: it is not shown to be more, at 1 in 100."""
     return scipy.stats.binomtest(successes, trials, nominal, alternative="greater").pvalue > 0.01
 
 
-def test_equal_arms_help_at_most_as_often_as_said():
-    """2,000 studies of one arm that changes nothing: *helps* and *hurts* at most 2.5 % each."""
-    words = [sim.study_words(sim.World(1000), seed)[0] for seed in range(2000)]
-    assert share_is_at_most(words.count("helps"), 2000, 0.025)
-    assert share_is_at_most(words.count("hurts"), 2000, 0.025)
-    assert words.count("helps") + words.count("hurts") > 10  # nor is it asleep
+@pytest.mark.parametrize(
+    "cell",
+    [
+        sim.Cell("", 3, 1000, 1.0),
+        sim.Cell("", 3, 500, 1.0, sim.FIVE),
+        sim.Cell("", 3, 500, 1.0, sim.MIXED),
+        sim.Cell("", 2, 500, 0.5, sim.FIVE, **sim.F1),
+    ],
+    ids=["one arm", "five arms", "unequal spreads", "macro-F1"],
+)
+def test_equal_arms_help_at_most_as_often_as_said(cell):
+    """*Helps* and *hurts* of any arm that changes nothing in at most 2.5 % of studies each."""
+    found = numbers(cell, 150)
+    assert is_at_most(found["false_helps"], 150, 0.025)
+    assert is_at_most(found["false_hurts"], 150, 0.025)
 
 
-def test_of_five_equal_arms_none_helps_in_most_studies():
-    """Holm: any of five that *helps*, still in at most 2.5 % of 400 studies."""
-    world = sim.World(500, 3, 0.5, (0.0,) * 5)
-    any_helps = sum("helps" in sim.study_words(world, seed) for seed in range(400))
-    assert share_is_at_most(any_helps, 400, 0.025)
+@pytest.mark.parametrize("metric", ["top1", "balanced_accuracy", "macro_f1"])
+def test_intervals_hold_the_truth(metric):
+    """At least 93 %, of a true gain; above 98 % is doubt that was not needed."""
+    cell = sim.Cell("", 3, 1000, 1.0, (1.0, 1.0), 2.0, metric)
+    found = numbers(cell, 120)
+    assert is_at_most(found["intervals"] - found["covered"], found["intervals"], 0.07)
 
 
 def test_a_true_gain_of_two_points_is_found():
     """At least 80 % with 5,000 photos and 5 seeds of sd 0.5 points; never taken for a loss."""
-    world = sim.World(5000, 5, 0.5, (2.0,))
-    words = [sim.study_words(world, seed)[0] for seed in range(200)]
-    assert words.count("helps") >= 160
-    assert "hurts" not in words
+    found = numbers(sim.Cell("", 5, 5000, 0.5, (1.0,), 2.0), 100)
+    assert found["found"] >= 80
+    assert found["taken_for_loss"] == 0
 
 
-@pytest.mark.parametrize(("num_photos", "seed_sd"), [(200, 1.0), (1000, 1.0), (5000, 0.5)])
-def test_intervals_hold_the_truth(num_photos, seed_sd):
-    """At least 93 %; above 98 % is doubt that was not needed, and no wrong word comes of it."""
-    world = sim.World(num_photos, 3, seed_sd, (2.0,))
-    wanted = sim.truth(world, 2.0)
-    held = sum(sim.covers(world, wanted, seed)[0][0] for seed in range(300))
-    assert scipy.stats.binomtest(held, 300, 0.93, alternative="less").pvalue > 0.01
+@pytest.mark.parametrize(("gain", "spread"), [(0.0, 3.0), (2.0, 1.0)])
+def test_the_truth_of_the_model_is_what_large_draws_show(gain, spread):
+    """Top-1 and balanced accuracy over many runs; four standard errors."""
+    cell = sim.Cell("", 200, 3000, 1.0, (spread,), gain)
+    shown = []
+    for seed in range(4):
+        arms, labels_N = sim.draw(cell, np.random.default_rng(seed))
+        right = [(runs.predictions_SN == labels_N).mean(axis=0) for runs in arms.values()]
+        shown.append(right[1] - right[0])
+    values_N = np.concatenate(shown)
+    by_luck = 0.01 * np.hypot(1, spread) / np.sqrt(4 * 200)
+    error = np.hypot(values_N.std() / np.sqrt(len(values_N)), by_luck)
+    assert values_N.mean() == pytest.approx(sim.truth(gain, "top1", "even"), abs=4 * error)
 
 
-def test_the_truth_of_the_model_is_what_a_large_draw_shows():
-    """A gain of two points, on 400,000 photos and 40 seeds; three standard errors."""
-    world = sim.World(100_000, 40, 1.0, (2.0,))
-    rng = np.random.default_rng(0)
-    each = [
-        right[1].mean(axis=1) - right[0].mean(axis=1)
-        for right in (sim.draw(world, rng) for _ in range(4))
-    ]
-    shown = np.concatenate(each)
-    assert shown.mean() == pytest.approx(sim.truth(world, 2.0), abs=3 * shown.std() / np.sqrt(160))
-    assert sim.truth(world, 0.0) == pytest.approx(0, abs=1e-9)
-    assert 0.0199 < sim.truth(sim.World(1, 1, 0.5), 2.0) < 0.0201
+def test_luck_moves_top1_by_what_it_says():
+    """A run's top-1 varies by ``seed_sd`` points, over photos without end; 1,000 runs."""
+    cell = sim.Cell("", 500, 4000, 2.0, (1.0,))
+    arms, labels_N = sim.draw(cell, np.random.default_rng(0))
+    for runs in arms.values():
+        values_S = (runs.predictions_SN == labels_N).mean(axis=1)
+        assert values_S.std() == pytest.approx(0.02, rel=0.15)
 
 
-def test_the_rule_with_summed_variances_is_a_two_way_table():
-    """Against the t-interval over seeds where photos do not differ."""
-    seeds = np.array([0.01, 0.02, 0.04])
-    low, high = sim.summed(np.repeat(seeds[:, None], 50, axis=1))
-    wanted = stats.seed_interval(seeds)
-    assert (low, high) == pytest.approx((wanted.low, wanted.high))
+def test_macro_f1_is_that_of_scikit_learn():
+    """On one draw with a long tail; with the gain of its truth above 0."""
+    cell = dataclasses.replace(sim.CELLS["macro-F1, first gains 2"], num_photos=5000)
+    arms, labels_N = sim.draw(cell, np.random.default_rng(1))
+    guess_N = arms["arm 1"].predictions_SN[0]
+    wanted = f1_score(labels_N, guess_N, average="macro")
+    assert sim.macro_f1(guess_N, labels_N) == pytest.approx(wanted)
+
+
+def test_cells_have_names_of_their_own():
+    """At most 40, none lost to another of its name."""
+    lists = (sim.POWER, sim.EQUAL, sim.UNEQUAL, sim.BY_CLASS)
+    assert sum(map(len, lists)) == len(sim.CELLS) <= 40
