@@ -13,10 +13,9 @@ from carscale import outgoing
 from carscale.cli.output import print_json, say
 
 if TYPE_CHECKING:
-    from carscale.studies.plan import StudyPlan
     from carscale.studies.run import Launch
     from carscale.studies.speed import Speed
-    from carscale.verdicts import StudyResult
+    from carscale.workflows.studies import StudyWork
 
 
 def study(
@@ -47,21 +46,41 @@ def study(
     any_code: Annotated[
         bool, typer.Option("--any-code", help="Mix runs made by other code with new ones.")
     ] = False,
+    until_settled: Annotated[
+        bool,
+        typer.Option(
+            "--until-settled",
+            help="Judge after every seed; train on only what is not settled. budget.minutes too.",
+        ),
+    ] = False,
+    use_earlier: Annotated[
+        bool,
+        typer.Option(
+            "--earlier/--no-earlier",
+            help="Learn the spread of seeds from earlier studies of these photos and settings.",
+        ),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
     """Train every arm with every seed, then compare: verdicts, a page, JSON and CSV.
 
-    Started again, it goes on where it was.
+    Started again, it goes on where it was. With budget: {minutes: 60} in the file it trains for an
+    hour, looks after every seed, and gives no more runs to arms that are settled or hopeless.
 
     Example: carscale study recipes/studies/balance.yaml data.root=data/demo --dry-run
     """
-    from carscale import config, files
+    from carscale import config
     from carscale.report import check_page_folder
+    from carscale.studies.earlier import earlier_runs
     from carscale.studies.plan import make_plan
+    from carscale.studies.rounds import MAX_ROUNDS
     from carscale.studies.run import Launch, run_study
     from carscale.studies.speed import measure_arms, with_budget
+    from carscale.workflows.studies import StudyWork
 
     asked = config.read_study(file if file.exists() else config.packaged(file) or file)
+    if asked.budget.minutes:
+        asked = asked.model_copy(update={"seeds": tuple(range(MAX_ROUNDS))})
     if seeds is not None:
         asked = asked.model_copy(update={"seeds": tuple(range(seeds))})
     folder, words = _placed(overrides or [], out, asked.name)
@@ -70,33 +89,43 @@ def study(
     check_page_folder(folder, "study", replaces=is_ours)
     how = Launch(tuple(shlex.split(launch)))
     speeds: dict[str, Speed] = {}
-    if asked.budget.seconds or dry_run:
+    if asked.budget.seconds or asked.budget.minutes or dry_run:
         speeds = measure_arms(plan, how, only_packaged=dry_run)
     if asked.budget.seconds:
         plan = with_budget(plan, speeds, asked.budget)
+    earlier = earlier_runs(plan) if use_earlier else []
+    work = StudyWork(plan, shlex.join(["carscale", *sys.argv[1:]]), earlier)
+    if (asked.budget.minutes and speeds.keys() == plan.arms.keys()) or until_settled:
+        work.look_while_it_runs(speeds)
     if dry_run:
-        _print_plan(plan, how, speeds)
+        _print_plan(work, how, speeds)
         return
     failed = run_study(
         plan,
         how,
         any_code=any_code,
         keep_weights=not drop_weights,
-        after_seed=lambda: _write_so_far(plan),
+        rounds=work.rounds,
+        after_round=work.write_so_far if work.rounds is None else lambda: None,
     )
-    if failed and not any(job.folder.is_finished for job in plan.jobs):
-        _report_failures(failed, folder)
-        sys.exit(1)
-    page, result = _write(plan)
-    if as_json:
-        print_json(files.read_json(plan.folder / "results.json"))
-    else:
-        from carscale.cli.compare import print_study
+    _print_result(work, failed, as_json=as_json)
 
-        print_study(result, as_json=False, as_csv=False)
-        say(page)
+
+def _print_result(work: StudyWork, failed: dict[str, str], *, as_json: bool) -> None:
+    """Write the page, print what it says, and say what failed."""
+    from carscale import files
+    from carscale.cli.compare import print_study
+
+    plan = work.plan
+    if not failed or any(job.folder.is_finished for job in plan.jobs):
+        page, result = work.write()
+        if as_json:
+            print_json(files.read_json(plan.folder / "results.json"))
+        else:
+            print_study(result, as_json=False, as_csv=False)
+            say(page)
     if failed:
-        _report_failures(failed, folder)
+        _report_failures(failed, plan.folder)
         sys.exit(1)
 
 
@@ -113,43 +142,8 @@ def _placed(words: list[str], out: Path | None, name: str) -> tuple[Path, tuple[
     return out or base / "studies" / name, rest
 
 
-def _write(plan: StudyPlan) -> tuple[Path, StudyResult]:
-    """Judge what is done and write the page; return its path and what it says."""
-    from carscale.report import write_study
-    from carscale.verdicts import judge
-
-    asked = plan.study
-    folders: dict[str, list[Path]] = {name: [] for name in plan.arms}
-    for job in plan.jobs:
-        if job.folder.is_finished:
-            folders[job.arm].append(job.folder.path)
-    result = judge(
-        folders,
-        asked.baseline,
-        metric=asked.metric,
-        margin=asked.margin / 100,
-        overrides={name: arm.changes for name, arm in plan.arms.items()},
-    )
-    words = {"title": f"Study: {asked.name}", "intro": asked.about}
-    command = shlex.join(["carscale", *sys.argv[1:]])
-    return write_study(plan.folder, result, **words, command=command), result
-
-
-def _write_so_far(plan: StudyPlan) -> None:
-    """Write the page of what is done; a page that can't be made yet stops no training."""
-    from carscale.errors import CarscaleError
-    from carscale.progress import note
-
-    try:
-        page, _ = _write(plan)
-    except CarscaleError as error:
-        note(f"no page yet: {error}")
-    else:
-        note(f"so far: {page}")
-
-
-def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> None:
-    """Print arms, what they change, and how long it all takes."""
+def _print_plan(work: StudyWork, launch: Launch, speeds: dict[str, Speed]) -> None:
+    """Print arms, what they change, how long it all takes, and what it will be able to tell."""
     from datetime import timedelta
 
     from rich.console import Console
@@ -158,6 +152,7 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
 
     from carscale.studies.speed import run_seconds
 
+    plan = work.plan
     console = Console(width=max(100, Console().width), highlight=False)
     table = Table(box=None)
     for name in ("arm", "changes", "steps", "a run"):
@@ -169,7 +164,9 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
         mark = " (baseline)" if name == plan.study.baseline else ""
         table.add_row(f"{name}{mark}", escape(changes), f"{arm.num_steps:,}", span)
     console.print(table)
+    num_seeds = _num_seeds(work, speeds)
     left = [job for job in plan.jobs if not job.folder.is_finished]
+    left = [job for job in left if job.seed in plan.study.seeds[:num_seeds]]
     for job in left:
         recipe = plan.arms[job.arm].arm.recipe
         say(launch.shown(recipe, plan.words(job)))
@@ -180,8 +177,40 @@ def _print_plan(plan: StudyPlan, launch: Launch, speeds: dict[str, Speed]) -> No
         others = f"{len(left) - len(known)} runs not measured: a dry run runs no recipe of yours"
         about = f"{about}, and {others}" if known else others
     console.print(
-        f"{len(plan.arms)} arms x {len(plan.study.seeds)} seeds: {len(left)} runs to train of "
-        f"{len(plan.jobs)}, {about}"
+        f"{len(plan.arms)} arms x {num_seeds} seeds: {len(left)} runs to train of "
+        f"{len(plan.arms) * num_seeds}, {about}"
+    )
+    say(_forecast(work, num_seeds))
+
+
+def _num_seeds(work: StudyWork, speeds: dict[str, Speed]) -> int:
+    """Return how many seeds of each arm the study holds, if none is settled before."""
+    from carscale.studies.speed import run_seconds
+
+    plan, minutes = work.plan, work.plan.study.budget.minutes
+    if not minutes or speeds.keys() != plan.arms.keys():
+        return len(plan.study.seeds)
+    round_s = sum(run_seconds(plan.arms[name], speeds[name]) for name in plan.arms)
+    return min(len(plan.study.seeds), int(60 * minutes / round_s))
+
+
+def _forecast(work: StudyWork, num_seeds: int) -> str:
+    """Return in words what the study will be able to tell."""
+    from carscale.verdicts.forecast import forecast
+    from carscale.verdicts.metrics import METRICS
+
+    plan = work.plan
+    study, base = plan.study, plan.arms[plan.study.baseline]
+    found = forecast(
+        work.earlier,
+        num_seeds=num_seeds,
+        num_arms=len(plan.arms) - 1,
+        num_photos=len(base.splits.val),
+        metric=study.metric,
+    )
+    return (
+        f"a true difference of {100 * found.difference:.1f} points of {METRICS[study.metric]} will "
+        f"be found with 80 % probability ({found.why}; {len(base.splits.val):,} val photos)"
     )
 
 

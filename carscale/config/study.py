@@ -29,10 +29,18 @@ class _Strict(BaseModel):
 
 
 class Budget(_Strict):
-    """How long every run trains: epochs, or seconds of training on this machine."""
+    """How long every run trains: epochs, or seconds of training on this machine.
+
+    Attributes:
+        epochs: Of every run.
+        seconds: Of every run's training.
+        minutes: Of the whole study on this machine: it is looked at after every round of runs, and
+            trains on only what is not settled.
+    """
 
     epochs: Annotated[int, Field(ge=1)] | None = None
     seconds: PositiveFloat | None = None
+    minutes: PositiveFloat | None = None
 
 
 class Arm(_Strict):

@@ -15,6 +15,8 @@ from .paired import Interval as Interval
 from .paired import dunnett as dunnett
 from .paired import holm as holm
 from .paired import mcnemar as mcnemar
+from .paired import normal_share as normal_share
+from .paired import smaller_of_two as smaller_of_two
 from .paired import t_interval as t_interval
 from .paired import t_quantile as t_quantile
 from .sequential import nominal_levels as nominal_levels

@@ -61,7 +61,7 @@ def t_quantile(level: float, freedom: ArrayLike) -> NDArray[np.float64]:
     freedom = np.asarray(freedom, dtype=np.float64)
     finite_freedom = np.minimum(freedom, 1e9)
     share = (1 + level) / 2
-    return np.asarray(np.where(freedom > 1e9, ndtri(share), stdtrit(finite_freedom, share)))
+    return np.asarray(np.where(freedom >= 1e9, ndtri(share), stdtrit(finite_freedom, share)))
 
 
 def t_interval(value: float, error: float, freedom: float, *, alpha: float = 0.05) -> Interval:
@@ -89,6 +89,38 @@ def t_interval(value: float, error: float, freedom: float, *, alpha: float = 0.0
     reach = float(t_quantile(1 - alpha, freedom)) * error
     p = 2 * float(stdtr(min(freedom, 1e9), -abs(value) / error))
     return Interval(value - reach, value + reach, p, error, freedom)
+
+
+def normal_share(values: ArrayLike) -> NDArray[np.float64]:
+    """Return the share of the normal distribution below each value.
+
+    Example:
+        >>> normal_share([0.0, 1.96]).round(3).tolist()
+        [0.5, 0.975]
+    """
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(np.asarray(values, dtype=np.float64)))
+
+
+def smaller_of_two(freedom: int, more: int) -> float:
+    """Return the mean of the smaller of two estimates of a variance of 1.
+
+    Args:
+        freedom: Degrees of freedom of the first, above 0.
+        more: Of an independent one that the second pools with the first.
+
+    Example:
+        >>> smaller_of_two(2, 2)
+        0.75
+    """
+    from scipy.special import fdtr
+
+    if more < 1:
+        return 1.0
+    least = fdtr(freedom + 2, more, freedom / (freedom + 2))
+    least += fdtr(more + 2, freedom, more / (more + 2))
+    return float((freedom + more * least) / (freedom + more))
 
 
 def dunnett(t_A: ArrayLike, shared_A: ArrayLike, freedom_A: ArrayLike) -> NDArray[np.float64]:

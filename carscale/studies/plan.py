@@ -16,6 +16,7 @@ from carscale.errors import ConfigError, DataError, RunError
 from carscale.runs import RunFolder
 from carscale.shapes import problem
 from carscale.types import Splits
+from carscale.verdicts.metrics import check_support
 
 ROOMS_THAT_TRAIN = (
     *("augment", "balance", "config", "data", "evaluation", "images", "loaders", "models"),
@@ -95,11 +96,11 @@ class StudyPlan:
     @property
     def jobs(self) -> list[Job]:
         """Return the runs: every arm's first seed, then every arm's second, and so on."""
-        return [
-            Job(name, seed, RunFolder(self.folder / "runs" / f"{name}-s{seed}"))
-            for seed in self.study.seeds
-            for name in self.arms
-        ]
+        return [self.job(name, seed) for seed in self.study.seeds for name in self.arms]
+
+    def job(self, arm: str, seed: int) -> Job:
+        """Return one run."""
+        return Job(arm, seed, RunFolder(self.folder / "runs" / f"{arm}-s{seed}"))
 
     def words(self, job: Job) -> list[str]:
         """Return the command-line settings of a run."""
@@ -141,7 +142,7 @@ class StudyPlan:
         path = self.folder / "plan.json"
         if not path.exists():
             return
-        old, new = _read_stored(path), self.stored()
+        old, new = read_stored(path), self.stored()
         begun = {job.arm for job in self.jobs if job.folder.has_settings}
         if begun and old["code"] != new["code"] and not any_code:
             raise RunError(
@@ -155,7 +156,7 @@ class StudyPlan:
         """Write ``plan.json``; arms that were removed from the study file stay in it."""
         path = self.folder / "plan.json"
         new = self.stored()
-        known = _read_stored(path)["arms"] if path.exists() else {}
+        known = read_stored(path)["arms"] if path.exists() else {}
         files.write_json(path, new | {"arms": known | new["arms"]})
 
     def check_data(self) -> None:
@@ -172,7 +173,7 @@ class StudyPlan:
                 )
 
 
-def _read_stored(path: Path) -> dict[str, Any]:
+def read_stored(path: Path) -> dict[str, Any]:
     """Return what ``plan.json`` holds."""
     arm = {"recipe": str, "recipe_hash": str, "settings": dict, "hashes": {str: str}}
     tree: dict[str, Any] = files.read_json(path)
@@ -217,6 +218,9 @@ def make_plan(
         splits[root] = splits.get(root) or data.read_splits(Path(root))
         arms[arm.name] = ArmPlan(arm, cfg, own, splits[root])
     _check_same_val(arms, study.baseline)
+    val = arms[study.baseline].splits.val
+    support = zip((one.name for one in val.classes), val.counts_K.tolist(), strict=True)
+    check_support(dict(support), "val", study.metric)
     _check_different(arms, file)
     return StudyPlan(study, folder, arms)
 

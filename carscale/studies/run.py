@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,7 +59,8 @@ def run_study(
     *,
     any_code: bool = False,
     keep_weights: bool = True,
-    after_seed: Callable[[], None] = lambda: None,
+    rounds: Iterable[list[Job]] | None = None,
+    after_round: Callable[[], None] = lambda: None,
 ) -> dict[str, str]:
     """Train every run that is not done; return what failed, and why, by run.
 
@@ -68,7 +69,9 @@ def run_study(
         launch: How to start a recipe.
         any_code: Whether runs of other code may stay beside new ones.
         keep_weights: Whether to keep each run's result; its other checkpoints go in any case.
-        after_seed: Called when every arm has one seed more.
+        rounds: Which runs come next, asked for when those before are done; ``None`` takes every
+            arm's first seed, then every arm's second, and so on.
+        after_round: Called when a round has trained.
 
     Raises:
         RunError: Another runner works in the folder, or the code changed.
@@ -82,19 +85,36 @@ def run_study(
         plan.store()
         total = sum(plan.arms[job.arm].num_steps for job in plan.jobs)
         begun = sum(job.folder.steps_done for job in plan.jobs)
-        with bar("study", total, start=begun, unit="steps") as advance:
-            for number, job in enumerate(plan.jobs, start=1):
-                advance(0, f"run {number}/{len(plan.jobs)}  {job.name}")
-                was_done = job.folder.is_finished
-                why = None if was_done else _run(plan, job, launch, advance)
-                if why is None:
-                    tidy(job.folder, keep_weights=keep_weights)
-                else:
-                    failed[job.name] = why
-                    note(f"{job.name}: failed: {why}")
-                if job.arm == list(plan.arms)[-1] and not was_done:
-                    after_seed()
+        known = total if rounds is None else None
+        with bar("study", known, start=begun, unit="steps") as advance:
+            for number, jobs in enumerate(_by_seed(plan) if rounds is None else rounds, start=1):
+                were_done = all(job.folder.is_finished for job in jobs)
+                for job in jobs:
+                    advance(0, f"round {number}  {job.name}")
+                    why = _train_job(plan, job, launch, advance, keep_weights=keep_weights)
+                    if why is not None:
+                        failed[job.name] = why
+                if not were_done:
+                    after_round()
     return failed
+
+
+def _by_seed(plan: StudyPlan) -> Iterator[list[Job]]:
+    """Yield every arm's first seed, then every arm's second, and so on."""
+    for seed in plan.study.seeds:
+        yield [plan.job(name, seed) for name in plan.arms]
+
+
+def _train_job(
+    plan: StudyPlan, job: Job, launch: Launch, advance: Callable[..., None], *, keep_weights: bool
+) -> str | None:
+    """Train a run that is not done and remove what it need not keep; return why it failed."""
+    why = None if job.folder.is_finished else _run(plan, job, launch, advance)
+    if why is None:
+        tidy(job.folder, keep_weights=keep_weights)
+    else:
+        note(f"{job.name}: failed: {why}")
+    return why
 
 
 def train(

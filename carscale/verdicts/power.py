@@ -172,19 +172,18 @@ def chance_to_settle(
         level: Of the interval that must exclude 0, corrected for the number of arms.
         final: Of the interval that must lie within the margin.
     """
-    from scipy.special import ndtr
-
     spread = found.spread
     after = spread.seeds / (spread.num_seeds + more)
     after += spread.base_seeds / (spread.num_base_seeds + more_base)
     moves = math.sqrt(max(1e-18, spread.by_seeds - after))
     to_zero = float(half_width(spread, level=level, more=more, more_base=more_base))
     inside = margin - float(half_width(spread, level=final, more=more, more_base=more_base))
-    chance = float(ndtr((found.value - to_zero) / moves) + ndtr((-found.value - to_zero) / moves))
+    ends = [(found.value - to_zero) / moves, (-found.value - to_zero) / moves]
+    chance = float(stats.normal_share(ends).sum())
     if inside > 0:
         reach = min(inside, to_zero)
-        within = ndtr((reach - found.value) / moves) - ndtr((-reach - found.value) / moves)
-        chance += float(within)
+        ends = [(reach - found.value) / moves, (-reach - found.value) / moves]
+        chance -= float(np.diff(stats.normal_share(ends))[0])
     return min(1.0, chance)
 
 

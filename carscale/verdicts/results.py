@@ -107,6 +107,25 @@ def judge(
     return StudyResult(about, _classes(every), results, interactions)
 
 
+def read_arms(
+    arms: Mapping[str, Sequence[Path]], split: str
+) -> tuple[dict[str, ArmRuns], NDArray[np.int64]]:
+    """Return what some arms predicted, and the true classes.
+
+    Raises:
+        DataError: They predicted other photos, or none did.
+    """
+    found = {name: _read_arm(name, folders, split) for name, folders in arms.items()}
+    every = [run for by_seed in found.values() for run in by_seed.values()]
+    if not every:
+        raise DataError(
+            f"no run has predictions of {split} yet",
+            f"make them with: carscale evaluate RUN --split {split}",
+        )
+    check_comparable(every, split)
+    return {name: _runs(by_seed) for name, by_seed in found.items()}, every[0].labels_N
+
+
 def _read_arm(name: str, folders: Sequence[Path], split: str) -> BySeed:
     """Return an arm's finished runs by seed."""
     found: BySeed = {}

@@ -75,6 +75,8 @@ class StudyAbout:
         spread: How far seeds of one arm lie apart, pooled over all.
         earlier: The part of it that earlier runs of these photos gave.
         alpha: Error that was spent: 0.05, or what this look could spend.
+        looks: Part of the planned runs that was in, look by look; empty where it was not looked at
+            while it ran.
     """
 
     split: str
@@ -89,6 +91,7 @@ class StudyAbout:
     spread: SeedSpread | None = None
     earlier: SeedSpread | None = None
     alpha: float = ALPHA
+    looks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class SeedSpread:
         """Return the variance that is used, and its degrees of freedom."""
         if self.paired_freedom < MIN_FREEDOM:
             return self.variance, self.freedom
-        factor = _smaller_of_two(self.paired_freedom, self.freedom - self.paired_freedom)
+        factor = stats.smaller_of_two(self.paired_freedom, self.freedom - self.paired_freedom)
         if self.is_paired:
             return self.paired_variance / factor, self.paired_freedom
         return self.variance / factor, self.freedom
@@ -106,21 +106,6 @@ def _pooled(one: float, freedom: int, other: float, other_freedom: int) -> float
     """Return the mean of two variances by their degrees of freedom."""
     total = freedom + other_freedom
     return (one * freedom + other * other_freedom) / total if total else 0.0
-
-
-def _smaller_of_two(freedom: int, more: int) -> float:
-    """Return the mean of the smaller of two estimates of a variance of 1.
-
-    One has ``freedom`` degrees of freedom; the other pools it with an independent one of ``more``.
-    """
-    from scipy.special import fdtr
-
-    if more < 1:
-        return 1.0
-    mean = fdtr(freedom + 2, more, freedom / (freedom + 2)) + fdtr(
-        more + 2, freedom, more / (more + 2)
-    )
-    return float((freedom + more * mean) / (freedom + more))
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,7 +325,7 @@ def difference(
     if pool_freedom:
         is_own = len(model.rows) == 2 and pool_freedom > 1 and model.own[others[0]] > pool
         parts += spread.by_seeds**2 / (pool_freedom - is_own)
-    freedom = variance**2 / parts if parts else math.inf
+    freedom = min(1e9, variance**2 / parts) if parts else 1e9
     value = float(terms_N.sum())
     interval = stats.t_interval(value, math.sqrt(variance), freedom, alpha=alpha)
     return Difference(value, per_seed, interval, spread)

@@ -1,0 +1,151 @@
+"""Which runs come next, in a study that is looked at after every round.
+
+A round is one run more of the baseline and of each arm that is open. After it the study is judged
+with the error that this look may spend; arms that are settled, or that the budget can't settle, get
+no more runs, and the others share what is left: the ones first that one run more settles most
+probably.
+
+Nothing is stored: all is worked out again from the finished runs, in order, so that a study that
+was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from carscale.errors import CarscaleError, ConfigError
+from carscale.progress import note
+from carscale.studies.plan import Job, StudyPlan
+from carscale.verdicts.looks import Looks
+from carscale.verdicts.study_result import StudyResult
+
+Judge = Callable[[Mapping[str, list[Path]], float], StudyResult]
+"""Run folders by arm and the error that may be spent -> what is known."""
+
+Pace = Callable[[Mapping[str, list[Path]]], float]
+MAX_ROUNDS = 50
+
+
+@dataclass
+class Rounds:
+    """The rounds of a study.
+
+    Attributes:
+        plan: Its arms and seeds; a round takes the next seed.
+        costs: What a run of each arm costs: seconds, or steps.
+        total: What may be spent, in the same unit.
+        judge: Judges run folders.
+        pace: How many times their planned cost finished runs took; ``None``: as planned.
+        on_look: Called with what each look found.
+        looks: What has been found so far.
+        result: What is known after the last look; ``None`` before the first.
+    """
+
+    plan: StudyPlan
+    costs: Mapping[str, float]
+    total: float
+    judge: Judge
+    pace: Pace | None = None
+    on_look: Callable[[StudyResult], None] = lambda _: None
+    looks: Looks = field(default_factory=Looks)
+    result: StudyResult | None = None
+
+    def __post_init__(self) -> None:
+        self.factor = 1.0
+        self.started: list[str] = []
+        self.done: dict[str, list[Path]] = {name: [] for name in self.plan.arms}
+
+    def __iter__(self) -> Iterator[list[Job]]:
+        """Yield the jobs of each round; they are judged when the next round is asked for."""
+        waiting = [name for name in self.plan.arms if name != self.plan.study.baseline]
+        seeds = self.plan.study.seeds
+        for number, seed in enumerate(seeds, start=1):
+            names = self._affordable(waiting)
+            if len(names) < 2:
+                return
+            jobs = [self.plan.job(name, seed) for name in names]
+            yield jobs
+            for job in jobs:
+                self.started.append(job.arm)
+                if job.folder.is_finished:
+                    self.done[job.arm].append(job.folder.path)
+            self.factor = self.pace(self.done) if self.pace else 1.0
+            self._look(waiting, len(seeds) - number)
+            waiting = [name for name in self._by_chance(waiting) if self.looks.is_open(name)]
+
+    @property
+    def spent(self) -> float:
+        """Return what the runs so far cost."""
+        return sum(self._cost(name) for name in self.started)
+
+    def _look(self, waiting: list[str], seeds_left: int) -> None:
+        """Judge what is done, with the error that this look may spend."""
+        left = min(seeds_left, self._rounds_left(waiting))
+        fraction = 1.0 if left < 1 else min(1 - 1e-9, self.spent / self.total)
+        before = self.looks.fractions[-1] if self.looks.fractions else 0.0
+        fraction = max(fraction, before + 1e-9)
+        if fraction > 1:
+            return
+        try:
+            found = self.judge(self.done, self.looks.alpha(fraction))
+        except CarscaleError as error:
+            note(f"no look yet: {error}")
+            return
+        if found.about.spread is not None and found.about.spread.freedom:
+            self.looks = self.looks.after(found, fraction, dict.fromkeys(waiting, left))
+        self.result = self.looks.shown(found)  # of one seed each nothing is settled, nor spent
+        self.on_look(self.result)
+
+    def _by_chance(self, waiting: list[str]) -> list[str]:
+        """Return arms by the probability that one run more settles them, the largest first."""
+        if self.result is None:
+            return waiting
+        chances = self.looks.chances(self.result, dict.fromkeys(waiting, 1))
+        return sorted(waiting, key=lambda name: -chances.get(name, 0.0))
+
+    def _affordable(self, waiting: list[str]) -> list[str]:
+        """Return the baseline and the first arms that the budget still holds."""
+        names, left = [], self.total * (1 + 1e-9) - self.spent
+        for name in [self.plan.study.baseline, *waiting]:
+            left -= self._cost(name)
+            if left >= 0:
+                names.append(name)
+            elif name == self.plan.study.baseline:
+                return []
+            else:
+                left += self._cost(name)
+        return names
+
+    def _rounds_left(self, waiting: list[str]) -> int:
+        """Return how many rounds of these arms the budget still holds; 1 of some of them."""
+        whole = sum(self._cost(name) for name in [self.plan.study.baseline, *waiting])
+        rounds = math.floor((self.total * (1 + 1e-9) - self.spent) / whole) if waiting else 0
+        return rounds or int(len(self._affordable(waiting)) > 1)
+
+    def _cost(self, name: str) -> float:
+        """Return what a run of an arm costs."""
+        return self.costs[name] * self.factor
+
+
+def check_budget(plan: StudyPlan, costs: Mapping[str, float], minutes: float) -> None:
+    """Raise where a budget does not hold one run of each arm.
+
+    Args:
+        plan: The study.
+        costs: Seconds of a run, by arm.
+        minutes: What may be spent.
+
+    Raises:
+        ConfigError: Names the least budget.
+    """
+    least = sum(costs.values()) / 60
+    if minutes < least:
+        raise ConfigError(
+            f"budget.minutes={minutes:g}: too small for one seed of each of {len(plan.arms)} arms, "
+            f"which take {least:.1f} minutes",
+            f"give it {math.ceil(2 * least)} minutes, two seeds of each: fewer settle nothing; "
+            "or train shorter: budget.epochs, data.image_px",
+        )

@@ -1,0 +1,103 @@
+"""A comparison that is looked at while its runs come in: what is settled, what is hopeless.
+
+Each look spends a part of the 5 % (``stats.nominal_levels``): its verdicts are made with the level
+that is left to it. What a look settles stays settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from carscale import stats
+from carscale.verdicts.power import chance_to_settle
+from carscale.verdicts.study_result import ArmResult, StudyResult
+from carscale.verdicts.verdict import ALPHA, Verdict
+
+SETTLED = ("helps", "hurts", "no difference")
+FUTILE = 0.1
+"""An arm that further runs would settle with less than this probability gets no more."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What the looks so far have found.
+
+    Attributes:
+        fractions: Part of the planned runs that was in, look by look.
+        verdicts: Of the arms that a look settled.
+        notes: Why an arm gets no more runs.
+    """
+
+    fractions: tuple[float, ...] = ()
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def alpha(self, fraction: float) -> float:
+        """Return the error that a look after a fraction of the runs may spend."""
+        return stats.nominal_levels([*self.fractions, fraction], ALPHA)[-1]
+
+    def after(self, result: StudyResult, fraction: float, more: Mapping[str, int]) -> Looks:
+        """Return the looks with one more.
+
+        Args:
+            result: Judged with ``alpha(fraction)``.
+            fraction: Part of the planned runs that is in.
+            more: Runs that each arm could still get; arms that are not named are left as they are.
+        """
+        number = len(self.fractions) + 1
+        open_arms = [arm for arm in result.arms if arm.verdict and self.is_open(arm.name)]
+        verdicts, notes = dict(self.verdicts), dict(self.notes)
+        for arm in open_arms:
+            assert arm.verdict is not None
+            if arm.verdict.word in SETTLED:
+                verdicts[arm.name] = arm.verdict
+                notes[arm.name] = f"settled at look {number}: no more runs"
+        seen = replace(self, fractions=(*self.fractions, fraction), verdicts=verdicts, notes=notes)
+        for name, chance in seen.chances(result, more).items():
+            if more[name] and chance < FUTILE:
+                notes[name] = (
+                    f"no more runs since look {number}: {more[name]} more would settle it with a "
+                    f"probability of {100 * chance:.0f} %"
+                )
+        return replace(seen, notes=notes)
+
+    def is_open(self, name: str) -> bool:
+        """Return whether an arm may get more runs."""
+        return name not in self.notes
+
+    def chances(self, result: StudyResult, more: Mapping[str, int]) -> dict[str, float]:
+        """Return how probably so many more runs settle each arm that is open."""
+        final = 1 - ALPHA if self.is_over else 1 - self.alpha(1.0)
+        num_arms = max(1, len(result.arms) - 1)
+        return {
+            arm.name: chance_to_settle(
+                arm.verdict.difference,
+                more=more[arm.name],
+                more_base=more[arm.name],
+                margin=result.about.margin,
+                level=1 - (1 - final) / num_arms,
+                final=final,
+            )
+            for arm in result.arms
+            if arm.verdict
+            and arm.verdict.difference
+            and arm.name in more
+            and self.is_open(arm.name)
+        }
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether all error is spent."""
+        return bool(self.fractions) and self.fractions[-1] >= 1
+
+    def shown(self, result: StudyResult) -> StudyResult:
+        """Return a result in which settled arms keep the verdict that settled them."""
+        arms = [self._shown(arm) for arm in result.arms]
+        return replace(result, arms=arms, about=replace(result.about, looks=self.fractions))
+
+    def _shown(self, arm: ArmResult) -> ArmResult:
+        """Return an arm with its settled verdict and its note."""
+        verdict = self.verdicts.get(arm.name, arm.verdict)
+        notes: Sequence[str] = [self.notes[arm.name]] if arm.name in self.notes else []
+        return replace(arm, verdict=verdict, notes=(*arm.notes, *notes))
