@@ -51,7 +51,9 @@ def arm_runs(correct_SN, labels_N, seeds=None):
     from carscale.verdicts.verdict import ArmRuns
 
     wrong_N = (labels_N + 1) % (labels_N.max() + 1 if len(labels_N) else 1)
-    predictions_SN = np.where(correct_SN, labels_N, np.where(wrong_N == labels_N, labels_N + 1, wrong_N))
+    predictions_SN = np.where(
+        correct_SN, labels_N, np.where(wrong_N == labels_N, labels_N + 1, wrong_N)
+    )
     seeds = tuple(range(len(correct_SN))) if seeds is None else seeds
     return ArmRuns(seeds, predictions_SN, np.where(correct_SN, 0.2, 2.0))
 

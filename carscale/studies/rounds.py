@@ -21,6 +21,7 @@ from carscale.progress import note
 from carscale.studies.plan import Job, StudyPlan
 from carscale.verdicts.looks import Looks
 from carscale.verdicts.study_result import StudyResult
+from carscale.verdicts.verdict import Verdict
 
 Judge = Callable[[Mapping[str, list[Path]], float], StudyResult]
 """Run folders by arm and the error that may be spent -> what is known."""
@@ -55,6 +56,8 @@ class Rounds:
 
     def __post_init__(self) -> None:
         self.factor = 1.0
+        self.margin = self.plan.study.margin / 100
+        self.verdicts: dict[str, Verdict] = {}
         self.started: list[str] = []
         self.done: dict[str, list[Path]] = {name: [] for name in self.plan.arms}
 
@@ -95,15 +98,16 @@ class Rounds:
             note(f"no look yet: {error}")
             return
         if found.about.spread is not None and found.about.spread.freedom:
-            self.looks = self.looks.after(found, fraction, dict.fromkeys(waiting, left))
+            self.verdicts = {arm.name: arm.verdict for arm in found.arms if arm.verdict}
+            more = dict.fromkeys(waiting, left)
+            self.looks = self.looks.after(self.verdicts, fraction, more, margin=self.margin)
         self.result = self.looks.shown(found)  # of one seed each nothing is settled, nor spent
         self.on_look(self.result)
 
     def _by_chance(self, waiting: list[str]) -> list[str]:
         """Return arms by the probability that one run more settles them, the largest first."""
-        if self.result is None:
-            return waiting
-        chances = self.looks.chances(self.result, dict.fromkeys(waiting, 1))
+        more = dict.fromkeys(waiting, 1)
+        chances = self.looks.chances(self.verdicts, more, margin=self.margin)
         return sorted(waiting, key=lambda name: -chances.get(name, 0.0))
 
     def _affordable(self, waiting: list[str]) -> list[str]:

@@ -37,53 +37,58 @@ class Looks:
         """Return the error that a look after a fraction of the runs may spend."""
         return stats.nominal_levels([*self.fractions, fraction], ALPHA)[-1]
 
-    def after(self, result: StudyResult, fraction: float, more: Mapping[str, int]) -> Looks:
+    def after(
+        self,
+        verdicts: Mapping[str, Verdict],
+        fraction: float,
+        more: Mapping[str, int],
+        *,
+        margin: float,
+    ) -> Looks:
         """Return the looks with one more.
 
         Args:
-            result: Judged with ``alpha(fraction)``.
+            verdicts: Of all arms, made with ``alpha(fraction)``.
             fraction: Part of the planned runs that is in.
             more: Runs that each arm could still get; arms that are not named are left as they are.
+            margin: A smaller difference counts as none.
         """
         number = len(self.fractions) + 1
-        open_arms = [arm for arm in result.arms if arm.verdict and self.is_open(arm.name)]
-        verdicts, notes = dict(self.verdicts), dict(self.notes)
-        for arm in open_arms:
-            assert arm.verdict is not None
-            if arm.verdict.word in SETTLED:
-                verdicts[arm.name] = arm.verdict
-                notes[arm.name] = f"settled at look {number}: no more runs"
-        seen = replace(self, fractions=(*self.fractions, fraction), verdicts=verdicts, notes=notes)
-        for name, chance in seen.chances(result, more).items():
-            if more[name] and chance < FUTILE:
-                notes[name] = (
-                    f"no more runs since look {number}: {more[name]} more would settle it with a "
-                    f"probability of {100 * chance:.0f} %"
-                )
-        return replace(seen, notes=notes)
+        settled, notes = dict(self.verdicts), dict(self.notes)
+        for name, verdict in verdicts.items():
+            if verdict.word in SETTLED and self.is_open(name):
+                settled[name] = verdict
+                notes[name] = f"settled at look {number}: no more runs"
+        seen = Looks((*self.fractions, fraction), settled, notes)
+        hopeless = {
+            name: f"no more runs since look {number}: {more[name]} more would settle it with a "
+            f"probability of {100 * chance:.0f} %"
+            for name, chance in seen.chances(verdicts, more, margin=margin).items()
+            if more[name] and chance < FUTILE
+        }
+        return replace(seen, notes=notes | hopeless)
 
     def is_open(self, name: str) -> bool:
         """Return whether an arm may get more runs."""
         return name not in self.notes
 
-    def chances(self, result: StudyResult, more: Mapping[str, int]) -> dict[str, float]:
+    def chances(
+        self, verdicts: Mapping[str, Verdict], more: Mapping[str, int], *, margin: float
+    ) -> dict[str, float]:
         """Return how probably so many more runs settle each arm that is open."""
         final = 1 - ALPHA if self.is_over else 1 - self.alpha(1.0)
-        num_arms = max(1, len(result.arms) - 1)
+        level = 1 - (1 - final) / max(1, len(verdicts))
         return {
-            arm.name: chance_to_settle(
-                arm.verdict.difference,
-                more=more[arm.name],
-                more_base=more[arm.name],
-                margin=result.about.margin,
-                level=1 - (1 - final) / num_arms,
+            name: chance_to_settle(
+                verdict.difference,
+                more=more[name],
+                more_base=more[name],
+                margin=margin,
+                level=level,
                 final=final,
             )
-            for arm in result.arms
-            if arm.verdict
-            and arm.verdict.difference
-            and arm.name in more
-            and self.is_open(arm.name)
+            for name, verdict in verdicts.items()
+            if verdict.difference and name in more and self.is_open(name)
         }
 
     @property

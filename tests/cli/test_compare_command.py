@@ -94,7 +94,10 @@ def test_out_writes_a_page_and_replaces_none(folders, tmp_path, monkeypatch, cap
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--metric", "ece"), "ConfigError: --metric ece: must be top1, balanced_accuracy, macro_f1 or log_loss"),
+        (
+            ("--metric", "ece"),
+            "ConfigError: --metric ece: must be top1, balanced_accuracy, macro_f1 or log_loss",
+        ),
         (("--split", "dev"), "ConfigError: --split dev: must be val, test or train"),
         (("--margin", "0"), "ConfigError: --margin 0: must lie between 0 and 100 points"),
         (("--json", "--csv"), "--json and --csv exclude each other"),
