@@ -37,6 +37,7 @@ from scipy import stats as reference
 
 from carscale import stats
 from carscale.verdicts import verdict
+from carscale.verdicts.looks import Looks
 from carscale.verdicts.power import SampleSize
 from carscale.verdicts.verdict import ArmRuns, judge_arms
 
@@ -217,6 +218,42 @@ def judge(cell, seed):
     return [(verdicts[name].word, one.low, one.high) for name, one in intervals.items()]
 
 
+def judge_looks(cell, seed):
+    """Return ``(word, low, high)`` of each arm of a study that is judged after every round.
+
+    An arm that is settled, or hopeless, gets no more runs; the first look is after two rounds.
+    """
+    arms, labels_N = draw(cell, np.random.default_rng(seed))
+    waiting, seeds_of = list(arms)[1:], dict.fromkeys(arms, 0)
+    total, looks, verdicts = len(arms) * cell.num_seeds, Looks(), {}
+    for num_seeds in range(1, cell.num_seeds + 1):
+        seeds_of |= dict.fromkeys(["baseline", *waiting], num_seeds)
+        if num_seeds == 1:
+            continue
+        fraction = 1.0 if num_seeds == cell.num_seeds else sum(seeds_of.values()) / total
+        so_far = {name: first(runs, seeds_of[name]) for name, runs in arms.items()}
+        with without_advice():
+            verdicts = judge_arms(
+                so_far, "baseline", labels_N, metric=cell.metric, alpha=looks.alpha(fraction)
+            )
+        more = dict.fromkeys(waiting, cell.num_seeds - num_seeds)
+        looks = looks.after(verdicts, fraction, more, margin=0.01)
+        waiting = [name for name in waiting if looks.is_open(name)]
+        if not waiting:
+            break
+    shown = {name: looks.verdicts.get(name, found) for name, found in verdicts.items()}
+    intervals = {name: found.difference.interval for name, found in shown.items()}
+    runs = sum(seeds_of.values()) / total
+    return [(shown[name].word, one.low, one.high, runs) for name, one in intervals.items()]
+
+
+def first(runs, num_seeds):
+    """Return the first runs of an arm."""
+    return ArmRuns(
+        runs.seeds[:num_seeds], runs.predictions_SN[:num_seeds], runs.losses_SN[:num_seeds]
+    )
+
+
 def many(function, count, workers):
     """Return what ``function(seed)`` gives for ``count`` seeds, in order."""
     if workers == 1:
@@ -228,7 +265,7 @@ def many(function, count, workers):
 def summarise(cell, studies):
     """Return the numbers of a cell: counts, a median, a p."""
     words = np.array([[arm[0] for arm in study] for study in studies])
-    low, high = np.array([[arm[1:] for arm in study] for study in studies]).transpose(2, 0, 1)
+    low, high = np.array([[arm[1:3] for arm in study] for study in studies]).transpose(2, 0, 1)
     gains = np.array(cell.gains[1:])
     wanted = np.array([truth(float(gain), cell.metric, cell.classes) for gain in gains])
     is_null, count = gains == 0, len(studies)
@@ -245,6 +282,7 @@ def summarise(cell, studies):
         "covered": int(((low <= wanted) & (wanted <= high)).sum()),
         "covered_by_arm": ((low <= wanted) & (wanted <= high)).sum(axis=0).tolist(),
         "width": float(np.median(high - low)),
+        "runs": float(np.mean([study[0][3] if len(study[0]) > 3 else 1 for study in studies])),
         "found": int((words[:, 0] == "helps").sum()) if cell.gain else None,
         "taken_for_loss": int((words[:, 0] == "hurts").sum()) if cell.gain else None,
     }
@@ -261,16 +299,17 @@ def share(successes, trials):
     return f"{100 * successes / trials:.1f} ({100 * bounds.low:.1f} to {100 * bounds.high:.1f})"
 
 
-def print_once(cells, count, workers):
-    """Judge studies once, print a row a cell, and return all numbers."""
+def print_table(title, judging, cells, count, workers):
+    """Judge studies, print a row a cell, and return all numbers."""
     found = {}
     for name, cell in cells.items():
-        found[name] = summarise(cell, many(partial(judge, cell), count, workers))
+        found[name] = summarise(cell, many(partial(judging, cell), count, workers))
         print(f"{name}: {found[name]}", flush=True)
     adjusted = stats.holm([one["p"] for one in found.values()]).tolist()
+    print(f"\n## {title}")
     print("\n| cell | any false *helps*, % of studies | p | p (Holm) | any false *hurts*, % |"
-          " coverage, % | width | *helps* of a gain of 2, % |\n"
-          "|---|---|---|---|---|---|---|---|")  # fmt: skip
+          " coverage, % | width | *helps* of a gain of 2, % | runs, % |\n"
+          "|---|---|---|---|---|---|---|---|---|")  # fmt: skip
     for (name, one), p_holm in zip(found.items(), adjusted, strict=True):
         one["p_holm"], num = p_holm, one["studies"]
         false = share(one["false_helps"], num) if one["null_arms"] else ""
@@ -278,7 +317,7 @@ def print_once(cells, count, workers):
         power = "" if one["found"] is None else share(one["found"], num)
         print(f"| {name} | {false} | {p_words} | {100 * one['false_hurts'] / num:.1f} |"
               f" {100 * one['covered'] / one['intervals']:.1f} | {100 * one['width']:.1f} |"
-              f" {power} |")  # fmt: skip
+              f" {power} | {100 * one['runs']:.0f} |")  # fmt: skip
     return {name: asdict(cells[name]) | one for name, one in found.items()}
 
 
@@ -290,7 +329,11 @@ def main():
     parser.add_argument("--json", type=Path, help="also write all numbers")
     args = parser.parse_args()
     cells = {name: cell for name, cell in CELLS.items() if any(part in name for part in args.cells)}
-    found = {"once": print_once(cells, args.studies, args.workers)}
+    looked = {name: cell for name, cell in cells.items() if cell.num_seeds > 2}
+    found = {
+        "once": print_table("Judged once", judge, cells, args.studies, args.workers),
+        "looks": print_table("Looks", judge_looks, looked, args.studies, args.workers),
+    }
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n")
 
