@@ -6,7 +6,7 @@ Axes: B samples of a batch, N samples, K classes, T top classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from carscale import models
 from carscale.errors import TRAIN_SLOWER, LoaderError, ModelError, NotFiniteError, Stopped
+from carscale.evaluation.in_parts import Seen, in_parts
 from carscale.evaluation.metrics import scores
 from carscale.progress import bar
 from carscale.types import Loader, Predictions, Split
@@ -62,7 +64,7 @@ def are_few(num_samples: int, num_classes: int) -> bool:
     return num_samples * num_classes <= 10_000_000
 
 
-def log_probs(model: nn.Module, images_BCHW: Tensor, *, flip: bool) -> Tensor:
+def log_probs(model: Callable[[Tensor], Tensor], images_BCHW: Tensor, *, flip: bool) -> Tensor:
     """Return the log-probabilities of a batch.
 
     Args:
@@ -119,6 +121,8 @@ def predict(
     if keep_probs is None:
         keep_probs = are_few(len(split), len(split.classes))
     model.to(world.device).eval()
+    if isinstance(model, models.Classifier):
+        model = models.for_scoring(model, loader.view.image_px)
     rows_I: list[Tensor] = []
     rows_F: list[Tensor] = []
     rows_D: list[Tensor] = []
@@ -135,19 +139,20 @@ def predict(
         ),
         bar(f"predict {split.name}", num_mine, show=world.is_main, unit="photos") as advance,
         seen_by_classifier(model, wanted=keep_embeddings) as seen,
+        in_parts(model, world, seen) as logits,
     ):
         for batch in loader:
             if world.stop.is_asked:
                 break
-            with world.accelerator.autocast():
-                log_probs_BK = log_probs(model, batch.images_BCHW, flip=flip)
+            log_probs_BK = log_probs(logits, batch.images_BCHW, flip=flip)
             integers, floats = _rows(
                 log_probs_BK, batch.labels_B, batch.ids_B, keep_probs=keep_probs
             )
             rows_I.append(integers)
             rows_F.append(floats)
-            rows_D += seen[:1]
-            seen.clear()
+            if keep_embeddings:  # the first of them: those of the mirror images follow
+                rows_D.append(torch.cat(seen.rows)[: len(batch.ids_B)])
+                seen.rows = []
             advance(len(batch.ids_B))
         asked = world.stop.now()
         if asked:
@@ -169,7 +174,7 @@ def predict(
 
 
 @contextmanager
-def seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[list[Tensor]]:
+def seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[Seen]:
     """Collect what a model's classifier layer is given, float16 ``[B, D]``, call by call.
 
     Logits stay what they are without it.
@@ -181,7 +186,7 @@ def seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[list[Tenso
     Raises:
         ModelError: The network has no single classifier layer, or one of feature maps.
     """
-    seen: list[Tensor] = []
+    seen = Seen()
     if not wanted:
         yield seen
         return
@@ -193,7 +198,7 @@ def seen_by_classifier(model: nn.Module, *, wanted: bool) -> Iterator[list[Tenso
         )
 
     def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-        seen.append(given[0].detach().flatten(1).to(torch.float16))
+        seen.rows.append(given[0].detach().flatten(1).to(torch.float16))
 
     handle = head.register_forward_pre_hook(keep)
     try:

@@ -11,7 +11,8 @@ weights are in.
 
 - ``factory``: a classifier from settings; ``attention``: SE, ECA, CBAM and GC layers.
 - ``weights``: reading, saving, what fits; ``positions``: position embeddings of another size.
-- ``cost``: parameters and GMACs; ``speed``, ``cpu_speed``: throughput, and what speeds up a CPU.
+- ``cost``: parameters and GMACs; ``speed``, ``cpu_speed``: throughput, and what speeds up a CPU;
+  ``scoring``: a copy that scores sooner.
 - ``probe``: one pass of a grey picture; ``stock_loader``: timm's own loader, for the benchmark.
 """
 

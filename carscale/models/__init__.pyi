@@ -3,6 +3,7 @@ from .factory import Classifier as Classifier
 from .factory import build as build
 from .factory import preprocessing as preprocessing
 from .probe import run_once as run_once
+from .scoring import for_scoring as for_scoring
 from .speed import images_per_s as images_per_s
 from .speed import stepper as stepper
 from .weights import load_state as load_state

@@ -24,9 +24,16 @@ def speed_up_cpu(net: nn.Module) -> None:
     """
     for module in net.modules():
         if isinstance(module, NEED_INPUT) and module.inplace:
-            module.inplace = False
+            module.inplace, module.may_write_in_place = False, True  # type: ignore[assignment]
         if type(module) is Conv2dSame:
             module.__class__ = _FoldedSame  # keeps weights, hooks and names
+
+
+def write_in_place(net: nn.Module) -> None:
+    """Have activations overwrite their input again, which is sooner where no gradient needs it."""
+    for module in net.modules():
+        if getattr(module, "may_write_in_place", False):
+            module.inplace = True  # type: ignore[assignment]
 
 
 @contextmanager
@@ -65,3 +72,7 @@ class _FoldedSame(Conv2dSame):
         """Return how many pixels of padding an axis needs."""
         stride, size = self.stride[axis], self.kernel_size[axis]
         return max((-(-length // stride) - 1) * stride + size - length, 0)
+
+
+CONVOLUTIONS = (nn.Conv2d, Conv2dSame, _FoldedSame)
+"""Those whose output is their weight times their input, and nothing else."""

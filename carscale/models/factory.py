@@ -48,6 +48,18 @@ class Classifier(nn.Module):
         """Return logits ``[B, K]`` for uint8 ``[B, C, H, W]``."""
         return self.net((images_BCHW.float() - self.mean_C11) * self.factor_C11)
 
+    def around(self, net: nn.Module) -> Classifier:
+        """Return the same classifier with another network; nothing is copied.
+
+        What Accelerate wraps around ``forward`` stays behind: it calls this one.
+        """
+        other = Classifier.__new__(Classifier)
+        nn.Module.__init__(other)
+        other.net, other.weights_from = net, self.weights_from
+        other.register_buffer("mean_C11", self.mean_C11, persistent=False)
+        other.register_buffer("factor_C11", self.factor_C11, persistent=False)
+        return other.eval()
+
     def head_parameters(self) -> set[int]:
         """Return the ids of the classifier layer's parameters."""
         head = self.net.get_classifier()  # type: ignore[operator]

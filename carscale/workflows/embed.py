@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from carscale import config, evaluation, images, progress
+from carscale import config, evaluation, images, models, progress
 from carscale.errors import TRAIN_SLOWER, NotFiniteError
 from carscale.runs import RunFolder
 from carscale.workflows.evaluation_run import load_result
@@ -45,7 +45,7 @@ def embed_readable(
         images.quiet_decoders(),
         torch.inference_mode(),
     ):
-        model.to(world.device).eval()
+        model = models.for_scoring(model.to(world.device).eval(), view.image_px)
         with evaluation.seen_by_classifier(model, wanted=True) as seen:
             for start in range(0, len(photos), AT_ONCE):
                 part = photos[start : start + AT_ONCE]
@@ -56,10 +56,10 @@ def embed_readable(
                     continue
                 images_BCHW = torch.from_numpy(np.stack(pixels)).to(world.device)
                 evaluation.log_probs(model, images_BCHW.permute(0, 3, 1, 2), flip=False)
-                rows.append(seen[0].float().cpu())
+                rows.append(seen.rows[0].float().cpu())
                 if not rows[-1].isfinite().all():
                     raise NotFiniteError(
                         f"{folder}: embeddings hold numbers above 65504 or NaN", TRAIN_SLOWER
                     )
-                seen.clear()
+                seen.rows = []
     return torch.cat(rows).numpy() if rows else np.empty((0, 1), np.float32)

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from carscale import augment, config, contained, evaluation, file_kinds, images, outgoing, progress
+from carscale import (
+    augment,
+    config,
+    contained,
+    evaluation,
+    file_kinds,
+    images,
+    models,
+    outgoing,
+    progress,
+)
 from carscale.data.frozen.names import is_clutter
 from carscale.errors import TRAIN_SLOWER, DataError, NotFiniteError
 from carscale.loaders import render
@@ -67,7 +77,7 @@ def predict_readable(
         images.quiet_decoders(),
         torch.inference_mode(),
     ):
-        model.to(world.device).eval()
+        model = models.for_scoring(model.to(world.device).eval(), view.image_px)
         for path, read in photos:
             pixels = view_of(read, view)
             advance()
