@@ -13,6 +13,7 @@ from photos import draw_classes
 
 from carscale import data
 from carscale.demo import build_demo
+from carscale.studies.warm import start_server
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -47,14 +48,14 @@ def carscale() -> Callable[..., tuple[int, str, str]]:
 def fork_address(tmp_path_factory) -> Path:
     """Where the server listens that starts recipes in forks; it ends with the tests."""
     address = tmp_path_factory.mktemp("forked") / "socket"
-    with forked.start_server(address) as server:
+    with start_server(address, "{}") as server:
         yield address
         server.stdin.close()
 
 
 @pytest.fixture
 def fork_launch(fork_address) -> forked.ForkedLaunch:
-    """In place of ``studies.run.Launch``: recipes start in 1 s, without ``accelerate launch``."""
+    """In place of ``Launch``: recipes start in 1 s, without ``accelerate launch``."""
     return forked.ForkedLaunch(fork_address)
 
 

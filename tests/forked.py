@@ -1,31 +1,19 @@
 """Start recipes in forks of a process that has torch loaded: 1 s a run in place of 9 s.
 
-``ForkedLaunch`` stands in for ``studies.run.Launch`` where a test is not about ``accelerate
-launch``. Its command is a real process (``fork_server.py``), whose output, exit code and death by a
-signal are those of the recipe.
+``ForkedLaunch`` stands in for ``studies.launching.Launch`` where a test is not about ``accelerate
+launch``. It is what studies do themselves on Linux, with one server for all tests.
 """
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from carscale.cli import main
-from carscale.studies import run
-
-SERVER = Path(__file__).with_name("fork_server.py")
-PRELOAD = [
-    *("torch", "torch.testing", "torch.distributed", "torch._dynamo", "timm", "accelerate"),
-    *("sklearn.metrics", "pyarrow.parquet", "pytest", "carscale.world.run", "carscale.data"),
-    *("carscale.models.factory", "carscale.models.weights", "carscale.loaders.build"),
-    *("carscale.loaders.torch_backend", "carscale.training.loop", "carscale.training.learner"),
-    *("carscale.evaluation.prediction", "carscale.evaluation.metrics", "carscale.balance.losses"),
-    *("carscale.config.schema", "carscale.config.load", "carscale.data.frozen.reader"),
-]
-"""What training needs; loaded once, then forked."""
+from carscale.studies import launching
+from carscale.studies.warm import asked
 
 
-class ForkedLaunch(run.Launch):
+class ForkedLaunch(launching.Launch):
     """How recipes are started by a server.
 
     Args:
@@ -38,14 +26,7 @@ class ForkedLaunch(run.Launch):
 
     def command(self, recipe: Path, words: list[str]) -> list[str]:
         """Return the command as a process takes it."""
-        return [sys.executable, "-SE", str(SERVER), "ask", str(self.address), str(recipe), *words]
-
-
-def start_server(address: Path) -> subprocess.Popen:
-    """Start the process that forks; it ends when its stdin is closed."""
-    return subprocess.Popen(
-        [sys.executable, str(SERVER), "serve", str(address), *PRELOAD], stdin=subprocess.PIPE
-    )
+        return asked(self.address, super().command(recipe, words))
 
 
 def command_line(words: list[str], address: Path, out: Path) -> None:
@@ -56,6 +37,6 @@ def command_line(words: list[str], address: Path, out: Path) -> None:
     for number, path in ((1, out), (2, out.with_suffix(".stderr"))):
         with path.open("w") as file:
             os.dup2(file.fileno(), number)
-    run.Launch = lambda options=(): ForkedLaunch(address)
+    launching.Launch = lambda options=(): ForkedLaunch(address)
     sys.argv = ["carscale", *words]
     main.run()

@@ -17,10 +17,11 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from forked import PRELOAD
 
-mp.set_forkserver_preload(PRELOAD)
-multiprocessing.set_forkserver_preload(PRELOAD)
+from carscale.studies.fork_server import PRELOAD
+
+mp.set_forkserver_preload([*PRELOAD, "pytest"])
+multiprocessing.set_forkserver_preload([*PRELOAD, "pytest"])
 
 
 def run_ranks(fn: Callable[..., None], *args: object, world_size: int = 2) -> None:

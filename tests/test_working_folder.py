@@ -8,7 +8,7 @@ from pathlib import Path
 import jobs
 import pytest
 
-from carscale.studies.run import Launch
+from carscale.studies.launching import Launch
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes" / "effnet_focal.py"

@@ -39,7 +39,7 @@ def folds(
     from carscale import progress, workflows
     from carscale.runs import RunFolder
     from carscale.studies.folds import FoldRule, run_folds
-    from carscale.studies.run import Launch
+    from carscale.studies.launching import Launch
 
     folder = RunFolder.open(run)
     how = Launch(tuple(shlex.split(launch)))

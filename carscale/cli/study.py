@@ -13,7 +13,7 @@ from carscale import outgoing
 from carscale.cli.output import print_json, say
 
 if TYPE_CHECKING:
-    from carscale.studies.run import Launch
+    from carscale.studies.launching import Launch
     from carscale.studies.speed import Speed
     from carscale.workflows.studies import StudyWork
 
@@ -72,9 +72,10 @@ def study(
     from carscale import config
     from carscale.report import check_page_folder
     from carscale.studies.earlier import earlier_runs
+    from carscale.studies.launching import Launch
     from carscale.studies.plan import make_plan
     from carscale.studies.rounds import MAX_ROUNDS
-    from carscale.studies.run import Launch, run_study
+    from carscale.studies.run import run_study
     from carscale.studies.speed import measure_arms, with_budget
     from carscale.workflows.studies import StudyWork
 

@@ -1,6 +1,7 @@
 """Studies: arms x seeds, planned and trained one after another as ordinary run folders.
 
 In: a study file and data. Out: run folders. ``plan``: which runs, and what may not change half way;
-``speed``: how long they take; ``run``: train what is missing, whatever was killed; ``folds``: train
-predicted by models that did not train on it; ``history``: all runs on a data set over time.
+``speed``: how long they take; ``run``: train what is missing, whatever was killed; ``launching``,
+``warm``, ``fork_server``: how a recipe is started, cold or by a fork; ``folds``: train predicted by
+models that did not train on it; ``history``: all runs on a data set over time.
 """

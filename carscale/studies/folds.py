@@ -17,7 +17,9 @@ from carscale.errors import ConfigError, RunError, TrainingError
 from carscale.progress import bar
 from carscale.runs import RunFolder
 from carscale.shapes import problem
-from carscale.studies.run import Launch, terminable, tidy, train_to_end
+from carscale.studies.launching import Launch
+from carscale.studies.run import terminable, tidy, train_to_end
+from carscale.studies.warm import kept_warm
 from carscale.types import Predictions, Splits
 
 FIXED = ("data.num_folds", "data.fold", "run.", "train.select", "train.patience")
@@ -81,7 +83,7 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
     _check_repeats(rule, whole)
     recipe = rule.recipe or _recipe(run)
     disk.make_folder(place)
-    with locks.hold_lock(place), terminable():
+    with locks.hold_lock(place), terminable(), kept_warm(rule.launch) as warm:
         _check_plan(place, _plan(run, recipe, rule, whole.train.hash))
         num_train = len(whole.train) * (rule.num_folds - 1) // rule.num_folds
         total = sum(one.num_steps(num_train) for one in settings)
@@ -89,7 +91,7 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
         with bar("folds", total, start=begun, unit="steps") as advance:
             for number, (name, fold_words) in enumerate(zip(names, words, strict=True), 1):
                 advance(0, f"training {number}/{len(names)}")
-                _train_fold(run, name, rule.launch.command(recipe, fold_words), advance)
+                _train_fold(run, name, warm.command(recipe, fold_words), advance)
                 tidy(run.fold(name), keep_weights=rule.keep_weights)
     repeats = [_join(run, rule.num_folds, whole, r) for r in range(rule.num_repeats)]
     joined = repeats[0] if len(repeats) == 1 else evaluation.averaged(repeats)

@@ -3,7 +3,8 @@
 Chosen: a run is done when its log says so and its predictions lie there; all else is started, or
 gone on with, by the same command as by hand. Rejected: a data base of runs: it can disagree with
 the folders. Chosen: what was started goes on when the runner is killed, and the next runner waits
-for it. Rejected: killing it: its last epochs would be trained twice.
+for it. Rejected: killing it: its last epochs would be trained twice. Chosen: a run may start in a
+fork of a warm process (``warm``); it is still the same command.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,35 +22,15 @@ from pathlib import Path
 from carscale import contained, disk, files, locks
 from carscale.progress import bar, note
 from carscale.runs import RunFolder
+from carscale.studies.launching import Launch
 from carscale.studies.plan import Job, StudyPlan
+from carscale.studies.warm import kept_warm
 
 LOOK_EVERY_S = 0.5
 GRACE_S = 30.0
 """Between SIGTERM and SIGKILL."""
 
 TAIL_BYTES = 16_384
-
-
-class Launch:
-    """How recipes are started.
-
-    Args:
-        options: Words for ``accelerate launch``, before the recipe.
-    """
-
-    def __init__(self, options: tuple[str, ...] = ()) -> None:
-        self.options = options
-
-    def command(self, recipe: Path, words: list[str]) -> list[str]:
-        """Return the command as a process takes it."""
-        file = str(recipe.absolute())  # a name that begins with - would be an option
-        start = [sys.executable, "-P", "-m", "carscale", "train", file, *words]
-        return [*start, "--launch", shlex.join(self.options)] if self.options else start
-
-    def shown(self, recipe: Path, words: list[str]) -> str:
-        """Return the command as a person types it."""
-        options = ["--launch", shlex.join(self.options)] if self.options else []
-        return shlex.join(["carscale", "train", str(recipe), *words, *options])
 
 
 def run_study(
@@ -80,7 +60,7 @@ def run_study(
     """
     disk.make_folder(plan.folder)
     failed: dict[str, str] = {}
-    with locks.hold_lock(plan.folder), terminable():
+    with locks.hold_lock(plan.folder), terminable(), kept_warm(launch) as warm:
         plan.check_stored(any_code=any_code)
         plan.store()
         total = sum(plan.arms[job.arm].num_steps for job in plan.jobs)
@@ -91,7 +71,7 @@ def run_study(
                 were_done = all(job.folder.is_finished for job in jobs)
                 for job in jobs:
                     advance(0, f"round {number}  {job.name}")
-                    why = _train_job(plan, job, launch, advance, keep_weights=keep_weights)
+                    why = _train_job(plan, job, warm, advance, keep_weights=keep_weights)
                     if why is not None:
                         failed[job.name] = why
                 if not were_done:

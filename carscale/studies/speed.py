@@ -16,8 +16,10 @@ from carscale.errors import ConfigError, RunError
 from carscale.progress import bar
 from carscale.runs import RunFolder
 from carscale.shapes import NUMBER, problem
+from carscale.studies.launching import Launch
 from carscale.studies.plan import ArmPlan, StudyPlan
-from carscale.studies.run import Launch, train
+from carscale.studies.run import train
+from carscale.studies.warm import kept_warm
 
 NUM_STEPS, STEPS_A_LOOK = 12, 4
 SLOW = ("data", "loader", "augment", "model", "train", "evaluate")
@@ -67,11 +69,13 @@ def measure_arms(
     if missing:
         with (
             locks.hold_lock(plan.folder),
+            kept_warm(launch) as warm,  # as runs will start
             bar("measure", len(missing), unit="arms") as advance,
         ):
+            warm.prepare()
             for key, name in missing.items():
                 advance(0, name)
-                known[key] = _measure(plan, name, launch)
+                known[key] = _measure(plan, name, warm)
                 files.write_json(store, {k: asdict(speed) for k, speed in known.items()})
                 advance(1)
     return {name: known[key] for name, key in keys.items()}

@@ -98,6 +98,23 @@ def plan_ranks(words: Sequence[str]) -> Plan:
     return Plan(ranks, num_machines)
 
 
+def environment_of_one() -> dict[str, str] | None:
+    """Return what the launcher adds to the environment of its only rank, on CPUs.
+
+    ``None`` where it would start several, or refuse, or where there is a GPU: its driver does not
+    outlive a fork.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return None
+    try:
+        environments = plan_ranks(()).environments
+    except ConfigError:  # the launcher says it when it is asked
+        return None
+    return environments[0] if len(environments) == 1 else None
+
+
 def _parsed(words: Sequence[str]) -> Namespace:
     """Return the options of ``accelerate launch``, those of its file filled in."""
     import logging

@@ -13,7 +13,7 @@ from fake_strangers import run_with
 from carscale import config
 from carscale.errors import ConfigError, RunError
 from carscale.studies.folds import FoldRule, _recipe, run_folds
-from carscale.studies.run import Launch
+from carscale.studies.launching import Launch
 from carscale.workflows import recipe_file
 
 ROOT = Path(__file__).resolve().parents[2]
