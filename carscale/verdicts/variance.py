@@ -8,14 +8,15 @@
    squares), pooled over all arms, the baseline and earlier studies: with three seeds an arm alone
    has 2 degrees of freedom, six arms together 10. Where seeds are seen to shift nothing, it is
    what is left beside arms alone; the smaller of two is too small by a factor that is known, and is
-   corrected by it. An arm whose own seeds spread more than the pool counts with its own.
+   corrected by it. An arm whose own seeds spread more than the pool counts half way to its own.
 2. Photos: the variance over photos of the mean difference, less what runs add within a photo.
 3. The degrees of freedom of the sum are Satterthwaite's.
 
-Chosen: the larger of pool and own. Rejected: the pool alone. Why: among arms of which one spreads
-three times as much, that one was said to help or hurt too often; the larger costs a few percent of
-power where all are equal. A single arm that counts with its own makes up half of the pool too: one
-degree of freedom less is taken for it.
+Chosen: the pool, or half way to an arm's own spread where that is larger. Rejected: the pool alone,
+or all the way. Why: with three seeds an arm's own spread is nearly noise, yet of unequal arms the
+pool alone says *helps* and *hurts* too often; all the way costs more power than it mends. Arms that
+spread three times as much, or a baseline that spreads twice as much, as the others still do so a
+little oftener than 2.5 % (``benchmarks/verdicts_2026-11.md``).
 Chosen: seeds as blocks only where 4 degrees of freedom are left. Rejected: always. Why: a single
 arm of three seeds would keep 2, and its interval would reach 4.3 standard errors.
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 MIN_FREEDOM = 4
 """Degrees of freedom that seeds as blocks must leave."""
+LOPSIDED = 1.5
+"""Of two arms, one holds more than so many times the pool: it has three times the other's variance,
+and one degree of freedom less is taken for both."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,11 +304,10 @@ def difference(
     share_R = model.shares(signs)
     squares = {name: float(np.square(share_R[place]).sum()) for name, place in model.rows.items()}
     pool, pool_freedom = model.spread.used
-    by_arms = sum(
-        squares[name] * (max(pool, model.own[name]) if name in others else pool)
-        for name in model.rows
-        if name != base
-    )
+    run = {
+        name: _run_variance(pool, model.own[name]) if name in signs else pool for name in squares
+    }
+    by_arms = sum(squares[name] * run[name] for name in squares if name != base)
     sizes = {name: place.stop - place.start for name, place in model.rows.items()}
     num_seeds = min(sizes[name] for name in others)
     terms_N = share_R @ model.terms_RN
@@ -314,7 +317,7 @@ def difference(
         num_base_seeds=sizes[base],
         num_photos=len(terms_N),
         seeds=num_seeds * by_arms,
-        base_seeds=sizes[base] * squares[base] * pool,
+        base_seeds=sizes[base] * squares[base] * run[base],
         rest=model.spread.rest,
         photos=max(0.0, raw - model.spread.rest * sum(squares.values())),
         one_photo=1 / len(terms_N) ** 2,
@@ -323,12 +326,17 @@ def difference(
     variance = spread.by_seeds + spread.by_photos
     parts = raw**2 / raw_freedom if raw_freedom else 0.0
     if pool_freedom:
-        is_own = len(model.rows) == 2 and pool_freedom > 1 and model.own[others[0]] > pool
-        parts += spread.by_seeds**2 / (pool_freedom - is_own)
+        is_lopsided = len(model.rows) == 2 and max(model.own.values()) > LOPSIDED * pool
+        parts += spread.by_seeds**2 / max(1, pool_freedom - is_lopsided)
     freedom = min(1e9, variance**2 / parts) if parts else 1e9
     value = float(terms_N.sum())
     interval = stats.t_interval(value, math.sqrt(variance), freedom, alpha=alpha)
     return Difference(value, per_seed, interval, spread)
+
+
+def _run_variance(pool: float, own: float) -> float:
+    """Return the variance of a run: the pool's, or half way to the arm's own where that is more."""
+    return max(pool, (pool + own) / 2)
 
 
 def _photo_variance(

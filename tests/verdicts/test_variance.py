@@ -107,7 +107,7 @@ def test_a_difference_is_that_of_paired_runs_where_some_are_missing():
     assert found.spread.num_seeds == 2
 
 
-def test_an_arm_that_spreads_more_counts_with_its_own():
+def test_an_arm_that_spreads_more_counts_half_way_to_its_own():
     values = np.random.default_rng(1).normal(0, 0.001, (5, 3))
     values[4] = [-0.05, 0, 0.05]
     arms, flat = arms_of(values)
@@ -117,7 +117,7 @@ def test_an_arm_that_spreads_more_counts_with_its_own():
         difference(model, {name: 1, "arm 0": -1}, strata).interval.error
         for name in ("arm 1", "arm 4")
     )
-    assert wild > 1.2 * calm
+    assert wild > 1.1 * calm
     assert model.own["arm 4"] > 2 * model.spread.used[0]
 
 
