@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from carscale.workflows.studies import StudyWork
 
 
+UNKNOWN_SEEDS = 3
+"""Shown for a budget in minutes where a dry run can't measure how many it holds."""
+
+
 def study(
     file: Annotated[Path, typer.Argument(help="Study file, or the name of one: carscale recipes.")],
     overrides: Annotated[
@@ -187,7 +191,7 @@ def _print_plan(work: StudyWork, launch: Launch, speeds: dict[str, Speed]) -> No
         others = f"{len(left) - len(known)} runs not measured: a dry run runs no recipe of yours"
         about = f"{about}, and {others}" if known else others
     console.print(
-        f"{len(plan.arms)} arms x {num_seeds} seeds: {len(left)} runs to train of "
+        f"{len(plan.arms)} arms, seeds of each: {num_seeds}; {len(left)} runs to train of "
         f"{len(plan.arms) * num_seeds}, {about}"
     )
     say(_forecast(work, num_seeds))
@@ -198,7 +202,9 @@ def _num_seeds(work: StudyWork, speeds: dict[str, Speed]) -> int:
     from carscale.studies.speed import run_seconds
 
     plan, minutes = work.plan, work.plan.study.budget.minutes
-    if not minutes or speeds.keys() != plan.arms.keys():
+    if minutes and speeds.keys() != plan.arms.keys():
+        return min(len(plan.study.seeds), UNKNOWN_SEEDS)
+    if not minutes:
         return len(plan.study.seeds)
     round_s = sum(run_seconds(plan.arms[name], speeds[name]) for name in plan.arms)
     return min(len(plan.study.seeds), int(60 * minutes / round_s))
@@ -211,6 +217,8 @@ def _forecast(work: StudyWork, num_seeds: int) -> str:
 
     plan = work.plan
     study, base = plan.study, plan.arms[plan.study.baseline]
+    if num_seeds < 2 and not work.earlier:
+        return "one seed of each arm settles nothing: give it more seeds or minutes"
     found = forecast(
         work.earlier,
         num_seeds=num_seeds,

@@ -25,6 +25,7 @@ from .schema import PolicyName as PolicyName
 from .schema import Recipe as Recipe
 from .schema import Run as Run
 from .schema import Train as Train
+from .study import ARM_NAME as ARM_NAME
 from .study import Arm as Arm
 from .study import Budget as Budget
 from .study import Study as Study

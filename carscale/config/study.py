@@ -18,6 +18,7 @@ from carscale.errors import ConfigError
 ARMS_MAX = 64
 MAX_SEEDS = 1000
 """A run each: more than anybody trains, few enough to list."""
+ARM_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 SETTING = str | float | int | bool | None
 StudyMetric = Literal["top1", "balanced_accuracy", "macro_f1", "log_loss"]
 
@@ -53,7 +54,7 @@ class Arm(_Strict):
         settings: What differs from the recipe, by dotted key; not what all arms share.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]
+    name: Annotated[str, Field(pattern=ARM_NAME, max_length=80)]
     recipe: Path
     config: Path | None = None
     settings: dict[str, SETTING]

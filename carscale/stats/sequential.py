@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,9 @@ from carscale.stats.numbers import finite
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NUM_NODES = 80
+MIN_NODES, MAX_NODES = 80, 4000
+MIN_STEP = 1e-3
+"""Least part of the information between two looks."""
 
 
 def spent(fraction: float, alpha: float = 0.05) -> float:
@@ -50,7 +53,7 @@ def nominal_levels(
         spend: Error spent by a fraction.
 
     Raises:
-        ValueError: Fractions that do not rise in (0, 1].
+        ValueError: Fractions that do not rise in (0, 1] by ``MIN_STEP`` or more.
 
     Reference:
         Lan and DeMets 1983, https://doi.org/10.1093/biomet/70.3.659; the recursion: Armitage,
@@ -63,8 +66,10 @@ def nominal_levels(
     from scipy.special import ndtr
 
     times = finite("fractions", fractions, low=0, high=1)
-    if len(times) and (times[0] <= 0 or (np.diff(times) <= 0).any()):
-        raise ValueError(f"fractions must rise in (0, 1], got {list(fractions)}")
+    if (np.diff(times, prepend=0.0) < MIN_STEP * (1 - 1e-9)).any():
+        raise ValueError(
+            f"fractions must rise in (0, 1] by {MIN_STEP} or more, got {list(fractions)}"
+        )
     levels: list[float] = []
     before = 0.0
     place_X, weight_X = np.zeros(1), np.ones(1)  # where the sum can be, not having ended
@@ -76,6 +81,12 @@ def nominal_levels(
         before = now
         place_X, weight_X = _carried(bound, place_X, weight_X, step)
     return levels
+
+
+@cache
+def _nodes(num_nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return nodes and weights over [-1, 1]."""
+    return np.polynomial.legendre.leggauss(num_nodes)
 
 
 def _bound(
@@ -96,8 +107,9 @@ def _carried(
     bound: float, place_X: NDArray[np.float64], weight_X: NDArray[np.float64], step: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return nodes within the bound, and the probability at each after one more step."""
-    nodes_X, width_X = np.polynomial.legendre.leggauss(NUM_NODES)
     reach = min(bound, float(np.abs(place_X).max()) + 9 * step)
+    num_nodes = int(min(MAX_NODES, max(MIN_NODES, 8 * reach / step)))  # some in each step's width
+    nodes_X, width_X = _nodes(num_nodes)
     new_X = reach * nodes_X
     density_XX = np.exp(-np.square((new_X[:, None] - place_X) / step) / 2)
     density_X = density_XX @ weight_X / (step * math.sqrt(2 * math.pi))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from carscale.config import ARM_NAME
 from carscale.errors import CarscaleError
 from carscale.progress import note
 from carscale.runs import RunFolder
@@ -27,11 +29,11 @@ def earlier_runs(plan: StudyPlan) -> list[list[Path]]:
         if path.parent.resolve() == plan.folder.resolve():
             continue
         try:
-            arms = read_stored(path)["arms"]
+            stored = read_stored(path)["arms"]
         except (CarscaleError, OSError) as error:
             note(f"left out of the spread of seeds: {error}")
             continue
-        keys = {name: _key(arm) for name, arm in arms.items()}
+        keys = {name: _key(arm) for name, arm in stored.items() if re.fullmatch(ARM_NAME, name)}
         if base in keys.values():
             new = [name for name, key in keys.items() if key not in own]
             own += [keys[name] for name in new]
@@ -41,7 +43,9 @@ def earlier_runs(plan: StudyPlan) -> list[list[Path]]:
 
 def _key(arm: dict[str, Any]) -> str:
     """Return what makes an arm's runs: recipe, settings, photos."""
-    settings = {**arm["settings"], "data": {**arm["settings"].get("data", {}), "root": None}}
+    settings = dict(arm["settings"])
+    if isinstance(settings.get("data"), dict):
+        settings["data"] = settings["data"] | {"root": None}
     return json.dumps([arm["recipe_hash"], settings, arm["hashes"]], sort_keys=True)
 
 

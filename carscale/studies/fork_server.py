@@ -29,6 +29,8 @@ from typing import Any
 
 FIELD = 4
 """Bytes of a number that is sent."""
+GRACE_S = 30.0
+"""Between SIGTERM and SIGKILL for a recipe whose client is gone."""
 
 PRELOAD = (
     "carscale.world.processes",  # first: it sets how OpenMP waits, which torch reads when loaded
@@ -127,7 +129,16 @@ def _watched(line: socket.socket, environment: dict[str, str]) -> dict[str, Any]
         if ended in select.select([line.fileno(), ended], [], [])[0]:
             code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
             line.sendall(code.to_bytes(FIELD, "big", signed=True))
-    os._exit(0)  # a recipe whose client is gone sees that its launcher is, saves and ends
+        else:
+            _end(worker, ended)
+    os._exit(0)
+
+
+def _end(worker: int, ended: int) -> None:
+    """End a recipe whose client is gone: it sees so, saves and ends; one that hangs is killed."""
+    _pass_on(worker, signal.SIGTERM)
+    if not select.select([ended], [], [], GRACE_S)[0]:
+        _pass_on(worker, signal.SIGKILL)
 
 
 def be(wanted: dict[str, Any]) -> None:
@@ -149,9 +160,12 @@ def be(wanted: dict[str, Any]) -> None:
 
 
 def _pass_on(worker: int, number: int) -> None:
-    """Send the recipe a signal that came to the client."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(worker, number)
+    """Send the recipe, and all that it started, a signal that came to the client."""
+    try:
+        os.killpg(worker, number)
+    except ProcessLookupError:  # it has no group of its own yet
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, number)
 
 
 def _number(line: socket.socket) -> int:

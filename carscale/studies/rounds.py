@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from carscale.errors import CarscaleError, ConfigError
@@ -28,6 +28,9 @@ Judge = Callable[[Mapping[str, list[Path]], float], StudyResult]
 
 Pace = Callable[[Mapping[str, list[Path]]], float]
 MAX_ROUNDS = 50
+MAX_FAILURES = 2
+MIN_STEP = 0.02
+"""Part of the planned runs that must be new at a look."""
 
 
 @dataclass
@@ -58,7 +61,7 @@ class Rounds:
         self.factor = 1.0
         self.margin = self.plan.study.margin / 100
         self.verdicts: dict[str, Verdict] = {}
-        self.started: list[str] = []
+        self.failures = dict.fromkeys(self.plan.arms, 0)
         self.done: dict[str, list[Path]] = {name: [] for name in self.plan.arms}
 
     def __iter__(self) -> Iterator[list[Job]]:
@@ -71,27 +74,38 @@ class Rounds:
                 return
             jobs = [self.plan.job(name, seed) for name in names]
             yield jobs
-            for job in jobs:
-                self.started.append(job.arm)
-                if job.folder.is_finished:
-                    self.done[job.arm].append(job.folder.path)
+            self._count(jobs)
+            if self.failures[self.plan.study.baseline]:
+                note(f"{self.plan.study.baseline}: its run failed: without it nothing is compared")
+                return
             self.factor = self.pace(self.done) if self.pace else 1.0
             self._look(waiting, len(seeds) - number)
             waiting = [name for name in self._by_chance(waiting) if self.looks.is_open(name)]
 
+    def _count(self, jobs: list[Job]) -> None:
+        """Note which runs of a round finished; an arm whose runs fail gets no more."""
+        for job in jobs:
+            if job.folder.is_finished:
+                self.failures[job.arm] = 0
+                self.done[job.arm].append(job.folder.path)
+                continue
+            self.failures[job.arm] += 1
+            if self.failures[job.arm] == MAX_FAILURES:
+                told = {job.arm: f"no more runs: {MAX_FAILURES} failed one after another"}
+                self.looks = replace(self.looks, notes=self.looks.notes | told)
+
     @property
     def spent(self) -> float:
         """Return what the runs so far cost."""
-        return sum(self._cost(name) for name in self.started)
+        return sum(self._cost(name) * len(folders) for name, folders in self.done.items())
 
     def _look(self, waiting: list[str], seeds_left: int) -> None:
         """Judge what is done, with the error that this look may spend."""
         left = min(seeds_left, self._rounds_left(waiting))
-        fraction = 1.0 if left < 1 else min(1 - 1e-9, self.spent / self.total)
+        fraction = 1.0 if left < 1 else self.spent / self.total
         before = self.looks.fractions[-1] if self.looks.fractions else 0.0
-        fraction = max(fraction, before + 1e-9)
-        if fraction > 1:
-            return
+        if left and not before + MIN_STEP <= fraction <= 1 - MIN_STEP:
+            return  # hardly anything is new; the next look has this error to spend too
         try:
             found = self.judge(self.done, self.looks.alpha(fraction))
         except CarscaleError as error:

@@ -31,7 +31,7 @@ class Looks:
 
     fractions: tuple[float, ...] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    notes: Mapping[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     def alpha(self, fraction: float) -> float:
         """Return the error that a look after a fraction of the runs may spend."""

@@ -218,7 +218,10 @@ def _unpaired(arm: BySeed, base: BySeed) -> tuple[str, ...]:
     if not alone:
         return ()
     noun = "seed" if len(alone) == 1 else "seeds"
-    return (f"{noun} {', '.join(alone)}: the baseline has none, so counted without a pair",)
+    told = f"{noun} {', '.join(alone)}: the baseline has none"
+    if len(alone) < len(arm):
+        return (f"{told}, so counted without a pair",)
+    return (f"{told}, so not compared; train it with a seed of the baseline's: seed=N",)
 
 
 def _row(run: RunPredictions, metric: str, verdict: Verdict | None) -> RunRow:

@@ -53,7 +53,18 @@ def test_walks_pass_the_bounds_as_often_as_said():
     assert passed == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 100_000))
 
 
-@pytest.mark.parametrize("wrong", [[0.0, 1.0], [0.5, 0.5], [0.7, 0.2]])
+@pytest.mark.parametrize("fractions", [[0.2, 0.201, 0.202, 1.0], [0.05, 0.5, 0.503, 0.98, 1.0]])
+def test_looks_close_together_spend_no_more(fractions):
+    """100,000 walks: four standard errors."""
+    widths = np.sqrt(np.diff(fractions, prepend=0.0))
+    steps = np.random.default_rng(1).standard_normal((100_000, len(fractions))) * widths
+    z = steps.cumsum(axis=1) / np.sqrt(fractions)
+    bounds = scipy.stats.norm.isf(np.array(stats.nominal_levels(fractions)) / 2)
+    passed = (np.abs(z) > bounds).any(axis=1).mean()
+    assert passed == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 100_000))
+
+
+@pytest.mark.parametrize("wrong", [[0.0, 1.0], [0.5, 0.5], [0.7, 0.2], [0.5, 0.5 + 1e-9]])
 def test_looks_that_do_not_rise_are_refused(wrong):
     with pytest.raises(ValueError, match="must rise"):
         stats.nominal_levels(wrong)

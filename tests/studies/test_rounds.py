@@ -142,14 +142,23 @@ def test_a_budget_too_small_for_one_seed_names_the_least(tiny, tmp_path):
     assert "give it 6 minutes" in str(error.value)
 
 
-def test_an_arm_whose_run_failed_is_looked_at_without_it(tiny, tmp_path):
-    work = work_of(plan_of(tiny, tmp_path / "study", seeds=2))
+@pytest.mark.parametrize("broken", ["noisy", "base"])
+def test_an_arm_whose_runs_fail_gets_no_more(tiny, tmp_path, broken):
+    work = work_of(plan_of(tiny, tmp_path / "study"))
+    names = []
     for batch in work.rounds:
+        names += [job.name for job in batch]
         for job in batch:
-            if job.arm != "noisy":
+            if job.arm != broken:
                 pretend(job)
-    noisy = next(arm for arm in work.result.arms if arm.name == "noisy")
-    assert noisy.verdict.word == "no finished run"
+    tried = [name for name in names if name.startswith(broken)]
+    assert tried == {"noisy": ["noisy-s0", "noisy-s1"], "base": ["base-s0"]}[broken]
+    if broken == "noisy":
+        noisy = next(arm for arm in work.result.arms if arm.name == "noisy")
+        assert noisy.verdict.word == "no finished run"
+        assert "no more runs: 2 failed one after another" in noisy.notes
+    else:
+        assert len(names) == 4
 
 
 def test_earlier_studies_tell_the_spread_of_seeds(tiny, tmp_path):
@@ -174,6 +183,11 @@ def test_earlier_studies_tell_the_spread_of_seeds(tiny, tmp_path):
         tiny, tmp_path / "studies" / "third", arms=["base", "other"], words=("train.num_epochs=9",)
     )
     assert earlier_runs(longer) == []
+    stored = json.loads((first.folder / "plan.json").read_text())
+    stored["arms"] |= {"../base": stored["arms"]["base"], "*": stored["arms"]["same"]}
+    stored["arms"]["same"]["settings"]["data"] = 3
+    (first.folder / "plan.json").write_text(json.dumps(stored))
+    assert {path.name[:-3] for runs in earlier_runs(second) for path in runs} == {"same", "noisy"}
     (first.folder / "plan.json").write_text("[]")
     assert earlier_runs(second) == []
 

@@ -218,7 +218,7 @@ def test_a_dry_run_prints_arms_runs_and_a_measured_time(tiny, tmp_path):
     answer = carscale("study", file, *words, code=0)
     assert "base (baseline)" in answer.stdout
     assert answer.stdout.count("carscale train") == 4
-    assert "2 arms x 2 seeds: 4 runs to train of 4, about 0:0" in answer.stdout
+    assert "2 arms, seeds of each: 2; 4 runs to train of 4, about 0:0" in answer.stdout
     assert not (out / "runs").exists()
     speeds = files.read_json(out / "speeds.json")
     assert len(speeds) == 1  # arms that differ in the loss alone are as fast

@@ -27,7 +27,7 @@ class ArmRow:
         difference, low, high: From the baseline, with its 95 % interval; shares, not points.
         doubt: The larger reason to doubt: ``seeds`` or ``photos``.
         p_adjusted: Corrected for the number of arms.
-        num_seeds: That were compared; of the baseline, that finished.
+        num_seeds: Runs that finished.
         value: Mean of the metric, as a share; of log loss the negative.
         train_s, memory_gib: What a run costs.
         settings, notes: ``;`` between.
@@ -67,7 +67,7 @@ def _arm_row(arm: ArmResult) -> ArmRow:
         high=found.interval.high if found else None,
         doubt=found.source if found else None,
         p_adjusted=verdict.p_adjusted if verdict else None,
-        num_seeds=len(verdict.seeds) if verdict else len(arm.runs),
+        num_seeds=len(arm.runs),
         value=arm.value,
         train_s=arm.train_s,
         memory_gib=arm.memory_gib,
