@@ -109,11 +109,11 @@ def study(
         plan = with_budget(plan, speeds, asked.budget)
     earlier = earlier_runs(plan) if use_earlier else []
     work = StudyWork(plan, shlex.join(["carscale", *sys.argv[1:]]), earlier)
-    if (asked.budget.minutes and speeds.keys() == plan.arms.keys()) or until_settled:
-        work.look_while_it_runs(speeds)
     if dry_run:
         _print_plan(work, how, speeds)
         return
+    if asked.budget.minutes or until_settled:
+        work.look_while_it_runs(speeds)
     failed = run_study(
         plan,
         how,
@@ -199,6 +199,7 @@ def _print_plan(work: StudyWork, launch: Launch, speeds: dict[str, Speed]) -> No
 
 def _num_seeds(work: StudyWork, speeds: dict[str, Speed]) -> int:
     """Return how many seeds of each arm the study holds, if none is settled before."""
+    from carscale.studies.rounds import check_budget
     from carscale.studies.speed import run_seconds
 
     plan, minutes = work.plan, work.plan.study.budget.minutes
@@ -206,8 +207,9 @@ def _num_seeds(work: StudyWork, speeds: dict[str, Speed]) -> int:
         return min(len(plan.study.seeds), UNKNOWN_SEEDS)
     if not minutes:
         return len(plan.study.seeds)
-    round_s = sum(run_seconds(plan.arms[name], speeds[name]) for name in plan.arms)
-    return min(len(plan.study.seeds), int(60 * minutes / round_s))
+    costs = {name: run_seconds(arm, speeds[name]) for name, arm in plan.arms.items()}
+    check_budget(plan, costs, minutes)
+    return min(len(plan.study.seeds), int(60 * minutes / sum(costs.values())))
 
 
 def _forecast(work: StudyWork, num_seeds: int) -> str:

@@ -13,6 +13,7 @@ from .numbers import finite as finite
 from .ordering import order_by_similarity as order_by_similarity
 from .paired import Interval as Interval
 from .paired import dunnett as dunnett
+from .paired import f_test as f_test
 from .paired import holm as holm
 from .paired import mcnemar as mcnemar
 from .paired import normal_share as normal_share

@@ -123,6 +123,19 @@ def smaller_of_two(freedom: int, more: int) -> float:
     return float((freedom + more * least) / (freedom + more))
 
 
+def f_test(one: float, other: float, freedom: int, other_freedom: int) -> float:
+    """Return the two-sided p that two variances are equal.
+
+    Example:
+        >>> round(f_test(1.0, 4.0, 12, 12), 3), f_test(2.0, 2.0, 5, 5)
+        (0.023, 1.0)
+    """
+    from scipy.special import fdtr
+
+    below = float(fdtr(freedom, other_freedom, one / other))
+    return min(1.0, 2 * min(below, 1 - below))
+
+
 def dunnett(t_A: ArrayLike, shared_A: ArrayLike, freedom_A: ArrayLike) -> NDArray[np.float64]:
     """Return p-values of comparisons with one baseline, corrected for their number (step-down).
 

@@ -30,7 +30,7 @@ from typing import Any
 FIELD = 4
 """Bytes of a number that is sent."""
 GRACE_S = 30.0
-"""Between SIGTERM and SIGKILL for a recipe whose client is gone."""
+"""That a recipe whose client is gone has to save and end."""
 
 PRELOAD = (
     "carscale.world.processes",  # first: it sets how OpenMP waits, which torch reads when loaded
@@ -136,7 +136,6 @@ def _watched(line: socket.socket, environment: dict[str, str]) -> dict[str, Any]
 
 def _end(worker: int, ended: int) -> None:
     """End a recipe whose client is gone: it sees so, saves and ends; one that hangs is killed."""
-    _pass_on(worker, signal.SIGTERM)
     if not select.select([ended], [], [], GRACE_S)[0]:
         _pass_on(worker, signal.SIGKILL)
 

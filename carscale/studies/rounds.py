@@ -73,13 +73,14 @@ class Rounds:
             if len(names) < 2:
                 return
             jobs = [self.plan.job(name, seed) for name in names]
+            is_new = not all(job.folder.is_finished for job in jobs)
             yield jobs
             self._count(jobs)
             if self.failures[self.plan.study.baseline]:
                 note(f"{self.plan.study.baseline}: its run failed: without it nothing is compared")
                 return
             self.factor = self.pace(self.done) if self.pace else 1.0
-            self._look(waiting, len(seeds) - number)
+            self._look(waiting, number, is_new=is_new)
             waiting = [name for name in self._by_chance(waiting) if self.looks.is_open(name)]
 
     def _count(self, jobs: list[Job]) -> None:
@@ -99,10 +100,12 @@ class Rounds:
         """Return what the runs so far cost."""
         return sum(self._cost(name) * len(folders) for name, folders in self.done.items())
 
-    def _look(self, waiting: list[str], seeds_left: int) -> None:
-        """Judge what is done, with the error that this look may spend."""
-        left = min(seeds_left, self._rounds_left(waiting))
-        fraction = 1.0 if left < 1 else self.spent / self.total
+    def _look(self, waiting: list[str], number: int, *, is_new: bool) -> None:
+        """Judge what is done after a round, with the error that this look may spend."""
+        num_seeds = len(self.plan.study.seeds)
+        left = min(num_seeds - number, self._rounds_left(waiting))
+        planned = number / num_seeds if self.pace is None else self.spent / self.total
+        fraction = 1.0 if left < 1 else planned
         before = self.looks.fractions[-1] if self.looks.fractions else 0.0
         if left and not before + MIN_STEP <= fraction <= 1 - MIN_STEP:
             return  # hardly anything is new; the next look has this error to spend too
@@ -115,8 +118,19 @@ class Rounds:
             self.verdicts = {arm.name: arm.verdict for arm in found.arms if arm.verdict}
             more = dict.fromkeys(waiting, left)
             self.looks = self.looks.after(self.verdicts, fraction, more, margin=self.margin)
+            if left and not any(self.looks.is_open(name) for name in waiting):
+                self._spend_the_rest()
+                return
         self.result = self.looks.shown(found)  # of one seed each nothing is settled, nor spent
-        self.on_look(self.result)
+        if is_new:
+            self.on_look(self.result)
+
+    def _spend_the_rest(self) -> None:
+        """Judge once more, with all error that is left, arms that were given up as hopeless."""
+        found = self.judge(self.done, self.looks.alpha(1.0))
+        self.verdicts = {arm.name: arm.verdict for arm in found.arms if arm.verdict}
+        self.looks = self.looks.after(self.verdicts, 1.0, {}, margin=self.margin)
+        self.result = self.looks.shown(found)
 
     def _by_chance(self, waiting: list[str]) -> list[str]:
         """Return arms by the probability that one run more settles them, the largest first."""

@@ -56,7 +56,7 @@ class Looks:
         number = len(self.fractions) + 1
         settled, notes = dict(self.verdicts), dict(self.notes)
         for name, verdict in verdicts.items():
-            if verdict.word in SETTLED and self.is_open(name):
+            if verdict.word in SETTLED and name not in settled:
                 settled[name] = verdict
                 notes[name] = f"settled at look {number}: no more runs"
         seen = Looks((*self.fractions, fraction), settled, notes)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale.errors import DataError
+from carscale.errors import CarscaleError, DataError
+from carscale.progress import note
 from carscale.runs import RunFolder
 from carscale.verdicts.interactions import Interaction, describe, find_triples
 from carscale.verdicts.metrics import METRICS, check_support, strata_of
@@ -20,7 +21,7 @@ from carscale.verdicts.run_predictions import (
     read_run_predictions,
 )
 from carscale.verdicts.study_result import ArmResult, RunRow, StudyAbout, StudyClass, StudyResult
-from carscale.verdicts.variance import SeedSpread, difference
+from carscale.verdicts.variance import SeedModel, SeedSpread, difference
 from carscale.verdicts.verdict import (
     ALPHA,
     LEVEL,
@@ -95,15 +96,15 @@ def judge(
         missing = _missing(arms[name], split)
         results.append(_arm(name, found, baseline, (metric, missing), verdicts.get(name)))
     changed = _changed(found, baseline) if overrides is None else _relative(overrides, baseline)
+    model = fit_arms(runs, labels_N, metric, known)
     triples = find_triples({name: changed.get(name, {}) for name in order[1:]})
     interactions = [
-        _interaction(names, runs, baseline, labels_N, rule)
+        _interaction(names, model, baseline, labels_N, rule)
         for names in triples
         if all(shared_seeds(runs[name], runs[baseline]) for name in names)
     ]
     about = _about(every, order, split, metric, margin)
-    spread = fit_arms(runs, labels_N, metric, known).spread
-    about = replace(about, spread=spread, earlier=known, alpha=alpha)
+    about = replace(about, spread=model.spread, earlier=known, alpha=alpha)
     return StudyResult(about, _classes(every), results, interactions)
 
 
@@ -167,9 +168,13 @@ def _earlier_spread(
     """Return how far seeds of earlier runs lie apart; ``None`` without two of one arm."""
     arms = {}
     for number, folders in enumerate(earlier):
-        arm = _read_arm("earlier runs", folders, split)
-        if len(arm) > 1:
+        try:
+            arm = _read_arm("earlier runs", folders, split)
             check_comparable([first, *arm.values()], split)
+        except CarscaleError as error:
+            note(f"left out of the spread of seeds: {error}")
+            continue
+        if len(arm) > 1:
             arms[str(number)] = _runs(arm)
     return fit_arms(arms, first.labels_N, metric).spread if arms else None
 
@@ -263,7 +268,7 @@ def _relative(
 
 def _interaction(
     names: tuple[str, str, str],
-    runs: Mapping[str, ArmRuns],
+    model: SeedModel,
     baseline: str,
     labels_N: NDArray[np.int64],
     rule: Mapping[str, Any],
@@ -271,7 +276,6 @@ def _interaction(
     """Return the difference of differences."""
     metric = rule["metric"]
     first, second, both = names
-    model = fit_arms(runs, labels_N, metric, rule["earlier"])
     signs = {both: 1, first: -1, second: -1, baseline: 1}
     found = difference(model, signs, strata_of(labels_N, metric), alpha=rule["alpha"])
     return describe(*names, found, metric)

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 MIN_FREEDOM = 4
 """Degrees of freedom that seeds as blocks must leave."""
+ALIKE = 0.1
+"""Earlier runs whose spread differs with a smaller p are left out."""
 LOPSIDED = 1.5
 """Of two arms, one holds more than so many times the pool: it has three times the other's variance,
 and one degree of freedom less is taken for both."""
@@ -104,6 +106,26 @@ class SeedSpread:
             self.paired_freedom + other.paired_freedom,
             _pooled(self.rest, self.freedom, other.rest, other.freedom),
         )
+
+
+def trusted(earlier: SeedSpread, own: SeedSpread) -> SeedSpread:
+    """Return as much of earlier runs' spread as a comparison should lean on.
+
+    All of it where the comparison has none of its own. Else nothing where the two differ (F-test at
+    10 %), and at most as many degrees of freedom as its own: earlier arms were other arms.
+    """
+    if not own.freedom:
+        return earlier
+    pairs = [(earlier.variance, own.variance), (earlier.paired_variance, own.paired_variance)]
+    degrees = [(earlier.freedom, own.freedom), (earlier.paired_freedom, own.paired_freedom)]
+    for variances, freedoms in zip(pairs, degrees, strict=True):
+        if min(*variances, *freedoms) > 0 and stats.f_test(*variances, *freedoms) < ALIKE:
+            return SeedSpread()
+    return replace(
+        earlier,
+        freedom=min(earlier.freedom, own.freedom),
+        paired_freedom=min(earlier.paired_freedom, own.paired_freedom),
+    )
 
 
 def _pooled(one: float, freedom: int, other: float, other_freedom: int) -> float:
@@ -173,7 +195,7 @@ def fit_seeds(
         paired.freedom,
         rest / alone.freedom if alone.freedom else 0.0,
     )
-    spread = spread if earlier is None else spread + earlier
+    spread = spread if earlier is None else spread + trusted(earlier, spread)
     used = paired if spread.is_paired else alone
     own = {name: used.own(place) for name, place in rows.items()}
     return SeedModel(terms_RN, rows, spread, used.solve_PR, own)

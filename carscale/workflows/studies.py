@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from carscale.errors import CarscaleError
+from carscale import disk, files
+from carscale.errors import CarscaleError, ConfigError, RunError
 from carscale.progress import note
 from carscale.report import write_study
 from carscale.runs import RunFolder
+from carscale.shapes import problem
 from carscale.studies.plan import StudyPlan
 from carscale.studies.rounds import Rounds, check_budget
 from carscale.studies.speed import Speed, run_seconds
@@ -43,6 +45,8 @@ class StudyWork:
             ConfigError: The budget does not hold one seed of each arm.
         """
         plan, minutes = self.plan, self.plan.study.budget.minutes
+        seeds = len(plan.study.seeds)
+        self._keep_rule(f"{minutes:g} minutes" if minutes else f"until settled, seeds: {seeds}")
         if minutes:
             costs = {name: run_seconds(arm, speeds[name]) for name, arm in plan.arms.items()}
             check_budget(plan, costs, minutes)
@@ -51,6 +55,35 @@ class StudyWork:
             costs = {name: float(arm.num_steps) for name, arm in plan.arms.items()}
             total, pace = sum(costs.values()) * len(plan.study.seeds), None
         self.rounds = Rounds(plan, costs, total, self.judge, pace, lambda _: self.write_so_far())
+
+    def _keep_rule(self, rule: str) -> None:
+        """Store how the study is looked at and what tells its spread; a later start keeps both.
+
+        Raises:
+            ConfigError: It was begun by another rule: its looks have spent error that is not there.
+        """
+        path = self.plan.folder / "looks.json"
+        if path.exists():
+            stored = files.read_json(path)
+            if wrong := problem(stored, {"rule": str, "earlier": [[str]]}):
+                raise RunError(f"{path}: {wrong}", "begin anew: --out FOLDER")
+            if stored["rule"] != rule:
+                raise ConfigError(
+                    f"{path}: this study was begun by another rule: {stored['rule']} -> {rule}; "
+                    "verdicts that were looked at can't be had again with the same error",
+                    "go on with the old rule, or begin anew: --out FOLDER",
+                )
+            self.earlier = [[Path(folder) for folder in arm] for arm in stored["earlier"]]
+            return
+        if any(job.folder.is_finished for job in self.plan.jobs):
+            raise ConfigError(
+                f"{self.plan.folder}: its runs were judged at their end already; looking at them "
+                "seed by seed would spend the error twice",
+                "leave --until-settled and --minutes out, or begin anew: --out FOLDER",
+            )
+        disk.make_folder(self.plan.folder)
+        arms = [[str(folder) for folder in arm] for arm in self.earlier]
+        files.write_json(path, {"rule": rule, "earlier": arms})
 
     def judge(self, folders: Mapping[str, Sequence[Path]], alpha: float = ALPHA) -> StudyResult:
         """Return what finished runs say."""

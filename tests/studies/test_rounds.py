@@ -207,3 +207,27 @@ def test_a_dry_run_says_what_the_study_will_find(tiny, tmp_path):
     known = forecast(runs, num_seeds=3, num_arms=5, num_photos=3000, metric="top1")
     assert "by 6 earlier runs" in known.why
     assert known.difference < blind.difference
+
+
+def test_a_study_keeps_the_rule_that_it_was_looked_at_by(tiny, tmp_path):
+    study = plan_of(tiny, tmp_path / "study", seeds=3)
+    trained(work_of(study), until=9)
+    more = dataclasses.replace(
+        study, study=study.study.model_copy(update={"seeds": tuple(range(9))})
+    )
+    with pytest.raises(ConfigError, match="begun by another rule: until settled, seeds: 3 -> "):
+        work_of(more)
+    assert work_of(study).earlier == []
+    (study.folder / "looks.json").unlink()
+    with pytest.raises(ConfigError, match="its runs were judged at their end already"):
+        work_of(study)
+
+
+def test_a_neighbours_broken_predictions_are_left_out(tiny, tmp_path):
+    first = plan_of(tiny, tmp_path / "first", seeds=2)
+    study = plan_of(tiny, tmp_path / "study", seeds=2)
+    for job in [*first.jobs, *study.jobs]:
+        pretend(job)
+    (first.job("same", 0).folder.path / "predictions" / "val.parquet").write_bytes(b"none")
+    arms = [[first.job(name, seed).folder.path for seed in (0, 1)] for name in ("same", "noisy")]
+    assert StudyWork(study, "", arms).result.about.earlier.freedom == 1

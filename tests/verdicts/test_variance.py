@@ -7,7 +7,7 @@ import sklearn.metrics
 from folders import arm_runs, outcomes
 
 from carscale.verdicts.metrics import METRICS, strata_of, terms_of, weights_of
-from carscale.verdicts.variance import ArmTerms, SeedSpread, difference, fit_seeds
+from carscale.verdicts.variance import ArmTerms, SeedSpread, difference, fit_seeds, trusted
 from carscale.verdicts.verdict import ArmRuns, judge_arms, score
 
 REFERENCES = {
@@ -124,8 +124,8 @@ def test_an_arm_that_spreads_more_counts_half_way_to_its_own():
 def test_one_arm_is_the_t_test_of_two_samples_with_photos_known():
     """Photos that do not differ: the equal-variance t-test, plus the noise of one photo."""
     rng = np.random.default_rng(3)
-    values = rng.normal(0, 0.02, (2, 4))
-    values[1] = values[1] * 0.5  # so that the baseline, which counts with the pool, is the wilder
+    base = rng.normal(0, 0.02, 4)
+    values = np.stack([base, 0.01 + base[[1, 0, 3, 2]]])  # alike, so that both count with the pool
     arms, flat = arms_of(values, 100_000)
     found = difference(fit_seeds(arms, flat), {"arm 1": 1, "arm 0": -1}, np.zeros(100_000, int))
     wanted = scipy.stats.ttest_ind(values[1], values[0])
@@ -180,3 +180,12 @@ def test_the_parts_of_the_error_are_those_it_was_made_of(metric):
     assert found.spread.base_seeds == pytest.approx(wanted, rel=0.3)
     assert found.spread.photos > 0
     assert found.source in ("seeds", "photos")
+
+
+def test_earlier_runs_are_leaned_on_no_further_than_they_are_alike():
+    own = SeedSpread(1.0, 12, 1.0, 10, 0.1)
+    alike = SeedSpread(1.1, 30, 0.9, 24, 0.1)
+    assert (trusted(alike, own).freedom, trusted(alike, own).paired_freedom) == (12, 10)
+    assert trusted(SeedSpread(0.1, 30, 0.1, 24, 0.0), own) == SeedSpread()
+    assert trusted(SeedSpread(9.0, 30, 9.0, 24, 0.0), own) == SeedSpread()
+    assert trusted(alike, SeedSpread()) == alike
