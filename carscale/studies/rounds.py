@@ -26,8 +26,8 @@ from carscale.verdicts.verdict import Verdict
 Judge = Callable[[Mapping[str, list[Path]], float], StudyResult]
 """Run folders by arm and the error that may be spent -> what is known."""
 
-Pace = Callable[[Mapping[str, list[Path]]], float]
 MAX_ROUNDS = 50
+"""Seeds of an arm, in a study that is given minutes."""
 MAX_FAILURES = 2
 MIN_STEP = 0.02
 """Part of the planned runs that must be new at a look."""
@@ -45,6 +45,9 @@ class Rounds:
         pace: How many times their planned cost finished runs took; ``None``: as planned.
         on_look: Called with what each look found.
         looks: What has been found so far.
+        verdicts: Of the last look, by arm.
+        done: Finished runs, by arm.
+        failures: Runs of each arm that failed one after another.
         result: What is known after the last look; ``None`` before the first.
     """
 
@@ -52,7 +55,7 @@ class Rounds:
     costs: Mapping[str, float]
     total: float
     judge: Judge
-    pace: Pace | None = None
+    pace: Callable[[Mapping[str, list[Path]]], float] | None = None
     on_look: Callable[[StudyResult], None] = lambda _: None
     looks: Looks = field(default_factory=Looks)
     result: StudyResult | None = None
