@@ -190,3 +190,18 @@ def test_balanced_accuracy_and_margin_are_passed_on(study):
     assert found.about.metric_label == "balanced accuracy"
     assert found.about.margin == 0.5
     assert "points of balanced accuracy" in found.arms[1].verdict.sentence
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_a_mean_over_classes_is_refused_where_a_class_has_no_photos(tmp_path, metric):
+    labels_N = np.array([0, 0, 1, 1])
+    arms = {
+        name: [write_run(tmp_path / name, labels_N == 0, labels_N, num_classes=4)]
+        for name in ("a", "b")
+    }
+    with pytest.raises(DataError) as error:
+        judge(arms, "a", metric=metric)
+    told = f"{metric}: val has no photos of 2 of 4 classes (first: Make M2 2012)"
+    assert told in str(error.value)
+    assert "compare by another metric (top1, log_loss)" in str(error.value)
+    assert judge(arms, "a", metric="log_loss").arms[1].verdict.word == "inconclusive"
