@@ -189,3 +189,35 @@ def test_earlier_runs_are_leaned_on_no_further_than_they_are_alike():
     assert trusted(SeedSpread(0.1, 30, 0.1, 24, 0.0), own) == SeedSpread()
     assert trusted(SeedSpread(9.0, 30, 9.0, 24, 0.0), own) == SeedSpread()
     assert trusted(alike, SeedSpread()) == alike
+
+
+@pytest.mark.parametrize("metric", ["top1", "macro_f1"])
+def test_one_seed_leaves_the_variance_over_photos(metric):
+    """Within strata, of samples: the reference is numpy's with one degree of freedom less."""
+    labels, said, losses = guesses(60)
+    other = np.random.default_rng(9).permutation(said)
+    runs = {"base": ArmRuns((0,), said[None], losses[None])}
+    runs["arm"] = ArmRuns((0,), other[None], losses[None])
+    found = judge_arms(runs, "base", labels, metric=metric)["arm"].difference.spread
+    terms = terms_of(np.stack([other, said]), np.stack([losses] * 2), labels, metric)
+    strata = strata_of(labels, metric)
+    parts = [(terms[0] - terms[1])[strata == one] for one in np.unique(strata)]
+    wanted = sum(len(part) * part.var(ddof=1) for part in parts if len(part) > 1)
+    assert found.photos == pytest.approx(wanted)
+    assert (found.by_seeds, found.freedom) == (0, 0)
+
+
+def test_what_runs_add_to_photos_is_not_the_photos():
+    """Arms that differ on no photo but by chance: next to nothing is left for photos."""
+    rng = np.random.default_rng(0)
+    labels, ease = np.zeros(20_000, int), rng.beta(2, 1, 20_000)
+    runs = {name: arm_runs(rng.random((3, 20_000)) < ease, labels) for name in ("base", "arm")}
+    spread = judge_arms(runs, "base", labels)["arm"].difference.spread
+    assert spread.photos < 0.1 * spread.rest * 2 / 3
+
+
+def test_a_single_arm_that_is_most_of_its_pool_has_one_degree_less():
+    for values, freedom in (([[0, 0.01, 0.02]] * 2, 4), ([[0, 0.01, 0.02], [0, 0.05, 0.1]], 3)):
+        arms, flat = arms_of(np.array(values), 100_000)
+        found = difference(fit_seeds(arms, flat), {"arm 1": 1, "arm 0": -1}, np.zeros(100_000, int))
+        assert found.interval.freedom == pytest.approx(freedom, rel=1e-3)
