@@ -77,12 +77,7 @@ def judge(
     order = [baseline, *(name for name in arms if name != baseline)]
     found = {name: _read_arm(name, arms[name], split) for name in order}
     every = [run for by_seed in found.values() for run in by_seed.values()]
-    if not every:
-        raise DataError(
-            f"no run has predictions of {split} yet",
-            f"make them with: carscale evaluate RUN --split {split}",
-        )
-    check_comparable(every, split)
+    _check_any(every, split)
     if not len(every[0].labels_N):
         raise DataError(f"{every[0].folder}: {split} has no photos, so there is nothing to compare")
     labels_N = every[0].labels_N
@@ -118,13 +113,18 @@ def read_arms(
     """
     found = {name: _read_arm(name, folders, split) for name, folders in arms.items()}
     every = [run for by_seed in found.values() for run in by_seed.values()]
+    _check_any(every, split)
+    return {name: _runs(by_seed) for name, by_seed in found.items()}, every[0].labels_N
+
+
+def _check_any(every: Sequence[RunPredictions], split: str) -> None:
+    """Raise where no run has predictions, or runs predicted other photos."""
     if not every:
         raise DataError(
             f"no run has predictions of {split} yet",
             f"make them with: carscale evaluate RUN --split {split}",
         )
     check_comparable(every, split)
-    return {name: _runs(by_seed) for name, by_seed in found.items()}, every[0].labels_N
 
 
 def _read_arm(name: str, folders: Sequence[Path], split: str) -> BySeed:
