@@ -127,7 +127,7 @@ def f_test(one: float, other: float, freedom: int, other_freedom: int) -> float:
     """Return the two-sided p that two variances are equal.
 
     Example:
-        >>> round(f_test(1.0, 4.0, 12, 12), 3), f_test(2.0, 2.0, 5, 5)
+        >>> round(f_test(1.0, 4.0, 12, 12), 3), round(f_test(2.0, 2.0, 5, 5), 3)
         (0.023, 1.0)
     """
     from scipy.special import fdtr

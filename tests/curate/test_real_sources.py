@@ -11,6 +11,7 @@ from carscale import curate, data
 MERGED = {"renamed40": 40, "makes9": 9, "new7": 7}
 
 
+@pytest.mark.slow
 def test_three_sources_join_and_val_and_test_stay(stanford, frozen_stanford, tmp_path):
     shared = stanford.parent
     before = data.read_card(frozen_stanford)["hashes"]
