@@ -37,7 +37,7 @@ def test_what_a_look_settles_stays_settled():
     assert first.verdicts["a"] is clear["a"]
     assert (first.is_open("a"), first.is_open("b")) == (False, True)
     assert first.notes == {"a": "settled at look 1: no more runs"}
-    second = first.after(verdicts_of(3, {"a": 0.0, "b": 0.1}, seed=1), 1.0, {}, margin=0.01)
+    second = first.after(verdicts_of(3, {"a": -0.1, "b": 0.1}, seed=1), 1.0, {}, margin=0.01)
     assert second.verdicts["a"] is clear["a"]
     assert second.verdicts["b"].word == "helps"
     assert second.notes["b"] == "settled at look 2: no more runs"
