@@ -88,10 +88,12 @@ def print_study(study: StudyResult, *, as_json: bool, as_csv: bool) -> None:
 
 def _print_table(study: StudyResult, rows: list[ArmRow]) -> None:
     """Print a row an arm, then what each changes, then what else must be known."""
+    from carscale.verdicts.text import name_of_intervals
+
     about = study.about
     say(
         f"{about.metric_label} on {about.num_photos:,} {about.split} photos of "
-        f"{about.num_classes:,} classes; differences in points, 95 % intervals"
+        f"{about.num_classes:,} classes; differences in points, {name_of_intervals(about.looks)}"
     )
     numbers = ("seeds", about.metric_label, "difference", "interval", "p", "train")
     cells = [_cells(row, about.metric) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from carscale import outgoing
 from carscale.cli.output import print_json, say
 
 if TYPE_CHECKING:
+    from carscale.config import Study
     from carscale.studies.launching import Launch
     from carscale.studies.speed import Speed
     from carscale.workflows.studies import StudyWork
@@ -53,7 +55,7 @@ def study(
     minutes: Annotated[
         float | None,
         typer.Option(
-            min=0.0, help="Minutes for the whole study, judged after every seed; the file's budget."
+            help="Minutes for the whole study, judged after every seed; the file's budget."
         ),
     ] = None,
     until_settled: Annotated[
@@ -79,24 +81,15 @@ def study(
 
     Example: carscale study recipes/studies/balance.yaml data.root=data/demo --dry-run
     """
-    from carscale import config
     from carscale.report import check_page_folder
     from carscale.studies.earlier import earlier_runs
     from carscale.studies.launching import Launch
     from carscale.studies.plan import make_plan
-    from carscale.studies.rounds import MAX_ROUNDS
     from carscale.studies.run import run_study
     from carscale.studies.speed import measure_arms, with_budget
-    from carscale.workflows.studies import StudyWork
+    from carscale.workflows.studies import AT_THE_END, StudyWork
 
-    asked = config.read_study(file if file.exists() else config.packaged(file) or file)
-    if minutes:
-        budget = asked.budget.model_copy(update={"minutes": minutes})
-        asked = asked.model_copy(update={"budget": budget})
-    if asked.budget.minutes:
-        asked = asked.model_copy(update={"seeds": tuple(range(MAX_ROUNDS))})
-    if seeds is not None:
-        asked = asked.model_copy(update={"seeds": tuple(range(seeds))})
+    asked = _asked(file, minutes, seeds)
     folder, words = _placed(overrides or [], out, asked.name)
     plan = make_plan(asked, folder, words=words, file=str(file), runs_files=not dry_run)
     is_ours = any((folder / name).exists() for name in ("plan.json", "speeds.json"))
@@ -114,6 +107,8 @@ def study(
         return
     if asked.budget.minutes or until_settled:
         work.look_while_it_runs(speeds)
+    else:
+        work.keep_rule(AT_THE_END)
     failed = run_study(
         plan,
         how,
@@ -141,6 +136,23 @@ def _print_result(work: StudyWork, failed: dict[str, str], *, as_json: bool) -> 
     if failed:
         _report_failures(failed, plan.folder)
         sys.exit(1)
+
+
+def _asked(file: Path, minutes: float | None, seeds: int | None) -> Study:
+    """Return the study file with what the command line says of its length."""
+    from carscale import config
+    from carscale.errors import ConfigError
+    from carscale.studies.rounds import MAX_ROUNDS
+
+    asked = config.read_study(file if file.exists() else config.packaged(file) or file)
+    if minutes is not None:
+        if not 0 < minutes < math.inf:
+            raise ConfigError(f"--minutes {minutes:g}: wanted a number above 0")
+        budget = asked.budget.model_copy(update={"minutes": minutes})
+        asked = asked.model_copy(update={"budget": budget})
+    if asked.budget.minutes and seeds is None:
+        seeds = MAX_ROUNDS
+    return asked if seeds is None else asked.model_copy(update={"seeds": tuple(range(seeds))})
 
 
 def _placed(words: list[str], out: Path | None, name: str) -> tuple[Path, tuple[str, ...]]:

@@ -5,8 +5,8 @@ with the error that this look may spend; arms that are settled, or that the budg
 no more runs, and the others share what is left: the ones first that one run more settles most
 probably.
 
-Nothing is stored: all is worked out again from the finished runs, in order, so that a study that
-was killed goes on as if it had not been.
+What was found is not stored: it is worked out again from the finished runs, in order, so that a
+study that was killed goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -74,17 +74,19 @@ class Rounds:
         for number, seed in enumerate(seeds, start=1):
             names = self._affordable(waiting)
             if len(names) < 2:
-                return
+                break
             jobs = [self.plan.job(name, seed) for name in names]
             is_new = not all(job.folder.is_finished for job in jobs)
             yield jobs
             self._count(jobs)
             if self.failures[self.plan.study.baseline]:
                 note(f"{self.plan.study.baseline}: its run failed: without it nothing is compared")
-                return
+                break
             self.factor = self.pace(self.done) if self.pace else 1.0
             self._look(waiting, number, is_new=is_new)
             waiting = [name for name in self._by_chance(waiting) if self.looks.is_open(name)]
+        if not self.looks.is_over:
+            self._judge(1.0, {})  # with all error that is left, also what was given up as hopeless
 
     def _count(self, jobs: list[Job]) -> None:
         """Note which runs of a round finished; an arm whose runs fail gets no more."""
@@ -112,6 +114,12 @@ class Rounds:
         before = self.looks.fractions[-1] if self.looks.fractions else 0.0
         if left and not before + MIN_STEP <= fraction <= 1 - MIN_STEP:
             return  # hardly anything is new; the next look has this error to spend too
+        self._judge(fraction, dict.fromkeys(waiting, left))
+        if is_new and self.result is not None:
+            self.on_look(self.result)
+
+    def _judge(self, fraction: float, more: Mapping[str, int]) -> None:
+        """Judge what is done; of one seed of each arm nothing is settled, nor spent."""
         try:
             found = self.judge(self.done, self.looks.alpha(fraction))
         except CarscaleError as error:
@@ -119,20 +127,7 @@ class Rounds:
             return
         if found.about.spread is not None and found.about.spread.freedom:
             self.verdicts = {arm.name: arm.verdict for arm in found.arms if arm.verdict}
-            more = dict.fromkeys(waiting, left)
             self.looks = self.looks.after(self.verdicts, fraction, more, margin=self.margin)
-            if left and not any(self.looks.is_open(name) for name in waiting):
-                self._spend_the_rest()
-                return
-        self.result = self.looks.shown(found)  # of one seed each nothing is settled, nor spent
-        if is_new:
-            self.on_look(self.result)
-
-    def _spend_the_rest(self) -> None:
-        """Judge once more, with all error that is left, arms that were given up as hopeless."""
-        found = self.judge(self.done, self.looks.alpha(1.0))
-        self.verdicts = {arm.name: arm.verdict for arm in found.arms if arm.verdict}
-        self.looks = self.looks.after(self.verdicts, 1.0, {}, margin=self.margin)
         self.result = self.looks.shown(found)
 
     def _by_chance(self, waiting: list[str]) -> list[str]:

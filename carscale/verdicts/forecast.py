@@ -18,8 +18,7 @@ from carscale.verdicts.verdict import ALPHA, fit_arms
 ASSUMED_SD = 0.01
 """Standard deviation of a run's value by its seed, where no earlier run tells."""
 ASSUMED_PHOTO_VARIANCE = 0.04
-"""Variance over photos of the mean difference of two arms; in simulations and on small sets of cars
-0.02 to 0.06."""
+"""Variance over photos of the mean difference of two arms; 0.02 in ``sim_verdicts.py``'s model."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def forecast(
     variance, photos, rest = ASSUMED_SD**2, ASSUMED_PHOTO_VARIANCE / num_photos, 0.0
     why = f"assuming that seeds of one arm spread by {100 * ASSUMED_SD:.0f} point"
     freedom = num_arms * (num_seeds - 1)
-    if len(earlier) > 1:
+    if earlier:
         runs, labels_N = read_arms({str(n): arm for n, arm in enumerate(earlier)}, split)
         model = fit_arms(runs, labels_N, metric)
         strata_N = strata_of(labels_N, metric)
@@ -70,7 +69,8 @@ def forecast(
             difference(model, {one: 1, other: -1}, strata_N).spread for one, other in pairwise(runs)
         ]
         (variance, more), rest = model.spread.used, model.spread.rest
-        photos = float(np.median([one.photos for one in found]))
+        if found:
+            photos = float(np.median([one.photos for one in found]))
         freedom += more
         sd = 100 * variance**0.5
         why = f"by {len(model.terms_RN)} earlier runs, whose seeds spread by {sd:.1f} points"

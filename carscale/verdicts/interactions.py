@@ -64,6 +64,6 @@ def describe(first: str, second: str, both: str, found: Difference, metric: str)
         says = "together they do less than the sum of each alone"
     sentence = (
         f"{first} and {second}: {says} ({points(found.value)} points of {METRICS[metric]}, "
-        f"95 % interval {low} to {high})."
+        f"interval {low} to {high})."
     )
     return Interaction(first, second, both, found, found.excludes_zero, sentence)

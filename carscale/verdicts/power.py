@@ -143,17 +143,15 @@ def _growth(
     return np.where(enough_M, 1.0, growth_M)
 
 
-def detectable(spread: Spread, *, level: float, more: int = 0) -> float:
+def detectable(spread: Spread, *, level: float) -> float:
     """Return the true difference that would be found with 80 % probability.
 
     Args:
-        spread: Of a difference; its seeds are those it is to be found with, less ``more``.
+        spread: Of a difference, with the seeds and photos that it is to be found with.
         level: Of the interval that must exclude 0: corrected for the number of arms.
-        more: Further runs of the arm and of the baseline.
     """
-    reach = float(half_width(spread, level=level, more=more))
-    normal = float(half_width(spread, level=2 * POWER - 1, more=more))
-    return reach + normal
+    widths = [half_width(spread, level=one) for one in (level, 2 * POWER - 1)]
+    return float(sum(widths))
 
 
 def chance_to_settle(

@@ -51,7 +51,7 @@ def judge(
     earlier: Sequence[Sequence[Path]] = (),
     alpha: float = ALPHA,
 ) -> StudyResult:
-    """Compare arms with a baseline, paired by seed and by photo.
+    """Compare arms with a baseline on the same photos.
 
     Args:
         arms: Run folders by arm. A folder without predictions of the split (failed, or not yet
@@ -84,14 +84,15 @@ def judge(
     _check_every_class(every[0], split, metric)
     runs = {name: _runs(by_seed) for name, by_seed in found.items()}
     known = _earlier_spread(earlier, every[0], split, metric)
-    rule: dict[str, Any] = {"metric": metric, "alpha": alpha, "earlier": known}
-    verdicts = judge_arms(runs, baseline, labels_N, margin=margin, split=split, **rule)
+    model = fit_arms(runs, labels_N, metric, known)
+    rule: dict[str, Any] = {"metric": metric, "alpha": alpha}
+    told: dict[str, Any] = {"model": model, "margin": margin, "split": split}
+    verdicts = judge_arms(runs, baseline, labels_N, **told, **rule)
     results = []
     for name in order:
         missing = _missing(arms[name], split)
         results.append(_arm(name, found, baseline, (metric, missing), verdicts.get(name)))
     changed = _changed(found, baseline) if overrides is None else _relative(overrides, baseline)
-    model = fit_arms(runs, labels_N, metric, known)
     triples = find_triples({name: changed.get(name, {}) for name in order[1:]})
     interactions = [
         _interaction(names, model, baseline, labels_N, rule)
@@ -99,7 +100,7 @@ def judge(
         if all(shared_seeds(runs[name], runs[baseline]) for name in names)
     ]
     about = _about(every, order, split, metric, margin)
-    about = replace(about, spread=model.spread, earlier=known, alpha=alpha)
+    about = replace(about, spread=model.spread, earlier=known and model.earlier, alpha=alpha)
     return StudyResult(about, _classes(every), results, interactions)
 
 

@@ -73,7 +73,8 @@ class StudyAbout:
         num_photos, num_classes: Of the split.
         hashes: Of the split, the classes and the baseline's train photos.
         spread: How far seeds of one arm lie apart, pooled over all.
-        earlier: The part of it that earlier runs of these photos gave.
+        earlier: The part of it that earlier runs of these photos gave; without degrees of freedom
+            where theirs is another spread. ``None``: there are none.
         alpha: Error that was spent: 0.05, or what this look could spend.
         looks: Part of the planned runs that was in, look by look; empty where it was not looked at
             while it ran.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def points(share: float, *, digits: int = 1) -> str:
     """Return a difference in points, with its sign.
@@ -12,6 +14,16 @@ def points(share: float, *, digits: int = 1) -> str:
     """
     shown = f"{100 * share:+.{digits}f}"
     return shown[1:] if float(shown) == 0 else shown
+
+
+def name_of_intervals(looks: Sequence[float]) -> str:
+    """Return what the intervals of a comparison are, by the looks that it had.
+
+    Example:
+        >>> name_of_intervals(()), name_of_intervals((0.5, 1.0))
+        ('95 % intervals', '95 % intervals over all looks')
+    """
+    return "95 % intervals over all looks" if looks else "95 % intervals"
 
 
 def metric_text(value: float | None, metric: str) -> str:

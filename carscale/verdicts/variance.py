@@ -142,6 +142,7 @@ class SeedModel:
         terms_RN: Photos' terms of all runs.
         rows: The rows of each arm.
         spread: Pooled over arms and earlier runs.
+        earlier: The part of it that earlier runs gave.
         solve_PR: What makes the model's parameters of the runs, the arms' first.
         own: Variance of a run by each arm's own seeds; 0 where they say nothing.
     """
@@ -149,6 +150,7 @@ class SeedModel:
     terms_RN: NDArray[np.float64]
     rows: dict[str, slice]
     spread: SeedSpread
+    earlier: SeedSpread
     solve_PR: NDArray[np.float64]
     own: dict[str, float] = field(default_factory=dict)
 
@@ -177,28 +179,28 @@ def fit_seeds(
     """
     terms_RN = np.concatenate([arm.terms_SN for arm in arms.values()])
     stats.finite("terms", terms_RN)
-    ends = np.cumsum([len(arm.seeds) for arm in arms.values()]).tolist()
-    rows = {name: slice(end - len(arms[name].seeds), end) for name, end in zip(arms, ends)}  # noqa: B905
-    arms_RP = np.concatenate(
-        [np.tile(row, (len(arm.seeds), 1)) for row, arm in zip(np.eye(len(arms)), arms.values())]  # noqa: B905
-    )
+    sizes = [len(arm.seeds) for arm in arms.values()]
+    ends = np.cumsum(sizes).tolist()
+    rows = {name: slice(end - size, end) for name, end, size in zip(arms, ends, sizes, strict=True)}
+    arms_RP = np.repeat(np.eye(len(arms)), sizes, axis=0)
     seeds_R = np.concatenate([arm.seeds for arm in arms.values()])
     blocks_RP = (seeds_R[:, None] == np.unique(seeds_R)[1:]).astype(np.float64)
     values_R = terms_RN.sum(axis=1)
     alone, paired = _fit(arms_RP, values_R), _fit(np.hstack([arms_RP, blocks_RP]), values_R)
     moved_RN = terms_RN - values_R[:, None] * weights_N
     rest = float(np.square(moved_RN - arms_RP @ (alone.solve_PR @ moved_RN)).sum())
-    spread = SeedSpread(
+    mine = SeedSpread(
         alone.variance,
         alone.freedom,
         paired.variance,
         paired.freedom,
         rest / alone.freedom if alone.freedom else 0.0,
     )
-    spread = spread if earlier is None else spread + trusted(earlier, spread)
+    lent = SeedSpread() if earlier is None else trusted(earlier, mine)
+    spread = mine + lent
     used = paired if spread.is_paired else alone
     own = {name: used.own(place) for name, place in rows.items()}
-    return SeedModel(terms_RN, rows, spread, used.solve_PR, own)
+    return SeedModel(terms_RN, rows, spread, lent, used.solve_PR, own)
 
 
 @dataclass(frozen=True, eq=False)

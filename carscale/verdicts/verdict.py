@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 LEVEL = 1 - ALPHA
 MIN_SEEDS = 3
-"""Seeds that are asked for where there is one."""
+"""Seeds that an arm should have; two make wide intervals."""
 
 Word = Literal["helps", "hurts", "no difference", "inconclusive", "no finished run"]
 
@@ -134,7 +134,7 @@ def judge_arms(
     metric: str = "top1",
     margin: float = 0.01,
     split: str = "val",
-    earlier: SeedSpread | None = None,
+    model: SeedModel | None = None,
     alpha: float = ALPHA,
 ) -> dict[str, Verdict]:
     """Return a verdict per arm but the baseline, by the rule above.
@@ -146,7 +146,7 @@ def judge_arms(
         metric: A key of ``METRICS``.
         margin: Smaller differences count as none, as a share.
         split: Its name, for the words.
-        earlier: Spread of seeds of earlier runs of the same photos and recipe.
+        model: From ``fit_arms`` of the same runs, where earlier runs count too.
         alpha: Error that is spent: 0.05, or the part of it that this look may spend.
 
     Raises:
@@ -154,7 +154,7 @@ def judge_arms(
     """
     if not margin > 0:
         raise ValueError(f"margin must be > 0, got {margin}")
-    model = fit_arms(arms, labels_N, metric, earlier)
+    model = model or fit_arms(arms, labels_N, metric)
     strata_N = strata_of(labels_N, metric)
     found = {
         name: difference(

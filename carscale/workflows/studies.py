@@ -18,6 +18,9 @@ from carscale.studies.speed import Speed, run_seconds
 from carscale.verdicts import StudyResult, judge
 from carscale.verdicts.verdict import ALPHA
 
+AT_THE_END = "at the end"
+"""The rule of a study that trains every arm with every seed."""
+
 
 @dataclass
 class StudyWork:
@@ -42,48 +45,48 @@ class StudyWork:
             speeds: Of all arms, where the budget is in minutes.
 
         Raises:
-            ConfigError: The budget does not hold one seed of each arm.
+            ConfigError: The budget does not hold one seed of each arm, or the study was begun by
+                another rule.
         """
         plan, minutes = self.plan, self.plan.study.budget.minutes
-        seeds = len(plan.study.seeds)
-        self._keep_rule(f"{minutes:g} minutes" if minutes else f"until settled, seeds: {seeds}")
         if minutes:
             costs = {name: run_seconds(arm, speeds[name]) for name, arm in plan.arms.items()}
             check_budget(plan, costs, minutes)
-            total, pace = 60 * minutes, Pace(plan, speeds)
+            total, pace, rule = 60 * minutes, Pace(plan, speeds), f"{minutes:g} minutes"
         else:
             costs = {name: float(arm.num_steps) for name, arm in plan.arms.items()}
             total, pace = sum(costs.values()) * len(plan.study.seeds), None
+            rule = f"until settled, seeds: {len(plan.study.seeds)}"
+        self.keep_rule(rule)
         self.rounds = Rounds(plan, costs, total, self.judge, pace, lambda _: self.write_so_far())
 
-    def _keep_rule(self, rule: str) -> None:
+    def keep_rule(self, rule: str) -> None:
         """Store how the study is looked at and what tells its spread; a later start keeps both.
 
+        Args:
+            rule: In words; the same words, the same rule.
+
         Raises:
-            ConfigError: It was begun by another rule: its looks have spent error that is not there.
+            ConfigError: Runs were judged by another rule: that error is spent.
+            RunError: What is stored can't be read.
         """
         path = self.plan.folder / "looks.json"
-        if path.exists():
-            stored = files.read_json(path)
-            if wrong := problem(stored, {"rule": str, "earlier": [[str]]}):
-                raise RunError(f"{path}: {wrong}", "begin anew: --out FOLDER")
-            if stored["rule"] != rule:
-                raise ConfigError(
-                    f"{path}: this study was begun by another rule: {stored['rule']} -> {rule}; "
-                    "verdicts that were looked at can't be had again with the same error",
-                    "go on with the old rule, or begin anew: --out FOLDER",
-                )
-            self.earlier = [[Path(folder) for folder in arm] for arm in stored["earlier"]]
-            return
-        if any(job.folder.is_finished for job in self.plan.jobs):
+        has_runs = any(job.folder.is_finished for job in self.plan.jobs)
+        stored = files.read_json(path) if path.exists() else {"rule": AT_THE_END, "earlier": []}
+        if wrong := problem(stored, {"rule": str, "earlier": [[str]]}):
+            raise RunError(f"{path}: {wrong}", "begin anew: --out FOLDER")
+        if has_runs and stored["rule"] != rule:
             raise ConfigError(
-                f"{self.plan.folder}: its runs were judged at their end already; looking at them "
-                "seed by seed would spend the error twice",
-                "leave --until-settled and --minutes out, or begin anew: --out FOLDER",
+                f"{self.plan.folder}: its runs were judged by another rule: {stored['rule']} -> "
+                f"{rule}; the error that was spent on that can't be spent again",
+                "go on by the old rule, or begin anew: --out FOLDER",
             )
-        disk.make_folder(self.plan.folder)
-        arms = [[str(folder) for folder in arm] for arm in self.earlier]
-        files.write_json(path, {"rule": rule, "earlier": arms})
+        if has_runs and rule != AT_THE_END:
+            self.earlier = [[Path(folder) for folder in arm] for arm in stored["earlier"]]
+        elif path.exists() or rule != AT_THE_END:
+            disk.make_folder(self.plan.folder)
+            arms = [[str(folder) for folder in arm] for arm in self.earlier]
+            files.write_json(path, {"rule": rule, "earlier": arms})
 
     def judge(self, folders: Mapping[str, Sequence[Path]], alpha: float = ALPHA) -> StudyResult:
         """Return what finished runs say."""

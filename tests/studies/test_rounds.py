@@ -9,11 +9,12 @@ import pytest
 from folders import outcomes, write_run
 
 from carscale import config
+from carscale.config import Budget
 from carscale.errors import ConfigError
 from carscale.studies import plan
 from carscale.studies.earlier import earlier_runs
 from carscale.studies.speed import Speed
-from carscale.workflows.studies import Pace, StudyWork
+from carscale.workflows.studies import AT_THE_END, Pace, StudyWork
 
 GAINS = {"base": 0.0, "better": 0.2, "same": 0.0, "noisy": 0.03}
 LUCK = {"base": 0.005, "better": 0.005, "same": 0.0, "noisy": 0.06}
@@ -176,7 +177,7 @@ def test_earlier_studies_tell_the_spread_of_seeds(tiny, tmp_path):
         pretend(dataclasses.replace(job, arm={"base": "base", "other": "better"}[job.arm]))
     result = second_work.result
     assert result.about.earlier.freedom == 4
-    assert result.about.spread.freedom == 4
+    assert result.about.spread.freedom == 4  # one seed of each arm has none of its own
     assert result.arms[1].verdict.difference.spread.freedom > 0
     assert StudyWork(second, "").result.about.earlier is None
     longer = plan_of(
@@ -215,12 +216,34 @@ def test_a_study_keeps_the_rule_that_it_was_looked_at_by(tiny, tmp_path):
     more = dataclasses.replace(
         study, study=study.study.model_copy(update={"seeds": tuple(range(9))})
     )
-    with pytest.raises(ConfigError, match="begun by another rule: until settled, seeds: 3 -> "):
+    with pytest.raises(ConfigError, match="judged by another rule: until settled, seeds: 3 -> "):
         work_of(more)
     assert work_of(study).earlier == []
+    with pytest.raises(ConfigError, match="until settled, seeds: 3 -> at the end"):
+        StudyWork(study, "").keep_rule(AT_THE_END)
     (study.folder / "looks.json").unlink()
-    with pytest.raises(ConfigError, match="its runs were judged at their end already"):
+    with pytest.raises(ConfigError, match="at the end -> until settled, seeds: 3"):
         work_of(study)
+    StudyWork(study, "").keep_rule(AT_THE_END)
+    assert not (study.folder / "looks.json").exists()
+
+
+def test_a_budget_that_was_refused_or_trained_nothing_keeps_no_rule(tiny, tmp_path):
+    study = plan_of(tiny, tmp_path / "study", more="budget: {minutes: 1}\n")
+    speeds = dict.fromkeys(study.arms, Speed(5.0, 30 / study.arms["base"].num_steps, 5.0))
+    with pytest.raises(ConfigError, match="too small"):
+        StudyWork(study, "").look_while_it_runs(speeds)
+    work_of(dataclasses.replace(study, study=study.study.model_copy(update={"budget": Budget()})))
+    more = study.study.model_copy(update={"budget": Budget(minutes=6)})
+    StudyWork(dataclasses.replace(study, study=more), "").look_while_it_runs(speeds)
+    assert json.loads((study.folder / "looks.json").read_text())["rule"] == "6 minutes"
+
+
+def test_what_hopeless_arms_were_spared_is_spent_at_the_end(tiny, tmp_path):
+    work = work_of(plan_of(tiny, tmp_path / "study"))
+    trained(work)
+    assert work.result.about.looks[-1] == 1
+    assert len(work.result.arms[1].runs) < 6  # before all runs were in
 
 
 def test_a_neighbours_broken_predictions_are_left_out(tiny, tmp_path):

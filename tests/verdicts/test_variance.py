@@ -8,7 +8,7 @@ from folders import arm_runs, outcomes
 
 from carscale.verdicts.metrics import METRICS, strata_of, terms_of, weights_of
 from carscale.verdicts.variance import ArmTerms, SeedSpread, difference, fit_seeds, trusted
-from carscale.verdicts.verdict import ArmRuns, judge_arms, score
+from carscale.verdicts.verdict import ArmRuns, fit_arms, judge_arms, score
 
 REFERENCES = {
     "top1": lambda labels, said, _: sklearn.metrics.accuracy_score(labels, said),
@@ -139,11 +139,14 @@ def test_earlier_runs_let_one_seed_be_judged():
     arms = {"base": arm_runs(base, labels), "arm": arm_runs(arm, labels)}
     assert judge_arms(arms, "base", labels)["arm"].word == "inconclusive"
     earlier = SeedSpread(0.005**2, 12, 0.006**2, 10, 0.004**2)
-    found = judge_arms(arms, "base", labels, earlier=earlier)["arm"]
+    found = judge_arms(arms, "base", labels, model=fit_arms(arms, labels, "top1", earlier))["arm"]
     assert found.word == "helps"
     assert found.difference.spread.freedom == 12
     wild = SeedSpread(0.2**2, 12, 0.21**2, 10, 0.0)
-    assert judge_arms(arms, "base", labels, earlier=wild)["arm"].word == "inconclusive"
+    assert (
+        judge_arms(arms, "base", labels, model=fit_arms(arms, labels, "top1", wild))["arm"].word
+        == "inconclusive"
+    )
 
 
 def test_spreads_pool_by_their_degrees_of_freedom():

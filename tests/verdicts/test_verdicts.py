@@ -245,7 +245,7 @@ def test_what_can_be_detected_is_found_in_four_of_five_studies():
     )
     found = (t > scipy.stats.t.ppf(0.975, freedom)).mean()
     assert found == pytest.approx(0.8, abs=0.03)
-    assert power.detectable(spread, level=0.95, more=9) < true
+    assert power.detectable(spread_of(12, 1000, seeds=1e-4, photos=5e-5), level=0.95) < true
 
 
 def test_words_of_what_is_needed():

@@ -26,7 +26,7 @@ from carscale.report.study.rows import (
     run_rows,
     runs_csv,
 )
-from carscale.verdicts.text import points
+from carscale.verdicts.text import name_of_intervals, points
 
 if TYPE_CHECKING:
     from carscale.verdicts.study_result import StudyAbout, StudyClass, StudyResult
@@ -132,8 +132,9 @@ def _forest(
         folder,
         f"study-forest-{mark}",
         alt=f"Points of {about.metric_label} against {about.baseline}: {numbers}.",
-        caption=f"Bars: 95 % intervals of the difference in {about.metric_label}. Small dots: "
-        f"single seeds. Band: ±{100 * about.margin:g} points: inside it a difference is none.",
+        caption=f"Bars: {name_of_intervals(about.looks)} of the difference in "
+        f"{about.metric_label}. Small dots: single seeds. "
+        f"Band: ±{100 * about.margin:g} points: inside it a difference is none.",
         csv="results.csv",
     )
 
