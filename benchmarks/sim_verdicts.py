@@ -241,6 +241,13 @@ def judge_looks(cell, seed):
         waiting = [name for name in waiting if looks.is_open(name)]
         if not waiting:
             break
+    if not looks.is_over:  # as a study does at its end, with all error that is left
+        so_far = {name: first(runs, seeds_of[name]) for name, runs in arms.items()}
+        with without_advice():
+            verdicts = judge_arms(
+                so_far, "baseline", labels_N, metric=cell.metric, alpha=looks.alpha(1.0)
+            )
+        looks = looks.after(verdicts, 1.0, {}, margin=0.01)
     shown = {name: looks.verdicts.get(name, found) for name, found in verdicts.items()}
     intervals = {name: found.difference.interval for name, found in shown.items()}
     runs = sum(seeds_of.values()) / total

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 LEVEL = 1 - ALPHA
-MIN_SEEDS = 3
-"""Seeds that an arm should have; two make wide intervals."""
 
 Word = Literal["helps", "hurts", "no difference", "inconclusive", "no finished run"]
 
@@ -260,8 +258,7 @@ def _verdict(found: Difference, p_adjusted: float, rule: _Rule) -> Verdict:
 def _word(found: Difference, p_adjusted: float, rule: _Rule) -> tuple[Word, str, SampleSize | None]:
     """Return the verdict, its text, and what would settle it."""
     if not found.spread.freedom:
-        more = SampleSize(MIN_SEEDS - 1, None)
-        return "inconclusive", f"inconclusive: needs at least {more.seeds} more seeds", more
+        return "inconclusive", "inconclusive: needs at least 1 more seed", SampleSize(1, None)
     if found.excludes_zero and p_adjusted < rule.alpha:
         word: Word = "helps" if found.value > 0 else "hurts"
         return word, word, None

@@ -145,7 +145,7 @@ def test_a_page_of_nothing_finished_and_of_one_seed(tmp_path):
     assert not any(tag == "img" for tag, _ in page.tags)
     one = make_study(num_seeds=1, with_costs=False)
     page = Page(write_study(tmp_path / "one", one))
-    assert "inconclusive: needs at least 2 more seeds" in page.text.lower()
+    assert "inconclusive: needs at least 1 more seed" in page.text.lower()
     assert page.missing() == []
     uncounted = replace(one, classes=[replace(each, train_count=None) for each in one.classes])
     assert Page(write_study(tmp_path / "uncounted", uncounted)).missing() == []

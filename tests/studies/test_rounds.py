@@ -133,6 +133,21 @@ def test_a_budget_in_minutes_is_kept(tiny, tmp_path):
     assert Pace(study, speeds)({"base": []}) == 1.0
 
 
+def test_a_look_waits_until_enough_is_new(tiny, tmp_path):
+    more = "budget: {minutes: 60}\n"
+    study = plan_of(tiny, tmp_path / "study", arms=["base", "noisy"], seeds=9, more=more)
+    work = StudyWork(study, "")
+    steps = study.arms["base"].num_steps
+    work.look_while_it_runs(dict.fromkeys(study.arms, Speed(0.0, 20 / steps, 0.0)))
+    work.rounds.on_look = lambda _: None
+    for batch in work.rounds:
+        for job in batch:
+            pretend(job, train_s=20.0)
+    looks = work.result.about.looks  # a round is 1.1 % of the budget
+    assert len(looks) > 2
+    assert min(np.diff([0.0, *looks])) >= 0.02
+
+
 def test_a_budget_too_small_for_one_seed_names_the_least(tiny, tmp_path):
     study = plan_of(tiny, tmp_path / "study", more="budget: {minutes: 1}\n")
     speeds = dict.fromkeys(study.arms, Speed(5.0, 30 / study.arms["base"].num_steps, 5.0))

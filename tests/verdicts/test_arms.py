@@ -39,7 +39,7 @@ def test_one_run_each_keeps_its_folders_name_and_claims_nothing(tmp_path):
     ]
     found = compare(folders)
     assert names(found) == ["resnext50", "focal2"]
-    assert found.arms[1].verdict.text == "inconclusive: needs at least 2 more seeds"
+    assert found.arms[1].verdict.text == "inconclusive: needs at least 1 more seed"
 
 
 def test_equal_names_are_told_apart(tmp_path):

@@ -70,7 +70,7 @@ def test_one_seed_never_settles_anything():
     base, arm, labels = outcomes(4000, 1, gain=0.2)
     found = judged(base, arm, labels)
     assert found.word == "inconclusive"
-    assert found.text == "inconclusive: needs at least 2 more seeds"
+    assert found.text == "inconclusive: needs at least 1 more seed"
     assert found.difference.spread.freedom == 0
     assert not found.difference.excludes_zero
     assert "one seed shows no variation over seeds" in found.sentence
