@@ -78,6 +78,7 @@ def test_two_machines_train_to_the_same_log(cpu2_run, tiny, tmp_path):
         assert (folder / name).read_bytes() == (cpu2_run / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_plain_launch_on_a_cpu_uses_all_cores(tiny, tmp_path):
     folder = tmp_path / "run"
     words = [w for w in settings(tiny, folder) if not w.startswith("train.num_cpu_threads")]

@@ -104,10 +104,7 @@ def start():
 EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 143, signal.SIGKILL: -9}
 SAMPLE = [
     ("accelerate 2", "launcher", signal.SIGKILL),
-    ("torchrun 2", "launcher", signal.SIGTERM),
-    ("carscale 2", "launcher", signal.SIGINT),
     ("carscale 2", "last rank", signal.SIGUSR1),
-    ("carscale 2", "launcher", signal.SIGKILL),
 ]
 TABLE = [
     (launcher, who, number)
@@ -139,7 +136,8 @@ def test_training_ends_saved_and_leaves_nobody(start, tiny, tmp_path, launcher, 
         assert "stopped by" in training.said().splitlines()[-1]
 
 
-@pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rank", [1, 0])
+@pytest.mark.slow
 def test_a_killed_rank_is_started_again_and_ends_as_the_straight_run(start, tiny, tmp_path, rank):
     words = ("train.max_steps=30", "train.num_epochs=1000", "train.checkpoint_every_steps=7")
     killed = start("carscale 2", tiny, tmp_path / "killed", *words, "--restarts", "2")
@@ -181,6 +179,7 @@ def machine(rank, port, address="127.0.0.1"):
 SHORT = "world.timeout_minutes=0.1"
 
 
+@pytest.mark.slow
 def test_a_machine_that_never_comes_is_named(start, tiny, tmp_path):
     port = 29900 + os.getpid() % 90
     trainings = []
@@ -241,6 +240,7 @@ logger.TrainingLogger.waiting = hang
 """
 
 
+@pytest.mark.slow
 def test_a_rank_that_hangs_in_a_live_process_is_named(start, tiny, tmp_path):
     recipe = tmp_path / "effnet_focal.py"
     recipe.write_text(HANGS + Path(RECIPE).read_text())
@@ -275,6 +275,7 @@ def namespaces():
         pytest.skip("this machine allows no network namespaces")
 
 
+@pytest.mark.slow
 def test_two_hosts_find_each_other_and_miss_each_other(
     start, tiny, tmp_path, namespaces, monkeypatch
 ):
@@ -308,6 +309,7 @@ if [ "$1" = show ]; then echo 127.0.0.1; else echo "$@" >> "$STUB/requeued"; fi
 """
 
 
+@pytest.mark.slow
 def test_the_slurm_script_saves_when_warned_requeues_and_goes_on(start, tiny, tmp_path):
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()

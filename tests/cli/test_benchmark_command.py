@@ -96,6 +96,7 @@ def models_once():
 
 
 @pytest.mark.launch
+@pytest.mark.slow
 def test_models_are_measured_each_in_its_own_process(carscale, models_once, monkeypatch):
     monkeypatch.setattr(benchmark, "measure_models", models_once)
     code, stdout, stderr = carscale("benchmark", "models", *TWO, "--json")

@@ -18,6 +18,7 @@ def demo(drawn_demo):
     return drawn_demo(0)[1]
 
 
+@pytest.mark.slow
 def test_the_flags_are_those_of_the_demos_truth(carscale, drawn_demo):
     raw, root = drawn_demo(0)
     truth = json.loads((raw / "truth.json").read_text())

@@ -451,6 +451,7 @@ def test_every_odd_photo_is_merged_or_listed(base, odd, tmp_path):
     assert all(reason for reason in {**told(made.root), **refused_of(made.root)}.values())
 
 
+@pytest.mark.slow
 def test_planted_duplicates_of_real_photos_are_found(frozen_stanford, tmp_path):
     base = frozen_stanford
     rng = np.random.default_rng(7)

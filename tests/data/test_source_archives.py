@@ -523,7 +523,7 @@ def test_a_full_disk_is_named(folders, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("kind", ["zip", "gztar"])
+@pytest.mark.parametrize("kind", ["zip", pytest.param("gztar", marks=pytest.mark.slow)])
 def test_odd_photos_in_an_archive_fare_as_in_a_folder(odd, tmp_path, kind):
     for number, path in enumerate(sorted(odd.iterdir())):
         target = tmp_path / "raw" / f"class {number % 3}" / path.name

@@ -209,6 +209,7 @@ def test_ctrl_c_ends_the_run_and_every_process(tiny, tmp_path, name):
     assert not alive
 
 
+@pytest.mark.slow
 def test_a_model_sees_the_same_through_both(stanford, world, tmp_path):
     """ImageNet's 1000 classes on real photos: only near ties are decided the other way.
 

@@ -240,6 +240,7 @@ def test_metrics_alone_and_nothing_finite(tmp_path):
     assert page.missing() == []
 
 
+@pytest.mark.slow
 def test_two_thousand_classes(tmp_path):
     make_run(tmp_path / "run", num_classes=2000, num_samples=6000, splits=("val",), with_logs=False)
     page = Page(write_analysed(tmp_path / "run"))

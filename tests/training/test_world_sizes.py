@@ -25,7 +25,7 @@ MIXED = (
         (1, "torch", ()),
         (2, "torch", MIXED),
         pytest.param(2, "dali_cpu", (), marks=DALI),
-        pytest.param(1, "dali_cpu", MIXED, marks=DALI),
+        pytest.param(1, "dali_cpu", MIXED, marks=[DALI, pytest.mark.slow]),
     ],
 )
 def test_ids_and_parameters_are_the_same_at_every_step(tiny, tmp_path, accumulate, backend, more):
@@ -45,7 +45,9 @@ def test_ids_and_parameters_are_the_same_at_every_step(tiny, tmp_path, accumulat
     np.testing.assert_array_equal(seen[1], seen[3])
 
 
-@pytest.mark.parametrize("backend", ["torch", pytest.param("dali_cpu", marks=pytest.mark.dali)])
+@pytest.mark.parametrize(
+    "backend", ["torch", pytest.param("dali_cpu", marks=[pytest.mark.dali, pytest.mark.slow])]
+)
 def test_losses_agree(tiny, tmp_path, backend):
     if backend != "torch":
         pytest.importorskip("nvidia.dali", reason="nvidia-dali is missing")

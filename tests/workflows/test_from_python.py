@@ -34,6 +34,7 @@ def made_small(script: str, raw: Path) -> str:
 
 
 @pytest.mark.launch
+@pytest.mark.slow
 def test_the_section_of_the_readme_runs_in_jupyters_kernel(demo_of_command, tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat", reason="Jupyter's kernel is for development only")
     nbclient = pytest.importorskip("nbclient")

@@ -187,6 +187,7 @@ def test_a_recipe_ends_with_code_1(disk, tiny):
 
 
 @pytest.mark.launch
+@pytest.mark.slow
 def test_two_processes_end_together_without_a_traceback(disk, tiny):
     disk.fill(leave=4 << 20)
     config_file = ROOT / "accelerate_configs" / "cpu2.yaml"
