@@ -333,14 +333,13 @@ def main():
     parser.add_argument("--studies", type=int, default=2000, help="a cell")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--cells", nargs="*", default=[""], help="parts of names; all by default")
+    parser.add_argument("--tables", nargs="*", default=["once", "looks"], help="both by default")
     parser.add_argument("--json", type=Path, help="also write all numbers")
     args = parser.parse_args()
     cells = {name: cell for name, cell in CELLS.items() if any(part in name for part in args.cells)}
     looked = {name: cell for name, cell in cells.items() if cell.num_seeds > 2}
-    found = {
-        "once": print_table("Judged once", judge, cells, args.studies, args.workers),
-        "looks": print_table("Looks", judge_looks, looked, args.studies, args.workers),
-    }
+    tables = {"once": ("Judged once", judge, cells), "looks": ("Looks", judge_looks, looked)}
+    found = {name: print_table(*tables[name], args.studies, args.workers) for name in args.tables}
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n")
 
