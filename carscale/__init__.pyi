@@ -3,6 +3,8 @@ from .curate.merge_rules import MergeRule as MergeRule
 from .data.freezing.rule import FreezeRule as FreezeRule
 from .errors import CarscaleError as CarscaleError
 from .runs.folder import RunFolder as RunFolder
+from .workflows.blending import blend as blend
+from .workflows.blending import soup as soup
 from .workflows.data_sets import check as check
 from .workflows.data_sets import diff as diff
 from .workflows.data_sets import draw_demo as draw_demo
@@ -13,6 +15,7 @@ from .workflows.data_sets import pack as pack
 from .workflows.data_sets import preview as preview
 from .workflows.data_sets import relabel as relabel
 from .workflows.data_sets import write_data_report as write_data_report
+from .workflows.gating import gate as gate
 from .workflows.model_runs import analyse as analyse
 from .workflows.model_runs import draw_saliency as draw_saliency
 from .workflows.model_runs import evaluate as evaluate
@@ -25,3 +28,4 @@ from .workflows.other_sets import map_classes as map_classes
 from .workflows.other_sets import merge as merge
 
 __version__: str
+from .workflows.rebalancing import rebalance as rebalance

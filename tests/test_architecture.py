@@ -38,7 +38,7 @@ LAYERS = [
     ["report.page"],
     ["report.run", "report.data", "report.study"],
     ["report"],
-    ["studies", "benchmark"],
+    ["studies", "benchmark", "refine"],
     ["workflows"],
     ["cli"],
 ]
@@ -68,7 +68,7 @@ DOORS = {
 TORCH = ("torch", "torchvision", "timm", "accelerate")
 MAY_TORCH = {
     *("balance", "models", "world", "loaders", "training", "evaluation", "pipeline"),
-    *("benchmark", "workflows", "cli"),  # cli: is there a GPU?
+    *("benchmark", "refine", "workflows", "cli"),  # cli: is there a GPU?
 }
 MAX_FILES = 16  # of a folder, without its __init__
 

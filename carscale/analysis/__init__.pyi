@@ -9,3 +9,4 @@ from .result import Review as Review
 from .result import TrainSide as TrainSide
 from .rows import as_dict as as_dict
 from .rows import mistake_columns as mistake_columns
+from .slices import slice_rows as slice_rows

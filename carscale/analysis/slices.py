@@ -38,6 +38,20 @@ def find_slices(evidence: Evidence) -> list[Slice]:
     return cut_slices(correct_N, _factors(evidence))
 
 
+def slice_rows(evidence: Evidence) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Return the slices of at least ``MIN_SAMPLES`` samples: ``brightness: below 63``, and which.
+
+    Those of single attributes, not of two combined.
+    """
+    found = []
+    for name, values_N, names in _factors(evidence):
+        for number, value in enumerate(names):
+            is_in_N = values_N == number
+            if MIN_SAMPLES <= is_in_N.sum() < len(values_N):
+                found.append((f"{name}: {value}", is_in_N))
+    return found
+
+
 def cut_slices(correct_N: NDArray[np.bool_], factors: list[Factor]) -> list[Slice]:
     """Return every slice of at least ``MIN_SAMPLES`` samples, and of two attributes combined.
 

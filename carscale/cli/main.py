@@ -13,11 +13,14 @@ import typer
 
 from carscale import disk, outgoing
 from carscale.cli import (
+    blend,
     compare,
     errors,
     evaluate,
     folds,
+    gate,
     predict,
+    rebalance,
     recipes,
     report,
     runs,
@@ -42,9 +45,13 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("errors")(errors.errors)
 app.command("folds")(folds.folds)
+app.command("rebalance")(rebalance.rebalance)
+app.command("blend")(blend.blend)
+app.command("soup")(blend.soup)
 app.command("report")(report.report)
 app.command("study")(study.study)
 app.command("compare")(compare.compare)
+app.command("gate")(gate.gate)
 app.command("runs")(runs.list_runs)
 app.command("recipes")(recipes.recipes)
 app.command("predict")(predict.predict)

@@ -22,6 +22,7 @@ from .schema import Loader as Loader
 from .schema import Model as Model
 from .schema import Optim as Optim
 from .schema import PolicyName as PolicyName
+from .schema import RebalanceMethod as RebalanceMethod
 from .schema import Recipe as Recipe
 from .schema import Run as Run
 from .schema import Train as Train

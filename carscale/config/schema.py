@@ -36,6 +36,12 @@ PolicyName = Literal[
 ]
 
 
+RebalanceMethod = Literal[
+    "auto", "ncm", "tau-norm", "logit-adjust", "lws", "crt", "crt-logit-adjusted"
+]
+"""How ``carscale rebalance`` makes a classifier layer."""
+
+
 def _expanded(text: str) -> str:
     """Return a path with ``~`` and variables filled in; one that is there is left as it is.
 

@@ -1,6 +1,7 @@
 from .freezing.freeze import check_out as check_out
 from .freezing.freeze import freeze as freeze
 from .freezing.rule import FreezeRule as FreezeRule
+from .frozen.folds import fold_numbers as fold_numbers
 from .frozen.folds import hold_out as hold_out
 from .frozen.layout import Frozen as Frozen
 from .frozen.layout import as_text as as_text

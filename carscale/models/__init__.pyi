@@ -2,6 +2,9 @@ from .cost import card as card
 from .factory import Classifier as Classifier
 from .factory import build as build
 from .factory import preprocessing as preprocessing
+from .norms import has_norms as has_norms
+from .norms import norm_rows as norm_rows
+from .norms import set_norms as set_norms
 from .probe import run_once as run_once
 from .scoring import for_scoring as for_scoring
 from .speed import images_per_s as images_per_s

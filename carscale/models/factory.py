@@ -65,6 +65,21 @@ class Classifier(nn.Module):
         head = self.net.get_classifier()  # type: ignore[operator]
         return {id(parameter) for parameter in head.parameters()}
 
+    def linear_head(self) -> nn.Linear:
+        """Return the classifier layer.
+
+        Raises:
+            ModelError: It is no linear layer, or there is more than one.
+        """
+        head = self.net.get_classifier()  # type: ignore[operator]
+        if isinstance(head, nn.Linear):
+            return head
+        raise ModelError(
+            f"{type(self.net).__name__}: its classifier is {type(head).__name__}, no linear layer, "
+            "so it can't be exchanged",
+            "take another model.name",
+        )
+
     def new_modules(self) -> list[nn.Module]:
         """Return what no pretrained weights exist for: the classifier layer, added attention."""
         head = self.net.get_classifier()  # type: ignore[operator]

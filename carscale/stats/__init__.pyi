@@ -1,4 +1,6 @@
+from .counts import binomial_tail as binomial_tail
 from .counts import binomial_two_sided as binomial_two_sided
+from .counts import deflated as deflated
 from .counts import fewer_right as fewer_right
 from .counts import poisson_tail as poisson_tail
 from .counts import rank_sum as rank_sum

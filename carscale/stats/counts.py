@@ -62,6 +62,53 @@ def binomial_two_sided(
     return np.minimum(1.0, 2 * np.minimum(at_most, at_least))
 
 
+def binomial_tail(
+    successes_T: ArrayLike, trials_T: ArrayLike, share_T: ArrayLike
+) -> NDArray[np.float64]:
+    """Return the probability of at least so many successes.
+
+    Args:
+        successes_T: Counts, integers in ``[0, trials]``.
+        trials_T: Counts, integers; 0 gives 1.
+        share_T: Probability of a success, in [0, 1].
+
+    Example:
+        >>> binomial_tail([0, 9], [0, 10], 0.5).round(4).tolist()
+        [1.0, 0.0107]
+    """
+    from scipy.special import bdtrc
+
+    wins = finite("successes_T", successes_T, low=0)
+    total = finite("trials_T", trials_T, low=0, high=2**53).astype(np.int64)
+    share = finite("share_T", share_T, low=0, high=1)
+    if np.any(wins > total):
+        raise ValueError("successes_T must lie between 0 and trials_T")
+    return np.where(wins > 0, bdtrc(np.maximum(wins - 1, 0), total, share), 1.0)
+
+
+def deflated(
+    p_T: ArrayLike, inflation_T: ArrayLike, freedom: float = np.inf
+) -> NDArray[np.float64]:
+    """Return one-sided p's as they are where the variance is larger than the tests assume.
+
+    Args:
+        p_T: In (0, 1].
+        inflation_T: How many times larger, >= 1.
+        freedom: Degrees of freedom that this was estimated with.
+
+    Example:
+        >>> deflated([0.0228, 0.5], 4.0).round(3).tolist()  # 2 standard errors are 1
+        [0.159, 0.5]
+        >>> deflated(0.0228, 4.0, 3).round(3).item()
+        0.196
+    """
+    from scipy.special import ndtr, ndtri, stdtr
+
+    p = np.maximum(finite("p_T", p_T, low=0, high=1), np.finfo(np.float64).tiny)
+    z = ndtri(p) / np.sqrt(finite("inflation_T", inflation_T, low=1))
+    return np.asarray(ndtr(z) if np.isinf(freedom) else stdtr(freedom, z))
+
+
 def fewer_right(
     right_T: ArrayLike, num_T: ArrayLike, all_right: int, num_all: int
 ) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 from .checkpoint import load_best as load_best
 from .checkpoint import load_checkpoint as load_checkpoint
+from .checkpoint import save_best as save_best
 from .dynamics import read_dynamics as read_dynamics
 from .learner import Learner as Learner
 from .loop import fit as fit

@@ -22,7 +22,7 @@ from carscale.progress import note
 from carscale.runs import RunFolder, card_file, state_file, step_of, weights_file
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from carscale.models import Classifier
     from carscale.training.learner import Learner
@@ -77,9 +77,9 @@ def save_checkpoint(run: Run, learner: Learner, state: State, card: dict[str, An
         files.write_json(state_file(staging), counters | {"files": sizes})
 
 
-def save_best(run: Run, learner: Learner, step: int, card: dict[str, Any]) -> None:
+def save_best(run: Run, net: nn.Module, step: int, card: dict[str, Any]) -> None:
     """Write ``checkpoints/best_N`` on rank 0: the weights that are the run's result so far."""
-    tensors = {"model": learner.eval_model.net.state_dict()}
+    tensors = {"model": net.state_dict()}
     with _staged(run.folder.checkpoint("best", step), tensors, card):
         pass
 

@@ -261,7 +261,9 @@ class _Fit:
             if state.is_finished:
                 self.logger.log_end(state, "patience" if has_no_patience else "done")
             if is_best:
-                checkpoint.save_best(self.run, self.learner, state.step, self._card())
+                checkpoint.save_best(
+                    self.run, self.learner.eval_model.net, state.step, self._card()
+                )
 
         world.on_main(write)
         self.logger.restart_clock()

@@ -1,3 +1,5 @@
+from .blending import blend as blend
+from .blending import soup as soup
 from .data_sets import DataCheck as DataCheck
 from .data_sets import check as check
 from .data_sets import diff as diff
@@ -9,6 +11,8 @@ from .data_sets import pack as pack
 from .data_sets import preview as preview
 from .data_sets import relabel as relabel
 from .data_sets import write_data_report as write_data_report
+from .gating import Gate as Gate
+from .gating import gate as gate
 from .model_runs import analyse as analyse
 from .model_runs import draw_saliency as draw_saliency
 from .model_runs import evaluate as evaluate
@@ -22,6 +26,7 @@ from .other_sets import compare_sets as compare_sets
 from .other_sets import map_classes as map_classes
 from .other_sets import merge as merge
 from .other_sets import write_gap as write_gap
+from .rebalancing import rebalance as rebalance
 from .results import Errors as Errors
 from .results import Metrics as Metrics
 from .results import PhotoPredictions as PhotoPredictions

@@ -41,8 +41,7 @@ def hold_out(splits: Splits, num_folds: int, fold: int) -> Splits:
     train = splits.train
     rows = _manifest_rows(train.root, train.ids_N)
     groups_N = components([_links(row) for row in rows])
-    fold_N = assign_folds(train.labels_N.tolist(), groups_N, train.keys_N.tolist(), num_folds)
-    is_val_N = np.array(fold_N) == fold
+    is_val_N = np.array(_assigned(train, groups_N, num_folds)) == fold
     if not is_val_N.any() or is_val_N.all():
         num_groups = len(set(groups_N))  # photos that must stay together are one
         raise DataError(
@@ -58,6 +57,25 @@ def hold_out(splits: Splits, num_folds: int, fold: int) -> Splits:
     )
     hashes = splits.card["hashes"] | {"train": kept.hash, "val": val.hash}
     return replace(splits, train=kept, val=val, card=splits.card | {"hashes": hashes})
+
+
+def fold_numbers(split: Split, num_folds: int) -> NDArray[np.int64]:
+    """Return the fold of each photo: stratified by class, what belongs together in one.
+
+    Args:
+        split: Any of a frozen folder.
+        num_folds: At least 2; a small split may leave folds empty.
+
+    Returns:
+        int64 ``[N]`` in ``[0, num_folds)``, the same in every version of the data.
+    """
+    groups_N = components([_links(row) for row in _manifest_rows(split.root, split.ids_N)])
+    return np.array(_assigned(split, groups_N, num_folds), dtype=np.int64)
+
+
+def _assigned(split: Split, groups_N: Sequence[int], num_folds: int) -> list[int]:
+    """Return the fold of each photo, by the groups that stay together."""
+    return assign_folds(split.labels_N.tolist(), groups_N, split.keys_N.tolist(), num_folds)
 
 
 def assign_folds(

@@ -13,12 +13,13 @@ from carscale.runs import RunFolder
 MARKS = {
     "data": "<!-- carscale: a data set -->",
     "duplicates": "<!-- carscale: duplicates -->",
+    "gate": "<!-- carscale: a gate -->",
     "history": "<!-- carscale: runs over time -->",
     "runs": "<!-- carscale: several runs -->",
     "study": "<!-- carscale: a study -->",
 }
 """The comment that marks each kind of page."""
-ALONE = ("data", "duplicates")
+ALONE = ("data", "duplicates", "gate")
 """Pages whose folder is replaced as a whole."""
 OWN = {"index.html", "data", "figures", "scripts", "strips", "tables", "thumbs"}
 

@@ -61,7 +61,7 @@ def build_cards(analysis: Analysis, place: Place) -> list[dict[str, Any]]:
     }
     return [
         {
-            **_facts(predictions, row),
+            **facts_of(predictions, row),
             "groups": groups[row],
             "primary": int(primary),
             "cluster": cluster.get(row, -1),
@@ -73,8 +73,8 @@ def build_cards(analysis: Analysis, place: Place) -> list[dict[str, Any]]:
     ]
 
 
-def _facts(predictions: Predictions, row: int) -> dict[str, Any]:
-    """Return what was predicted of a row."""
+def facts_of(predictions: Predictions, row: int) -> dict[str, Any]:
+    """Return what was predicted of a row: the part of a card that needs no analysis."""
     best = zip(
         predictions.top5_NT[row].tolist(), predictions.top5_prob_NT[row].tolist(), strict=True
     )
