@@ -13,14 +13,11 @@ import typer
 
 from carscale import disk, outgoing
 from carscale.cli import (
-    blend,
     compare,
     errors,
     evaluate,
     folds,
-    gate,
     predict,
-    rebalance,
     recipes,
     report,
     runs,
@@ -29,6 +26,7 @@ from carscale.cli import (
 )
 from carscale.cli.benchmark.loaders import app as benchmark_app
 from carscale.cli.data.app import app as data_app
+from carscale.cli.refine import blend, gate, rebalance, select
 from carscale.errors import CarscaleError, ConfigError
 from carscale.progress import note
 
@@ -45,6 +43,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("errors")(errors.errors)
 app.command("folds")(folds.folds)
+app.command("select")(select.select)
 app.command("rebalance")(rebalance.rebalance)
 app.command("blend")(blend.blend)
 app.command("soup")(blend.soup)

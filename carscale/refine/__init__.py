@@ -4,6 +4,7 @@ In: embeddings, weights and predictions of runs. Out: new weights, and how they 
 
 - ``heads``: another classifier layer on embeddings that stay; ``rebalance``: the ways, by name.
 - ``soup``: weights averaged.
+- ``select``: train samples that resemble mistakes.
 - ``choose``: choosing on val, and what the choice is worth on photos that did not choose.
 
 To add a way to rebalance: a function in ``heads``, a line in ``METHODS``, a word in

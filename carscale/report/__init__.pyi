@@ -1,5 +1,6 @@
 from .data.duplicates_page import write_gallery as write_gallery
 from .data.page import write_data_report as write_data_report
+from .data.selection_page import write_selection as write_selection
 from .page.panels import draw_panels as draw_panels
 from .page.place import check_page_folder as check_page_folder
 from .run.gate_page import write_gate as write_gate

@@ -30,3 +30,5 @@ from .rebalancing import rebalance as rebalance
 from .results import Errors as Errors
 from .results import Metrics as Metrics
 from .results import PhotoPredictions as PhotoPredictions
+from .selecting import Selected as Selected
+from .selecting import select as select

@@ -16,10 +16,11 @@ MARKS = {
     "gate": "<!-- carscale: a gate -->",
     "history": "<!-- carscale: runs over time -->",
     "runs": "<!-- carscale: several runs -->",
+    "selection": "<!-- carscale: a selection -->",
     "study": "<!-- carscale: a study -->",
 }
 """The comment that marks each kind of page."""
-ALONE = ("data", "duplicates", "gate")
+ALONE = ("data", "duplicates", "gate", "selection")
 """Pages whose folder is replaced as a whole."""
 OWN = {"index.html", "data", "figures", "scripts", "strips", "tables", "thumbs"}
 

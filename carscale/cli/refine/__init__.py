@@ -1,0 +1,1 @@
+"""Commands that make runs of runs, and judge them."""
