@@ -54,8 +54,9 @@ def run(name: str, cfg: config.Recipe) -> RunFolder:
 
         # 4. Model and loss. The model takes uint8 and normalises it.
         model = models.build(cfg.model, view, splits.classes)
-        loss = balance.loss(cfg.balance, splits.train.counts_K, splits.train.class_sets)
-        learner = training.Learner(model, loss, cfg.optim)
+        margins_KK = balance.rival_margins(cfg.finetune, splits.train)
+        loss = balance.loss(cfg.balance, splits.train.counts_K, splits.train.class_sets, margins_KK)
+        learner = training.Learner(model, loss, cfg.optim, distill=cfg.finetune.distill)
 
         # 5. Fit. Val is scored as train.eval_every_epochs says, and chooses the checkpoint.
         scorer = evaluation.Scorer(val_loader, flip=cfg.evaluate.flip)

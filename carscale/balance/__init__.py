@@ -4,6 +4,7 @@ In: how many samples each class has. Out: how often each sample is drawn, what e
 weighs, a loss.
 
 - ``samplers``: over- and undersampling, weighted samplers, as explicit lists of rows.
+- ``selected``: training on again, on selected photos.
 - ``weights``: class weights of the loss.
 - ``losses``: one term and one weight a sample; ``partial_labels``: the loss of a photo whose make
   alone is known.

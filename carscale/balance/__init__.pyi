@@ -7,5 +7,6 @@ from .samplers import draws_per_epoch as draws_per_epoch
 from .samplers import natural as natural
 from .samplers import sampler as sampler
 from .samplers import weighted as weighted
+from .selected import rival_margins as rival_margins
 from .weights import class_weights as class_weights
 from .weights import double_compensation as double_compensation

@@ -270,6 +270,7 @@ class Loss(torch.nn.Module):
         cfg: Names the loss and its settings.
         counts_K: Train samples of each class.
         class_sets: What each partial label leaves open.
+        margins_KK: Added to the logits of a photo, by its class; ``None`` adds nothing.
 
     Reference:
         Cour et al. 2011, https://jmlr.org/papers/v12/cour11a.html; Jin and Ghahramani 2002
@@ -279,12 +280,14 @@ class Loss(torch.nn.Module):
     weights_L: Tensor
     is_open_MK: Tensor
     prior_K: Tensor
+    margins_KK: Tensor | None
 
     def __init__(
         self,
         cfg: Balance,
         counts_K: NDArray[np.int64],
         class_sets: Sequence[Sequence[int]] = (),
+        margins_KK: Tensor | None = None,
     ) -> None:
         super().__init__()
         if not all(class_sets):
@@ -302,6 +305,7 @@ class Loss(torch.nn.Module):
         self.register_buffer("weights_L", torch.from_numpy(weights_L), persistent=False)
         self.register_buffer("is_open_MK", is_open_MK, persistent=False)
         self.register_buffer("prior_K", _prior(cfg, counts_K), persistent=False)
+        self.register_buffer("margins_KK", margins_KK, persistent=False)
         # on the CPU: a window's weight waits for no GPU
         self._window_weights_L = weights_L.astype("float64")
         self._is_deferred = cfg.defer_weights > 0
@@ -317,15 +321,21 @@ class Loss(torch.nn.Module):
         """
         num_classes = logits_BK.shape[1]
         if not len(self.is_open_MK):
-            terms_B = self.terms(logits_BK, labels_B)
+            terms_B = self._terms(logits_BK, labels_B)
         else:
             is_partial_B = labels_B >= num_classes
             whole_B = labels_B.masked_fill(is_partial_B, 0)
             open_BK = self.is_open_MK[(labels_B - num_classes).clamp_min(0)]
             partial_B = partial_terms(logits_BK + self.prior_K, open_BK)
-            terms_B = torch.where(is_partial_B, partial_B, self.terms(logits_BK, whole_B))
+            terms_B = torch.where(is_partial_B, partial_B, self._terms(logits_BK, whole_B))
         weights_B = self.weights_L[labels_B]
         return terms_B, torch.ones_like(weights_B) if self._is_deferred else weights_B
+
+    def _terms(self, logits_BK: Tensor, labels_B: Tensor) -> Tensor:
+        """Return terms of photos of one class each; rivals of that class start with a margin."""
+        if self.margins_KK is None:
+            return self.terms(logits_BK, labels_B)
+        return self.terms(_wide(logits_BK) + self.margins_KK[labels_B], labels_B)
 
     def batch_sum(self, logits_BK: Tensor, batch: Batch) -> Tensor:
         """Return the sum of terms times weights; a mixed picture counts for both its labels."""
@@ -347,7 +357,10 @@ class Loss(torch.nn.Module):
 
 
 def loss(
-    cfg: Balance, counts_K: NDArray[np.int64], class_sets: Sequence[Sequence[int]] = ()
+    cfg: Balance,
+    counts_K: NDArray[np.int64],
+    class_sets: Sequence[Sequence[int]] = (),
+    margins_KK: Tensor | None = None,
 ) -> Loss:
     """Return the loss that the settings name, weighted for these train counts.
 
@@ -357,11 +370,12 @@ def loss(
         cfg: Names the loss and its settings.
         counts_K: Train samples of each class.
         class_sets: What each partial label leaves open, as ``Split.class_sets`` has it.
+        margins_KK: As in ``rival_margins``.
     """
     warning = double_compensation(cfg)
     if warning and os.environ.get("RANK", "0") == "0":
         note(f"note: {warning}")
-    return Loss(cfg, counts_K, class_sets)
+    return Loss(cfg, counts_K, class_sets, margins_KK)
 
 
 def _wide(logits_BK: Tensor) -> Tensor:

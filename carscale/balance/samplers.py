@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from carscale import stats
+from carscale.balance.selected import read_selected, replay_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,10 +186,15 @@ def sampler(cfg: Recipe, split: Split) -> Sampler:
     """Return the sampler that the settings name.
 
     Args:
-        cfg: ``cfg.balance.sampling`` and its settings; the length of the run, for ``progressive``.
+        cfg: ``cfg.balance.sampling`` and its settings; the length of the run, for ``progressive``;
+            ``cfg.finetune``.
         split: The train split.
     """
     sampling, labels_N = cfg.balance.sampling, split.labels_N
+    if cfg.finetune.select is not None:
+        selected = read_selected(Path(cfg.finetune.select), split)
+        rates_L = label_rates(draws_per_epoch(cfg.balance, split.counts_K), split)
+        return weighted(replay_weights(selected, rates_L[labels_N], cfg.finetune.replay))
     if sampling == "natural":
         return natural(len(labels_N))
     if sampling == "progressive":

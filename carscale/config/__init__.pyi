@@ -18,6 +18,7 @@ from .schema import Augment as Augment
 from .schema import Balance as Balance
 from .schema import Data as Data
 from .schema import Evaluate as Evaluate
+from .schema import Finetune as Finetune
 from .schema import Loader as Loader
 from .schema import Model as Model
 from .schema import Optim as Optim

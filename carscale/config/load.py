@@ -17,6 +17,8 @@ from carscale.config.schema import Recipe, Train
 from carscale.errors import ConfigError
 
 COMMAND_LINE = "command line"
+INHERITED = ("model.name", "model.attention", "data.root", "data.image_px", "data.fit")
+"""What a run that is trained on from another one takes of it."""
 INDENT, WIDTH = " " * 6, 100
 NONE_IS_A_WORD = frozenset(
     {
@@ -90,12 +92,39 @@ def resolve(defaults: Recipe, overrides: list[str]) -> Recipe:
             problems.append(f"{COMMAND_LINE}: {word!r} is no setting; write key=value")
             continue
         _set(tree, key, _as_value(text), where=COMMAND_LINE, sources=sources, problems=problems)
+    problems += _inherit(tree, sources)
     if tree["resume"] == "overwrite" and (where := sources.get("resume", "recipe")) != COMMAND_LINE:
         problems.append(
             f"{where}: resume=overwrite: empties a run, so only the command line may ask for it\n"
             "  take it out there; to empty the run type: resume=overwrite"
         )
     return _checked(tree, sources, problems)
+
+
+def _inherit(tree: dict[str, Any], sources: dict[str, str]) -> list[str]:
+    """Take what was not said from the run that is trained on; return what is wrong with that."""
+    weights = tree["model"]["weights"]
+    unsaid = [key for key in INHERITED if key not in sources]
+    if not unsaid or tree["finetune"]["inherit"] not in (True, "true", "True"):
+        return []
+    if not weights:
+        return [
+            "model.weights: is not set; finetune.inherit=true trains on from a run\n"
+            "  name it: model.weights=runs/NAME"
+        ]
+    file = Path(weights).expanduser() / "config.yaml"
+    if not file.is_file():
+        return [
+            f"model.weights={weights}: holds no run (no config.yaml), so it says of no model\n"
+            "  name a run; or name the model, and finetune.inherit=false"
+        ]
+    stored = dict(_flatten(_read_yaml(str(file))))
+    for key in unsaid:
+        section, name = key.split(".")
+        if key in stored:
+            tree[section][name] = stored[key]
+            sources[key] = str(file)
+    return []
 
 
 def vary(recipe: Recipe, **changes: object) -> Recipe:
@@ -189,6 +218,12 @@ def _across_sections(cfg: Recipe) -> list[str]:
             f"balance.defer_weights={balance.defer_weights:g}: there are no class weights to "
             "defer; set balance.class_weights too"
         )
+    tuned = cfg.finetune
+    for key, value in (("distill", tuned.distill), ("pair_margin", tuned.pair_margin)):
+        needed = (cfg.model.weights or tuned.inherit) if key == "distill" else tuned.select
+        if value and not needed:
+            name = "model.weights=RUN" if key == "distill" else "finetune.select=FILE"
+            problems.append(f"finetune.{key}={value:g}: has nothing to go by; set {name} too")
     if cfg.data.num_folds == 1 or cfg.data.fold >= max(1, cfg.data.num_folds):
         problems.append(
             f"data.fold={cfg.data.fold}: is no part of data.num_folds={cfg.data.num_folds}; take 2 "

@@ -300,6 +300,24 @@ class Train(Section):
     """
 
 
+class Finetune(Section):
+    """Training on from a run, ``model.weights``: on which photos, and against forgetting."""
+
+    inherit: bool = False
+    """Take model, attention, data, size and fit of the run that ``model.weights`` names.
+
+    What the command line or a settings file says goes before.
+    """
+    select: LocalPath | None = None
+    """Photos to train on more: a table of ``carscale select``."""
+    replay: Share = 0.5
+    """Share of the draws that are of the rest of train, as ``balance.sampling`` draws them."""
+    distill: NonNegativeFloat = 0.0
+    """Weight of the divergence from what the starting model says of the same pictures; 0: none."""
+    pair_margin: NonNegativeFloat = 0.0
+    """Margin, logits, by which a class must win over one that its selected photos are taken for."""
+
+
 class World(Section):
     """The processes that train together."""
 
@@ -334,6 +352,7 @@ class Recipe(Section):
     model: Model = Model()
     optim: Optim = Optim()
     train: Train = Train()
+    finetune: Finetune = Finetune()
     world: World = World()
     evaluate: Evaluate = Evaluate()
     run: Run = Run()

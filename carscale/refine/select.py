@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from carscale.analysis import Analysis, TrainSide
+    from carscale.analysis.result import ConfusedPair
 
 
 POOL = 2
@@ -33,10 +34,12 @@ class Ranking:
     Attributes:
         score_M: Higher is better; ``-inf`` for what does not suit.
         reason: Says of a row why it was taken.
+        rival: The class that photos like it are taken for; empty where no rule says.
     """
 
     score_M: NDArray[np.float64]
     reason: Callable[[int], str]
+    rival: Callable[[int], str] = lambda _: ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +49,14 @@ class Selection:
     Attributes:
         rows_S: Rows of train, the best first.
         reasons: Of each.
+        rivals: Of each the class that photos like it are taken for, or empty.
         num_suspects: Samples that suited, but whose label is probably wrong.
         is_reviewed: Whether the labels of train were reviewed at all.
     """
 
     rows_S: NDArray[np.int64]
     reasons: tuple[str, ...]
+    rivals: tuple[str, ...]
     num_suspects: int
     is_reviewed: bool
 
@@ -93,7 +98,8 @@ def select(found: Analysis, by: str, size: int) -> Selection:
     chosen = pool[:size]
     is_reviewed = any(review.split == "train" for review in found.reviews)
     reasons = tuple(ranking.reason(int(row)) for row in chosen)
-    return Selection(chosen, reasons, int((suits_M & suspects_M).sum()), is_reviewed)
+    rivals = tuple(ranking.rival(int(row)) for row in chosen)
+    return Selection(chosen, reasons, rivals, int((suits_M & suspects_M).sum()), is_reviewed)
 
 
 def diverse(points_ND: NDArray[np.float32], size: int) -> NDArray[np.int64]:
@@ -163,7 +169,7 @@ def _confused(found: Analysis, train: TrainSide, __: str) -> Ranking:
     predictions = found.evidence.predictions
     score_M = np.full(len(train.ids_M), -np.inf)
     names = [one.name for one in found.evidence.classes]
-    reasons: dict[int, str] = {}
+    pair_of: dict[int, ConfusedPair] = {}
     for pair in pairs:
         both = np.array([pair.first, pair.second])
         wrong_N = np.isin(predictions.labels_N, both) & np.isin(predictions.prediction_N, both)
@@ -171,9 +177,13 @@ def _confused(found: Analysis, train: TrainSide, __: str) -> Ranking:
         near_M = _nearness(found, train, np.flatnonzero(wrong_N))
         better_M = np.isin(train.labels_M, both) & (near_M > score_M)
         score_M[better_M] = near_M[better_M]
-        words = f"{names[pair.first]} and {names[pair.second]} are confused"
-        reasons |= dict.fromkeys(np.flatnonzero(better_M).tolist(), words)
-    return Ranking(score_M, lambda row: reasons[row])
+        pair_of |= dict.fromkeys(np.flatnonzero(better_M).tolist(), pair)
+
+    def rival(row: int) -> str:
+        pair = pair_of[row]
+        return names[pair.second if train.labels_M[row] == pair.first else pair.first]
+
+    return Ranking(score_M, lambda row: f"is confused with {rival(row)}", rival)
 
 
 def _low_recall(found: Analysis, train: TrainSide, __: str) -> Ranking:

@@ -7,8 +7,10 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from carscale.errors import ConfigError
 from carscale.training.schedule import ema_decay_at, lr_factor
 
 if TYPE_CHECKING:
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
     from carscale import config
     from carscale.balance import Loss
     from carscale.models import Classifier
+    from carscale.types import Batch
     from carscale.world import World
+
+
+TEMPERATURE = 2.0
+"""Of the distillation."""
 
 
 def parameter_groups(
@@ -66,10 +73,24 @@ class Learner:
         model: A classifier from ``models.build``.
         loss: From ``balance.loss``.
         cfg: Optimizer settings.
+        distill: Weight of the divergence from the model as it is now, before it is trained.
+
+    Raises:
+        ConfigError: There is nothing to distil: the classifier is new.
     """
 
-    def __init__(self, model: Classifier, loss: Loss, cfg: config.Optim) -> None:
+    def __init__(
+        self, model: Classifier, loss: Loss, cfg: config.Optim, *, distill: float = 0.0
+    ) -> None:
+        if distill and "new: classifier" in model.weights_from:
+            raise ConfigError(
+                f"finetune.distill={distill:g}: {model.weights_from}: of a new classifier there is "
+                "nothing to keep",
+                "set finetune.distill=0, or start from a run of the same classes",
+            )
         self.model = model
+        self.distill = distill
+        self.teacher = copy.deepcopy(model).eval().requires_grad_(False) if distill else None
         self.loss = loss
         self.cfg = cfg
         self.ema: Classifier | None = None
@@ -91,6 +112,8 @@ class Learner:
         """
         self.model.to(world.device)
         self.loss.to(world.device)
+        if self.teacher is not None:
+            self.teacher.to(world.device)
         self.ema_decay = ema_decay
         if ema_decay and self.ema is None:
             self.ema = copy.deepcopy(self.model)
@@ -112,6 +135,25 @@ class Learner:
         with warnings.catch_warnings():  # torch 2.14 renames what Accelerate passes
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             self.forward, self.optimizer = world.accelerator.prepare(self.model, optimizer)
+
+    def batch_loss(self, logits_BK: Tensor, batch: Batch) -> Tensor:
+        """Return the sum of a batch's terms times weights, with that of the distillation.
+
+        The divergence of softened probabilities, times the squared temperature, each picture alike.
+
+        Reference:
+            Hinton et al. 2015, https://arxiv.org/abs/1503.02531; Li and Hoiem 2016,
+            https://arxiv.org/abs/1606.09282 (against forgetting).
+        """
+        total = self.loss.batch_sum(logits_BK, batch)
+        if self.teacher is None:
+            return total
+        with torch.no_grad():
+            before_BK = self.teacher(batch.images_BCHW).float() / TEMPERATURE
+        now_BK = F.log_softmax(logits_BK.float() / TEMPERATURE, dim=-1)
+        wanted_BK = F.log_softmax(before_BK, dim=-1)
+        divergence = F.kl_div(now_BK, wanted_BK, reduction="sum", log_target=True)
+        return total + self.distill * TEMPERATURE**2 * divergence
 
     def warm_up_ddp(self, world: World, image_px: int) -> None:
         """Have DDP order its gradient buckets now, by a backward pass without effect.

@@ -225,7 +225,7 @@ class _Fit:
             logits_BK = self.learner.forward(batch.images_BCHW)
         if self.logger.dynamics is not None:
             self.logger.dynamics.add(step, logits_BK, batch.labels_B, batch.ids_B)
-        share = self.learner.loss.batch_sum(logits_BK, batch) / accumulation_weight
+        share = self.learner.batch_loss(logits_BK, batch) / accumulation_weight
         self.run.world.accelerator.backward(share * self.run.world.size)
         return share.detach()
 

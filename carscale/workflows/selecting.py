@@ -23,7 +23,8 @@ class Selected:
     """A selection on disk.
 
     Attributes:
-        path: The Parquet file: ``id``, ``key``, ``path``, ``class``, ``reason``, ``weight``.
+        path: The Parquet file: ``id``, ``key``, ``path``, ``class``, ``reason``, ``rival``
+            (the class that photos like it are taken for), ``weight``.
         page: Where its photos are shown.
         selection: What was selected.
     """
@@ -37,7 +38,7 @@ class Selected:
         return tables.arrow_table(tables.read_columns(self.path, COLUMNS))
 
 
-COLUMNS = ["id", "key", "path", "class", "reason", "weight"]
+COLUMNS = ["id", "key", "path", "class", "reason", "rival", "weight"]
 
 
 def select(
@@ -93,6 +94,7 @@ def select(
             "path": train.paths_N[rows],
             "class": names[train.labels_N[rows]],
             "reason": np.array(selection.reasons, dtype=object),
+            "rival": np.array(selection.rivals, dtype=object),
             "weight": np.ones(len(rows)),
         }
         disk.make_folder(path.absolute().parent)

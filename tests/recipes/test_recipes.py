@@ -40,6 +40,9 @@ def test_a_recipe_trains_two_steps(path, tiny, tmp_path):
     recipe = importlib.import_module(f"carscale.recipes.{path.stem}").RECIPE
     words = [f"data.root={tiny}", f"run.dir={tmp_path}", *jobs.SMALL, "train.max_steps=2"]
     words += OWN.get(path.stem, ())
+    if path.stem == "finetune_hard":
+        jobs.train(tiny, tmp_path / "start", ("train.max_steps=2",))
+        words += [f"model.weights={tmp_path / 'start'}"]
     run = pipeline.run(path.stem, config.resolve(recipe, words))
     assert run == RunFolder(tmp_path / path.stem)
     assert [line["event"] for line in run.log()] == ["start", "step", "step", "epoch", "end"]

@@ -67,7 +67,8 @@ def test_confused_classes_give_the_photos(found):
     labels = found.evidence.train.labels_M[chosen.rows_S]
     assert len(chosen.rows_S) == 30
     assert set(labels.tolist()) <= {0, 1}
-    assert all("are confused" in reason for reason in chosen.reasons)
+    assert [f"Make M{1 - label} 2012" for label in labels] == list(chosen.rivals)
+    assert all("is confused with Make M" in reason for reason in chosen.reasons)
 
 
 def test_a_class_of_low_recall_gives_the_photos(found):
