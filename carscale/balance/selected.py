@@ -58,7 +58,8 @@ def read_selected(path: Path, split: Split) -> Selected:
         raise DataError(
             f"{path}: {len(missing)} of its {len(rows)} photos are not in train of {split.root} "
             f"(first: {missing[0] if missing else 'none'})",
-            "train on photos of train alone; select them with: carscale select RUN OUT.parquet --by hard",
+            "photos of train alone can be trained on",
+            "select some with: carscale select RUN OUT.parquet --by hard",
         )
     names = {one.name: number for number, one in enumerate(split.classes)}
     labels_S = split.labels_N[rows].tolist()
