@@ -67,6 +67,11 @@ from .versions.drop_photos import DEDUPE_LIST as DEDUPE_LIST
 from .versions.drop_photos import drop_photos as drop_photos
 from .versions.pack import PackRule as PackRule
 from .versions.pack import pack as pack
+from .versions.refine_classes import Refined as Refined
+from .versions.refine_classes import class_map as class_map
+from .versions.refine_classes import read_merge as read_merge
+from .versions.refine_classes import refine_classes as refine_classes
+from .versions.refine_classes import undo_refinement as undo_refinement
 from .versions.relabel import Relabelled as Relabelled
 from .versions.relabel import relabel as relabel
 from .versions.version import read_parent as read_parent

@@ -1,3 +1,4 @@
+from .merged_classes import under_merged_classes as under_merged_classes
 from .metrics import LOW_RECALL_RULE as LOW_RECALL_RULE
 from .metrics import calibration_error as calibration_error
 from .metrics import confidence_bins as confidence_bins

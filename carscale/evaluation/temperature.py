@@ -91,7 +91,7 @@ def with_temperature(predictions: Predictions, temperature: float) -> Prediction
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature must be > 0 and finite, got {temperature}")
     scaled_NK = floored_log(predictions.probs_NK) / temperature
-    changed = _with_scores(predictions, scaled_NK, predictions.top5_NT)
+    changed = with_scores(predictions, scaled_NK, predictions.top5_NT)
     return replace(changed, about=predictions.about | {"temperature": temperature})
 
 
@@ -126,10 +126,10 @@ def averaged(parts: Sequence[Predictions]) -> Predictions:
         logs_NK = own_NK if logs_NK is None else logs_NK + own_NK
     assert logs_NK is not None
     order_NK = np.argsort(-logs_NK, axis=1, kind="stable")
-    return _with_scores(first, logs_NK, order_NK[:, : first.top5_NT.shape[1]])
+    return with_scores(first, logs_NK, order_NK[:, : first.top5_NT.shape[1]])
 
 
-def _with_scores(
+def with_scores(
     predictions: Predictions, scores_NK: NDArray[np.float64], top5_NT: NDArray[np.int64]
 ) -> Predictions:
     """Return predictions with the softmax of other scores.

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from carscale.errors import ConfigError, DataError
 from carscale.verdicts.results import judge
-from carscale.verdicts.run_predictions import RunPredictions, changes, read_run_predictions
+from carscale.verdicts.run_predictions import (
+    RunPredictions,
+    changes,
+    merged_classes,
+    read_run_predictions,
+)
 from carscale.verdicts.study_result import StudyResult
 
 SEED_SUFFIX = re.compile(r"[-_. ]*(?:seed|s)?[-_. ]*\d+$")
@@ -21,7 +26,8 @@ def compare(
 
     Args:
         folders: Run folders; the first is in the baseline.
-        split: Whose predictions are read.
+        split: Whose predictions are read. Where a run's data have the classes of another run,
+            merged (``carscale data refine``), both are scored under the merged ones.
         metric: ``top1``, ``balanced_accuracy``, ``macro_f1`` or ``log_loss``.
         margin: Smaller differences count as none, as a share.
 
@@ -41,7 +47,11 @@ def compare(
             f"compare: {len(folders)} run is given, wanted two or more",
             "compare with: carscale compare BASELINE RUN...",
         )
-    arms = group_runs([read_run_predictions(folder, split) for folder in places.values()])
+    found = [read_run_predictions(folder, split) for folder in places.values()]
+    classes_of = merged_classes(found)
+    if classes_of is not None:
+        found = [read_run_predictions(run.folder, split, classes_of) for run in found]
+    arms = group_runs(found)
     if len(arms) == 1:
         raise ConfigError(
             f"compare: all {len(folders)} runs have the same settings but for the seed: one arm",

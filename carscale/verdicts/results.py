@@ -18,6 +18,7 @@ from carscale.verdicts.run_predictions import (
     RunPredictions,
     changes,
     check_comparable,
+    merged_classes,
     read_run_predictions,
 )
 from carscale.verdicts.study_result import ArmResult, RunRow, StudyAbout, StudyClass, StudyResult
@@ -77,6 +78,9 @@ def judge(
     order = [baseline, *(name for name in arms if name != baseline)]
     found = {name: _read_arm(name, arms[name], split) for name in order}
     every = [run for by_seed in found.values() for run in by_seed.values()]
+    if (root := merged_classes(every)) is not None:
+        found = {name: _read_arm(name, arms[name], split, root) for name in order}
+        every = [run for by_seed in found.values() for run in by_seed.values()]
     _check_any(every, split)
     if not len(every[0].labels_N):
         raise DataError(f"{every[0].folder}: {split} has no photos, so there is nothing to compare")
@@ -128,13 +132,15 @@ def _check_any(every: Sequence[RunPredictions], split: str) -> None:
     check_comparable(every, split)
 
 
-def _read_arm(name: str, folders: Sequence[Path], split: str) -> BySeed:
+def _read_arm(
+    name: str, folders: Sequence[Path], split: str, classes_of: Path | None = None
+) -> BySeed:
     """Return an arm's finished runs by seed."""
     found: BySeed = {}
     for folder in folders:
         if not RunFolder(Path(folder)).has_predictions(split):
             continue
-        run = read_run_predictions(Path(folder), split)
+        run = read_run_predictions(Path(folder), split, classes_of)
         if run.cfg.seed in found:
             raise DataError(
                 f"{name}: {found[run.cfg.seed].folder} and {run.folder} are both of seed "

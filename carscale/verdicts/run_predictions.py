@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import config, outgoing
+from carscale import config, data, outgoing
 from carscale.errors import DataError
+from carscale.evaluation.merged_classes import under_merged_classes
 from carscale.runs import FREE_ON_RESUME, RunFolder
+from carscale.types import CarClass, Predictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,21 +57,33 @@ class RunPredictions:
     command: str | None
 
 
-def read_run_predictions(folder: Path, split: str) -> RunPredictions:
+def read_run_predictions(
+    folder: Path, split: str, classes_of: Path | None = None
+) -> RunPredictions:
     """Read what a run predicted.
+
+    Args:
+        folder: Of the run.
+        split: Whose predictions.
+        classes_of: Frozen data whose classes count: of a run of before they were merged, the
+            probabilities of merged classes are summed.
 
     Raises:
         RunError: There is no such run, or a file of it can't be read.
-        DataError: It has no predictions of the split; says how to make them.
+        DataError: It has no predictions of the split; says how to make them. Or its classes are
+            none that were merged into those.
     """
     run = RunFolder.open(folder)
     predictions, env = run.predictions(split), run.environment()
     stored, about = run.hashes, predictions.about
+    classes: Sequence[CarClass] = run.classes() if run.classes_file.exists() else ()
+    if classes_of is not None:
+        predictions, stored, classes = _under(classes_of, run, predictions, classes)
+        about = predictions.about
     order_N = np.argsort(predictions.keys_N.astype(str), kind="stable")
     timing = run.timing()
     spent = [row["elapsed_s"] for row in timing if row.get("elapsed_s") is not None]
     memory = [row["memory_gib"] for row in timing if row.get("memory_gib") is not None]
-    classes = run.classes() if run.classes_file.exists() else ()
     return RunPredictions(
         folder=folder,
         cfg=run.settings(),
@@ -89,6 +103,39 @@ def read_run_predictions(folder: Path, split: str) -> RunPredictions:
         memory_gib=float(max(memory)) if memory else None,
         command=_command(env.get("command")),
     )
+
+
+def _under(
+    root: Path, run: RunFolder, predictions: Predictions, classes: Sequence[CarClass]
+) -> tuple[Predictions, dict[str, str], Sequence[CarClass]]:
+    """Return predictions, hashes and classes of a run under the classes of frozen data."""
+    new, hashes = data.read_splits(root).classes, data.read_card(root)["hashes"]
+    if [one.name for one in classes] == [one.name for one in new]:
+        return predictions, run.hashes, classes
+    names = data.class_map(root, [one.name for one in classes])
+    if predictions.probs_NK is None:
+        split = str(predictions.about.get("split"))
+        raise DataError(
+            f"{run}: keeps no probabilities of {split}, so merged classes can't be summed",
+            f"keep them: carscale evaluate {shlex.quote(str(run))} --split {split} --probs",
+        )
+    number = {one.name: n for n, one in enumerate(new)}
+    new_K = np.array([number[names[one.name]] for one in classes], np.int64)
+    merged = under_merged_classes(predictions, new_K)
+    about = {**predictions.about, "class_hash": hashes["classes"], "split_hash": None}
+    stored = {"classes": hashes["classes"]}  # photos are compared by their keys
+    return replace(merged, about=about), stored, new
+
+
+def merged_classes(found: Sequence[RunPredictions]) -> Path | None:
+    """Return the data of a run whose classes are those of another run, merged."""
+    lists = [run.classes for run in found]
+    for run in found if any(one != lists[0] for one in lists) else ():
+        root = Path(run.cfg.data.root)
+        refined = data.read_card(root).get("refined") if data.is_frozen(root) else None
+        if refined and [one["name"] for one in refined["classes_before"]] in lists:
+            return root
+    return None
 
 
 def changes(old: RunPredictions, new: RunPredictions) -> dict[str, str]:

@@ -9,6 +9,7 @@ from .data_sets import find_duplicates as find_duplicates
 from .data_sets import freeze as freeze
 from .data_sets import pack as pack
 from .data_sets import preview as preview
+from .data_sets import refine as refine
 from .data_sets import relabel as relabel
 from .data_sets import write_data_report as write_data_report
 from .gating import Gate as Gate

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from carscale import config, curate, data, files, progress
-from carscale.errors import ConfigError, DataError
+from carscale.errors import ConfigError, DataError, RunError
 from carscale.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -186,6 +187,65 @@ def relabel(
             force=force,
             advance=lambda total: advance(1, total=total),
         )
+
+
+def refine(
+    root: Path | str,
+    out: Path | str,
+    *,
+    merges: Sequence[str] = (),
+    split: Path | str | None = None,
+    actions: RunFolder | Path | str | None = None,
+    undo: bool = False,
+    link: Literal["copy", "hard"] = "copy",
+    force: bool = False,
+) -> data.Refined:
+    """Merge or split classes in a new version, its photos as they are: ``carscale data refine``.
+
+    Args:
+        root: Frozen folder; it stays as it is.
+        out: New version to make.
+        merges: ``"A + B -> C"``, once or more.
+        split: CSV of ``path`` (or ``key``) and ``class``.
+        actions: A run: merges that its ``errors/actions-val.json`` advises.
+        undo: Take back the last refinement of ``root``.
+        link: ``hard`` shares bytes with ``root``.
+        force: Replace a frozen folder at ``out``.
+
+    Raises:
+        ConfigError: Classes or names that do not fit, or nothing to change.
+        DataError: No frozen folder, or a table of other photos.
+        RunError: No such run.
+    """
+    if undo and (merges or split or actions):
+        raise ConfigError("--undo: takes back what was done, and does nothing else")
+    told = [data.read_merge(text) for text in merges]
+    if actions is not None:
+        told += _advised_merges(RunFolder.open(actions))
+    with progress.bar("refine", None, unit="photos") as advance:
+        how: dict[str, Any] = {
+            "link": link,
+            "force": force,
+            "advance": lambda total: advance(1, total=total),
+        }
+        if undo:
+            return data.undo_refinement(Path(root), Path(out), **how)
+        table = None if split is None else Path(split)
+        return data.refine_classes(Path(root), Path(out), merges=told, split=table, **how)
+
+
+def _advised_merges(run: RunFolder) -> list[tuple[tuple[str, ...], str]]:
+    """Return the merges that a run's actions advise."""
+    path = run.errors_folder / "actions-val.json"
+    if not path.is_file():
+        raise RunError(
+            f"{run}: has no actions yet", f"make them with: carscale errors {shlex.quote(str(run))}"
+        )
+    found = files.read_json(path)
+    pairs = [one["classes"] for one in found if one.get("kind") == "merge"]
+    if not pairs:
+        raise ConfigError(f"{path}: advises no merge of classes")
+    return [(tuple(pair), " / ".join(pair)) for pair in pairs]
 
 
 def pack(

@@ -14,11 +14,12 @@ from carscale.cli.data.map import map_classes
 from carscale.cli.data.merge import merge
 from carscale.cli.data.pack import pack
 from carscale.cli.data.preview import preview
+from carscale.cli.data.refine import refine
 from carscale.cli.data.relabel import relabel
 from carscale.cli.data.report import report
 
 app = typer.Typer(
-    help="Draw, freeze, check, relabel, dedupe, pack, preview, map, merge and compare photos.",
+    help="Draw, freeze, check, relabel, refine, dedupe, pack, map, merge and compare photos.",
     no_args_is_help=True,
 )
 for name, command in (
@@ -26,6 +27,7 @@ for name, command in (
     ("freeze", freeze),
     ("check", check),
     ("relabel", relabel),
+    ("refine", refine),
     ("dedupe", dedupe),
     ("pack", pack),
     ("preview", preview),

@@ -179,7 +179,7 @@ def write_version(
             [row for row in rows if row["split"] != PARTIAL], parent["notes"]["empty_classes"]
         ),
     }
-    for name in ("relabelled", "merged", "deduped"):
+    for name in ("relabelled", "merged", "deduped", "refined"):
         card.pop(name, None)  # of the parent; it is named
     card = _merged(card, version.card)
     card["lock"] = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
