@@ -38,7 +38,6 @@ SETTINGS = {
     "dark": ("augment.policy=photometric", "twice the colour jitter of `standard`"),
     "bright": ("augment.policy=photometric", "twice the colour jitter of `standard`"),
     "blurred": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
-    "low-information": ("augment.policy=degrade", "blur, noise and JPEG artefacts"),
     "tiny": ("augment.policy=degrade", "blur, noise and JPEG artefacts, as of enlarged photos"),
     "odd-aspect": ("data.fit=pad", "keeps the whole photo and its aspect ratio"),
     "odd-view": ("augment.policy=geometric", "shear, rotation and shift"),
@@ -137,8 +136,8 @@ def _rules(evidence: Evidence) -> list[_Rule]:
             name.replace(" ", "-"),
             f"{name[:1].upper()}{name[1:]} photos",
             _sentence(evidence.rules.get(name, f"the photo is {name}")),
-            "Decide whether such photos occur in production. If so, add some, or train with "
-            f"`{_setting(name)}` if the run does not yet; if not, leave them out when freezing.",
+            f"Decide whether such photos occur in production. If so, add some{_or_train(name)}; "
+            "if not, leave them out when freezing.",
             lambda known, name=name: known.evidence.flags[name][known.wrong_W],  # type: ignore[misc]
         )
         for name in evidence.flags
@@ -146,9 +145,10 @@ def _rules(evidence: Evidence) -> list[_Rule]:
     return [*OF_LABELS, *quality, *OF_PHOTOS, *OF_CLASSES]
 
 
-def _setting(flag: str) -> str:
-    """Return the setting that helps with photos of a quality flag."""
-    return SETTINGS.get(flag.replace(" ", "-"), SETTINGS["blurred"])[0]
+def _or_train(flag: str) -> str:
+    """Return the advice on a setting that makes photos of a quality flag, where there is one."""
+    setting, _ = SETTINGS.get(flag.replace(" ", "-"), ("", ""))
+    return f", or train with `{setting}` if the run does not yet" if setting else ""
 
 
 def _sentence(text: str) -> str:

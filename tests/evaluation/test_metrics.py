@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from carscale import evaluation
+from carscale.evaluation import metrics
 from carscale.types import CarClass, Predictions
 
 
@@ -153,8 +154,27 @@ def test_the_interval_covers_the_truth():
         guess = np.where(right, labels, (labels + 1) % 3)
         p = make(240, 3)
         p = Predictions(**{**vars(p), "labels_N": labels, "prediction_N": guess})
-        from carscale.evaluation import metrics
-
         entry = metrics._bootstrap(p, 3, seed=int(rng.integers(1e6)), num_resamples=200)["top1"]
         hits += entry["low"] <= truth <= entry["high"]
     assert 0.90 <= hits / 200 <= 0.985  # 95 % within 3 sd of 200 trials, 200 resamples
+
+
+def test_the_interval_of_a_calibration_error_holds_it_and_the_truth():
+    """A calibrated model: resampling makes bins noisier, which the interval must not count."""
+    rng = np.random.default_rng(3)
+    held = near_zero = 0
+    for _ in range(40):
+        num = 400
+        probs = rng.uniform(0.4, 1.0, num)
+        right = rng.random(num) < probs
+        labels = rng.integers(0, 3, num)
+        guess = np.where(right, labels, (labels + 1) % 3)
+        sure = probs.astype(np.float32)
+        changed = {"labels_N": labels, "prediction_N": guess, "prob_prediction_N": sure}
+        p = Predictions(**{**vars(make(num, 3)), **changed})
+        value = metrics.calibration_error(p.prob_prediction_N, labels == guess)
+        entry = metrics._bootstrap(p, 3, seed=0, num_resamples=100)["ece"]
+        held += entry["low"] <= value <= entry["high"]
+        near_zero += entry["low"] < 0.03
+    assert held == 40
+    assert near_zero > 30
