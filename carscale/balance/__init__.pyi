@@ -8,5 +8,6 @@ from .samplers import natural as natural
 from .samplers import sampler as sampler
 from .samplers import weighted as weighted
 from .selected import rival_margins as rival_margins
+from .selected import selection_hash as selection_hash
 from .weights import class_weights as class_weights
 from .weights import double_compensation as double_compensation

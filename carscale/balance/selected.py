@@ -5,6 +5,7 @@ Axes: N train samples, S selected ones, K classes.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from carscale import stats, tables
-from carscale.errors import DataError
+from carscale.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class Selected:
 
     rows_S: NDArray[np.int64]
     weights_S: NDArray[np.float64]
-    rivals: frozenset[tuple[int, int]]
+    rivals: frozenset[tuple[int, int | None]]
 
 
 def read_selected(path: Path, split: Split) -> Selected:
@@ -53,7 +54,7 @@ def read_selected(path: Path, split: Split) -> Selected:
     columns = tables.read_columns(path, COLUMNS)
     row_of = {key: row for row, key in enumerate(split.keys_N.tolist())}
     rows = [row_of.get(key, -1) for key in columns["key"].tolist()]
-    missing = [path for path, row in zip(columns["path"].tolist(), rows, strict=True) if row < 0]
+    missing = [one for one, row in zip(columns["path"].tolist(), rows, strict=True) if row < 0]
     if missing or not rows:
         raise DataError(
             f"{path}: {len(missing)} of its {len(rows)} photos are not in train of {split.root} "
@@ -64,9 +65,21 @@ def read_selected(path: Path, split: Split) -> Selected:
     names = {one.name: number for number, one in enumerate(split.classes)}
     labels_S = split.labels_N[rows].tolist()
     pairs = zip(labels_S, (names.get(name) for name in columns["rival"].tolist()), strict=True)
-    rivals = frozenset((label, rival) for label, rival in pairs if rival is not None)
+    rivals = frozenset(pair for pair in pairs if pair[1] is not None and pair[1] != pair[0])
     weights_S = stats.finite("weight", columns["weight"], low=0)
+    if weights_S.sum() == 0:
+        raise DataError(f"{path}: all its weights are 0, so nothing of it would be drawn")
     return Selected(np.array(rows, np.int64), weights_S, rivals)
+
+
+def selection_hash(cfg: Finetune) -> dict[str, str]:
+    """Return the hash of the table that is trained on more, under ``selection``; empty without one.
+
+    A run goes on with the same photos only.
+    """
+    if cfg.select is None:
+        return {}
+    return {"selection": hashlib.sha256(Path(cfg.select).read_bytes()).hexdigest()}
 
 
 def replay_weights(
@@ -89,7 +102,7 @@ def replay_weights(
     total = rest_N.sum()
     weights_N = replay * rest_N / total if total > 0 else rest_N
     share = 1 - replay if total > 0 else 1.0
-    weights_N[selected.rows_S] = share * selected.weights_S / selected.weights_S.sum()
+    np.add.at(weights_N, selected.rows_S, share * selected.weights_S / selected.weights_S.sum())
     return weights_N
 
 
@@ -106,6 +119,13 @@ def rival_margins(cfg: Finetune, split: Split) -> Tensor | None:
     if cfg.select is None or not cfg.pair_margin:
         return None
     margins_KK = torch.zeros(len(split.classes), len(split.classes))
-    for label, rival in read_selected(Path(cfg.select), split).rivals:
+    rivals = read_selected(Path(cfg.select), split).rivals
+    if not rivals:
+        raise ConfigError(
+            f"finetune.pair_margin={cfg.pair_margin:g}: {cfg.select} names no class that its "
+            "photos are taken for",
+            "select with --by confused-pairs; or write finetune.pair_margin=0",
+        )
+    for label, rival in rivals:
         margins_KK[label, rival] = cfg.pair_margin
     return margins_KK

@@ -7,6 +7,7 @@ would obey.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,13 @@ MIN_WIDTH = 100
 def say(text: object = "") -> None:
     """Print text for people, its lines as they are."""
     print(outgoing.lines(text))
+
+
+def say_once(result: object, *, next_step: str) -> None:
+    """Print a result, and on stderr what to type next, on the first of several processes."""
+    if os.environ.get("RANK", "0") == "0":
+        note(f"next: {next_step}")
+        say(result)
 
 
 def first_few(names: Sequence[str], limit: int = 3) -> str:

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from carscale import outgoing
 from carscale.config.packaged_files import packaged
 from carscale.config.plain_yaml import load_yaml, shown
-from carscale.config.schema import Recipe, Train
+from carscale.config.schema import Recipe, Train, expanded
 from carscale.errors import ConfigError
 
 COMMAND_LINE = "command line"
@@ -103,17 +103,22 @@ def resolve(defaults: Recipe, overrides: list[str]) -> Recipe:
 
 def _inherit(tree: dict[str, Any], sources: dict[str, str]) -> list[str]:
     """Take what was not said from the run that is trained on; return what is wrong with that."""
-    weights = tree["model"]["weights"]
+    weights, asked = tree["model"]["weights"], str(tree["finetune"]["inherit"]).lower()
     unsaid = [key for key in INHERITED if key not in sources]
-    if not unsaid or tree["finetune"]["inherit"] not in (True, "true", "True"):
+    if asked not in ("true", "1", "yes", "on", "y", "t"):  # what pydantic takes for true
         return []
     if not weights:
         return [
             "model.weights: is not set; finetune.inherit=true trains on from a run\n"
             "  name it: model.weights=runs/NAME"
         ]
-    file = Path(weights).expanduser() / "config.yaml"
-    if not file.is_file():
+    try:
+        path = Path(expanded(str(weights)))
+    except ValueError:  # said below, as of every path
+        return []
+    places = (path, *path.parents[:3])  # a run, its checkpoint, the file in that
+    file = next((one / "config.yaml" for one in places if (one / "config.yaml").is_file()), None)
+    if file is None:
         return [
             f"model.weights={weights}: holds no run (no config.yaml), so it says of no model\n"
             "  name a run; or name the model, and finetune.inherit=false"
@@ -124,6 +129,7 @@ def _inherit(tree: dict[str, Any], sources: dict[str, str]) -> list[str]:
         if key in stored:
             tree[section][name] = stored[key]
             sources[key] = str(file)
+    tree["finetune"]["inherit"] = False  # done, once: the settings say all now
     return []
 
 
@@ -224,6 +230,11 @@ def _across_sections(cfg: Recipe) -> list[str]:
         if value and not needed:
             name = "model.weights=RUN" if key == "distill" else "finetune.select=FILE"
             problems.append(f"finetune.{key}={value:g}: has nothing to go by; set {name} too")
+    if tuned.select and balance.sampling == "progressive":
+        problems.append(
+            "balance.sampling=progressive: can't go with finetune.select, which says how often "
+            "photos are drawn; write balance.sampling=balanced"
+        )
     if cfg.data.num_folds == 1 or cfg.data.fold >= max(1, cfg.data.num_folds):
         problems.append(
             f"data.fold={cfg.data.fold}: is no part of data.num_folds={cfg.data.num_folds}; take 2 "

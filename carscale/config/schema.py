@@ -42,7 +42,7 @@ RebalanceMethod = Literal[
 """How ``carscale rebalance`` makes a classifier layer."""
 
 
-def _expanded(text: str) -> str:
+def expanded(text: str) -> str:
     """Return a path with ``~`` and variables filled in; one that is there is left as it is.
 
     The shell leaves both alone behind ``run.dir=`` in quotes, and ``~`` always.
@@ -61,7 +61,7 @@ def _expanded(text: str) -> str:
     return text
 
 
-LocalPath = Annotated[str, AfterValidator(_expanded)]
+LocalPath = Annotated[str, AfterValidator(expanded)]
 """A path as people type it: ``~/cars``, ``$SCRATCH/runs``."""
 
 
@@ -306,12 +306,15 @@ class Finetune(Section):
     inherit: bool = False
     """Take model, attention, data, size and fit of the run that ``model.weights`` names.
 
-    What the command line or a settings file says goes before.
+    What the command line or a settings file says goes before. The run stores what it took, and
+    ``false``.
     """
     select: LocalPath | None = None
     """Photos to train on more: a table of ``carscale select``."""
     replay: Share = 0.5
-    """Share of the draws that are of the rest of train, as ``balance.sampling`` draws them."""
+    """Share of the draws that are of the rest of train, classes in the proportions that
+    ``balance.sampling`` gives them.
+    """
     distill: NonNegativeFloat = 0.0
     """Weight of the divergence from what the starting model says of the same pictures; 0: none."""
     pair_margin: NonNegativeFloat = 0.0

@@ -14,7 +14,13 @@ from carscale.errors import ConfigError, ModelError
 from carscale.models.attention import Gated, add_attention, holds_attention
 from carscale.models.cpu_speed import speed_up_cpu
 from carscale.models.positions import fit_positions
-from carscale.models.weights import fill_from, load_state, pretrained_state, stored_state
+from carscale.models.weights import (
+    fill_from,
+    load_state,
+    pretrained_state,
+    stored_classes,
+    stored_state,
+)
 from carscale.types import CarClass, View
 
 if TYPE_CHECKING:
@@ -69,14 +75,14 @@ class Classifier(nn.Module):
         """Return the classifier layer.
 
         Raises:
-            ModelError: It is no linear layer, or there is more than one.
+            ModelError: It is no linear layer with a bias, or there is more than one.
         """
         head = self.net.get_classifier()  # type: ignore[operator]
-        if isinstance(head, nn.Linear):
+        if isinstance(head, nn.Linear) and head.bias is not None:
             return head
         raise ModelError(
-            f"{type(self.net).__name__}: its classifier is {type(head).__name__}, no linear layer, "
-            "so it can't be exchanged",
+            f"{type(self.net).__name__}: its classifier is {type(head).__name__}, no linear layer "
+            "with a bias, so it can't be exchanged",
             "take another model.name",
         )
 
@@ -165,7 +171,9 @@ def build(
         state, where = stored_state(cfg.weights)
         if cfg.attention != "none" and holds_attention(state):
             num_stored = add_attention(net, cfg, view.image_px)
-        origin, new = fill_from(net, state, where)
+        names = stored_classes(cfg.weights)
+        is_same_task = names is None or names == [one.name for one in classes]
+        origin, new = fill_from(net, state, where, is_same_task=is_same_task)
     elif with_weights and cfg.pretrained:
         origin, new = _fill_pretrained(net, cfg), ["classifier"]
     if cfg.attention != "none" and not num_stored:  # after the weights: they know no such names

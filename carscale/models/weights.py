@@ -127,7 +127,21 @@ def stored_state(weights: str) -> tuple[dict[str, Tensor], str]:
     return read_weights(path), str(path)
 
 
-def fill_from(net: nn.Module, state: dict[str, Tensor], where: str) -> tuple[str, list[str]]:
+def stored_classes(weights: str) -> list[str] | None:
+    """Return the class names of a run that weights are taken of; ``None`` for a file.
+
+    Raises:
+        ModelError: The run has no result yet.
+    """
+    if not Path(weights).is_dir():
+        return None
+    run = RunFolder(weights)
+    return [one["name"] for one in run.checkpoint_card(run.best_checkpoint)["classes"]]
+
+
+def fill_from(
+    net: nn.Module, state: dict[str, Tensor], where: str, *, is_same_task: bool = True
+) -> tuple[str, list[str]]:
     """Load what fits of stored weights; only the classifier layer may be left out.
 
     Position embeddings of another input size are resampled.
@@ -136,6 +150,7 @@ def fill_from(net: nn.Module, state: dict[str, Tensor], where: str) -> tuple[str
         net: The network to fill.
         state: From ``stored_state``.
         where: Its file.
+        is_same_task: Whether the classifier layer is of these classes, if its size is.
 
     Returns:
         Where the weights came from, in words, and what of the network is new.
@@ -145,7 +160,7 @@ def fill_from(net: nn.Module, state: dict[str, Tensor], where: str) -> tuple[str
     """
     own = net.state_dict()
     head = f"{net.default_cfg['classifier']}."  # type: ignore[index]
-    head_fits = all(
+    head_fits = is_same_task and all(
         name in state and state[name].shape == tensor.shape
         for name, tensor in own.items()
         if name.startswith(head)

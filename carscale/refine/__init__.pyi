@@ -3,7 +3,9 @@ from .choose import Choice as Choice
 from .choose import cross_fit as cross_fit
 from .heads import Head as Head
 from .heads import TrainPhotos as TrainPhotos
+from .rebalance import AS_TRAINED as AS_TRAINED
 from .rebalance import candidates as candidates
+from .rebalance import check_counts as check_counts
 from .rebalance import num_candidates as num_candidates
 from .soup import averaged as averaged
 from .soup import greedy as greedy

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from carscale.config import RebalanceMethod
 from carscale.errors import DataError
 from carscale.refine import heads
 from carscale.refine.heads import Head, Refit, TrainPhotos
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from carscale.types import CarClass
 
 AS_TRAINED = "as trained"
 METHODS: dict[str, tuple[Refit, tuple[float, ...]]] = {
@@ -40,29 +46,33 @@ class Candidate:
 
 def num_candidates(method: RebalanceMethod) -> int:
     """Return how many heads a method gives."""
-    return sum(len(strengths) for _, (_, strengths) in _tried(method)) + (method == "auto")
+    return sum(len(strengths) for _, (_, strengths) in _tried(method)) + 1
+
+
+def check_counts(counts_K: NDArray[np.int64], classes: Sequence[CarClass]) -> None:
+    """Raise where a class has no train photo: nothing tells where it lies.
+
+    Raises:
+        DataError: Names the first.
+    """
+    empty = [one.name for one, count in zip(classes, counts_K.tolist(), strict=True) if not count]
+    if empty:
+        raise DataError(
+            f"{len(empty)} of {len(classes)} classes have no train photo (first: {empty[0]}), so "
+            "no classifier can be made for them",
+            "add photos: carscale data merge; or leave them out of the data",
+        )
 
 
 def candidates(head: Head, train: TrainPhotos, method: RebalanceMethod) -> Iterator[Candidate]:
-    """Return the heads of a method, each with a strength; of ``auto``, of all and as trained.
+    """Return the head as trained, then those of a method, or of all, with each strength.
 
     Args:
         head: As trained.
-        train: What the network says of the train photos.
+        train: What the network says of the train photos; each class has some.
         method: Which way.
-
-    Raises:
-        DataError: A class has no train photo: nothing tells where it lies.
     """
-    empty = (train.counts_K == 0).nonzero().flatten().tolist()
-    if empty:
-        raise DataError(
-            f"{len(empty)} of {train.num_classes} classes have no train photo (first: number "
-            f"{empty[0]}), so no classifier can be made for them",
-            "add photos of them: carscale data merge; or leave them out of the data",
-        )
-    if method == "auto":
-        yield Candidate(AS_TRAINED, 0.0, head)
+    yield Candidate(AS_TRAINED, 0.0, head)
     for name, (refit, strengths) in _tried(method):
         for strength in strengths:
             yield Candidate(name, strength, refit(head, train, strength))

@@ -47,7 +47,7 @@ class Selection:
     """Train samples to train on again.
 
     Attributes:
-        rows_S: Rows of train, the best first.
+        rows_S: Rows of train; the best one first, then those that lie farthest from the others.
         reasons: Of each.
         rivals: Of each the class that photos like it are taken for, or empty.
         num_suspects: Samples that suited, but whose label is probably wrong.
@@ -137,10 +137,16 @@ def _hard(found: Analysis, train: TrainSide, _: str) -> Ranking:
     """Rank by loss, out of fold."""
     folds = _folds(train)
     names = [one.name for one in found.evidence.classes]
-    return Ranking(
-        folds.loss_N.astype(np.float64),
-        lambda row: f"loss {folds.loss_N[row]:.2f}, taken for {names[folds.prediction_N[row]]}",
-    )
+    is_wrong_M = folds.prediction_N != folds.labels_N
+
+    def reason(row: int) -> str:
+        taken = f", taken for {names[folds.prediction_N[row]]}" if is_wrong_M[row] else ""
+        return f"loss {folds.loss_N[row]:.2f}{taken}"
+
+    def rival(row: int) -> str:
+        return names[folds.prediction_N[row]] if is_wrong_M[row] else ""
+
+    return Ranking(folds.loss_N.astype(np.float64), reason, rival)
 
 
 def _uncertain(_: Analysis, train: TrainSide, __: str) -> Ranking:

@@ -71,6 +71,6 @@ def greedy(order: Sequence[int], value: Callable[[tuple[int, ...]], float]) -> t
     best = value(chosen)
     for model in order[1:]:
         tried = tuple(sorted((*chosen, model)))
-        if (now := value(tried)) >= best:
+        if (now := value(tried)) > best:
             chosen, best = tried, now
     return chosen

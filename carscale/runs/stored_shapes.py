@@ -24,6 +24,7 @@ ENVIRONMENT = {
     },
     "model?": {"name?": str, "num_parameters?": int},
     "versions?": {str: str},
+    "refined?": {"how": str, "from?": [str]},
 }
 LOG = {
     "event?": str,

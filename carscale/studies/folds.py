@@ -78,6 +78,7 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
     names = [_name(fold, r) for r, fold in trainings]
     words = [_words(run, rule, fold, r) for r, fold in trainings]
     settings = [config.resolve(config.Recipe(), fold_words) for fold_words in words]
+    _check_start(run, settings[0])
     whole = data.read_splits(Path(settings[0].data.root))
     data.hold_out(whole, rule.num_folds, rule.num_folds - 1)  # the first that would be empty
     _check_repeats(rule, whole)
@@ -104,6 +105,20 @@ def run_folds(folder: Path | RunFolder, rule: FoldRule) -> tuple[Path, Predictio
 def _name(fold: int, repeat: int) -> str:
     """Return a fold's run name."""
     return f"fold_{fold}" if repeat == 0 else f"fold_{fold}_repeat_{repeat}"
+
+
+def _check_start(run: RunFolder, cfg: config.Recipe) -> None:
+    """Raise where a fold would start from weights that its held-out photos trained."""
+    weights = Path(cfg.model.weights or "")
+    above = any((place / "config.yaml").is_file() for place in weights.parents[:3])
+    is_file_alone = weights.is_file() and not above
+    if cfg.finetune.select is None and (cfg.model.weights is None or is_file_alone):
+        return
+    start = cfg.model.weights or str(run)
+    raise ConfigError(
+        f"{run}: starts from {start}, which all of train has trained: no fold would be held out",
+        f"make folds of the run that it starts from: carscale folds {shlex.quote(start)}",
+    )
 
 
 def _check_repeats(rule: FoldRule, whole: Splits) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from carscale import config
     from carscale.balance import Loss
     from carscale.models import Classifier
-    from carscale.types import Batch
     from carscale.world import World
 
 
@@ -136,24 +135,27 @@ class Learner:
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             self.forward, self.optimizer = world.accelerator.prepare(self.model, optimizer)
 
-    def batch_loss(self, logits_BK: Tensor, batch: Batch) -> Tensor:
-        """Return the sum of a batch's terms times weights, with that of the distillation.
+    def distilled_sum(self, images_BCHW: Tensor, logits_BK: Tensor) -> Tensor:
+        """Return the weighted divergence from the first model, summed over pictures; 0 without one.
 
-        The divergence of softened probabilities, times the squared temperature, each picture alike.
+        Of softened probabilities, times the squared temperature.
+
+        Args:
+            images_BCHW: uint8; what the first model says of them is computed here.
+            logits_BK: What the model says now.
 
         Reference:
             Hinton et al. 2015, https://arxiv.org/abs/1503.02531; Li and Hoiem 2016,
             https://arxiv.org/abs/1606.09282 (against forgetting).
         """
-        total = self.loss.batch_sum(logits_BK, batch)
         if self.teacher is None:
-            return total
+            return logits_BK.new_zeros(())
         with torch.no_grad():
-            before_BK = self.teacher(batch.images_BCHW).float() / TEMPERATURE
+            before_BK = self.teacher(images_BCHW).float()
         now_BK = F.log_softmax(logits_BK.float() / TEMPERATURE, dim=-1)
-        wanted_BK = F.log_softmax(before_BK, dim=-1)
+        wanted_BK = F.log_softmax(before_BK / TEMPERATURE, dim=-1)
         divergence = F.kl_div(now_BK, wanted_BK, reduction="sum", log_target=True)
-        return total + self.distill * TEMPERATURE**2 * divergence
+        return self.distill * TEMPERATURE**2 * divergence
 
     def warm_up_ddp(self, world: World, image_px: int) -> None:
         """Have DDP order its gradient buckets now, by a backward pass without effect.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from carscale import files, models
+from carscale import balance, files, models
 from carscale.errors import ConfigError, RunError, Stopped
 from carscale.progress import bar, note
 from carscale.runs import data_places
@@ -60,6 +60,7 @@ def fit(run: Run, learner: Learner, loader: TrainLoader, *, score: Score) -> boo
 
     # 2. Load counters, weights and EMA of the newest whole checkpoint, if it is of these photos.
     hashes = {"train": loader.split.hash, "val": getattr(score, "hash", "")}
+    hashes |= balance.selection_hash(run.cfg.finetune)
     state, optimizer_tensors = checkpoint.load_checkpoint(run, learner)
     _check_same(run, state, hashes)
     state.hashes = hashes
@@ -223,9 +224,11 @@ class _Fit:
         """
         with self.run.world.accelerator.autocast():
             logits_BK = self.learner.forward(batch.images_BCHW)
+            kept = self.learner.distilled_sum(batch.images_BCHW, logits_BK)
         if self.logger.dynamics is not None:
             self.logger.dynamics.add(step, logits_BK, batch.labels_B, batch.ids_B)
-        share = self.learner.batch_loss(logits_BK, batch) / accumulation_weight
+        share = self.learner.loss.batch_sum(logits_BK, batch) / accumulation_weight
+        share = share + kept / self.loader.global_batch_size
         self.run.world.accelerator.backward(share * self.run.world.size)
         return share.detach()
 

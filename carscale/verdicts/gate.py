@@ -22,6 +22,8 @@ MIN_CHANGED = 4
 """Photos of a class that must have changed for it to tell how much classes shift."""
 MIN_CLASSES = 8
 """Fewer such classes tell nothing."""
+ASSUMED_SHIFT = 0.03
+"""Where nothing tells."""
 QUARTILE, EFFICIENCY = 1.3233, 0.6
 """Upper quartile of a chi-squared variable; the part of what is known of a variance that it tells.
 """
@@ -100,21 +102,39 @@ class Flips:
 
 
 @dataclass(frozen=True)
+class Shift:
+    """How far whole classes shift beyond their photos: two seeds move borders between classes.
+
+    Attributes:
+        value: Standard deviation of a class's recall, as a share.
+        freedom: Degrees of freedom of that.
+        source: What told: other ``seeds`` of the old recipe, the ``new`` run itself, nothing
+            (``assumed``), or ``none``: a run that goes on from the old weights has no such luck.
+    """
+
+    value: float
+    freedom: float
+    source: Literal["seeds", "new", "assumed", "none"]
+
+
+@dataclass(frozen=True)
 class GateResult:
     """What a gate found.
 
     Attributes:
         groups: All photos first, then classes, then slices.
         flips: Photo by photo.
-        shift: How far whole classes shift beyond their photos, as between two seeds of one recipe:
-            the standard deviation of a class's recall.
+        shift: How far whole classes shift beyond their photos.
         num_tested: Groups that could have been refused.
+        is_blind: Whether classes shift so far between the two runs, with no other seed to tell luck
+            from damage, that no class can be judged.
     """
 
     groups: tuple[GroupChange, ...]
     flips: Flips
-    shift: float
+    shift: Shift
     num_tested: int
+    is_blind: bool
 
     @property
     def worse(self) -> tuple[GroupChange, ...]:
@@ -167,21 +187,21 @@ def judge_gate(
         >>> old, new = np.ones(400, dtype=bool), np.arange(400) >= 60
         >>> found = judge_gate(labels, old, new, class_groups(labels, ["a", "b"]))
         >>> [(one.name, one.drop) for one in found.worse]
-        [('all photos', 0.15), ('a', 0.3)]
+        [('a', 0.3), ('all photos', 0.15)]
     """
     if len(old_N) == 0 or not labels_N.shape == old_N.shape == new_N.shape:
         raise ValueError(f"a gate needs photos of both runs, got {old_N.shape} and {new_N.shape}")
     changed_N, lost_N = old_N != new_N, old_N & ~new_N
-    shift, freedom = class_shift(labels_N, changed_N, lost_N)
+    shift = _shift(labels_N, old_N, new_N, seeds_SN, is_continued=is_continued)
     changed_G = np.array([int(changed_N[one.is_in_N].sum()) for one in groups], dtype=np.int64)
     lost_G = np.array([int(lost_N[one.is_in_N].sum()) for one in groups], dtype=np.int64)
-    shift_G = shift**2 * np.array([_squares(labels_N[one.is_in_N]) for one in groups])
+    shift_G = shift.value**2 * np.array([_squares(labels_N[one.is_in_N]) for one in groups])
     inflation_G = 1 + shift_G / np.maximum(1, changed_G)
     flips_p, by_chance = _flips(old_N, lost_N, seeds_SN, max_negative_flips, is_continued)
-    least_G = stats.deflated(0.5 ** changed_G.astype(float), inflation_G, freedom)
+    least_G = stats.deflated(0.5 ** changed_G.astype(float), inflation_G, shift.freedom)
     num_tested = _num_tested(least_G, others=int(flips_p is not None))
     plain_G = stats.binomial_tail(lost_G, changed_G, 0.5)
-    p_G = np.minimum(1.0, num_tested * stats.deflated(plain_G, inflation_G, freedom))
+    p_G = np.minimum(1.0, num_tested * stats.deflated(plain_G, inflation_G, shift.freedom))
     changes = []
     for number, one in enumerate(groups):
         num_photos, num_right = int(one.is_in_N.sum()), int(old_N[one.is_in_N].sum())
@@ -189,7 +209,7 @@ def judge_gate(
         is_large = lost - gained > max_class_drop * num_photos
         p = float(p_G[number]) if lost > gained else 1.0
         runs = np.arange(1, num_right + 1)
-        shown = stats.deflated(0.5 ** runs.astype(float), 1 + shift_G[number] / runs, freedom)
+        shown = stats.deflated(0.5 ** runs.astype(float), 1 + shift_G[number] / runs, shift.freedom)
         enough = np.flatnonzero((num_tested * shown < ALPHA) & (runs > max_class_drop * num_photos))
         smallest = float(runs[enough[0]] / num_photos) if len(enough) else None
         counts = (num_photos, gained, lost, num_right)
@@ -205,7 +225,8 @@ def judge_gate(
         adjusted,
         adjusted is not None and adjusted < ALPHA,
     )
-    return GateResult(tuple(changes), flips, shift, num_tested)
+    is_blind = shift.source == "new" and shift.value > max_class_drop / 2
+    return GateResult(tuple(changes), flips, shift, num_tested, is_blind)
 
 
 def class_groups(labels_N: NDArray[np.int64], names: Sequence[str]) -> list[PhotoGroup]:
@@ -215,10 +236,30 @@ def class_groups(labels_N: NDArray[np.int64], names: Sequence[str]) -> list[Phot
     return [whole, *(PhotoGroup("class", names[k], labels_N == k) for k in present)]
 
 
+def _shift(
+    labels_N: NDArray[np.int64],
+    old_N: NDArray[np.bool_],
+    new_N: NDArray[np.bool_],
+    seeds_SN: NDArray[np.bool_] | None,
+    *,
+    is_continued: bool,
+) -> Shift:
+    """Return how far classes shift by luck, from the best that tells."""
+    if is_continued:
+        return Shift(0.0, float("inf"), "none")
+    others = list(seeds_SN) if seeds_SN is not None else []
+    found = [class_shift(labels_N, old_N, one) for one in others or [new_N]]
+    told = [one for one in found if one is not None]
+    if not told:
+        return Shift(ASSUMED_SHIFT, float("inf"), "assumed")
+    value = float(np.sqrt(np.mean([shift**2 for shift, _ in told])))
+    return Shift(value, min(freedom for _, freedom in told), "seeds" if others else "new")
+
+
 def class_shift(
-    labels_N: NDArray[np.int64], changed_N: NDArray[np.bool_], lost_N: NDArray[np.bool_]
-) -> tuple[float, float]:
-    """Return how far whole classes shift beyond their photos, and its degrees of freedom.
+    labels_N: NDArray[np.int64], old_N: NDArray[np.bool_], other_N: NDArray[np.bool_]
+) -> tuple[float, float] | None:
+    """Return how far whole classes shift between two runs, and its degrees of freedom.
 
     The net change of a class of n photos, m of which changed, has the variance ``m + (shift n)^2``:
     two seeds of one recipe move borders between classes. The shift is the one with which a quarter
@@ -226,13 +267,14 @@ def class_shift(
     worse, up to a quarter, hardly move it.
 
     Returns:
-        0 and infinity where too few classes changed to tell.
+        ``None`` where too few classes changed to tell.
     """
+    changed_N, lost_N = old_N != other_N, old_N & ~other_N
     counts_K = np.bincount(labels_N)
     changed_K = np.bincount(labels_N[changed_N], minlength=len(counts_K))
     is_told_K = changed_K >= MIN_CHANGED
     if (num_told := int(is_told_K.sum())) < MIN_CLASSES:
-        return 0.0, float("inf")
+        return None
     net_K = 2 * np.bincount(labels_N[lost_N], minlength=len(counts_K)) - changed_K
     common = float(net_K.sum() / changed_K.sum())
     moved_K = (net_K - common * changed_K)[is_told_K] ** 2

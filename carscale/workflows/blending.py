@@ -5,6 +5,7 @@ N photos of val, M of train, S statistics.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carscale import data, evaluation, loaders, models, refine
+from carscale import evaluation, loaders, models, outgoing, refine
 from carscale.errors import ConfigError, DataError, ModelError
 from carscale.progress import note
 from carscale.runs import RunFolder, weights_file
@@ -24,9 +25,12 @@ from carscale.workflows.refined_runs import (
     Base,
     check_free,
     finish,
+    is_continued,
+    metric_text,
     new_run,
     open_base,
     settings_of,
+    val_folds,
 )
 from carscale.world import World
 
@@ -36,8 +40,8 @@ if TYPE_CHECKING:
 Run = RunFolder | Path | str
 SHARES = tuple(number / 10 for number in range(11))
 """Of the new run's weights, that are tried."""
-MAX_PHOTOS = 4096
-"""Train photos that batch-norm statistics are estimated from."""
+MAX_PHOTOS, NORM_BATCH = 4096, 64
+"""Train photos that batch-norm statistics are estimated from, and how many at once."""
 
 
 def blend(
@@ -79,38 +83,51 @@ def blend(
     cfg = settings_of(folders[1], settings, f"{folders[1].path.resolve().name}-blended")
     check_free(folders, cfg, force=force)
     bases = [open_base(folder, cfg) for folder in folders]
-    states = _states(bases)
-    names = [str(folder) for folder in folders]
+    _check_line(*folders)
+    states, names = [_weights(base) for base in bases], [str(folder) for folder in folders]
+    refine.averaged(states, [0.5, 0.5], names)  # do they fit at all?
+    folds_N = val_folds(bases[1], metric) if share is None else None
     with new_run(bases[1], "blend" if share is None else f"blend {share:g}", force=force) as run:
-        tried = SHARES if share is None else (share,)
-        found = []
-        for one in tried:
+
+        def mixed(one: float) -> dict[str, Tensor]:
             state = refine.averaged(states, [1 - one, one], names)
-            found.append(_predictions(bases[1], state, run.world))
-        choice = _cross_fit(bases[1], found, metric)
-        best = tried[choice.best]
+            return _with_norms(bases[1], state, run.world) if 0 < one < 1 else state
 
-        def change() -> dict[str, Any]:
-            models.load_state(
-                bases[1].model.net, refine.averaged(states, [1 - best, best], names), names[1]
+        best, facts = share, {"chosen_on": "the command line", "metric": metric}
+        if folds_N is not None:
+            found = [_predictions(bases[1], mixed(one), run.world) for one in SHARES]
+            choice = refine.cross_fit(
+                np.stack([one.prediction_N for one in found]),
+                np.stack([one.loss_N for one in found]),
+                bases[1].splits.val.labels_N,
+                folds_N,
+                metric=metric,
             )
-            note(f"share {best:g} of {names[1]}: {metric} {choice.value:.1%} on val")
-            return {
-                "how": "blend",
-                "share": best,
-                "metric": metric,
-                "chosen_on": "val" if share is None else "the command line",
-                "num_folds": len(choice.chosen_F),
-                "value": choice.value,
-                "candidates": [
-                    {"share": one, "value": value}
-                    for one, value in zip(tried, choice.values_C, strict=True)
-                ],
-                "chosen_by_fold": [f"{tried[row]:g}" for row in choice.chosen_F],
-            }
-
-        finish(run, bases[1], change, [folders[0]])
+            best, facts = SHARES[choice.best], _facts_of(choice, metric)
+            if run.world.is_main:
+                note(
+                    f"share {best:g} of {names[1]}: {metric} {metric_text(choice.value, metric)} "
+                    "on val, each fifth chosen for by the others"
+                )
+        assert best is not None
+        models.load_state(bases[1].model.net, mixed(best), names[1])
+        finish(run, bases[1], lambda: {"share": best, **facts}, [folders[0]])
     return run.folder
+
+
+def _facts_of(choice: refine.Choice, metric: str) -> dict[str, Any]:
+    """Return how a share was chosen."""
+    return {
+        "metric": metric,
+        "chosen_on": "val",
+        "num_folds": len(choice.chosen_F),
+        "value": choice.value,
+        "candidates": [
+            {"share": one, "value": value}
+            for one, value in zip(SHARES, choice.values_C, strict=True)
+        ],
+        "chosen_by_fold": [f"{SHARES[row]:g}" for row in choice.chosen_F],
+    }
 
 
 def soup(
@@ -147,30 +164,31 @@ def soup(
     cfg = settings_of(folders[0], settings, f"{folders[0].path.resolve().name}-soup")
     check_free(folders, cfg, force=force)
     bases = [open_base(folder, cfg) for folder in folders]
-    states, names = _states(bases), [str(folder) for folder in folders]
-    _check_start(folders)
+    _check_start(bases)
+    states, names = [_weights(base) for base in bases], [str(folder) for folder in folders]
     refine.averaged(states, [1 / len(states)] * len(states), names)  # do they fit at all?
+    folds_N = val_folds(bases[0], metric)
     with new_run(bases[0], "soup", force=force) as run:
-        made: dict[tuple[int, ...], tuple[dict[str, Tensor], Predictions]] = {}
+
+        def mean(members: tuple[int, ...]) -> dict[str, Tensor]:
+            parts, part_names = [states[i] for i in members], [names[i] for i in members]
+            state = refine.averaged(parts, [1 / len(parts)] * len(parts), part_names)
+            return _with_norms(bases[0], state, run.world) if len(members) > 1 else state
+
+        made: dict[tuple[int, ...], Predictions] = {}
 
         def of(members: tuple[int, ...]) -> Predictions:
             if members not in made:
-                parts, part_names = [states[i] for i in members], [names[i] for i in members]
-                mean = refine.averaged(parts, [1 / len(parts)] * len(parts), part_names)
-                if len(members) > 1:
-                    mean = _with_norms(bases[0], mean, run.world)
-                made[members] = mean, _predictions(bases[0], mean, run.world)
-            return made[members][1]
+                made[members] = _predictions(bases[0], mean(members), run.world)
+            return made[members]
 
-        chosen, facts = _greedy(bases[0], len(states), of, metric)
-
-        def change() -> dict[str, Any]:
-            models.load_state(bases[0].model.net, made[chosen][0], names[0])
+        chosen, facts = _greedy(bases[0].splits.val.labels_N, folds_N, len(states), of, metric)
+        if run.world.is_main:
             shown = ", ".join(names[i] for i in chosen)
-            note(f"mean of {shown}: {metric} {facts['value']:.1%} on val")
-            return {"how": "soup", "members": [names[i] for i in chosen], **facts}
-
-        finish(run, bases[0], change, [folders[i] for i in chosen if i])
+            note(f"mean of {shown}: {metric} {metric_text(facts['value'], metric)} on val")
+        models.load_state(bases[0].model.net, mean(chosen), names[0])
+        facts["members"] = [names[i] for i in chosen]
+        finish(run, bases[0], lambda: facts, [folders[i] for i in chosen if i])
     return run.folder
 
 
@@ -188,34 +206,40 @@ def _different(runs: Sequence[Run]) -> list[RunFolder]:
     return folders
 
 
-def _states(bases: Sequence[Base]) -> list[dict[str, Tensor]]:
-    """Return the weights of runs on the same data.
-
-    Raises:
-        DataError: One was trained with another val: what it is chosen by would have trained it.
-    """
-    for base in bases[1:]:
-        first = bases[0].folder.hashes
-        for split in ("val", "train"):
-            mine, theirs = first.get(split), base.folder.hashes.get(split)
-            if mine and theirs and mine != theirs:
-                raise DataError(
-                    f"{bases[0].folder} and {base.folder}: their {split} photos differ: "
-                    f"{mine[:12]} and {theirs[:12]}",
-                    "average runs that were trained on the same frozen data",
-                )
-    return [models.read_weights(weights_file(base.checkpoint)) for base in bases]
+def _weights(base: Base) -> dict[str, Tensor]:
+    """Return a run's tensors."""
+    return models.read_weights(weights_file(base.checkpoint))
 
 
-def _check_start(folders: Sequence[RunFolder]) -> None:
-    """Raise where runs did not start from the same weights: their mean is no model."""
-    starts = [(run.environment().get("model") or {}).get("weights_from") for run in folders]
-    for run, start in zip(folders, starts, strict=True):
-        if start != starts[0] or start == "random":
+def _check_line(old: RunFolder, new: RunFolder) -> None:
+    """Raise where a run did not start from another one's weights, nor both from the same."""
+    starts = [(run.environment().get("model") or {}).get("weights_from") for run in (old, new)]
+    if is_continued(old, new) or (starts[0] == starts[1] and starts[0] not in (None, "random")):
+        return
+    raise ModelError(
+        f"{new}: did not start from the weights of {old} (but from {starts[1]}), so nothing good "
+        "lies between both",
+        f"train on from it: {outgoing.command('carscale', 'train', 'finetune_hard')} "
+        f"{shlex.quote(f'model.weights={old}')}",
+    )
+
+
+def _check_start(bases: Sequence[Base]) -> None:
+    """Raise where runs did not start from the same weights, or see photos otherwise."""
+    first = bases[0]
+    starts = [(one.folder.environment().get("model") or {}).get("weights_from") for one in bases]
+    for base, start in zip(bases, starts, strict=True):
+        if start != starts[0] or start in (None, "random"):
             raise ModelError(
-                f"{folders[0]} and {run}: started from other weights ({starts[0]} and {start}); "
-                "the mean of their weights is no model",
+                f"{first.folder} and {base.folder}: started from other weights ({starts[0]} and "
+                f"{start}); the mean of their weights is no model",
                 "make a soup of runs from the same pretrained weights",
+            )
+        if base.view != first.view:
+            raise ModelError(
+                f"{first.folder} and {base.folder}: see photos otherwise ({first.view.image_px} px "
+                f"{first.view.fit}, {base.view.image_px} px {base.view.fit})",
+                "make a soup of runs of one data.image_px and data.fit",
             )
 
 
@@ -228,17 +252,6 @@ def _predictions(base: Base, state: dict[str, Tensor], world: World) -> Predicti
     )
 
 
-def _cross_fit(base: Base, found: Sequence[Predictions], metric: str) -> refine.Choice:
-    """Return which predictions of val are best."""
-    return refine.cross_fit(
-        np.stack([one.prediction_N for one in found]),
-        np.stack([one.loss_N for one in found]),
-        base.splits.val.labels_N,
-        data.fold_numbers(base.splits.val, refine.NUM_FOLDS),
-        metric=metric,
-    )
-
-
 def _with_norms(base: Base, state: dict[str, Tensor], world: World) -> dict[str, Tensor]:
     """Return weights with batch-norm statistics of train photos, the same for any world size."""
     models.load_state(base.model.net, state, str(base.folder))
@@ -247,9 +260,13 @@ def _with_norms(base: Base, state: dict[str, Tensor], world: World) -> dict[str,
         return state
     train = base.splits.train
     rows_M = np.random.default_rng(0).permutation(len(train))[:MAX_PHOTOS]
+    rows_M = rows_M[: len(rows_M) // NORM_BATCH * NORM_BATCH or len(rows_M)]  # no ragged batch
+    if len(rows_M) < 2:
+        raise DataError(f"{train.root}: {len(train)} train photo gives no batch-norm statistics")
     columns = ("ids_N", "keys_N", "paths_N", "labels_N", "sizes_N2")
     some = replace(train, **{name: getattr(train, name)[rows_M] for name in columns})
-    loader = loaders.eval_loader(base.cfg.loader, some, base.view, world)
+    cfg = base.cfg.loader.model_copy(update={"eval_batch_size": NORM_BATCH})
+    loader = loaders.eval_loader(cfg, some, base.view, world)
     rows_S = models.norm_rows(model, (batch.images_BCHW for batch in loader))
     # rank r has batches r, r + size, ...: put them in order, so that sums are the same
     numbers = torch.arange(len(rows_S), device=rows_S.device) * world.size + world.rank
@@ -259,11 +276,13 @@ def _with_norms(base: Base, state: dict[str, Tensor], world: World) -> dict[str,
 
 
 def _greedy(
-    base: Base, num_runs: int, of: Callable[[tuple[int, ...]], Predictions], metric: str
+    labels_N: NDArray[np.int64],
+    folds_N: NDArray[np.int64],
+    num_runs: int,
+    of: Callable[[tuple[int, ...]], Predictions],
+    metric: str,
 ) -> tuple[tuple[int, ...], dict[str, Any]]:
     """Return the runs that val chooses, and what choosing so is worth on photos that did not."""
-    labels_N = base.splits.val.labels_N
-    folds_N = data.fold_numbers(base.splits.val, refine.NUM_FOLDS)
 
     def value(members: tuple[int, ...], rows_N: NDArray[np.bool_]) -> float:
         found = of(members)

@@ -23,6 +23,7 @@ from carscale.verdicts.run_predictions import (
 )
 from carscale.workflows.errors import gather_evidence
 from carscale.workflows.model_runs import check_split
+from carscale.workflows.refined_runs import beside, is_continued
 
 MAX_SEEDS = 8
 """Further seeds of the old run's recipe that are read."""
@@ -38,6 +39,8 @@ class Gate:
         result: The judgement.
         seeds: Other seeds of the old run's recipe.
         is_continued: Whether the new run starts from the old one's weights.
+        max_class_drop: Drop of a class or slice that was allowed, as a share.
+        notes: What could not be looked at: slices of photos that are not at hand.
         page: Where the photos that flipped are shown; ``None`` where no page was asked for.
     """
 
@@ -48,6 +51,7 @@ class Gate:
     seeds: tuple[RunFolder, ...]
     is_continued: bool
     max_class_drop: float
+    notes: tuple[str, ...] = ()
     page: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,13 +62,15 @@ class Gate:
             "old": str(self.old),
             "new": str(self.new),
             "split": self.split,
-            "class_shift": self.result.shift,
+            "class_shift": asdict(self.result.shift),
+            "is_blind": self.result.is_blind,
             "num_tested": self.result.num_tested,
             "groups": [{**asdict(one), "drop": one.drop} for one in self.result.groups],
             "flips": {**asdict(flips), "share": flips.share},
             "seeds": [str(one) for one in self.seeds],
             "is_continued": self.is_continued,
             "max_class_drop": self.max_class_drop,
+            "notes": list(self.notes),
             "page": None if self.page is None else str(self.page),
         }
 
@@ -113,12 +119,12 @@ def gate(
         after = _in_order(runs[1].predictions(split), before)
         seeds = _seeds(runs[0], runs[1], split)
         root = None if data_root is None else Path(data_root)
-        evidence, _ = gather_evidence(
+        evidence, notes = gather_evidence(
             runs[0], split, data_root=root, advance=lambda step: advance(1, step)
         )
         names = [one.name for one in evidence.classes]
         slices = [PhotoGroup("slice", name, is_in_N) for name, is_in_N in slice_rows(evidence)]
-        is_continued = _is_continued(*runs)
+        continued = is_continued(*runs)
         result = judge_gate(
             before.labels_N,
             _correct(before),
@@ -127,15 +133,18 @@ def gate(
             max_class_drop=max_class_drop,
             max_negative_flips=max_negative_flips,
             seeds_SN=_seeds_correct(seeds, split, before),
-            is_continued=is_continued,
+            is_continued=continued,
         )
-        found = Gate(*runs, split, result, tuple(seeds), is_continued, max_class_drop)
+        found = Gate(*runs, split, result, tuple(seeds), continued, max_class_drop, tuple(notes))
         if out is None:
             return found
         advance(1, "writing the page")
         from carscale.report import write_gate
 
-        words = f"carscale gate {shlex.quote(str(old))} {shlex.quote(str(new))} --split {split}"
+        command = ["carscale", "gate", str(old), str(new), "--split", split]
+        command += ["--max-class-drop", f"{max_class_drop:g}"]
+        command += ["--max-negative-flips", f"{max_negative_flips:g}", "--out", str(out)]
+        words = shlex.join(command)
         page = write_gate(
             Path(out),
             found.to_dict(),
@@ -161,15 +170,6 @@ def _correct(predictions: Predictions) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return predictions.prediction_N == predictions.labels_N
 
 
-def _is_continued(old: RunFolder, new: RunFolder) -> bool:
-    """Tell whether a run starts from another one's weights."""
-    named = [new.path / one for one in (new.environment().get("refined") or {}).get("from") or ()]
-    weights = new.settings().model.weights
-    named += [Path(weights)] if weights else []
-    here = old.path.resolve()
-    return any(here in (one.resolve(), *one.resolve().parents) for one in named)
-
-
 def _seeds(old: RunFolder, new: RunFolder, split: str) -> list[RunFolder]:
     """Return runs beside the old one that differ from it by the seed alone."""
     mine = read_run_predictions(old.path, split)
@@ -188,7 +188,7 @@ def _seeds(old: RunFolder, new: RunFolder, split: str) -> list[RunFolder]:
         except CarscaleError:  # what can't be read, or is of other photos, is no seed of it
             continue
         if not changes(mine, other) and other.cfg.seed != mine.cfg.seed:
-            found.append(RunFolder(old.path.parent / path.name))
+            found.append(RunFolder(beside(old) / path.name))
     return found[:MAX_SEEDS]
 
 

@@ -9,16 +9,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale import config, data, evaluation, files, loaders, models, training
+import numpy as np
+
+from carscale import config, data, evaluation, files, loaders, models, refine, training
 from carscale.errors import ConfigError, DataError, RunError
 from carscale.runs import RunFolder, step_of
 from carscale.runs.data_root import data_places
 from carscale.types import Splits, View
+from carscale.verdicts.metrics import METRICS, check_support
 from carscale.workflows.evaluation_run import load_result
 from carscale.workflows.model_runs import EVALUATION_KEYS
 from carscale.world import start_run
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from carscale.world import Run
 
 
@@ -53,8 +58,51 @@ def settings_of(folder: RunFolder, words: Sequence[str], name: str) -> config.Re
             f"command line: {wrong[0]!r} can't change here: nothing is trained",
             f"these can: run.name=, run.dir=, {', '.join(EVALUATION_KEYS)}",
         )
-    where = [f"run.dir={folder.path.parent}", f"run.name={name}"]
+    where = [f"run.dir={beside(folder)}", f"run.name={name}"]
     return config.resolve(folder.settings(), [*where, *words])
+
+
+def beside(folder: RunFolder) -> Path:
+    """Return the folder that a run lies in; of ``.`` too."""
+    path = folder.path
+    return path.parent if path.name not in ("", "..") else path.resolve().parent
+
+
+def is_continued(old: RunFolder, new: RunFolder) -> bool:
+    """Tell whether a run starts from another one's weights: trained on, rebalanced or blended."""
+    refined = new.environment().get("refined") or {}
+    named = [new.path / one for one in refined.get("from") or () if refined["how"] != "soup"]
+    weights = new.settings().model.weights
+    named += [Path(weights)] if weights else []
+    here = old.path.resolve()
+    return any(here in (one.resolve(), *one.resolve().parents) for one in named)
+
+
+def val_folds(base: Base, metric: str) -> NDArray[np.int64]:
+    """Return the fold of each photo of val, by which the others choose for it.
+
+    Raises:
+        ConfigError: An unknown metric.
+        DataError: Val is too small for two folds, or lacks a class that the metric is a mean over.
+    """
+    val, classes = base.splits.val, base.splits.classes
+    if metric not in METRICS:
+        raise ConfigError(f"metric={metric}: must be one of {', '.join(METRICS)}")
+    support = dict(zip((one.name for one in classes), val.counts_K.tolist(), strict=True))
+    check_support(support, "val", metric)
+    folds_N = data.fold_numbers(val, refine.NUM_FOLDS) if len(val) else np.empty(0, np.int64)
+    if len(np.unique(folds_N)) < 2:
+        raise DataError(
+            f"{val.root}: val has {len(val)} photos, too few to be cut in parts that choose for "
+            "each other",
+            "freeze with more photos in val: carscale data freeze PHOTOS OUT --val-fraction 0.2",
+        )
+    return folds_N
+
+
+def metric_text(value: float, metric: str) -> str:
+    """Return a metric for people: a share in percent; a log loss as it is."""
+    return f"{-value:.3f}" if metric == "log_loss" else f"{value:.1%}"
 
 
 def open_base(folder: RunFolder, cfg: config.Recipe) -> Base:
@@ -68,6 +116,13 @@ def open_base(folder: RunFolder, cfg: config.Recipe) -> Base:
             f"{len(stored)} of {folder}",
             "name the data that it was trained on: data.root=FOLDER",
         )
+    known = folder.hashes.get("val")
+    if known and known != splits.val.hash:
+        raise DataError(
+            f"{splits.val.root}: another val ({splits.val.hash[:12]}) than {folder} was trained "
+            f"beside ({known[:12]}); its photos may have trained the network",
+            "name data of the same val: data.root=FOLDER",
+        )
     return Base(folder, cfg, splits, model, view, card, checkpoint)
 
 
@@ -78,7 +133,8 @@ def check_free(parents: Sequence[RunFolder], cfg: config.Recipe, *, force: bool)
         raise ConfigError(
             f"run.name={cfg.run.name}: is a run that it is made of", "name another: run.name=NAME"
         )
-    if new.has_settings and new.is_finished and not force:
+    is_begun = new.has_settings and "refined" in new.environment() and not new.is_finished
+    if new.has_settings and not is_begun and not force:  # one that was killed goes on
         raise RunError(
             f"{new}: holds a run already", "name another: run.name=NAME; or replace it: --force"
         )
@@ -90,6 +146,7 @@ def new_run(base: Base, how: str, *, force: bool) -> Iterator[Run]:
     recipe = f"{base.folder.environment().get('recipe') or base.folder.name} + {how}"
     resume = "overwrite" if force else "auto"
     with start_run(recipe, base.cfg.model_copy(update={"resume": resume})) as run:
+        run.record(refined={"how": how.split()[0]})
         yield run
 
 
@@ -118,11 +175,16 @@ def finish(
 
     run.world.on_main(write)
     stored, made_of = base.folder.environment(), [base.folder, *parents]
+    hashes = {one.name: one.hash for one in (base.splits.train, base.splits.val)}
     where = data_places(run.folder.path, base.splits.train.root)
     run.record(
-        data={**(stored.get("data") or {}), **where},
+        data={**(stored.get("data") or {}), **where, "hashes": hashes},
         model={**(stored.get("model") or {}), "weights_from": ", ".join(map(str, made_of))},
-        refined={"from": [os.path.relpath(one, run.folder) for one in made_of], **facts},
+        refined={
+            **run.environment["refined"],
+            "from": [os.path.relpath(one, run.folder) for one in made_of],
+            **facts,
+        },
     )
     model = training.load_best(run, base.model)
     loader = loaders.eval_loader(base.cfg.loader, base.splits.val, base.view, run.world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def select(
         raise ConfigError(f"--size {size}: must be 1 or more")
     if path.exists() and not force:
         raise ConfigError(f"{path}: is there already", "replace it with: --force")
-    check_page_folder(page, "selection", replaces=force or None)
+    check_page_folder(page, "selection")
     root = None if data_root is None else Path(data_root)
     with progress.bar("select", None) as advance:
         found = analyse_run(folder, "val", data_root=root, advance=lambda step: advance(1, step))
@@ -122,4 +123,6 @@ def _named(run: RunFolder, call: Any) -> Selection:  # noqa: ANN401
         return call()
     except CarscaleError as error:
         where = shlex.quote(str(run))
-        raise type(error)(*(line.replace("RUN", where) for line in error.lines)) from None
+        raise type(error)(
+            *(re.sub(r"\bRUN\b", lambda _: where, line) for line in error.lines)
+        ) from None

@@ -134,6 +134,11 @@ def _resolve(cfg: config.Recipe, folder: RunFolder) -> config.Recipe:
     has_checkpoint = bool(folder.checkpoints("step"))
     if cfg.resume != "overwrite" and folder.has_settings:
         folder.check_format()
+    if cfg.resume != "overwrite" and folder.is_finished and (how := _refined(folder)):
+        raise RunError(
+            f"{folder}: was made of another run by {how}; it can't be trained on in its place",
+            f"train on from it in another: model.weights={shlex.quote(str(folder))} run.name=NAME",
+        )
     if cfg.resume != "overwrite" and not has_checkpoint and folder.is_finished:
         raise RunError(
             f"{folder}: holds a finished run whose checkpoints were removed; it can't go on",
@@ -156,6 +161,12 @@ def _resolve(cfg: config.Recipe, folder: RunFolder) -> config.Recipe:
             "start another run: run.name=NAME; or empty the folder first: resume=overwrite",
         )
     return new
+
+
+def _refined(folder: RunFolder) -> str | None:
+    """Return how a run was made of another one; ``None`` for one that was trained."""
+    refined = folder.environment().get("refined")
+    return None if refined is None else f"carscale {refined['how']}"
 
 
 def _fill(cfg: config.Recipe, precision: str, num_cpu_threads: int, backend: str) -> config.Recipe:

@@ -1,17 +1,20 @@
 """Training on from a run: what is drawn, which margins hold, what is kept of the start."""
 
+import shutil
+
 import jobs
 import numpy as np
 import pytest
 import torch
 from ranks import run_process
 
-from carscale import balance, config, data, models, tables
+from carscale import balance, config, data, models, pipeline, tables, workflows
 from carscale.balance.selected import read_selected, replay_weights
 from carscale.errors import ConfigError, DataError
 from carscale.runs import RunFolder, weights_file
+from carscale.studies.folds import FoldRule, run_folds
 from carscale.training import Learner
-from carscale.types import Batch, CarClass, View
+from carscale.types import CarClass, View
 
 FINETUNE = config.read_recipe(jobs.RECIPES / "finetune_hard.py")
 
@@ -77,6 +80,9 @@ def test_photos_of_val_are_refused(tiny, train, tmp_path):
     path = write_table(tmp_path / "s.parquet", val, [0, 1])
     with pytest.raises(DataError, match=r"2 of its 2 photos are not in train .*\(first: val/"):
         balance.sampler(recipe(path), train)
+    none = write_table(tmp_path / "none.parquet", train, [0, 1], weights=[0.0, 0.0])
+    with pytest.raises(DataError, match="all its weights are 0"):
+        balance.sampler(recipe(none), train)
     with pytest.raises(DataError, match=r"s2\.parquet: no such file"):
         balance.sampler(recipe(tmp_path / "s2.parquet"), train)
 
@@ -98,6 +104,9 @@ def test_a_class_must_win_over_its_rival_by_the_margin(train, tmp_path):
     expected_B = torch.nn.functional.cross_entropy(raised_BK, labels_B, reduction="none")
     torch.testing.assert_close(terms_B, expected_B)
     assert balance.rival_margins(recipe(path).finetune, train) is None
+    own = write_table(tmp_path / "own.parquet", train, rows, rivals=[train.classes[1].name])
+    with pytest.raises(ConfigError, match="names no class that its photos are taken for"):
+        balance.rival_margins(recipe(own, pair_margin=0.7).finetune, train)
 
 
 def test_distillation_is_the_divergence_from_the_model_before_training():
@@ -107,21 +116,41 @@ def test_distillation_is_the_divergence_from_the_model_before_training():
     loss = balance.loss(config.Balance(), np.ones(4, np.int64))
     learner = Learner(model, loss, config.Optim(), distill=0.5)
     images_BCHW = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
-    batch = Batch(images_BCHW, torch.tensor([0, 1, 2]), torch.arange(3))
     model.eval()
     before_BK = model(images_BCHW).detach()
-    assert learner.batch_loss(before_BK, batch) == loss.batch_sum(before_BK, batch)
+    assert learner.distilled_sum(images_BCHW, before_BK) == 0
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     now_BK = model(images_BCHW).detach()
     p_BK, q_BK = (torch.softmax(one / 2, dim=1) for one in (before_BK, now_BK))
     divergence = (p_BK * (p_BK.log() - q_BK.log())).sum()
-    wanted = loss.batch_sum(now_BK, batch) + 0.5 * 4 * divergence
-    torch.testing.assert_close(learner.batch_loss(now_BK, batch), wanted)
+    found = learner.distilled_sum(images_BCHW, now_BK)
+    torch.testing.assert_close(found, 0.5 * 4 * divergence)
+    assert Learner(model, loss, config.Optim()).distilled_sum(images_BCHW, now_BK) == 0
     model.weights_from = "some file; new: classifier"
     with pytest.raises(ConfigError, match="of a new classifier there is nothing to keep"):
         Learner(model, loss, config.Optim(), distill=0.5)
+
+
+@pytest.mark.parametrize("weights", ["none", "inverse"])
+def test_each_picture_is_distilled_alike_whatever_its_class_weighs(tiny, tmp_path, weights):
+    """One step's loss in one and in two micro-steps, with the divergence of all its pictures."""
+    start = tmp_path / "start"
+    assert run_process(jobs.train, tiny, start, ("train.num_epochs=1",)) == 0
+    losses = {}
+    for distill, steps in ((0.0, 1), (3.0, 1), (3.0, 2)):
+        words = (
+            *(f"model.weights={start}", f"finetune.distill={distill}", "train.max_steps=2"),
+            *(f"balance.class_weights={weights}", f"train.accumulate_steps={steps}"),
+        )
+        folder = tmp_path / f"{distill}-{steps}"
+        assert run_process(jobs.train, tiny, folder, words) == 0
+        losses[distill, steps] = [row["loss"] for row in RunFolder(folder).log("step")]
+    assert losses[3.0, 1] == pytest.approx(losses[3.0, 2], rel=1e-4)
+    assert losses[3.0, 1][0] == pytest.approx(losses[0.0, 1][0], rel=1e-4)  # nothing moved yet
+    extra = losses[3.0, 1][1] - losses[0.0, 1][1]
+    assert extra != 0
 
 
 def test_the_recipe_takes_model_and_data_of_the_run(tiny, tmp_path):
@@ -132,9 +161,29 @@ def test_the_recipe_takes_model_and_data_of_the_run(tiny, tmp_path):
     assert (cfg.model.name, cfg.data.root, cfg.data.fit) == ("test_vit", str(tiny), "pad")
     assert cfg.data.image_px == 48  # what is said goes before
     assert cfg.train.num_epochs == 4
+    by_file = f"model.weights={RunFolder(start).best_checkpoint / 'model.safetensors'}"
+    assert config.resolve(FINETUNE, [by_file]).model.name == "test_vit"
     again = config.to_yaml(cfg)
     (tmp_path / "again.yaml").write_text(again)
     assert config.to_yaml(config.from_yaml(tmp_path / "again.yaml")) == again
+
+
+def test_a_run_that_was_trained_on_keeps_its_own_settings_without_its_parent(tiny, tmp_path):
+    start, tuned = tmp_path / "start", tmp_path / "runs" / "tuned"
+    assert run_process(jobs.train, tiny, start, ("train.num_epochs=1",)) == 0
+    words = (*jobs.SMALL, "train.num_epochs=1", f"model.weights={start}", "data.image_px=48")
+    words = (*words, f"run.dir={tuned.parent}", "run.name=tuned", "optim.freeze_epochs=0")
+    words = tuple(word for word in words if word not in ("data.image_px=32", jobs.SMALL[1]))
+    cfg = config.resolve(FINETUNE, list(words))
+    assert not cfg.finetune.inherit
+    assert run_process(pipeline.run, "finetune_hard", cfg) == 0
+    shutil.rmtree(start)
+    run = RunFolder(tuned)
+    again = config.resolve(run.settings(), ["loader.eval_batch_size=3"])
+    assert (again.data.image_px, again.data.root) == (48, str(tiny))
+    assert workflows.evaluate(tuned, split="val")["top1"] >= 0
+    with pytest.raises(ConfigError, match="no fold would be held out"):
+        run_folds(tuned, FoldRule())
 
 
 def test_what_to_train_on_from_must_be_said(tmp_path):
@@ -167,3 +216,6 @@ def test_a_run_that_is_trained_on_from_another_resumes_to_the_same_bits(tiny, tr
     assert RunFolder(straight).log("step") == RunFolder(cut).log("step")
     weights = [weights_file(RunFolder(one).best_checkpoint).read_bytes() for one in (straight, cut)]
     assert weights[0] == weights[1]
+    write_table(path, train, rows[1:])
+    shutil.rmtree(RunFolder(cut).checkpoints("step")[0])
+    assert run_process(jobs.train, tiny, cut, more) == 2  # other photos than it began with

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from carscale.errors import DataError
 from carscale.refine import heads, rebalance
 from carscale.refine.heads import Head, TrainPhotos
+from carscale.types import CarClass
 
 COUNTS = (40, 12, 4)
 
@@ -128,18 +129,20 @@ def test_separated_classes_are_all_learned():
             assert is_right_N.float().mean() > 0.9, name  # with 0.3 of five features dropped
 
 
-def test_candidates_are_counted_and_auto_begins_with_the_layer_as_trained(monkeypatch):
+def test_candidates_are_counted_and_begin_with_the_layer_as_trained(monkeypatch):
     monkeypatch.setattr(heads, "MAX_STEPS", 1)
     train = photos()
     before = layer(train)
     for method in ("auto", *rebalance.METHODS):
         found = list(rebalance.candidates(before, train, method))
         assert len(found) == rebalance.num_candidates(method)
-        assert (found[0].method == rebalance.AS_TRAINED) == (method == "auto")
-    assert {one.method for one in rebalance.candidates(before, train, "tau-norm")} == {"tau-norm"}
+        assert found[0].method == rebalance.AS_TRAINED
+        assert found[0].head is before
+    tried = list(rebalance.candidates(before, train, "tau-norm"))[1:]
+    assert {one.method for one in tried} == {"tau-norm"}
 
 
 def test_a_class_without_train_photos_is_an_error():
-    train = dataclasses.replace(photos(), num_classes=4)
-    with pytest.raises(DataError, match=r"1 of 4 classes have no train photo \(first: number 3\)"):
-        list(rebalance.candidates(layer(photos()), train, "crt"))
+    classes = [CarClass(name, name) for name in "abc"]
+    with pytest.raises(DataError, match=r"1 of 3 classes have no train photo \(first: b\)"):
+        rebalance.check_counts(np.array([3, 0, 2]), classes)

@@ -7,6 +7,7 @@ from scipy import stats as reference
 from carscale.verdicts.gate import PhotoGroup, class_groups, judge_gate
 
 ONE = np.zeros(100, np.int64)
+SIZES = [[200] * 10, [16] * 66, [400, 200, 100, 50, 25, 12, 6, 3] * 5, [400] * 7]
 
 
 def pair(rng, sizes, *, recall=0.8, alike=0.85, shift=0.0, halved=()):
@@ -43,19 +44,20 @@ def judged(labels_N, old_N, new_N, **options):
 def test_p_is_mcnemars_exact_test_for_a_single_group():
     old_N = np.arange(100) < 60
     new_N = (np.arange(100) >= 12) & (np.arange(100) < 63)
-    found = judge_gate(ONE, old_N, new_N, [PhotoGroup("class", "a", np.ones(100, bool))])
+    one = [PhotoGroup("class", "a", np.ones(100, bool))]
+    found = judge_gate(ONE, old_N, new_N, one, is_continued=True, max_negative_flips=0.9)
     (row,) = found.groups
     assert (row.num_lost, row.num_gained, row.num_right) == (12, 3, 60)
-    assert row.p == pytest.approx(reference.binomtest(12, 15, alternative="greater").pvalue)
+    assert found.num_tested == 2  # with that of the flips
+    assert row.p / 2 == pytest.approx(reference.binomtest(12, 15, alternative="greater").pvalue)
     assert row.is_worse
     assert row.drop == pytest.approx(0.09)
-    assert found.flips.p is None
-    assert not judge_gate(
-        ONE, old_N, new_N, [PhotoGroup("class", "a", np.ones(100, bool))], max_class_drop=0.1
-    ).worse
+    assert not judge_gate(ONE, old_N, new_N, one, is_continued=True, max_class_drop=0.1).worse
 
 
-@pytest.mark.parametrize("sizes", [[200] * 10, [16] * 66, [400, 200, 100, 50, 25, 12, 6, 3] * 5])
+@pytest.mark.parametrize(
+    "sizes", [[200] * 10, [16] * 66, [400, 200, 100, 50, 25, 12, 6, 3] * 5, [400] * 7]
+)
 @pytest.mark.parametrize("shift", [0.0, 0.15])
 def test_two_runs_that_differ_in_nothing_are_seldom_refused(sizes, shift):
     rng = np.random.default_rng(len(sizes))
@@ -81,14 +83,14 @@ def test_a_fall_of_all_classes_is_caught_as_one_of_all_photos():
     labels_N, old_N, new_N = pair(rng, [100] * 20)
     new_N &= rng.random(len(new_N)) < 0.88
     found = judged(labels_N, old_N, new_N)
-    assert found.shift < 0.03
+    assert found.shift.value < 0.03
     assert [one for one in found.worse if one.kind == "all"]
 
 
 def test_the_shift_of_classes_is_found():
     rng = np.random.default_rng(3)
-    calm = [judged(*pair(rng, [200] * 30)).shift for _ in range(20)]
-    wild = [judged(*pair(rng, [200] * 30, shift=0.2)).shift for _ in range(20)]
+    calm = [judged(*pair(rng, [200] * 30)).shift.value for _ in range(20)]
+    wild = [judged(*pair(rng, [200] * 30, shift=0.2)).shift.value for _ in range(20)]
     assert np.median(calm) < 0.01
     assert 0.02 < np.median(wild) < 0.06
 
@@ -141,3 +143,27 @@ def test_photos_must_be_those_of_both():
         judge_gate(np.zeros(3, int), np.ones(3, bool), np.ones(4, bool), [])
     with pytest.raises(ValueError, match="photos of both runs"):
         judge_gate(np.zeros(0, int), np.ones(0, bool), np.ones(0, bool), [])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_classes_that_are_traded_for_others_are_refused_where_seeds_tell_luck(share):
+    """Many classes lose 20 points, the others gain: seeds do no such thing."""
+    rng = np.random.default_rng(5)
+    labels_N = np.repeat(np.arange(20), 200)
+    ease_N = rng.beta(4, 1.5, 4000)
+
+    def run():
+        return rng.random(4000) < np.where(ease_N > 0.7, 0.97, 0.5)
+
+    old_N, other_N, new_N = run(), run(), run()
+    losing_N = labels_N < 20 * share
+    new_N = np.where(losing_N, new_N & (rng.random(4000) > 0.27), new_N | (rng.random(4000) < 0.3))
+    by_seed = judged(labels_N, old_N, new_N, seeds_SN=other_N[None])
+    assert by_seed.shift.source == "seeds"
+    assert len([one for one in by_seed.worse if one.kind == "class"]) >= 10 * share
+    continued = judged(labels_N, old_N, new_N, is_continued=True)
+    assert continued.shift.value == 0
+    assert len([one for one in continued.worse if one.kind == "class"]) >= 10 * share
+    alone = judged(labels_N, old_N, new_N)
+    assert alone.is_blind
+    assert not by_seed.is_blind

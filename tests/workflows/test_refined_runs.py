@@ -9,9 +9,9 @@ import torch
 from folders import write_run
 from ranks import run_process, run_ranks
 
-from carscale import config, data, loaders, models, workflows
+from carscale import config, data, loaders, models, pipeline, workflows
 from carscale.errors import ConfigError, DataError, ModelError, RunError
-from carscale.refine import averaged
+from carscale.refine import averaged, greedy
 from carscale.runs import RunFolder, weights_file
 from carscale.verdicts.arms import compare
 from carscale.world import open_world
@@ -50,8 +50,25 @@ def made(kind, runs, out, words=()):
         workflows.soup([runs / "one", runs / "two", runs / "three"], settings=settings)
 
 
+@pytest.fixture(scope="module")
+def normed(made_once, tiny):
+    """The same, of a network with batch norms."""
+
+    def make(place):
+        words = (*EPOCHS, "model.name=test_efficientnet")
+        assert run_process(jobs.train, tiny, place / "start", words) == 0
+        first = weights_file(RunFolder(place / "start").best_checkpoint)
+        for name, more in {"one": ("seed=1",), "two": ("seed=2",), "three": ("seed=3",)}.items():
+            later = (*words, f"model.weights={first}", *more)
+            assert run_process(jobs.train, tiny, place / name, later) == 0
+
+    return made_once("refined-normed-runs", make)
+
+
 @pytest.mark.parametrize("kind", ["rebalance", "blend", "soup"])
-def test_one_and_two_processes_make_the_same_run(runs, tmp_path, kind):
+@pytest.mark.parametrize("network", ["runs", "normed"])
+def test_one_and_two_processes_make_the_same_run(request, tmp_path, kind, network):
+    runs = request.getfixturevalue(network)
     for size in (1, 2):
         run_ranks(made, kind, runs, tmp_path / str(size), world_size=size)
     one, two = (RunFolder(tmp_path / str(size) / "new") for size in (1, 2))
@@ -131,7 +148,7 @@ def test_a_soup_holds_no_run_that_makes_it_worse(runs, tmp_path):
     best = max(facts["alone"])
     found = RunFolder(tmp_path / "new").predictions("val")
     assert (found.prediction_N == found.labels_N).mean() >= best - 1e-9
-    assert set(facts["members"]) <= {str(runs / name) for name in ("one", "two", "three")}
+    assert facts["members"]
     parts = [
         models.read_weights(weights_file(RunFolder(one).best_checkpoint))
         for one in facts["members"]
@@ -178,6 +195,12 @@ def test_what_does_not_fit_is_said_and_nothing_is_written(runs, tmp_path, tiny):
     out = (f"run.dir={tmp_path}", "run.name=new")
     with pytest.raises(ModelError, match="another model"):
         workflows.blend(runs / "one", other, settings=out)
+    with pytest.raises(ModelError, match="did not start from the weights of"):
+        workflows.blend(runs / "one", runs / "start", settings=out)
+    with pytest.raises(ModelError, match="are of different architectures"):
+        averaged([{"a": torch.ones(2)}, {"a": torch.ones(3)}], [0.5, 0.5], ["one", "other"])
+    with pytest.raises(ConfigError, match="metric=f2: must be one of"):
+        workflows.rebalance(runs / "one", metric="f2", settings=out)
     with pytest.raises(ModelError, match="started from other weights"):
         workflows.soup([runs / "start", runs / "one"], settings=out)
     with pytest.raises(ConfigError, match="is given twice"):
@@ -237,9 +260,9 @@ def test_the_gate_refuses_a_run_that_forgot_a_class(judged, carscale):
     assert code == 3
     told = json.loads(out)
     assert len(lines) == told["flips"]["num_lost"] + 1
-    worse, *others = [one for one in told["groups"] if one["is_worse"]]
+    (worse,) = [one for one in told["groups"] if one["is_worse"] and one["kind"] == "class"]
     assert worse["name"] == "Make M7 2012"
-    assert all(one["kind"] == "slice" for one in others)
+    assert told["class_shift"]["source"] == "seeds"
     assert worse["drop"] > 0.2
     before, after = (RunFolder(judged / name).predictions("val") for name in ("s0", "new"))
     keys = [set(one.keys_N[one.prediction_N == one.labels_N]) for one in (before, after)]
@@ -253,3 +276,49 @@ def test_a_page_of_something_else_stays(judged, carscale):
     code, _, err = carscale("gate", judged / "s0", judged / "s1", "--out", judged / "page")
     assert code == 2
     assert "holds other files than a page of ours (notes.txt)" in err
+
+
+def test_a_selection_replaces_no_folder_of_somebody_else(judged):
+    (judged / "photos").mkdir()
+    (judged / "photos" / "mine.jpg").write_text("mine")
+    with pytest.raises(ConfigError, match=r"holds other files than a page of ours \(mine.jpg\)"):
+        workflows.select(judged / "s0", judged / "photos.parquet", by="hard", force=True)
+    assert (judged / "photos" / "mine.jpg").read_text() == "mine"
+    with pytest.raises(ConfigError, match="must end in .parquet"):
+        workflows.select(judged / "s0", judged / "photos", by="hard")
+
+
+def test_force_replaces_a_run_only_when_another_can_be_made(runs, tmp_path):
+    settings = (f"run.dir={tmp_path}", "run.name=new")
+    new = workflows.rebalance(runs / "one", method="ncm", settings=settings)
+    assert refined(new)["method"] == "ncm"
+    with pytest.raises(RunError, match="holds a run already"):
+        workflows.rebalance(runs / "one", settings=settings)
+    with pytest.raises(ConfigError):
+        workflows.rebalance(runs / "one", metric="f2", settings=settings, force=True)
+    assert new.is_finished
+    assert workflows.evaluate(new, split="val", flip=True, temperature=True)["top1"] >= 0
+    again = workflows.rebalance(runs / "one", method="logit-adjust", settings=settings, force=True)
+    assert refined(again)["method"] == "logit-adjust"
+    cfg = again.settings()
+    with pytest.raises(RunError, match="made of another run by carscale rebalance"):
+        pipeline.run("x", cfg)
+
+
+def test_one_candidate_needs_no_val_to_choose_and_a_soup_of_equals_is_their_mean(runs, tmp_path):
+    workflows.blend(
+        runs / "start", runs / "one", share=0.5, settings=(f"run.dir={tmp_path}", "run.name=half")
+    )
+    facts = refined(tmp_path / "half")
+    assert facts == {
+        "how": "blend",
+        "from": facts["from"],
+        "share": 0.5,
+        "chosen_on": "the command line",
+        "metric": "top1",
+    }
+
+
+def test_greedy_keeps_a_run_only_where_it_makes_the_mean_better():
+    values = {(0,): 0.5, (1,): 0.4, (0, 1): 0.6, (0, 1, 2): 0.6}
+    assert greedy([0, 1, 2], lambda members: values[members]) == (0, 1)

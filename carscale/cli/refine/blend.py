@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Force, Metric, Overrides
-from carscale.cli.output import say
+from carscale.cli.output import say_once
 
 
 def blend(
@@ -26,13 +26,12 @@ def blend(
 
     Example: carscale blend runs/effnet_baseline runs/effnet_baseline-rebalanced
     """
-    from carscale import progress, workflows
+    from carscale import workflows
 
     made = workflows.blend(
         old, new, share=share, metric=metric, settings=overrides or (), force=force
     )
-    progress.note(f"next: {shlex.join(['carscale', 'gate', str(old), str(made)])}")
-    say(made)
+    say_once(made, next_step=shlex.join(["carscale", "gate", str(old), str(made)]))
 
 
 def soup(
@@ -47,10 +46,9 @@ def soup(
 
     Example: carscale soup runs/cars-s0 runs/cars-s1 runs/cars-s2
     """
-    from carscale import progress, workflows
+    from carscale import workflows
 
     runs = [Path(word) for word in words if "=" not in word or Path(word).is_dir()]
     settings = [word for word in words if Path(word) not in runs]
     made = workflows.soup(runs, metric=metric, settings=settings, force=force)
-    progress.note(f"next: {shlex.join(['carscale', 'compare', str(runs[0]), str(made)])}")
-    say(made)
+    say_once(made, next_step=shlex.join(["carscale", "compare", str(runs[0]), str(made)]))

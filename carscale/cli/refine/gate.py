@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carscale.cli.options import DataRoot, Json
-from carscale.cli.output import print_json, print_table, say
+from carscale.cli.output import print_json, print_notes, print_table, say
 from carscale.progress import note
 
 if TYPE_CHECKING:
@@ -89,6 +89,12 @@ def _print(found: Gate) -> None:
         by = "the old weights" if found.is_continued else f"{num} other seed{'s' * (num != 1)}"
         told = f"{flips.by_chance:.1%} by {by}, {flips.limit:.1%} more allowed, p {flips.p:.3f}"
     say(f"negative flips: {flips.num_lost} of {flips.num_right}, {flips.share:.1%} ({told})")
+    print_notes(found.notes)
+    if result.is_blind:
+        note(
+            f"classes can't be judged: they shift by {100 * result.shift.value:.1f} points between "
+            "these runs, and no other seed of the old recipe tells luck from damage"
+        )
     if found.page is not None:
         say(found.page)
     if result.has_passed:

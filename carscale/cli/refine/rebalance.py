@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from carscale.cli.options import Force, Metric, Overrides, RunFolderArg
-from carscale.cli.output import say
+from carscale.cli.output import say_once
 from carscale.config import RebalanceMethod
 
 Method = Annotated[
@@ -30,11 +30,10 @@ def rebalance(
 
     Example: carscale rebalance runs/effnet_baseline
     """
-    from carscale import progress, workflows
+    from carscale import workflows
 
     made = workflows.rebalance(
         run, method=method, metric=metric, settings=overrides or (), force=force
     )
     words = shlex.join(["carscale", "compare", str(run), str(made), "--metric", metric])
-    progress.note(f"next: {words}")
-    say(made)
+    say_once(made, next_step=words)

@@ -78,5 +78,5 @@ def check_page_folder(folder: Path, kind: str, *, replaces: bool | None = None) 
     page = folder / "index.html"
     is_other = page.is_file() and MARKS[kind] not in page.read_text("utf-8", errors="replace")
     others = (names - OWN if kind in ALONE else set()) or ({page.name} if is_other else set())
-    if others and not replaces:
+    if others and (kind in ALONE or not replaces):
         raise ConfigError(f"{folder}: holds other files than a page of ours ({min(others)})", again)

@@ -25,13 +25,8 @@ if TYPE_CHECKING:
 
 
 KEPT = (
-    "has_passed",
-    "split",
-    "flips",
-    "is_continued",
-    "max_class_drop",
-    "class_shift",
-    "num_tested",
+    *("has_passed", "split", "flips", "is_continued", "max_class_drop"),
+    *("class_shift", "num_tested", "is_blind", "notes"),
 )
 MAX_FLIPS = 200
 """Photos that the page shows, those that the old run was surest of; the CSV has all."""
@@ -67,8 +62,8 @@ def write_gate(
         shown = rows[:MAX_FLIPS]
         pictures = make_pictures(
             place,
-            [str(after.paths_N[row]) for row in shown],
-            [str(int(after.ids_N[row])) for row in shown],
+            [str(before.paths_N[row]) for row in shown],
+            [str(int(before.ids_N[row])) for row in shown],
             max_px=SMALL_PX,
         )
         names = [printable(name) for name in class_names]
