@@ -284,7 +284,7 @@ def test_a_selection_replaces_no_folder_of_somebody_else(judged):
     with pytest.raises(ConfigError, match=r"holds other files than a page of ours \(mine.jpg\)"):
         workflows.select(judged / "s0", judged / "photos.parquet", by="hard", force=True)
     assert (judged / "photos" / "mine.jpg").read_text() == "mine"
-    with pytest.raises(ConfigError, match="must end in .parquet"):
+    with pytest.raises(ConfigError, match=r"must end in \.parquet"):
         workflows.select(judged / "s0", judged / "photos", by="hard")
 
 
