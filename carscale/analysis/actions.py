@@ -1,16 +1,22 @@
-"""Actions: what to do about the mistakes, and what that would change.
+"""Actions: what to do about the mistakes, what that mends, and what it costs.
 
 N samples, M train samples, K classes, P pairs, G samples of a class.
+
+Chosen: an action states its gain in photos of the split where something tells it: the mistakes it
+is about, times the share that such actions mend; *not measured* otherwise. Rejected: a rank by the
+number of mistakes alone: the widest group is not what is mended soonest.
 """
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale.analysis.groups import SETTINGS
+from carscale import evaluation, stats
 from carscale.analysis.neighbours import normalised, rows_by_class, separation
+from carscale.analysis.training_actions import augmentations, fine_tuning, rebalancing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +34,11 @@ if TYPE_CHECKING:
 
 
 MAX_MERGES = 5
+TOLD_APART = 0.6
+"""A merge is advised where the pair is told apart less often, by the upper end of the interval."""
 MAX_IDS = 2000
 MIN_PART = 8
 MIN_SEEN = 3
-MIN_GROUP_SHARE = 0.03
 MIN_SPLIT_SAMPLES = 30
 MIN_GAP = 0.3
 MAX_POINTS = 2000
@@ -47,21 +54,31 @@ def plan_actions(
     hardness: Hardness | None,
     learning: Sequence[LearningRow],
 ) -> tuple[dict[str, Any], ...]:
-    """Return what to do, sorted by the number of mistakes it concerns, the most first.
+    """Return what to do, what mends most per minute first.
 
     Each is plain data: ``kind``, ``title``, ``why``, ``command`` (or ``None``; RUN, NAME, DIR,
-    RECIPE and ROOT stand for what only the caller knows), ``num_mistakes`` and its own numbers.
+    RECIPE and ROOT stand for what only the caller knows), ``num_mistakes``, ``gain`` (photos that
+    it may mend; ``None``: not measured), ``seconds`` (of this machine; ``None``: of a person, or
+    not known) and its own numbers.
     """
     found = [
         *_check_labels(evidence, reviews, groups),
         *_conflicts(evidence),
+        *rebalancing(evidence),
         *_merges(evidence, confusions),
         *_splits(evidence),
-        *_augmentations(evidence, groups),
+        *augmentations(evidence, groups),
         *_more_photos(evidence, learning),
-        *_fine_tuning(evidence, hardness, confusions),
+        *fine_tuning(evidence, hardness, confusions),
     ]
-    return tuple(sorted(found, key=lambda one: -one["num_mistakes"]))
+    whole = [{"gain": None, "seconds": None, **action} for action in found]
+    return tuple(sorted(whole, key=_worth))
+
+
+def _worth(action: dict[str, Any]) -> tuple[bool, float, int]:
+    """Sort what is measured first, by gain per minute; a person's time counts as ten minutes."""
+    gain, seconds = action["gain"], action["seconds"] or 600.0
+    return gain is None, -60 * (gain or 0.0) / seconds, -action["num_mistakes"]
 
 
 def merge_effect(
@@ -93,6 +110,7 @@ def _check_labels(
             continue
         expected = float(review.expected_R[shown - 1])
         num_suspects = int(review.is_suspect_R.sum())
+        more = "" if review.split == "train" else " --any-split"
         actions.append(
             {
                 "kind": "check-labels",
@@ -101,8 +119,9 @@ def _check_labels(
                 f"expected to be wrong, {expected:.0f} of them among the first {shown} of the "
                 f"label review. ({num_suspects} are suspects: confident learning or a near "
                 "duplicate gives another class.)",
-                "command": "carscale data relabel ROOT decisions.csv OUT",
+                "command": f"carscale data relabel ROOT decisions.csv ROOT-relabelled{more}",
                 "num_mistakes": about if review.split == evidence.split else shown,
+                "gain": expected if review.split == evidence.split else None,
                 "split": review.split,
                 "num_suspects": num_suspects,
                 "num_shown": shown,
@@ -126,7 +145,7 @@ def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
             "title": f"Review {len(conflicts)} pairs of near duplicates with different labels",
             "why": "The photos look the same: one label is wrong, or they show two cars. The page "
             "asks which; carscale data relabel takes the answers.",
-            "command": "carscale data dedupe ROOT --out FOLDER",
+            "command": "carscale data dedupe ROOT --out NAME-duplicates",
             "num_mistakes": int(np.isin(evidence.conflict_ids_P2, wrong).any(axis=1).sum()),
             "pairs": [pair.as_dict()["photos"] for pair in conflicts],
         }
@@ -134,24 +153,36 @@ def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _merges(evidence: Evidence, confusions: Confusions) -> list[dict[str, Any]]:
-    """Suggest merging pairs that are confused both ways more than by chance, with the new top-1."""
+    """Suggest merging pairs that can't be told apart: right less than 60 %, beyond doubt."""
     names = [one.name for one in evidence.classes]
     predictions = evidence.predictions
+    labels_N, prediction_N = predictions.labels_N, predictions.prediction_N
     actions: list[dict[str, Any]] = []
     for pair in confusions.pairs:
         if pair.kind != "two-way" or pair.p >= 0.05 or len(actions) == MAX_MERGES:
             continue
-        labels_N, prediction_N = predictions.labels_N, predictions.prediction_N
+        both = np.array([pair.first, pair.second])
+        right = int((np.isin(labels_N, both) & (prediction_N == labels_N)).sum())
+        low, high = stats.jeffreys(right, right + pair.total)
+        if float(high) >= TOLD_APART:
+            continue
         before, after = merge_effect(labels_N, prediction_N, pair.first, pair.second)
         first, second = names[pair.first], names[pair.second]
+        merge = shlex.quote(f"{first} + {second} -> {first} / {second}")
         actions.append(
             {
                 "kind": "merge",
                 "title": f"Merge {first} and {second}, or add photos that tell them apart",
-                "why": f"They are confused {pair.total} times, in both directions. Merged, top-1 "
-                f"on {evidence.split} would be {after:.1%} instead of {before:.1%}.",
-                "command": None,
+                "why": f"Of {right + pair.total} photos of either, taken for one of the two, "
+                f"{right / (right + pair.total):.0%} are right (95 % interval {float(low):.0%} to "
+                f"{float(high):.0%}). Merged, top-1 on {evidence.split} would be {after:.1%} "
+                f"instead of {before:.1%}.",
+                "command": f"carscale data refine ROOT ROOT-merged --merge {merge} && accelerate "
+                "launch RECIPE config=RUN/config.yaml data.root=ROOT-merged run.name=NAME-merged "
+                "&& carscale compare RUN DIR/NAME-merged",
                 "num_mistakes": pair.total,
+                "gain": float(pair.total),
+                "seconds": evidence.train_s,
                 "classes": [first, second],
                 "top1_before": before,
                 "top1_after": after,
@@ -161,7 +192,7 @@ def _merges(evidence: Evidence, confusions: Confusions) -> list[dict[str, Any]]:
 
 
 def _splits(evidence: Evidence) -> list[dict[str, Any]]:
-    """Suggest splitting classes whose train embeddings form two clusters."""
+    """Suggest splitting classes whose train embeddings form two clusters of unlike recall."""
     train = evidence.train
     if train is None or train.embeddings_MD is None or evidence.embeddings_ND is None:
         return []
@@ -181,6 +212,11 @@ def _splits(evidence: Evidence) -> list[dict[str, Any]]:
         if min((part == 0).sum(), (part == 1).sum()) < MIN_SEEN:
             continue
         recalls = [float(right[part == side].mean()) for side in (0, 1)]
+        worse = part == int(np.argmin(recalls))
+        wins, num = int(right[worse].sum()), int(worse.sum())
+        p = float(stats.fewer_right([wins], [num], int(right.sum()), len(right))[0])
+        if p * 2 * num_classes >= 0.05:  # either part could be the worse one, of any class
+            continue
         actions.append(
             {
                 "kind": "split",
@@ -209,43 +245,10 @@ def _two_parts(points_GD: NDArray[np.float32], seed: int) -> NDArray[np.float32]
     return normalised(fit.cluster_centers_)
 
 
-def _augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Suggest the augmentation that makes train photos like those of a group."""
-    num_wrong = int((evidence.predictions.labels_N != evidence.predictions.prediction_N).sum())
-    actions: list[dict[str, Any]] = []
-    for group in groups:
-        setting, words = _setting(group.name, evidence.settings)
-        if setting is None or len(group.rows_G) < max(2, MIN_GROUP_SHARE * num_wrong):
-            continue
-        actions.append(
-            {
-                "kind": "augment",
-                "title": f"Try {setting}",
-                "why": f"{len(group.rows_G)} mistakes are in the group “{group.title}”: {words}.",
-                "command": f"accelerate launch RECIPE config=RUN/config.yaml {setting} "
-                f"run.name=NAME-{group.name} && carscale compare RUN DIR/NAME-{group.name}",
-                "num_mistakes": len(group.rows_G),
-                "group": group.name,
-                "setting": setting,
-            }
-        )
-    return actions
-
-
-def _setting(group: str, settings: dict[str, str]) -> tuple[str | None, str]:
-    """Return the setting to try for a group, and what it does; none that the run already has."""
-    if group == "other-year":
-        if "data.image_px" not in settings:
-            return None, ""
-        more_px = -(-int(settings["data.image_px"]) * 3 // 2 // 32) * 32
-        return f"data.image_px={more_px}", "details that tell years apart need a higher resolution"
-    setting, words = SETTINGS.get(group, ("", ""))
-    key, _, value = setting.partition("=")
-    return (None, "") if not setting or settings.get(key) == value else (setting, words)
-
-
 def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[dict[str, Any]]:
-    """Suggest how many photos to add to which classes."""
+    """Suggest how many photos to add to which classes, of those whose recall is low."""
+    per_class = evaluation.per_class(evidence.predictions, evidence.classes)
+    learning = [row for row in learning if per_class[row.number]["has_low_recall"]]
     if not learning:
         return []
     names = [one.name for one in evidence.classes]
@@ -268,7 +271,12 @@ def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[di
     ]
     listed = [f"{row['class']} (+{row['more']})" for row in rows if row["more"] is not None][:5]
     hopeless = sum(row["more"] is None for row in rows)
-    why = f"To reach the mean error of {learning[0].target:.1%}: {', '.join(listed)}."
+    support_K = [int(row["support"]) for row in per_class]
+    gain = sum((row.error - row.target) * support_K[row.number] for row in learning)
+    why = (
+        f"Their recall on {evidence.split} is below the mean beyond doubt. To reach the mean error "
+        f"of {learning[0].target:.1%}: {', '.join(listed)}."
+    )
     if not listed:
         why = "No such class reaches the mean error with ten times its photos: check its labels."
     elif hopeless:
@@ -282,6 +290,7 @@ def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[di
             "why": why,
             "command": None,
             "num_mistakes": int(wrong_K[[row.number for row in learning]].sum()),
+            "gain": max(0.0, gain),
             "classes": rows,
         }
     ]
@@ -290,43 +299,3 @@ def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[di
 def _counted(num: int) -> str:
     """Return a number of classes in words."""
     return f"{num} class" if num == 1 else f"{num} classes"
-
-
-def _fine_tuning(
-    evidence: Evidence, hardness: Hardness | None, confusions: Confusions
-) -> list[dict[str, Any]]:
-    """Suggest train samples for fine-tuning."""
-    train = evidence.train
-    if train is None:
-        return []
-    chosen: list[NDArray[Any]] = []
-    why = []
-    if train.folds is not None:
-        folds = train.folds
-        is_wrong_M = folds.prediction_N != folds.labels_N
-        is_near_M = is_wrong_M & (folds.prob_label_N >= 0.05)  # else rather a wrong label
-        chosen.append(folds.ids_N[is_near_M][np.argsort(folds.margin_N[is_near_M], kind="stable")])
-        why.append("misclassified out of sample, with a label that is still probable")
-    if hardness is not None:
-        ambiguous = hardness.region_M == "ambiguous"
-        order = np.argsort(-hardness.variability_M[ambiguous], kind="stable")
-        chosen.append(hardness.ids_M[ambiguous][order])
-        why.append("ambiguous over training")
-    if not chosen:
-        confused = [pair for pair in confusions.pairs if pair.p < 0.05][:MAX_MERGES]
-        numbers = [number for pair in confused for number in (pair.first, pair.second)]
-        chosen.append(train.ids_M[np.isin(train.labels_M, numbers)])
-        why.append("of the most confused classes")
-    ids = list(dict.fromkeys(np.concatenate(chosen).tolist()))
-    if not ids:
-        return []
-    return [
-        {
-            "kind": "fine-tune",
-            "title": f"Fine-tune on {min(len(ids), MAX_IDS)} train photos",
-            "why": f"They are {' or '.join(why)}.",
-            "command": None,
-            "num_mistakes": 0,
-            "ids": ids[:MAX_IDS],
-        }
-    ]

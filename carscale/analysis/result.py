@@ -59,7 +59,8 @@ class Evidence:
         embeddings_ND: Embeddings (input of the classifier layer).
         train: The train split.
         settings: What the run was trained with, by key, as text: ``augment.policy``, ``data.fit``,
-            ``data.image_px``; what is not in it is not known.
+            ``data.image_px``, ``recipe``; what is not in it is not known.
+        train_s: Seconds that the run's training took here; ``None`` if not known.
         seed: Of clusterings.
     """
 
@@ -78,6 +79,7 @@ class Evidence:
     embeddings_ND: NDArray[Any] | None = None
     train: TrainSide | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    train_s: float | None = None
     seed: int = 0
 
     @property

@@ -53,8 +53,7 @@ def analyse_run(
     found = analysis.analyse(evidence, more_notes=notes, advance=advance)
     places = _places(run, data_root)
     actions = tuple(
-        action | {"command": action["command"] and _filled(action["command"], places)}
-        for action in found.actions
+        action | {"command": _command(action["command"], places)} for action in found.actions
     )
     own = tuple(_filled(note, places) for note in found.notes[len(notes) :])  # ours name paths
     return replace(found, actions=actions, notes=(*notes, *own))
@@ -66,13 +65,22 @@ def _places(run: RunFolder, data_root: Path | None) -> dict[str, str]:
     root = data_root or (Path("ROOT") if cfg is None else Path(cfg.data.root))
     places = {"RUN": run.path, "NAME": run.name, "DIR": run.path.parent, "ROOT": root}
     return {name: shlex.quote(str(place)) for name, place in places.items()} | {
-        "RECIPE": shlex.quote(recipe) if recipe else "RECIPE"
+        name: shlex.quote(value) for name, value in {"RECIPE": recipe}.items() if value
     }
+
+
+def _command(text: str | None, places: dict[str, str]) -> str | None:
+    """Return a command that runs as it stands; ``None`` where the run's recipe is not known."""
+    if text is None or (re.search(r"\bRECIPE\b", text) and "RECIPE" not in places):
+        return None
+    return _filled(text, places)
 
 
 def _filled(text: str, places: dict[str, str]) -> str:
     """Return text with the capital words replaced; in commands they stand alone or in a path."""
-    return re.sub(r"\b(RUN|NAME|DIR|ROOT|RECIPE)\b", lambda match: places[match[1]], text)
+    return re.sub(
+        r"\b(RUN|NAME|DIR|ROOT|RECIPE)\b", lambda match: places.get(match[1], match[1]), text
+    )
 
 
 def gather_evidence(
@@ -93,7 +101,8 @@ def gather_evidence(
         "classes": classes,
         "train_counts_K": np.array(counts) if counts and len(counts) == len(classes) else None,
         "embeddings_ND": run.embeddings(split, split_hash, checkpoint),
-        "settings": {} if cfg is None else _told(cfg),
+        "settings": {} if cfg is None else _told(cfg, str(run.environment().get("recipe", ""))),
+        "train_s": sum(row.get("elapsed_s") or 0.0 for row in run.timing()) or None,
     }
     if splits is not None:
         evidence["train_counts_K"] = splits.train.counts_K
@@ -107,12 +116,13 @@ def _settings(run: RunFolder) -> config.Recipe | None:
     return run.settings() if run.has_settings else None
 
 
-def _told(cfg: config.Recipe) -> dict[str, str]:
+def _told(cfg: config.Recipe, recipe: str) -> dict[str, str]:
     """Return the settings that an action may change."""
     return {
         "augment.policy": cfg.augment.policy,
         "data.fit": cfg.data.fit,
         "data.image_px": str(cfg.data.image_px),
+        "recipe": recipe,
     }
 
 

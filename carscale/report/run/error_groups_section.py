@@ -179,6 +179,8 @@ def write_actions(analysis: Analysis, folder: Path) -> list[dict[str, Any]]:
             "why": str(action.get("why") or ""),
             "command": action.get("command"),
             "num_mistakes": finite(action.get("num_mistakes")),
+            "gain": finite(action.get("gain")),
+            "seconds": finite(action.get("seconds")),
         }
         for action in actions
     ]

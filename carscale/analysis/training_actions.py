@@ -1,0 +1,121 @@
+"""Actions that make another run: another layer, another augmentation, training on. N samples."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from carscale import config
+from carscale.analysis.groups import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from carscale.analysis.result import Confusions, Evidence, Group, Hardness
+
+
+REBALANCED = 0.09
+"""Share of all mistakes that another classifier layer mends on a long tail; see
+``benchmarks/studies_cpu2_2026-11.md``: 44.5 % of test right instead of 39.3 %."""
+MIN_TAIL = 3.0
+"""Photos of the largest class over those of the smallest, where that is a long tail."""
+REBALANCE_S = 30.0
+FINETUNE = shlex.quote(str(config.packaged("finetune_hard")))
+MIN_GROUP_SHARE = 0.03
+
+
+def rebalancing(evidence: Evidence) -> list[dict[str, Any]]:
+    """Suggest another classifier layer where train has a long tail, and the run none yet."""
+    counts_K = evidence.train_counts_K
+    if counts_K is None or not len(counts_K) or counts_K.min() < 1:
+        return []
+    tail = float(counts_K.max() / counts_K.min())
+    if tail < MIN_TAIL or "rebalance" in evidence.settings.get("recipe", ""):
+        return []
+    predictions = evidence.predictions
+    num_wrong = int((predictions.prediction_N != predictions.labels_N).sum())
+    return [
+        {
+            "kind": "rebalance",
+            "title": "Rebalance the classifier layer",
+            "why": f"Classes have {counts_K.min()} to {counts_K.max()} train photos. Another layer "
+            "on the same network, in seconds, mended 9 % of all mistakes on a tail of ten to one; "
+            "val chooses whether any is better here.",
+            "command": "carscale rebalance RUN && carscale compare RUN DIR/NAME-rebalanced "
+            "--metric macro_f1",
+            "num_mistakes": num_wrong,
+            "gain": REBALANCED * num_wrong,
+            "seconds": REBALANCE_S,
+        }
+    ]
+
+
+def augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Suggest the augmentation that makes train photos like those of a group."""
+    num_wrong = int((evidence.predictions.labels_N != evidence.predictions.prediction_N).sum())
+    actions: list[dict[str, Any]] = []
+    for group in groups:
+        setting, words = _setting(group.name, evidence.settings)
+        if setting is None or len(group.rows_G) < max(2, MIN_GROUP_SHARE * num_wrong):
+            continue
+        actions.append(
+            {
+                "kind": "augment",
+                "title": f"Try {setting}",
+                "why": f"{len(group.rows_G)} mistakes are in the group “{group.title}”: {words}.",
+                "command": f"accelerate launch RECIPE config=RUN/config.yaml {setting} "
+                f"run.name=NAME-{group.name} && carscale compare RUN DIR/NAME-{group.name}",
+                "num_mistakes": len(group.rows_G),
+                "seconds": evidence.train_s,
+                "group": group.name,
+                "setting": setting,
+            }
+        )
+    return actions
+
+
+def _setting(group: str, settings: dict[str, str]) -> tuple[str | None, str]:
+    """Return the setting to try for a group, and what it does; none that the run already has."""
+    if group == "other-year":
+        if "data.image_px" not in settings:
+            return None, ""
+        more_px = -(-int(settings["data.image_px"]) * 3 // 2 // 32) * 32
+        return f"data.image_px={more_px}", "details that tell years apart need a higher resolution"
+    setting, words = SETTINGS.get(group, ("", ""))
+    key, _, value = setting.partition("=")
+    return (None, "") if not setting or settings.get(key) == value else (setting, words)
+
+
+def fine_tuning(
+    evidence: Evidence, hardness: Hardness | None, confusions: Confusions
+) -> list[dict[str, Any]]:
+    """Suggest training on, on train samples by the best rule for which there is evidence."""
+    train = evidence.train
+    if train is None or "finetune" in evidence.settings.get("recipe", ""):
+        return []
+    has_both = train.embeddings_MD is not None and evidence.embeddings_ND is not None
+    confused = sum(pair.total for pair in confusions.pairs if pair.p < 0.05)
+    folds, predictions = train.folds, evidence.predictions
+    is_missed = folds is not None and bool((folds.prediction_N != folds.labels_N).any())
+    rules = {
+        "confused-pairs": ("of classes that are confused", has_both and confused > 0),
+        "hard": ("that models misclassify which did not train on them", is_missed),
+        "forgotten": ("that were forgotten while training", hardness is not None),
+    }
+    by = next((name for name, (_, is_there) in rules.items() if is_there), None)
+    if by is None:
+        return []
+    num_wrong = int((predictions.prediction_N != predictions.labels_N).sum())
+    return [
+        {
+            "kind": "fine-tune",
+            "title": f"Fine-tune on train photos {rules[by][0]}",
+            "why": "Training goes on from this run, half of the draws on these photos; what that "
+            "brings is not measured, and the gate tells what it breaks.",
+            "command": f"carscale select RUN NAME-{by}.parquet --by {by} && accelerate launch "
+            f"{FINETUNE} model.weights=RUN finetune.select=NAME-{by}.parquet run.dir=DIR "
+            "run.name=NAME-tuned && carscale gate RUN DIR/NAME-tuned",
+            "num_mistakes": confused if by == "confused-pairs" else num_wrong,
+            "by": by,
+        }
+    ]
