@@ -66,7 +66,7 @@ def select(found: Analysis, by: str, size: int) -> Selection:
 
     Args:
         found: Of val.
-        by: ``hard``, ``uncertain``, ``forgotten``, ``confused-pairs``, ``low-recall``,
+        by: ``hard``, ``uncertain``, ``forgotten``, ``confused-pairs``, ``low-recall``, ``random``,
             ``group:NAME`` of an error group, ``near:IDS`` of val photos.
         size: How many; fewer where fewer suit.
 
@@ -93,7 +93,7 @@ def select(found: Analysis, by: str, size: int) -> Selection:
     if not len(rows):
         raise DataError(f"--by {by}: no train photo suits", "try another rule: --by hard")
     pool = rows[np.argsort(-score_M[rows], kind="stable")][: POOL * size]
-    if train.embeddings_MD is not None and len(pool) > size:
+    if train.embeddings_MD is not None and len(pool) > size and name != "random":
         pool = pool[diverse(normalised(train.embeddings_MD[pool]), size)]
     chosen = pool[:size]
     is_reviewed = any(review.split == "train" for review in found.reviews)
@@ -147,6 +147,12 @@ def _hard(found: Analysis, train: TrainSide, _: str) -> Ranking:
         return names[folds.prediction_N[row]] if is_wrong_M[row] else ""
 
     return Ranking(folds.loss_N.astype(np.float64), reason, rival)
+
+
+def _random(_: Analysis, train: TrainSide, __: str) -> Ranking:
+    """Rank by chance, always the same: what other rules must beat."""
+    score_M = np.random.default_rng(0).random(len(train.ids_M))
+    return Ranking(score_M, lambda _: "by chance")
 
 
 def _uncertain(_: Analysis, train: TrainSide, __: str) -> Ranking:
@@ -232,6 +238,7 @@ def _near(found: Analysis, train: TrainSide, text: str) -> Ranking:
 RULES: dict[str, Callable[[Analysis, TrainSide, str], Ranking]] = {
     "hard": _hard,
     "uncertain": _uncertain,
+    "random": _random,
     "forgotten": _forgotten,
     "confused-pairs": _confused,
     "low-recall": _low_recall,

@@ -60,7 +60,7 @@ def select(
         out: A ``.parquet`` file to write; its page is a folder of that name without the ending.
         by: ``hard``, ``uncertain`` (both need ``carscale folds``), ``forgotten`` (needs
             ``train.log_dynamics``), ``confused-pairs``, ``low-recall``, ``group:NAME`` of an error
-            group or ``near:IDS`` of val photos (these need embeddings).
+            group or ``near:IDS`` of val photos (these need embeddings); or ``random``.
         size: How many, at most.
         data_root: Where the photos lie now; the run's ``data.root`` when ``None``.
         force: Replace a selection.

@@ -107,6 +107,12 @@ def test_uncertain_photos_have_the_smallest_margin(found):
     assert margin_M[chosen.rows_S].max() <= np.sort(margin_M)[60]
 
 
+def test_random_photos_are_drawn_from_all_classes_and_always_the_same(found):
+    chosen = select(found, "random", 120)
+    assert chosen.rows_S.tolist() == select(found, "random", 120).rows_S.tolist()
+    assert len(set(found.evidence.train.labels_M[chosen.rows_S].tolist())) == K
+
+
 def test_neighbours_of_photos_are_found(found):
     label = 3
     val_id = int(np.flatnonzero(found.evidence.predictions.labels_N == label)[0])

@@ -95,6 +95,9 @@ def test_a_rebalanced_run_is_an_ordinary_run(runs, tmp_path, carscale):
     for words in (("evaluate", new, "--split", "test"), ("errors", new), ("report", new)):
         code, _, err = carscale(*words)
         assert code == 0, err
+    page = (new.report_folder / "index.html").read_text()
+    assert f"carscale rebalance, {facts['method']}, " in page
+    assert "chosen by macro_f1 on val" in page
     found = compare([runs / "one", new.path], metric="macro_f1")
     assert [arm.name for arm in found.arms] == ["one", "new"]
     assert found.arms[1].settings == ("recipe: effnet_focal -> effnet_focal + rebalance auto",)

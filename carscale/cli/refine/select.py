@@ -19,7 +19,7 @@ def select(
         str,
         typer.Option(
             help="hard, uncertain, forgotten, confused-pairs, low-recall, group:NAME of an error "
-            "group, near:12,40 of val photos."
+            "group, near:12,40 of val photos; random, to compare with."
         ),
     ],
     size: Annotated[int, typer.Option(help="How many photos, at most.")] = 500,

@@ -190,6 +190,7 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
             count_text(model["num_parameters"]) if model.get("num_parameters") else None,
         ),
         ("Weights from", model.get("weights_from")),
+        ("Made by", _refined_text(_mapping(env, "refined"))),
         ("Data", data.get("root") or _setting(record, "data", "root")),
         ("Photos", ", ".join(f"{name} {count_text(n)}" for name, n in counts.items()) or None),
         ("Input", _with_unit(_setting(record, "data", "image_px"), "px")),
@@ -215,6 +216,24 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
             shlex.quote(str(record.data_root or _setting(record, "data", "root") or "DATA_ROOT"))
         ),
     }
+
+
+def _refined_text(refined: dict[str, Any]) -> str | None:
+    """Return how a run was made of others, and what chose it; ``None`` for one that was trained."""
+    if not refined:
+        return None
+    words = [f"carscale {refined.get('how')}"]
+    words += [str(refined[key]) for key in ("method", "members") if refined.get(key)]
+    words += [
+        f"{key} {refined[key]:g}" for key in ("strength", "share") if finite(refined.get(key))
+    ]
+    words.append(f"chosen by {refined.get('metric')} on {refined.get('chosen_on')}")
+    value, before = finite(refined.get("value")), finite(refined.get("as_trained"))
+    if value is not None:
+        words.append(f"which is {value:.3f} on the parts that did not choose")
+    if before is not None:
+        words.append(f"as trained {before:.3f}")
+    return ", ".join(words)
 
 
 def _made_by(split: SplitResult) -> str | None:
