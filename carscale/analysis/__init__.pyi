@@ -1,4 +1,5 @@
 from .calibration import reliability as reliability
+from .groups import EMBEDDED_GROUPS as EMBEDDED_GROUPS
 from .groups import PRIMARY_RULE as PRIMARY_RULE
 from .neighbours import nearest as nearest
 from .neighbours import normalised as normalised

@@ -277,6 +277,9 @@ OF_PHOTOS = (
         _odd,
     ),
 )
+EMBEDDED_GROUPS = tuple(rule.title for rule in OF_PHOTOS)
+"""Titles of the groups that nothing is known of without embeddings."""
+
 OF_CLASSES = (
     _Rule(
         "other-year",
@@ -292,7 +295,8 @@ OF_CLASSES = (
         "The two classes are confused significantly more often than by chance (p < 0.05 after "
         "correction); with embeddings, also at least 5 % of their train photos lie nearer to the "
         "mean of the other class.",
-        "More photos of both classes, a higher resolution, or fine-tuning on the pair.",
+        "More photos of both classes, a higher resolution, or fine-tuning on photos of the pair: "
+        "`recipes/finetune_hard.py`.",
         _look_alike,
     ),
     _Rule(
@@ -300,7 +304,7 @@ OF_CLASSES = (
         "Rare class",
         "The true class is among the quarter of classes with the fewest train photos, and below "
         "the median.",
-        "More photos of it; until then `balance.sampling=sqrt` or `balance.loss=logit-adjusted`.",
+        "More photos of it; until then `carscale rebalance`: another classifier layer, in seconds.",
         _rare,
     ),
     _Rule(

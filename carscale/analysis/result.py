@@ -83,6 +83,14 @@ class Evidence:
     seed: int = 0
 
     @property
+    def has_embeddings(self) -> bool:
+        """Tell whether the split and train are embedded."""
+        train = self.train
+        return (
+            self.embeddings_ND is not None and train is not None and train.embeddings_MD is not None
+        )
+
+    @property
     def conflict_ids_P2(self) -> NDArray[np.int64]:  # noqa: N802 - P pairs
         """Ids of the photos of ``conflicts``."""
         pairs = [pair.rows for pair in self.conflicts or ()]

@@ -80,14 +80,14 @@ def draw_hardness(theme: Theme, found: Hardness) -> Figure:
 
 
 def draw_causes(
-    theme: Theme, titles: Sequence[str], runs: Sequence[tuple[str, Sequence[int]]]
+    theme: Theme, titles: Sequence[str], runs: Sequence[tuple[str, Sequence[int | None]]]
 ) -> Figure:
     """Draw how many mistakes each primary cause has, runs side by side.
 
     Args:
         theme: Colours.
         titles: Of the causes, the first on top.
-        runs: Names with a count a cause.
+        runs: Names with a count a cause; ``None``: not measured.
     """
     height = 0.9 + len(titles) * (0.22 + 0.2 * len(runs))
     figure = Figure(figsize=(9.6, max(2.6, height)), layout="constrained")
@@ -100,9 +100,11 @@ def draw_causes(
             "color": colours[number % len(colours)],
             "alpha": 1.0 if number < len(colours) else 0.55,
         }
-        axes.barh(places, counts, 0.92 * thick, label=shorten(name, 40), **style)
+        lengths = [count or 0 for count in counts]
+        axes.barh(places, lengths, 0.92 * thick, label=shorten(name, 40), **style)
         for place, count in zip(places, counts, strict=True):
-            axes.text(count, place, f" {count:,}", va="center", fontsize=8.5, color=theme.muted)
+            told = " not measured" if count is None else f" {count:,}"
+            axes.text(count or 0, place, told, va="center", fontsize=8.5, color=theme.muted)
     axes.set_yticks(np.arange(len(titles)), [shorten(title, 44) for title in titles])
     axes.invert_yaxis()
     tidy(axes, x="mistakes")

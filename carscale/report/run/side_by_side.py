@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale import disk, files, stats
+from carscale import analysis, disk, files
 from carscale.report.page.checks import finite, printable
 from carscale.report.page.csv import write_csv
 from carscale.report.page.pictures import link_to
@@ -107,7 +107,9 @@ def _causes(
         return None
     rows = []
     for name, one in known:
-        counts = {group.title: group.num_primary for group in one.groups}
+        counts: dict[str, int | None] = {group.title: group.num_primary for group in one.groups}
+        if not one.evidence.has_embeddings:
+            counts |= dict.fromkeys(analysis.EMBEDDED_GROUPS)  # not measured
         none = int(np.sum(np.asarray(one.primary_W) < 0))
         rows.append((name, [*(counts.get(title, 0) for title in titles), none]))
     words = [*titles, "none of these"]
@@ -116,7 +118,7 @@ def _causes(
         folder,
         "causes",
         alt="Mistakes on val by primary cause: "
-        + "; ".join(f"{name} {sum(counts)} in all" for name, counts in rows)
+        + "; ".join(f"{name} {sum(filter(None, counts))} in all" for name, counts in rows)
         + ".",
         caption="Each mistake counts once, for the first group it is in.",
         csv=write_csv(
@@ -157,7 +159,6 @@ def _flips(first: RunRecord, other: RunRecord, split: str) -> dict[str, Any]:
         "gained": gained,
         "lost": lost,
         "num_samples": len(a),
-        "p": stats.mcnemar(gained, lost) if gained + lost else None,
     }
 
 

@@ -73,7 +73,7 @@ def build_study(
         "study": shown,
         "about": shown.about,
         "rows": rows,
-        "time_ratios": _time_ratios(rows),
+        "time_ratios": _time_ratios(shown),
         "summary": _summary(rows),
         "notes": [(arm.name, note) for arm in shown.arms for note in arm.notes],
         "runs": run_rows(shown),
@@ -111,10 +111,17 @@ def _summary(rows: list[ArmRow]) -> list[tuple[str, list[str], str]]:
     return found
 
 
-def _time_ratios(rows: list[ArmRow]) -> list[float | None]:
-    """Return each arm's training time over the baseline's; ``None`` if not known."""
-    base = rows[0].train_s
-    return [row.train_s / base if base and row.train_s is not None else None for row in rows]
+def _time_ratios(study: StudyResult) -> list[float | None]:
+    """Return each arm's training time over the baseline's, of the fastest run of each.
+
+    Other programs slow some runs down; the fastest is the least disturbed. ``None`` if not known.
+    """
+    fastest = [
+        min((run.train_s for run in arm.runs if run.train_s is not None), default=None)
+        for arm in study.arms
+    ]
+    base = fastest[0] if fastest else None
+    return [one / base if base and one is not None else None for one in fastest]
 
 
 def _forest(
