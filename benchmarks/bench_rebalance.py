@@ -3,7 +3,7 @@
     python benchmarks/bench_rebalance.py data/lt66 --seeds 5 --image-px 128 --out runs/rebalance
 
 Trains ``effnet_baseline`` with each seed, rebalances each run (val chooses), evaluates both on test
-once, and judges the difference by the rule of studies. What is trained already is not trained again.
+once, and judges the difference by the rule of studies. What is trained already stays.
 """
 
 import argparse
