@@ -3,8 +3,8 @@
     python benchmarks/bench_gate.py                              # simulated pairs of runs
     python benchmarks/bench_gate.py runs/studies/balance/runs    # pairs of seeds that were trained
 
-Simulated: a photo is easy or hard for both runs (85 %) or a coin of its class's recall; two seeds of
-one recipe shift a class's recall by ``shift``. Axes: N photos, K classes.
+Simulated: a photo is easy or hard for both runs (85 %) or a coin of its class's recall; two seeds
+of one recipe shift a class's recall by ``shift``. Axes: N photos, K classes.
 """
 
 import argparse

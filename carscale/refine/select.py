@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 POOL = 2
 """How many times the wanted number of samples are ranked first; the most diverse of them stay."""
 MAX_PAIRS = 10
+MAX_DIVERSE = 5000
+"""More samples are taken by rank alone: laying them apart would take minutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,7 @@ class Selection:
         rivals: Of each the class that photos like it are taken for, or empty.
         num_suspects: Samples that suited, but whose label is probably wrong.
         is_reviewed: Whether the labels of train were reviewed at all.
+        is_diverse: Whether they were laid apart by their embeddings.
     """
 
     rows_S: NDArray[np.int64]
@@ -59,6 +62,7 @@ class Selection:
     rivals: tuple[str, ...]
     num_suspects: int
     is_reviewed: bool
+    is_diverse: bool
 
 
 def select(found: Analysis, by: str, size: int) -> Selection:
@@ -93,13 +97,15 @@ def select(found: Analysis, by: str, size: int) -> Selection:
     if not len(rows):
         raise DataError(f"--by {by}: no train photo suits", "try another rule: --by hard")
     pool = rows[np.argsort(-score_M[rows], kind="stable")][: POOL * size]
-    if train.embeddings_MD is not None and len(pool) > size and name != "random":
+    is_diverse = train.embeddings_MD is not None and name != "random" and size <= MAX_DIVERSE
+    if is_diverse and train.embeddings_MD is not None and len(pool) > size:
         pool = pool[diverse(normalised(train.embeddings_MD[pool]), size)]
     chosen = pool[:size]
     is_reviewed = any(review.split == "train" for review in found.reviews)
     reasons = tuple(ranking.reason(int(row)) for row in chosen)
     rivals = tuple(ranking.rival(int(row)) for row in chosen)
-    return Selection(chosen, reasons, rivals, int((suits_M & suspects_M).sum()), is_reviewed)
+    num_suspects = int((suits_M & suspects_M).sum())
+    return Selection(chosen, reasons, rivals, num_suspects, is_reviewed, is_diverse)
 
 
 def diverse(points_ND: NDArray[np.float32], size: int) -> NDArray[np.int64]:
@@ -181,12 +187,14 @@ def _confused(found: Analysis, train: TrainSide, __: str) -> Ranking:
     predictions = found.evidence.predictions
     score_M = np.full(len(train.ids_M), -np.inf)
     names = [one.name for one in found.evidence.classes]
+    nearness = _nearness(found, train) if pairs else None
     pair_of: dict[int, ConfusedPair] = {}
     for pair in pairs:
         both = np.array([pair.first, pair.second])
         wrong_N = np.isin(predictions.labels_N, both) & np.isin(predictions.prediction_N, both)
         wrong_N &= predictions.labels_N != predictions.prediction_N
-        near_M = _nearness(found, train, np.flatnonzero(wrong_N))
+        assert nearness is not None
+        near_M = nearness(np.flatnonzero(wrong_N))
         better_M = np.isin(train.labels_M, both) & (near_M > score_M)
         score_M[better_M] = near_M[better_M]
         pair_of |= dict.fromkeys(np.flatnonzero(better_M).tolist(), pair)
@@ -205,7 +213,7 @@ def _low_recall(found: Analysis, train: TrainSide, __: str) -> Ranking:
     low = np.array([number for number, row in enumerate(rows) if row["has_low_recall"]], np.int64)
     is_wrong_N = evidence.predictions.prediction_N != evidence.predictions.labels_N
     wrong = np.flatnonzero(is_wrong_N & np.isin(evidence.predictions.labels_N, low))
-    near_M = _nearness(found, train, wrong)
+    near_M = _nearness(found, train)(wrong)
     score_M = np.where(np.isin(train.labels_M, low), near_M, -np.inf)
     recalls = {number: rows[number]["recall"] for number in low.tolist()}
     return Ranking(score_M, lambda row: f"recall {recalls[int(train.labels_M[row])]:.0%}")
@@ -216,7 +224,7 @@ def _group(found: Analysis, train: TrainSide, name: str) -> Ranking:
     groups = {group.name: group for group in found.groups}
     if name not in groups:
         raise ConfigError(f"--by group:{name}: no such group; there are: {', '.join(groups)}")
-    near_M = _nearness(found, train, groups[name].rows_G)
+    near_M = _nearness(found, train)(groups[name].rows_G)
     title = groups[name].title
     return Ranking(near_M, lambda row: f"{title}: {near_M[row]:.2f} alike")
 
@@ -231,7 +239,7 @@ def _near(found: Analysis, train: TrainSide, text: str) -> Ranking:
     missing = ids[~np.isin(ids, known)].tolist()
     if missing:
         raise ConfigError(f"--by near:{text}: {missing[0]} is no photo of {found.evidence.split}")
-    near_M = _nearness(found, train, np.flatnonzero(np.isin(known, ids)))
+    near_M = _nearness(found, train)(np.flatnonzero(np.isin(known, ids)))
     return Ranking(near_M, lambda row: f"{near_M[row]:.2f} alike")
 
 
@@ -260,16 +268,22 @@ def _folds(train: TrainSide) -> Any:  # noqa: ANN401 - Predictions
     return train.folds
 
 
-def _nearness(found: Analysis, train: TrainSide, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return how alike each train sample is to the nearest of some val samples: a cosine."""
+def _nearness(
+    found: Analysis, train: TrainSide
+) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
+    """Return what tells how alike train samples are to the nearest of some val samples: a cosine."""
     embeddings_ND = found.evidence.embeddings_ND
     if train.embeddings_MD is None or embeddings_ND is None:
         raise DataError(
             "embeddings of val and train are not there, so nothing tells what resembles a mistake",
             "make them with: carscale evaluate RUN --embeddings",
         )
-    if not len(rows):
-        return np.full(len(train.ids_M), -np.inf)
-    base = normalised(embeddings_ND[rows])
-    _, far_M1 = nearest(normalised(train.embeddings_MD), base, 1)
-    return (1 - far_M1[:, 0]).astype(np.float64)
+    train_MD = normalised(train.embeddings_MD)
+
+    def near(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        if not len(rows):
+            return np.full(len(train_MD), -np.inf)
+        _, far_M1 = nearest(train_MD, normalised(embeddings_ND[rows]), 1)
+        return (1 - far_M1[:, 0]).astype(np.float64)
+
+    return near

@@ -315,9 +315,13 @@ def _flips(
         return float(tail[0]), 0.0
     if seeds_SN is None or not len(seeds_SN) or num_right < 2:
         return None, None
-    by_seed_N = (~seeds_SN[:, old_N]).mean(axis=0)
+    flipped_SN = ~seeds_SN[:, old_N]
+    by_seed_N = flipped_SN.mean(axis=0)
     excess_N = lost_N[old_N] - by_seed_N - limit
-    error = float(excess_N.std(ddof=1)) / num_right**0.5
+    variance = float(excess_N.var(ddof=1)) / num_right
+    if len(seeds_SN) > 1:  # seeds flip more or fewer photos, and so would another one
+        variance += float(flipped_SN.mean(axis=1).var(ddof=1)) * (1 + 1 / len(seeds_SN))
+    error = variance**0.5
     z = float(excess_N.mean()) / error if error > 0 else float(np.sign(excess_N.mean()) * 40)
     return float(1 - stats.normal_share([z])[0]), float(by_seed_N.mean())
 

@@ -110,6 +110,7 @@ def select(
                 "by": by,
                 "num_suspects": selection.num_suspects,
                 "is_reviewed": selection.is_reviewed,
+                "is_diverse": selection.is_diverse,
                 "num_train": len(train),
             },
         )

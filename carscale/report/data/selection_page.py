@@ -35,7 +35,8 @@ def write_selection(
         columns: ``id``, ``path``, ``class``, ``reason`` of the selected photos.
         data_root: Where they lie.
         command: What made it.
-        about: ``run``, ``by``, ``num_suspects``, ``is_reviewed``, ``num_train``.
+        about: ``run``, ``by``, ``num_suspects``, ``is_reviewed``, ``is_diverse``,
+            ``num_train``.
     """
     disk.make_folder(folder.absolute().parent)
     with files.staged_folder(folder, "tmp") as staging:
