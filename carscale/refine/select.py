@@ -271,7 +271,7 @@ def _folds(train: TrainSide) -> Any:  # noqa: ANN401 - Predictions
 def _nearness(
     found: Analysis, train: TrainSide
 ) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
-    """Return what tells how alike train samples are to the nearest of some val samples: a cosine."""
+    """Return what tells how alike train samples are to the nearest of some of val: a cosine."""
     embeddings_ND = found.evidence.embeddings_ND
     if train.embeddings_MD is None or embeddings_ND is None:
         raise DataError(

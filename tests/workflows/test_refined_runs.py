@@ -225,7 +225,14 @@ def test_what_does_not_fit_is_said_and_nothing_is_written(runs, tmp_path, tiny):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_gate_of_other_photos_is_refused(runs, tmp_path):
+def test_a_gate_of_other_photos_is_refused(runs, judged):
+    labels_N = np.repeat(np.arange(10), 200)
+    other = write_run(judged / "other", labels_N == 0, labels_N, hashes={"val": "f" * 64})
+    with pytest.raises(DataError, match="val photos differ"):
+        workflows.gate(judged / "s0", other)
+    fewer = write_run(judged / "fewer", labels_N[:100] == 0, labels_N[:100], num_classes=10)
+    with pytest.raises(DataError, match="1900 photos of val are in one only"):
+        workflows.gate(judged / "s0", fewer)
     with pytest.raises(DataError, match="has no predictions of test"):
         workflows.gate(runs / "one", runs / "two", split="test")
 
