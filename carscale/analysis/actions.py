@@ -118,8 +118,10 @@ def _check_labels(
                 "why": f"About {num_errors:.0f} of {len(review)} labels of {review.split} are "
                 f"expected to be wrong, {expected:.0f} of them among the first {shown} of the "
                 f"label review. ({num_suspects} are suspects: confident learning or a near "
-                "duplicate gives another class.)",
-                "command": f"carscale data relabel ROOT decisions.csv ROOT-relabelled{more}",
+                "duplicate gives another class.) In the page's label review press W, R or U, "
+                "then save; then: "
+                f"carscale data relabel ROOT decisions.csv ROOT-relabelled{more}",
+                "command": "carscale report RUN",
                 "num_mistakes": about if review.split == evidence.split else shown,
                 "gain": expected if review.split == evidence.split else None,
                 "split": review.split,

@@ -34,6 +34,7 @@ def rebalancing(evidence: Evidence) -> list[dict[str, Any]]:
         return []
     predictions = evidence.predictions
     num_wrong = int((predictions.prediction_N != predictions.labels_N).sum())
+    made = "carscale rebalance RUN && " if not evidence.settings.get("rebalanced") else ""
     return [
         {
             "kind": "rebalance",
@@ -41,8 +42,7 @@ def rebalancing(evidence: Evidence) -> list[dict[str, Any]]:
             "why": f"Classes have {counts_K.min()} to {counts_K.max()} train photos. Another layer "
             "on the same network, in seconds, mended 9 % of all mistakes on a tail of ten to one; "
             "val chooses whether any is better here.",
-            "command": "carscale rebalance RUN && carscale compare RUN DIR/NAME-rebalanced "
-            "--metric macro_f1",
+            "command": f"{made}carscale compare RUN DIR/NAME-rebalanced --metric macro_f1",
             "num_mistakes": num_wrong,
             "gain": REBALANCED * num_wrong,
             "seconds": REBALANCE_S,

@@ -109,8 +109,8 @@ def _inherit(tree: dict[str, Any], sources: dict[str, str]) -> list[str]:
         return []
     if not weights:
         return [
-            "model.weights: is not set; finetune.inherit=true trains on from a run\n"
-            "  name it: model.weights=runs/NAME"
+            "model.weights: is not set; finetune.inherit=true trains on from a run; name it: "
+            "model.weights=runs/NAME"
         ]
     try:
         path = Path(expanded(str(weights)))
@@ -120,8 +120,8 @@ def _inherit(tree: dict[str, Any], sources: dict[str, str]) -> list[str]:
     file = next((one / "config.yaml" for one in places if (one / "config.yaml").is_file()), None)
     if file is None:
         return [
-            f"model.weights={weights}: holds no run (no config.yaml), so it says of no model\n"
-            "  name a run; or name the model, and finetune.inherit=false"
+            f"model.weights={weights}: holds no run (no config.yaml), which would name model and "
+            "data; name a run, or say them yourself and finetune.inherit=false"
         ]
     stored = dict(_flatten(_read_yaml(str(file))))
     for key in unsaid:

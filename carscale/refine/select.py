@@ -83,12 +83,8 @@ def select(found: Analysis, by: str, size: int) -> Selection:
         raise DataError(
             "the photos of train are not at hand", "name their folder: --data-root FOLDER"
         )
+    check_rule(by)
     name, _, rest = by.partition(":")
-    if name not in RULES or (name in ("group", "near")) != bool(rest):
-        raise ConfigError(
-            f"--by {by}: must be one of {', '.join(key for key in RULES if key not in TAKING)}, "
-            "group:NAME or near:IDS"
-        )
     ranking = RULES[name](found, train, rest)
     suspects_M = _suspects(found, train)
     suits_M = np.isfinite(ranking.score_M)
@@ -106,6 +102,20 @@ def select(found: Analysis, by: str, size: int) -> Selection:
     rivals = tuple(ranking.rival(int(row)) for row in chosen)
     num_suspects = int((suits_M & suspects_M).sum())
     return Selection(chosen, reasons, rivals, num_suspects, is_reviewed, is_diverse)
+
+
+def check_rule(by: str) -> None:
+    """Raise where a rule is none, before anything is read.
+
+    Raises:
+        ConfigError: Lists the rules.
+    """
+    name, _, rest = by.partition(":")
+    if name not in RULES or (name in TAKING) != bool(rest):
+        raise ConfigError(
+            f"--by {by}: must be one of {', '.join(key for key in RULES if key not in TAKING)}, "
+            "group:NAME or near:IDS"
+        )
 
 
 def diverse(points_ND: NDArray[np.float32], size: int) -> NDArray[np.int64]:

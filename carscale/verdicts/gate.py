@@ -128,6 +128,7 @@ class GateResult:
         num_tested: Groups that could have been refused.
         is_blind: Whether classes shift so far between the two runs, with no other seed to tell luck
             from damage, that no class can be judged.
+        max_class_drop: Drop of a group that was allowed, as a share.
     """
 
     groups: tuple[GroupChange, ...]
@@ -135,6 +136,7 @@ class GateResult:
     shift: Shift
     num_tested: int
     is_blind: bool
+    max_class_drop: float
 
     @property
     def worse(self) -> tuple[GroupChange, ...]:
@@ -226,7 +228,7 @@ def judge_gate(
         adjusted is not None and adjusted < ALPHA,
     )
     is_blind = shift.source == "new" and shift.value > max_class_drop / 2
-    return GateResult(tuple(changes), flips, shift, num_tested, is_blind)
+    return GateResult(tuple(changes), flips, shift, num_tested, is_blind, max_class_drop)
 
 
 def class_groups(labels_N: NDArray[np.int64], names: Sequence[str]) -> list[PhotoGroup]:

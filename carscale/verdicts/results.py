@@ -220,8 +220,16 @@ def _arm(
         runs=rows,
         train_s=float(np.mean(spent)) if spent else None,
         memory_gib=max(memory) if memory else None,
-        notes=(*missing, *_unpaired(arm, base)),
+        notes=(*missing, *_unpaired(arm, base), *_of_runs(arm)),
     )
+
+
+def _of_runs(arm: BySeed) -> tuple[str, ...]:
+    """Return what to know of runs' numbers: each thing once, or of each run where they differ."""
+    notes = {note for run in arm.values() for note in run.notes}
+    if len(notes) <= 1:
+        return tuple(notes)
+    return tuple(f"{run.folder.name}: {note}" for run in arm.values() for note in run.notes)
 
 
 def _unpaired(arm: BySeed, base: BySeed) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class RunPredictions:
         train_s: Seconds spent in training steps; ``None`` if not logged.
         memory_gib: Peak memory of one process: the GPU's where there is one.
         command: What started it.
+        notes: What to know of these numbers: that val chose the run, or other classes count.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class RunPredictions:
     train_s: float | None
     memory_gib: float | None
     command: str | None
+    notes: tuple[str, ...] = ()
 
 
 def read_run_predictions(
@@ -77,9 +79,15 @@ def read_run_predictions(
     predictions, env = run.predictions(split), run.environment()
     stored, about = run.hashes, predictions.about
     classes: Sequence[CarClass] = run.classes() if run.classes_file.exists() else ()
+    notes: tuple[str, ...] = ()
     if classes_of is not None:
+        was = classes
         predictions, stored, classes = _under(classes_of, run, predictions, classes)
         about = predictions.about
+        if len(was) != len(classes):
+            notes = (
+                f"scored under the {len(classes)} classes of {classes_of}, of {len(was)} before",
+            )
     order_N = np.argsort(predictions.keys_N.astype(str), kind="stable")
     timing = run.timing()
     spent = [row["elapsed_s"] for row in timing if row.get("elapsed_s") is not None]
@@ -102,7 +110,19 @@ def read_run_predictions(
         train_s=float(sum(spent)) if spent else None,
         memory_gib=float(max(memory)) if memory else None,
         command=_command(env.get("command")),
+        notes=(*notes, *_chosen(env.get("refined") or {}, split)),
     )
+
+
+def _chosen(refined: dict[str, Any], split: str) -> list[str]:
+    """Return that these photos chose the run, and what that is worth on those that did not."""
+    value = refined.get("value")
+    if refined.get("chosen_on") != split or value is None:
+        return []
+    return [
+        f"these photos chose how it was made, so its number flatters it: {refined.get('metric')} "
+        f"{value:.3f} on the parts that did not choose"
+    ]
 
 
 def _under(

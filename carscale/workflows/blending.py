@@ -103,11 +103,19 @@ def blend(
                 folds_N,
                 metric=metric,
             )
-            best, facts = SHARES[choice.best], _facts_of(choice, metric)
+            ends = [choice.values_C[0], choice.values_C[-1]]
+            is_better = choice.value > max(ends)
+            best = SHARES[choice.best] if is_better else float(np.argmax(ends))
+            facts = _facts_of(choice, metric)
             if run.world.is_main:
+                old_text, new_text, told = (
+                    metric_text(one, metric) for one in (*ends, choice.value)
+                )
                 note(
-                    f"share {best:g} of {names[1]}: {metric} {metric_text(choice.value, metric)} "
-                    "on val, each fifth chosen for by the others"
+                    f"{metric} on val: {names[0]} {old_text}, {names[1]} {new_text}; by choosing "
+                    f"{told}, measured on each fifth of val with the share that the other fifths "
+                    f"choose; taken: share {best:g} of {names[1]}"
+                    + ("" if is_better else " (no share between both is better)")
                 )
         assert best is not None
         models.load_state(bases[1].model.net, mixed(best), names[1])
@@ -162,9 +170,9 @@ def soup(
     """
     folders = _different(runs)
     cfg = settings_of(folders[0], settings, f"{folders[0].path.resolve().name}-soup")
-    check_free(folders, cfg, force=force)
     bases = [open_base(folder, cfg) for folder in folders]
     _check_start(bases)
+    check_free(folders, cfg, force=force)
     states, names = [_weights(base) for base in bases], [str(folder) for folder in folders]
     refine.averaged(states, [1 / len(states)] * len(states), names)  # do they fit at all?
     folds_N = val_folds(bases[0], metric)
@@ -183,9 +191,19 @@ def soup(
             return made[members]
 
         chosen, facts = _greedy(bases[0].splits.val.labels_N, folds_N, len(states), of, metric)
+        alone = int(np.argmax(facts["alone"]))
+        is_better = facts["value"] > facts["alone"][alone]
+        chosen = chosen if is_better else (alone,)
         if run.world.is_main:
             shown = ", ".join(names[i] for i in chosen)
-            note(f"mean of {shown}: {metric} {metric_text(facts['value'], metric)} on val")
+            best, told = (
+                metric_text(one, metric) for one in (facts["alone"][alone], facts["value"])
+            )
+            note(
+                f"{metric} on val: {names[alone]} alone {best}; by choosing {told}, measured on "
+                f"each fifth of val with the runs that the other fifths choose; taken: {shown}"
+                + ("" if is_better else " (no mean is better)")
+            )
         models.load_state(bases[0].model.net, mean(chosen), names[0])
         facts["members"] = [names[i] for i in chosen]
         finish(run, bases[0], lambda: facts, [folders[i] for i in chosen if i])
@@ -231,8 +249,8 @@ def _check_start(bases: Sequence[Base]) -> None:
     for base, start in zip(bases, starts, strict=True):
         if start != starts[0] or start in (None, "random"):
             raise ModelError(
-                f"{first.folder} and {base.folder}: started from other weights ({starts[0]} and "
-                f"{start}); the mean of their weights is no model",
+                f"{base.folder}: started from other weights ({start}) than {first.folder} "
+                f"({starts[0]}), so the mean of both is no model",
                 "make a soup of runs from the same pretrained weights",
             )
         if base.view != first.view:

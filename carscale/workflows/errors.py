@@ -53,7 +53,9 @@ def analyse_run(
     found = analysis.analyse(evidence, more_notes=notes, advance=advance)
     places = _places(run, data_root)
     actions = tuple(
-        action | {"command": _command(action["command"], places)} for action in found.actions
+        action
+        | {"command": _command(action["command"], places), "why": _filled(action["why"], places)}
+        for action in found.actions
     )
     own = tuple(_filled(note, places) for note in found.notes[len(notes) :])  # ours name paths
     return replace(found, actions=actions, notes=(*notes, *own))
@@ -61,7 +63,7 @@ def analyse_run(
 
 def _places(run: RunFolder, data_root: Path | None) -> dict[str, str]:
     """Return what the capital words of commands stand for."""
-    cfg, recipe = _settings(run), run.recipe_file
+    cfg, recipe = _settings(run), _recipe_file(run)
     root = data_root or (Path("ROOT") if cfg is None else Path(cfg.data.root))
     places = {"RUN": run.path, "NAME": run.name, "DIR": run.path.parent, "ROOT": root}
     return {name: shlex.quote(str(place)) for name, place in places.items()} | {
@@ -69,11 +71,22 @@ def _places(run: RunFolder, data_root: Path | None) -> dict[str, str]:
     }
 
 
+def _recipe_file(run: RunFolder) -> str | None:
+    """Return the recipe that trained a run, or the run that it was made of."""
+    made_of = (run.environment().get("refined") or {}).get("from") or ()
+    if run.recipe_file is None and made_of:
+        return RunFolder(run.path / made_of[-1]).recipe_file
+    return run.recipe_file
+
+
 def _command(text: str | None, places: dict[str, str]) -> str | None:
     """Return a command that runs as it stands; ``None`` where the run's recipe is not known."""
-    if text is None or (re.search(r"\bRECIPE\b", text) and "RECIPE" not in places):
+    if text is None:
         return None
-    return _filled(text, places)
+    parts = text.split(" && ")
+    known = [part for part in parts if "RECIPE" in places or not re.search(r"\bRECIPE\b", part)]
+    whole = parts[: len(known)] if parts[: len(known)] == known else known[:1]
+    return _filled(" && ".join(whole), places) if whole else None
 
 
 def _filled(text: str, places: dict[str, str]) -> str:
@@ -101,7 +114,7 @@ def gather_evidence(
         "classes": classes,
         "train_counts_K": np.array(counts) if counts and len(counts) == len(classes) else None,
         "embeddings_ND": run.embeddings(split, split_hash, checkpoint),
-        "settings": {} if cfg is None else _told(cfg, str(run.environment().get("recipe", ""))),
+        "settings": {} if cfg is None else _told(cfg, *_made_with(run)),
         "train_s": sum(row.get("elapsed_s") or 0.0 for row in run.timing()) or None,
     }
     if splits is not None:
@@ -116,13 +129,21 @@ def _settings(run: RunFolder) -> config.Recipe | None:
     return run.settings() if run.has_settings else None
 
 
-def _told(cfg: config.Recipe, recipe: str) -> dict[str, str]:
+def _made_with(run: RunFolder) -> tuple[str, str]:
+    """Return a run's recipe, and ``yes`` where a rebalanced run lies beside it."""
+    place = run.path.resolve()
+    there = RunFolder(place.parent / f"{place.name}-rebalanced")
+    return str(run.environment().get("recipe", "")), "yes" if there.has_settings else ""
+
+
+def _told(cfg: config.Recipe, recipe: str, made: str) -> dict[str, str]:
     """Return the settings that an action may change."""
     return {
         "augment.policy": cfg.augment.policy,
         "data.fit": cfg.data.fit,
         "data.image_px": str(cfg.data.image_px),
         "recipe": recipe,
+        "rebalanced": made,
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from carscale import config, progress
 from carscale.analysis import slice_rows
-from carscale.errors import CarscaleError, ConfigError
+from carscale.errors import CarscaleError, ConfigError, DataError
 from carscale.runs import RunFolder
 from carscale.types import Predictions
 from carscale.verdicts.gate import GateResult, PhotoGroup, class_groups, judge_gate
@@ -19,6 +19,7 @@ from carscale.verdicts.run_predictions import (
     FREE,
     changes,
     check_comparable,
+    merged_classes,
     read_run_predictions,
 )
 from carscale.workflows.errors import gather_evidence
@@ -114,6 +115,12 @@ def gate(
         check_page_folder(Path(out), "gate")
     with progress.bar("gate", None) as advance:
         read = [read_run_predictions(run.path, split) for run in runs]
+        if merged_classes(read) is not None:
+            raise DataError(
+                f"{new}: its data have the classes of {old}, merged; a gate is of one class list",
+                f"carscale compare scores both: carscale compare {shlex.quote(str(old))} "
+                f"{shlex.quote(str(new))} --split {split}",
+            )
         check_comparable(read, split)
         before = runs[0].predictions(split)
         after = _in_order(runs[1].predictions(split), before)

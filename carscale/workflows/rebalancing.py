@@ -141,10 +141,13 @@ def _chosen(
     choice = refine.cross_fit(said_CN[first:], losses_CN[first:], labels_N, folds_N, metric=metric)
     before = score(said_CN[0], losses_CN[0], labels_N, metric)
     open_to_choice = tried[first:]
-    best = open_to_choice[choice.best]
+    is_better = first > 0 or choice.value > before
+    best = open_to_choice[choice.best] if is_better else tried[0]
+    told = metric_text(choice.value, metric)
     note(
-        f"{best.name}: {metric} {metric_text(choice.value, metric)} on val, each fifth chosen for "
-        f"by the others; as trained {metric_text(before, metric)}"
+        f"{metric} on val: as trained {metric_text(before, metric)}; by choosing {told}, measured "
+        f"on each fifth of val with the layer that the other fifths choose; taken: {best.name}"
+        + ("" if choice.value > before else " (no better: nothing to gain here)")
     )
     return best, {
         "method": best.method,

@@ -127,7 +127,12 @@ def open_base(folder: RunFolder, cfg: config.Recipe) -> Base:
 
 
 def check_free(parents: Sequence[RunFolder], cfg: config.Recipe, *, force: bool) -> None:
-    """Raise where the new run would replace another one, or one that it is made of."""
+    """Raise where the new run would replace another one, or one that it is made of.
+
+    On rank 0, before any rank makes the folder; its launcher ends the others.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return
     new = RunFolder(Path(cfg.run.dir) / str(cfg.run.name))
     if new.path.resolve() in [one.path.resolve() for one in parents]:
         raise ConfigError(

@@ -13,7 +13,7 @@ import numpy as np
 from carscale import disk, files, progress, tables
 from carscale.data import read_splits
 from carscale.errors import CarscaleError, ConfigError
-from carscale.refine.select import Selection
+from carscale.refine.select import Selection, check_rule
 from carscale.refine.select import select as choose
 from carscale.runs import RunFolder
 from carscale.workflows.errors import analyse_run
@@ -76,6 +76,7 @@ def select(
     page = path.with_suffix("")
     if path.suffix != ".parquet":
         raise ConfigError(f"{out}: must end in .parquet", f"write: {path.name}.parquet")
+    check_rule(by)
     if size < 1:
         raise ConfigError(f"--size {size}: must be 1 or more")
     if path.exists() and not force:

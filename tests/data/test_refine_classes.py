@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(root, tmp_path):
     a, b, c, d = names_of(root)
     out = tmp_path / "out"
     wrong = {
-        f"{a} + Nothing -> X": "'Nothing' is no class",
+        f"{a} + Nothing -> X": "'Nothing' is no class of ",
         f"{a} + {b} -> {c}": "is another class already",
         f"{a} + {a} -> X": "is merged twice",
         f"{a} -> X": "must be written",

@@ -88,10 +88,7 @@ def test_a_rebalanced_run_is_an_ordinary_run(runs, tmp_path, carscale):
     assert facts["how"] == "rebalance"
     assert facts["chosen_on"] == "val"
     assert len(facts["candidates"]) == 19
-    best = max(one["value"] for one in facts["candidates"])
-    assert {"method": facts["method"], "strength": facts["strength"], "value": best} in facts[
-        "candidates"
-    ]
+    assert (facts["method"] == "as trained") == (facts["value"] <= facts["as_trained"])
     for words in (("evaluate", new, "--split", "test"), ("errors", new), ("report", new)):
         code, _, err = carscale(*words)
         assert code == 0, err
@@ -104,7 +101,8 @@ def test_a_rebalanced_run_is_an_ordinary_run(runs, tmp_path, carscale):
 
 
 def test_all_but_the_classifier_stays_and_its_embeddings_give_the_predictions(runs, tmp_path):
-    made("rebalance", runs, tmp_path)
+    words = (f"run.dir={tmp_path}", "run.name=new")
+    workflows.rebalance(runs / "one", method="crt-logit-adjusted", settings=words)
     states = [
         models.read_weights(weights_file(RunFolder(one).best_checkpoint))
         for one in (runs / "one", tmp_path / "new")
@@ -260,7 +258,6 @@ def test_the_gate_refuses_a_run_that_forgot_a_class(judged, carscale):
     code, out, err = carscale("gate", judged / "s0", judged / "new", "--out", page)
     assert code == 3, err
     assert out.splitlines()[-1].startswith("refused: Make M7 2012; ")
-    assert "negative flips" in out.splitlines()[-1]
     assert "by 2 other seeds," in out
     text = (page / "index.html").read_text()
     assert "<h1>Refused</h1>" in text

@@ -47,9 +47,10 @@ def refine(
         force=force,
     )
     print_notes(made.warnings)
-    back = shlex.join(["carscale", "data", "refine", str(out), "BEFORE", "--undo"])
-    progress.note(
-        f"{made.num_changed} photos have another class; {made.num_classes} classes"
-        + ("" if undo else f"; to take it back: {back}")
-    )
+    for merge in made.card.get("refined", {}).get("merges", ()):
+        progress.note(f"merged: {' + '.join(merge['classes'])} -> {merge['to']}")
+    progress.note(f"{made.num_changed} photos have another class; {made.num_classes} classes")
+    if not undo:
+        again = shlex.join(["carscale", "data", "refine", str(out), f"{out}-before", "--undo"])
+        progress.note(f"to take it back: {again}")
     say(made.root)

@@ -13,6 +13,7 @@ from carscale.cli.output import print_json, print_notes, print_table, say
 from carscale.progress import note
 
 if TYPE_CHECKING:
+    from carscale.verdicts.gate import GateResult
     from carscale.workflows import Gate
 
 REFUSED = 3
@@ -24,10 +25,13 @@ def gate(
     new: Annotated[Path, typer.Argument(help="Run folder of what may replace it.")],
     split: Annotated[str, typer.Option(help="val, test or a test_...; predicted by both.")] = "val",
     max_class_drop: Annotated[
-        float, typer.Option(help="Share that a class or slice may lose, however sure.")
+        float, typer.Option(help="Share of its photos that a class or slice may lose.")
     ] = 0.05,
     max_negative_flips: Annotated[
-        float, typer.Option(help="Share of what was right that may be wrong now, beyond seeds.")
+        float,
+        typer.Option(
+            help="Share of what was right that may be wrong now, beyond what another seed loses."
+        ),
     ] = 0.02,
     out: Annotated[
         Path | None, typer.Option(help="Folder for a page with the photos that flipped.")
@@ -61,6 +65,20 @@ def gate(
         note(f"the photos that flipped: {again} --out FOLDER")
     if not found.result.has_passed:
         raise typer.Exit(REFUSED)
+
+
+def _print_unseen(result: GateResult) -> None:
+    """Say which classes lost more than is allowed, but too little to be told from chance."""
+    limit = result.max_class_drop
+    lost = [one for one in result.groups if one.drop > limit and not one.is_worse]
+    for one in sorted(lost, key=lambda one: -one.drop)[:MAX_ROWS]:
+        note(
+            f"{one.name}: lost {100 * one.drop:.0f} points, which {one.num_photos} photos do not "
+            "tell from chance"
+        )
+    blind = sum(one.smallest_drop is None for one in result.groups)
+    if blind:
+        note(f"{blind} of {len(result.groups)} groups are too small to be refused")
 
 
 def _print(found: Gate) -> None:
@@ -97,8 +115,9 @@ def _print(found: Gate) -> None:
         )
     if found.page is not None:
         say(found.page)
+    _print_unseen(result)
     if result.has_passed:
-        say("passed")
+        say("passed" if flips.p is not None else "passed, as far as it was judged")
         return
     what = [one.name for one in result.worse] + ["negative flips"] * flips.is_too_many
     say(f"refused: {'; '.join(what[:MAX_ROWS])}")

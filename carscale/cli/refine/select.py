@@ -38,6 +38,7 @@ def select(
         note(f"{selection.num_suspects} more suit, but their label is probably wrong")
     if not selection.is_reviewed:
         note("labels of train were not reviewed, so wrong ones may be among these")
-    say(f"{len(selection.rows_S)} photos")
+    few = f", {size} were wanted" if len(selection.rows_S) < size else ""
+    say(f"{len(selection.rows_S)} photos{few}")
     say(found.path)
     say(found.page)

@@ -6,6 +6,7 @@ that loaders apply: every reader of the folder would have to know it.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -127,7 +128,7 @@ def refine_classes(
     """
     parent = _parent(root, out, link, force)
     rows, classes = manifest_rows(root), read_splits(root).classes
-    new_class = _merged(rows, merges, classes)
+    new_class = _merged(rows, merges, classes, root)
     if split is not None:
         new_class |= _split(split, rows, set(new_class))
     if not new_class:
@@ -220,6 +221,7 @@ def _merged(
     rows: Sequence[Mapping[str, Any]],
     merges: Sequence[tuple[Sequence[str], str]],
     classes: Sequence[CarClass],
+    root: Path,
 ) -> dict[int, str]:
     """Return the new class of each row that a merge changes."""
     names = {one.name for one in classes}
@@ -227,9 +229,9 @@ def _merged(
     for parts, name in merges:
         missing = [part for part in parts if part not in names]
         if missing:
-            raise ConfigError(
-                f"--merge: {missing[0]!r} is no class", "list them with: carscale data check ROOT"
-            )
+            near = difflib.get_close_matches(missing[0], sorted(names), n=1, cutoff=0.6)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"--merge: {missing[0]!r} is no class of {root}{hint}")
         twice = [part for part in parts if part in to]
         if twice or len(set(parts)) < len(parts):
             raise ConfigError(f"--merge: {(twice or parts)[0]!r} is merged twice")

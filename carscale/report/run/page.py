@@ -268,8 +268,11 @@ def _command_text(command: object) -> str | None:
 
 def _again(record: RunRecord) -> list[str]:
     """Return the commands that reproduce this run and this page."""
-    recipe = RunFolder(record.folder).recipe_file or "RECIPE.py"
     run = shlex.quote(printable(record.folder))
+    if "refined" in record.env:
+        made = _command_text(record.env.get("command")) or "carscale"
+        return [f"{made} --force", f"carscale evaluate {run} --split val", f"carscale report {run}"]
+    recipe = RunFolder(record.folder).recipe_file or "RECIPE.py"
     config = shlex.quote(f"config={printable(RunFolder(record.folder).settings_file)}")
     name = shlex.quote(f"run.name={record.name}-again")
     return [
