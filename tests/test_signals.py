@@ -103,7 +103,6 @@ def start():
 
 EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 143, signal.SIGKILL: -9}
 SAMPLE = [
-    ("accelerate 2", "launcher", signal.SIGKILL),
     ("carscale 2", "last rank", signal.SIGUSR1),
 ]
 TABLE = [

@@ -14,6 +14,7 @@ from .plain_yaml import read_plain_yaml as read_plain_yaml
 from .plain_yaml import to_plain_yaml as to_plain_yaml
 from .recipe_file import read_recipe as read_recipe
 from .recipe_file import stated_recipe as stated_recipe
+from .schema import SETTINGS_FILE as SETTINGS_FILE
 from .schema import Augment as Augment
 from .schema import Balance as Balance
 from .schema import Data as Data

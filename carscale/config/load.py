@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from carscale import outgoing
 from carscale.config.packaged_files import packaged
 from carscale.config.plain_yaml import load_yaml, shown
-from carscale.config.schema import Recipe, Train, expanded
+from carscale.config.schema import SETTINGS_FILE, Recipe, Train, expanded
 from carscale.errors import ConfigError
 
 COMMAND_LINE = "command line"
@@ -117,7 +117,8 @@ def _inherit(tree: dict[str, Any], sources: dict[str, str]) -> list[str]:
     except ValueError:  # said below, as of every path
         return []
     places = (path, *path.parents[:3])  # a run, its checkpoint, the file in that
-    file = next((one / "config.yaml" for one in places if (one / "config.yaml").is_file()), None)
+    files = [one / SETTINGS_FILE for one in places]
+    file = next((one for one in files if one.is_file()), None)
     if file is None:
         return [
             f"model.weights={weights}: holds no run (no config.yaml), which would name model and "

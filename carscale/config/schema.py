@@ -16,6 +16,9 @@ from pydantic import (
     PositiveInt,
 )
 
+SETTINGS_FILE = "config.yaml"
+"""Of a run folder."""
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 """A number in [0, 1)."""
 

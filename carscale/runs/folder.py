@@ -49,7 +49,7 @@ class RunFolder(os.PathLike[str]):
 
     path: Path
 
-    settings_file = _In("config.yaml")  # all settings, defaults included
+    settings_file = _In(config.SETTINGS_FILE)  # all settings, defaults included
     environment_file = _In("env.json")  # what made the run: versions, device, command, data, model
     classes_file = _In("classes.json")  # the class list, in label order
     log_file = _In("log.jsonl")  # deterministic: losses, val metrics, the end
@@ -119,8 +119,7 @@ class RunFolder(os.PathLike[str]):
     def __fspath__(self) -> str:
         return str(self.path)
 
-    def __str__(self) -> str:
-        return str(self.path)
+    __str__ = __fspath__
 
     @property
     def name(self) -> str:
@@ -153,7 +152,9 @@ class RunFolder(os.PathLike[str]):
     @property
     def has_settings(self) -> bool:
         """Tell whether a run was started here."""
-        return os.path.lexists(self.path / "config.yaml")  # a link there is refused when read
+        return os.path.lexists(
+            self.path / config.SETTINGS_FILE
+        )  # a link there is refused when read
 
     @property
     def has_environment(self) -> bool:

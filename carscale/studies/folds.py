@@ -110,7 +110,7 @@ def _name(fold: int, repeat: int) -> str:
 def _check_start(run: RunFolder, cfg: config.Recipe) -> None:
     """Raise where a fold would start from weights that its held-out photos trained."""
     weights = Path(cfg.model.weights or "")
-    above = any((place / "config.yaml").is_file() for place in weights.parents[:3])
+    above = any(RunFolder(place).has_settings for place in weights.parents[:3])
     is_file_alone = weights.is_file() and not above
     if cfg.finetune.select is None and (cfg.model.weights is None or is_file_alone):
         return

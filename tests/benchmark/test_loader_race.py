@@ -61,7 +61,7 @@ def test_arms_take_turns_and_every_number_is_there(raced):
 
 @pytest.mark.launch
 @pytest.mark.dali
-@pytest.mark.parametrize("view", ["train", "plain"])
+@pytest.mark.parametrize("view", ["train", pytest.param("plain", marks=pytest.mark.slow)])
 def test_dali_and_timm_run_as_arms(tiny, view):
     pytest.importorskip("nvidia.dali", reason="nvidia-dali is missing")
     arms = ("dali_cpu", "timm", "dali-stock")

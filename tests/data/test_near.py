@@ -88,7 +88,7 @@ def test_candidates_are_those_of_a_naive_loop(seed, many):
     assert made.bits_P.tolist() == [bits_NN[a, b] for a, b in made.rows_P2.tolist()]
 
 
-@pytest.mark.parametrize("cut", [0.05, 0.15])
+@pytest.mark.parametrize("cut", [pytest.param(0.05, marks=pytest.mark.slow), 0.15])
 def test_a_copy_cut_anywhere_is_found(photos, cut):
     rng = np.random.default_rng(3)
     copies = []

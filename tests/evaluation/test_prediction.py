@@ -28,7 +28,8 @@ def weights(tiny, tmp_path_factory):
     return folder / "model.safetensors"
 
 
-BACKENDS = ["torch", pytest.param("dali_cpu", marks=pytest.mark.dali)]
+DALI = pytest.param("dali_cpu", marks=[pytest.mark.dali, pytest.mark.slow])
+BACKENDS = ["torch", DALI]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

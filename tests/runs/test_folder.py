@@ -18,6 +18,7 @@ NAMES = {
     *("model.safetensors", "checkpoints", "predictions", "saliency", "folds"),
 }
 OF_OTHERS = {  # frozen data have a class list too, stored splits a state, pages pictures
+    "config.yaml": ("config",),  # what a run takes of the one that it trains on from
     "classes.json": ("data",),
     "state.json": ("data",),
     "saliency": ("report",),

@@ -90,6 +90,7 @@ def test_a_budget_too_small_for_an_epoch_is_refused(tiny, tmp_path):
         assert speed.run_seconds(arm, speed.Speed(0, 0, 1)) == num_scores
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_reported_and_others_go_on(tiny, tmp_path, fork_launch):
     recipe = tmp_path / "breaks.py"
     source = (ROOT / "recipes" / "effnet_baseline.py").read_text()

@@ -24,7 +24,7 @@ MIXED = (
     [
         (1, "torch", ()),
         (2, "torch", MIXED),
-        pytest.param(2, "dali_cpu", (), marks=DALI),
+        pytest.param(2, "dali_cpu", (), marks=[DALI, pytest.mark.slow]),
         pytest.param(1, "dali_cpu", MIXED, marks=[DALI, pytest.mark.slow]),
     ],
 )
