@@ -151,10 +151,8 @@ class RunFolder(os.PathLike[str]):
 
     @property
     def has_settings(self) -> bool:
-        """Tell whether a run was started here."""
-        return os.path.lexists(
-            self.path / config.SETTINGS_FILE
-        )  # a link there is refused when read
+        """Tell whether a run was started here; a link in its place is refused when read."""
+        return os.path.lexists(self.path / config.SETTINGS_FILE)
 
     @property
     def has_environment(self) -> bool:
