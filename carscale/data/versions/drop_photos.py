@@ -7,23 +7,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from carscale import images, outgoing
-from carscale.data.freezing.freeze import check_out
+from carscale import outgoing
 from carscale.data.frozen.layout import Frozen
-from carscale.data.frozen.lock import verify
 from carscale.data.frozen.split_assignment import SPLITS, split_names
-from carscale.data.photos.near_folder import keep_near_of
-from carscale.data.photos.quality import keep_stats
 from carscale.data.versions.version import (
+    PhotosBy,
     Version,
     manifest_rows,
+    open_parent,
     ordered,
-    place_rows,
-    read_parent,
-    write_version,
+    publish_version,
 )
-from carscale.errors import ConfigError
-from carscale.files import staged_folder
 
 DEDUPE_LIST = "deduped.jsonl"
 """A line for each photo that was left out: path, class, split, reason."""
@@ -61,33 +55,18 @@ def drop_photos(
         DataError: ``root`` is a pack or does not match its lock, no photo would be left for train,
             or ``out`` is there already or can't be written.
     """
-    if link not in ("copy", "hard"):
-        raise ConfigError(f"--link {link}: must be copy or hard")
-    parent = read_parent(
-        root,
-        "photos are left out",
-        f"dedupe the folder it was made of, then: carscale data pack NEW {outgoing.command(out)}",
+    how = PhotosBy(link, force, advance)
+    again = (
+        f"dedupe the folder it was made of, then: carscale data pack NEW {outgoing.command(out)}"
     )
-    check_out(root, out, force)
-    verify(root)
+    parent = open_parent(root, out, how, doing="dedupe", what_for="photos are left out")
     rows = manifest_rows(root)
     names = split_names(parent)
     kept = ordered((row for n, row in enumerate(rows) if n not in reasons), names)
     entries = {"deduped": {**entry, "num_left_out": len(reasons)}}
     lists = {DEDUPE_LIST: _lines(rows, reasons)}
     version = Version(kept, entries, lists, extra_splits=names[len(SPLITS) :])
-    with staged_folder(out, "deduping") as folder:
-        place_rows(
-            kept,
-            folder,
-            root=root,
-            splits=names,
-            link=link,
-            advance=advance,
-        )
-        card = write_version(root, folder, parent, version)
-    keep_stats(out, (), images.empty_stats(0), parent=root)
-    keep_near_of(out, root)
+    card = publish_version(root, out, parent, version, how, doing="deduping")
     return Frozen(out, card, _warnings(rows, kept))
 
 

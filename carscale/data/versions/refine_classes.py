@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from carscale import images, outgoing, tables
-from carscale.data.freezing.freeze import check_out
+from carscale import tables
 from carscale.data.frozen.layout import (
     Frozen,
     as_text,
@@ -24,23 +23,19 @@ from carscale.data.frozen.layout import (
     read_card,
     read_list,
 )
-from carscale.data.frozen.lock import verify
 from carscale.data.frozen.names import folded
 from carscale.data.frozen.reader import read_splits
 from carscale.data.frozen.split_assignment import PARTIAL, SPLITS, split_names
-from carscale.data.photos.near_folder import keep_near_of
-from carscale.data.photos.quality import keep_stats
 from carscale.data.versions.add_photos import classes_with
 from carscale.data.versions.version import (
+    PhotosBy,
     Version,
     manifest_rows,
+    open_parent,
     ordered,
-    place_rows,
-    read_parent,
-    write_version,
+    publish_version,
 )
 from carscale.errors import ConfigError, DataError
-from carscale.files import staged_folder
 from carscale.types import CarClass
 
 BEFORE_LIST = "before.jsonl"
@@ -69,14 +64,6 @@ class _Change:
     num_changed: int
     entry: dict[str, Any] = field(default_factory=dict)
     lists: dict[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """How photos come to the version."""
-
-    link: str
-    advance: Callable[[int], None]
 
 
 def read_merge(text: str) -> tuple[tuple[str, ...], str]:
@@ -126,7 +113,8 @@ def refine_classes(
         DataError: ``root`` is a pack or does not match its lock, the table names other photos, or
             ``out`` is there already or can't be written.
     """
-    parent = _parent(root, out, link, force)
+    how = PhotosBy(link, force, advance)
+    parent = open_parent(root, out, how, doing="refine", what_for="classes are refined")
     rows, classes = manifest_rows(root), read_splits(root).classes
     new_class = _merged(rows, merges, classes, root)
     if split is not None:
@@ -163,7 +151,7 @@ def refine_classes(
     }
     lists = {BEFORE_LIST: "".join(f"{line}\n" for line in lines).encode()}
     change = _Change(changed, left, len(new_class), entry, lists)
-    return _write(root, out, parent, change, _Place(link, advance))
+    return _write(root, out, parent, change, how)
 
 
 def undo_refinement(
@@ -186,7 +174,8 @@ def undo_refinement(
     Raises:
         DataError: ``root`` was not refined, or does not match its lock.
     """
-    parent = _parent(root, out, link, force)
+    how = PhotosBy(link, force, advance)
+    parent = open_parent(root, out, how, doing="refine", what_for="classes are refined")
     refined = parent.get("refined")
     if not refined or BEFORE_LIST not in parent["lock"]:
         raise DataError(f"{root}: its classes were not refined, so nothing can be taken back")
@@ -200,21 +189,7 @@ def undo_refinement(
         changed.append(new)
     classes = tuple(CarClass(**one) for one in refined["classes_before"])
     change = _Change(changed, classes, len(before))
-    return _write(root, out, parent, change, _Place(link, advance))
-
-
-def _parent(root: Path, out: Path, link: str, force: bool) -> dict[str, Any]:
-    """Return the parent's card, checked."""
-    if link not in ("copy", "hard"):
-        raise ConfigError(f"--link {link}: must be copy or hard")
-    parent = read_parent(
-        root,
-        "classes are refined",
-        f"refine the folder it was made of, then: carscale data pack NEW {outgoing.command(out)}",
-    )
-    check_out(root, out, force)
-    verify(root)
-    return parent
+    return _write(root, out, parent, change, how)
 
 
 def _merged(
@@ -271,7 +246,7 @@ def _split(path: Path, rows: Sequence[Mapping[str, Any]], merged: set[int]) -> d
 
 
 def _write(
-    root: Path, out: Path, parent: dict[str, Any], change: _Change, place: _Place
+    root: Path, out: Path, parent: dict[str, Any], change: _Change, how: PhotosBy
 ) -> Refined:
     """Write the version."""
     names = split_names(parent)
@@ -283,11 +258,7 @@ def _write(
     classes = {"classes": [asdict(one) for one in change.classes]}
     lists = change.lists | {"classes.json": json_bytes(classes)}
     version = Version(rows, entry, lists, extra_splits=names[len(SPLITS) :])
-    with staged_folder(out, "refining") as folder:
-        place_rows(rows, folder, root=root, splits=names, link=place.link, advance=place.advance)
-        card = write_version(root, folder, parent, version)
-    keep_stats(out, (), images.empty_stats(0), parent=root)
-    keep_near_of(out, root)
+    card = publish_version(root, out, parent, version, how, doing="refining")
     return Refined(
         root=out, card=card, num_changed=change.num_changed, num_classes=len(change.classes)
     )

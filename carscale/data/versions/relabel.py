@@ -12,28 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from carscale import images, outgoing
-from carscale.data.freezing.freeze import check_out
+from carscale import outgoing
 from carscale.data.frozen.answers import ANSWERS_LIST, Answer, answers_bytes, read_answers
 from carscale.data.frozen.layout import Frozen, free_path
-from carscale.data.frozen.lock import verify
 from carscale.data.frozen.names import folded
 from carscale.data.frozen.reader import read_splits
 from carscale.data.frozen.split_assignment import PARTIAL, SPLITS, split_names
 from carscale.data.photos.duplicates import same_bytes
-from carscale.data.photos.near_folder import keep_near_of
-from carscale.data.photos.quality import keep_stats
 from carscale.data.versions.decisions import LabelDecision, read_decisions
 from carscale.data.versions.version import (
+    PhotosBy,
     Version,
     manifest_rows,
+    open_parent,
     ordered,
-    place_rows,
-    read_parent,
-    write_version,
+    publish_version,
 )
-from carscale.errors import ConfigError, DataError
-from carscale.files import staged_folder
+from carscale.errors import DataError
 
 
 @dataclass
@@ -88,15 +83,11 @@ def relabel(
     Example:
         >>> relabel(Path("data/cars"), Path("decisions.csv"), Path("data/cars-2"))  # doctest: +SKIP
     """
-    if link not in ("copy", "hard"):
-        raise ConfigError(f"--link {link}: must be copy or hard")
-    parent = read_parent(
-        root,
-        "labels are corrected",
-        f"relabel the folder it was made of, then: carscale data pack NEW {outgoing.command(out)}",
+    how = PhotosBy(link, force, advance)
+    again = (
+        f"relabel the folder it was made of, then: carscale data pack NEW {outgoing.command(out)}"
     )
-    check_out(root, out, force)
-    verify(root)
+    parent = open_parent(root, out, how, doing="relabel", what_for="labels are corrected")
     rows = manifest_rows(root)
     review = read_decisions(decisions, rows, [car.name for car in read_splits(root).classes])
     made = review.labels
@@ -113,18 +104,7 @@ def relabel(
     entry = {"relabelled": _review_entry(root, decisions, rows, changes)}
     lists = {ANSWERS_LIST: answers_bytes(read_answers(root) + answers)} if answers else {}
     version = Version(changed, entry, lists, extra_splits=names[len(SPLITS) :])
-    with staged_folder(out, "relabelling") as folder:
-        place_rows(
-            changed,
-            folder,
-            root=root,
-            splits=names,
-            link=link,
-            advance=advance,
-        )
-        card = write_version(root, folder, parent, version)
-    keep_stats(out, (), images.empty_stats(0), parent=root)
-    keep_near_of(out, root)
+    card = publish_version(root, out, parent, version, how, doing="relabelling")
     num_left_out = sum(one.is_left_out for one in changes.values())
     return Relabelled(
         root=out,

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carscale import contained, disk, files, tables
+from carscale import contained, disk, files, images, outgoing, tables
+from carscale.data.freezing.freeze import check_out
 from carscale.data.frozen.answers import ANSWERS_LIST
 from carscale.data.frozen.layout import (
     FORMAT,
@@ -22,10 +23,14 @@ from carscale.data.frozen.layout import (
     read_list,
     split_hash,
 )
+from carscale.data.frozen.lock import verify
 from carscale.data.frozen.manifest import read_manifest
-from carscale.data.frozen.split_assignment import PARTIAL, split_names
+from carscale.data.frozen.split_assignment import PARTIAL, SPLITS, split_names
 from carscale.data.photos.duplicates import data_notes
-from carscale.errors import DataError
+from carscale.data.photos.near_folder import keep_near_of
+from carscale.data.photos.quality import keep_stats
+from carscale.errors import ConfigError, DataError
+from carscale.files import staged_folder
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,21 @@ class Version:
     extra_splits: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class PhotosBy:
+    """How photos come to a version.
+
+    Attributes:
+        link: ``copy``, or ``hard`` to share bytes with the parent.
+        force: Replace a frozen folder.
+        advance: Called after each photo with the number of all.
+    """
+
+    link: str = "copy"
+    force: bool = False
+    advance: Callable[[int], None] = lambda total: None
+
+
 def read_parent(root: Path, what_for: str, command: str) -> dict[str, Any]:
     """Return the card of a frozen folder that a version is to be made of.
 
@@ -59,6 +79,57 @@ def read_parent(root: Path, what_for: str, command: str) -> dict[str, Any]:
     card = read_card(root)
     if card["format"] != FORMAT:
         raise DataError(f"{root}: is a pack; {what_for} in a frozen folder", command)
+    return card
+
+
+def open_parent(
+    root: Path, out: Path, how: PhotosBy, *, doing: str, what_for: str
+) -> dict[str, Any]:
+    """Return the card of a frozen folder that a version is to be made of, checked with ``out``.
+
+    Args:
+        root: The folder.
+        out: The version to be.
+        how: How photos come to it.
+        doing: The verb: ``relabel``.
+        what_for: What can't be done with a pack: ``labels are corrected``.
+
+    Raises:
+        ConfigError: A way of linking that is none.
+        DataError: No frozen folder, a pack, one that does not match its lock, or ``out`` is there.
+    """
+    if how.link not in ("copy", "hard"):
+        raise ConfigError(f"--link {how.link}: must be copy or hard")
+    pack = f"carscale data pack NEW {outgoing.command(out)}"
+    parent = read_parent(root, what_for, f"{doing} the folder it was made of, then: {pack}")
+    check_out(root, out, how.force)
+    verify(root)
+    return parent
+
+
+def publish_version(
+    root: Path, out: Path, parent: dict[str, Any], version: Version, how: PhotosBy, *, doing: str
+) -> dict[str, Any]:
+    """Write a version whose photos are its parent's, whole or not at all; return its card.
+
+    What was measured of the photos holds for the version too.
+
+    Args:
+        root: The parent.
+        out: The version to be.
+        parent: The parent's card.
+        version: Its rows are ordered.
+        how: How photos come to it.
+        doing: A word for the folder that it is staged in.
+    """
+    names = (*SPLITS, *version.extra_splits)
+    with staged_folder(out, doing) as folder:
+        place_rows(
+            version.rows, folder, root=root, splits=names, link=how.link, advance=how.advance
+        )
+        card = write_version(root, folder, parent, version)
+    keep_stats(out, (), images.empty_stats(0), parent=root)
+    keep_near_of(out, root)
     return card
 
 
