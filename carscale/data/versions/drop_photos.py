@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from carscale import outgoing
 from carscale.data.frozen.layout import Frozen
 from carscale.data.frozen.split_assignment import SPLITS, split_names
 from carscale.data.versions.version import (
@@ -56,9 +55,6 @@ def drop_photos(
             or ``out`` is there already or can't be written.
     """
     how = PhotosBy(link, force, advance)
-    again = (
-        f"dedupe the folder it was made of, then: carscale data pack NEW {outgoing.command(out)}"
-    )
     parent = open_parent(root, out, how, doing="dedupe", what_for="photos are left out")
     rows = manifest_rows(root)
     names = split_names(parent)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from carscale import outgoing
 from carscale.data.frozen.answers import ANSWERS_LIST, Answer, answers_bytes, read_answers
 from carscale.data.frozen.layout import Frozen, free_path
 from carscale.data.frozen.names import folded
@@ -84,9 +83,6 @@ def relabel(
         >>> relabel(Path("data/cars"), Path("decisions.csv"), Path("data/cars-2"))  # doctest: +SKIP
     """
     how = PhotosBy(link, force, advance)
-    again = (
-        f"relabel the folder it was made of, then: carscale data pack NEW {outgoing.command(out)}"
-    )
     parent = open_parent(root, out, how, doing="relabel", what_for="labels are corrected")
     rows = manifest_rows(root)
     review = read_decisions(decisions, rows, [car.name for car in read_splits(root).classes])
