@@ -16,7 +16,12 @@ from carscale.verdicts.verdict import ALPHA, Verdict
 
 SETTLED = ("helps", "hurts", "no difference")
 FUTILE = 0.1
-"""An arm that further runs would settle with less than this probability gets no more."""
+"""An arm that further runs would settle with less than this probability gets no more.
+
+One arm, the likeliest to be settled, goes on in any case: what the others leave is its.
+"""
+FUTILE_FREEDOM = 6
+"""Degrees of freedom of the spread of seeds below which nothing is called hopeless."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,13 @@ class Looks:
                 settled[name] = verdict
                 notes[name] = f"settled at look {number}: no more runs"
         seen = Looks((*self.fractions, fraction), settled, notes)
+        chances = seen.chances(verdicts, more, margin=margin)
+        best = max(chances, key=lambda name: chances[name], default="")
         hopeless = {
             name: f"no more runs since look {number}: {more[name]} more would settle it with a "
             f"probability of {100 * chance:.0f} %"
-            for name, chance in seen.chances(verdicts, more, margin=margin).items()
-            if more[name] and chance < FUTILE
+            for name, chance in chances.items()
+            if name != best and more[name] and chance < FUTILE and _is_known(verdicts[name])
         }
         return replace(seen, notes=notes | hopeless)
 
@@ -106,3 +113,8 @@ class Looks:
         verdict = self.verdicts.get(arm.name, arm.verdict)
         notes: Sequence[str] = [self.notes[arm.name]] if arm.name in self.notes else []
         return replace(arm, verdict=verdict, notes=(*arm.notes, *notes))
+
+
+def _is_known(verdict: Verdict) -> bool:
+    """Tell whether the spread of seeds is known well enough to call an arm hopeless."""
+    return verdict.difference is not None and verdict.difference.spread.freedom >= FUTILE_FREEDOM
