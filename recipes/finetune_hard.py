@@ -1,7 +1,7 @@
-"""Train on from a run, on photos that resemble its mistakes: the classifier first, then all, slowly.
+r"""Train on from a run, on photos like its mistakes: the classifier first, then all, slowly.
 
 First   carscale select runs/effnet_baseline hard.parquet --by confused-pairs
-Run     accelerate launch recipes/finetune_hard.py model.weights=runs/effnet_baseline \\
+Run     accelerate launch recipes/finetune_hard.py model.weights=runs/effnet_baseline \
           finetune.select=hard.parquet
 """
 
