@@ -71,6 +71,7 @@ class Difference:
             ``is_equal`` by their hashes.
         is_class_list_equal: By its hash: names and their order.
         new_classes, gone_classes: Names.
+        merges: Where B merged classes of A: ``classes`` and what they became, ``to``.
         changes: The photos that differ, in the order of B, then those removed in the order of A.
     """
 
@@ -83,6 +84,7 @@ class Difference:
     is_class_list_equal: bool
     new_classes: tuple[str, ...]
     gone_classes: tuple[str, ...]
+    merges: tuple[dict[str, Any], ...]
     changes: tuple[Change, ...]
 
     def counts(self) -> dict[str, int]:
@@ -130,6 +132,7 @@ class Difference:
                 "is_equal": self.is_class_list_equal,
                 "new": list(self.new_classes),
                 "gone": list(self.gone_classes),
+                "merges": list(self.merges),
             },
             "by_class": self.by_class(),
             "by_source": self.by_source(),
@@ -172,8 +175,17 @@ def find_difference(root_a: Path, root_b: Path) -> Difference:
         is_class_list_equal=cards[0]["hashes"]["classes"] == cards[1]["hashes"]["classes"],
         new_classes=tuple(name for name in class_lists[1] if name not in names_a),
         gone_classes=tuple(name for name in class_lists[0] if name not in names_b),
+        merges=_merges(cards[1], class_lists[0]),
         changes=tuple(_changes(rows_a, rows_b)),
     )
+
+
+def _merges(card: dict[str, Any], classes_a: Sequence[str]) -> tuple[dict[str, Any], ...]:
+    """Return how a refined version merged those classes; nothing of one that is no refinement."""
+    refined = card.get("refined")
+    if not refined or [one["name"] for one in refined["classes_before"]] != list(classes_a):
+        return ()
+    return tuple(refined["merges"])
 
 
 def _rows(root: Path, card: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -297,6 +309,9 @@ def _split_words(found: Difference) -> list[str]:
     """Say which results still compare."""
     equal = [row["split"] for row in found.splits if row["is_equal"]]
     other = [row["split"] for row in found.splits if not row["is_equal"]]
+    counts = found.counts()
+    if found.merges and not (counts["added"] or counts["removed"] or counts["moved"]):
+        return ["All splits hold the same photos, some under merged classes."]
     if not equal:
         return ["No split holds the same photos: results on A and on B can't be compared."]
     if not other:
@@ -318,7 +333,13 @@ def _class_words(found: Difference) -> list[str]:
         if names
     ]
     changes = ", ".join(parts) or "the same names in another order"
-    return [f"Classes: {changes}. A run on A can't be evaluated on B: its class list is another."]
+    words = [f"Classes: {changes}. A run on A can't be evaluated on B: its class list is another."]
+    if found.merges:
+        merged = "; ".join(f"{' + '.join(one['classes'])} -> {one['to']}" for one in found.merges)
+        words.append(
+            f"B merged classes of A: {merged}. carscale compare scores runs on A under B's classes."
+        )
+    return words
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from carscale import config
 from carscale.errors import CarscaleError, RunError
@@ -28,7 +29,8 @@ class RunEntry:
         val: Val metrics of the epoch that is its result; empty before the first.
         test_top1: Of the last evaluation on test; ``None`` if never.
         is_best: Whether no earlier run of these data did better.
-        changes: ``key: old -> new`` from the run before.
+        changes: ``key: old -> new`` from the run that was trained before; of a run that is made of
+            others, how and of which.
     """
 
     folder: str
@@ -45,11 +47,12 @@ class RunEntry:
 
 @dataclass(frozen=True)
 class _Read:
-    """A run's row, its settings, and the hashes of its data."""
+    """A run's row, its settings, the hashes of its data, and what it is made of."""
 
     entry: RunEntry
     cfg: config.Recipe
     hashes: Mapping[str, str]
+    made_of: str
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,12 @@ def _entries(group: Sequence[_Read], metric: str) -> tuple[RunEntry, ...]:
     for run in group:
         score = run.entry.val.get(metric)
         is_best = score is not None and score > best
-        changes = () if before is None else _changes(before, run)
+        best = best if score is None else max(best, score)
+        if run.made_of:
+            changes: tuple[str, ...] = (run.made_of,)
+        else:
+            changes, before = () if before is None else _changes(before, run), run
         entries.append(replace(run.entry, is_best=is_best, changes=changes))
-        best, before = best if score is None else max(best, score), run
     return tuple(entries)
 
 
@@ -164,4 +170,11 @@ def _read(folder: Path, base: Path | None) -> _Read:
         val=best["val"] if best else {},
         test_top1=evaluations[-1].get("top1") if evaluations else None,
     )
-    return _Read(entry, cfg, run.hashes)
+    return _Read(entry, cfg, run.hashes, _made_of(env.get("refined") or {}))
+
+
+def _made_of(refined: Mapping[str, Any]) -> str:
+    """Return how a run is made of others, and of which; nothing for one that was trained."""
+    names = [Path(one).name for one in refined.get("from") or ()]
+    method = f" ({refined['method']})" if refined.get("method") else ""
+    return f"{refined['how']}{method} of {', '.join(names)}" if names else ""

@@ -5,6 +5,8 @@ Axes: N photos, G groups of photos, S further seeds.
 
 from __future__ import annotations
 
+import bisect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -210,10 +212,9 @@ def judge_gate(
         lost, gained = int(lost_G[number]), int(changed_G[number] - lost_G[number])
         is_large = lost - gained > max_class_drop * num_photos
         p = float(p_G[number]) if lost > gained else 1.0
-        runs = np.arange(1, num_right + 1)
-        shown = stats.deflated(0.5 ** runs.astype(float), 1 + shift_G[number] / runs, shift.freedom)
-        enough = np.flatnonzero((num_tested * shown < ALPHA) & (runs > max_class_drop * num_photos))
-        smallest = float(runs[enough[0]] / num_photos) if len(enough) else None
+        counted = range(math.floor(max_class_drop * num_photos) + 1, num_right + 1)
+        enough = _least_lost(counted, float(shift_G[number]), shift.freedom, num_tested)
+        smallest = None if enough is None else enough / num_photos
         counts = (num_photos, gained, lost, num_right)
         changes.append(
             GroupChange(one.kind, one.name, *counts, p, smallest, is_large and p < ALPHA)
@@ -229,6 +230,16 @@ def judge_gate(
     )
     is_blind = shift.source == "new" and shift.value > max_class_drop / 2
     return GateResult(tuple(changes), flips, shift, num_tested, is_blind, max_class_drop)
+
+
+def _least_lost(counted: range, shift: float, freedom: float, num_tested: int) -> int | None:
+    """Return the fewest photos that would be shown, were all of them lost and none gained."""
+
+    def is_shown(num: int) -> bool:
+        return bool(num_tested * stats.deflated(0.5**num, 1 + shift / num, freedom) < ALPHA)
+
+    place = bisect.bisect_left(counted, True, key=is_shown)  # p falls with every photo
+    return counted[place] if place < len(counted) else None
 
 
 def class_groups(labels_N: NDArray[np.int64], names: Sequence[str]) -> list[PhotoGroup]:

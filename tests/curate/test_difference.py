@@ -165,7 +165,7 @@ def test_the_command_prints_tables_and_json(carscale, versions):
     assert (code, err) == (0, "")
     assert told["counts"] == {"added": 0, "removed": 1, "relabelled": 2, "moved": 0}
     assert len(told["changes"]) == 3
-    assert told["classes"] == {"is_equal": True, "new": [], "gone": []}
+    assert told["classes"] == {"is_equal": True, "new": [], "gone": [], "merges": []}
     json.loads(out, parse_constant=pytest.fail)
 
 

@@ -50,6 +50,10 @@ def test_merged_and_taken_back_the_manifest_is_that_of_before(root, tmp_path, li
     data.verify(made.root)
     assert made.card["parent"]["name"] == "cars"
     assert made.card["refined"]["merges"] == [{"classes": [first, second], "to": "Both of them"}]
+    told = " ".join(workflows.diff(root, made.root).sentences())
+    assert "All splits hold the same photos, some under merged classes" in told
+    assert f"B merged classes of A: {first} + {second} -> Both of them." in told
+    assert "B merged" not in " ".join(workflows.diff(made.root, root).sentences())
     with pytest.raises(DataError, match="merged"):
         workflows.refine(root, tmp_path / "merged", merges=[text])
     back = workflows.refine(made.root, tmp_path / "back", undo=True)

@@ -11,11 +11,14 @@ from carscale.runs import FORMAT
 from carscale.studies.history import find_runs, histories
 
 
-def make(folder, started, top1=None, *, val="v" * 64, train="t" * 64, words=(), ends=True):
+def make(
+    folder, started, top1=None, *, val="v" * 64, train="t" * 64, words=(), ends=True, refined=None
+):
     folder.mkdir(parents=True)
     cfg = config.resolve(config.Recipe(), list(words))
     (folder / "config.yaml").write_text(config.to_yaml(cfg))
     env = {"format": FORMAT, "recipe": "effnet", "started": started}
+    env |= {} if refined is None else {"refined": refined}
     files.write_json(folder / "env.json", env | {"data": {"hashes": {"val": val, "train": train}}})
     log = [{"event": "start"}, {"event": "step", "step": 7}]
     if top1 is not None:
@@ -43,6 +46,20 @@ def test_runs_are_ordered_by_time_with_the_best_so_far(tmp_path):
     assert "train photos" in entries[3].changes
     assert [entry.state for entry in entries] == ["done", "done", "done", "at step 7"]
     assert entries[0].val["top1"] == 0.5  # of the epoch that is the result, not of the last
+
+
+def test_a_run_made_of_runs_says_of_which_and_is_no_neighbour(tmp_path):
+    make(tmp_path / "a", "2026-01-01", 0.5)
+    how = {"how": "rebalance", "method": "crt", "from": ["../a"]}
+    make(tmp_path / "b", "2026-01-02", 0.6, refined=how)
+    make(tmp_path / "c", "2026-01-03", 0.55, words=["optim.lr=0.01"])
+    entries = histories(find_runs(tmp_path), base=tmp_path)[0].runs
+    assert [entry.changes for entry in entries] == [
+        (),
+        ("rebalance (crt) of a",),
+        ("optim.lr: 0.001 -> 0.01",),
+    ]
+    assert [entry.is_best for entry in entries] == [True, True, False]
 
 
 def test_a_folder_that_can_not_be_read_is_said_and_left_out(tmp_path, capsys):
