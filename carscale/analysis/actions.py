@@ -37,6 +37,8 @@ MAX_MERGES = 5
 TOLD_APART = 0.6
 """A merge is advised where the pair is told apart less often, by the upper end of the interval."""
 MAX_IDS = 2000
+LOOK_S = 5.0
+"""A person's look at a photo, in seconds: assumed, not measured."""
 MIN_PART = 8
 MIN_SEEN = 3
 MIN_SPLIT_SAMPLES = 30
@@ -57,26 +59,28 @@ def plan_actions(
     """Return what to do, what mends most per minute first.
 
     Each is plain data: ``kind``, ``title``, ``why``, ``command`` (or ``None``; RUN, NAME, DIR,
-    RECIPE and ROOT stand for what only the caller knows), ``num_mistakes``, ``gain`` (photos that
-    it may mend; ``None``: not measured), ``seconds`` (of this machine; ``None``: of a person, or
-    not known) and its own numbers.
+    RECIPE and ROOT stand for what only the caller knows), ``then`` (what comes after a person's
+    part, or ``None``), ``num_mistakes``, ``gain`` (photos that it may mend; ``None``: not
+    measured), ``seconds`` (of this machine, or of a person who looks; ``None``: not known) and its
+    own numbers.
     """
+    augmented = augmentations(evidence, groups)
     found = [
         *_check_labels(evidence, reviews, groups),
         *_conflicts(evidence),
         *rebalancing(evidence),
         *_merges(evidence, confusions),
         *_splits(evidence),
-        *augmentations(evidence, groups),
+        *augmented,
         *_more_photos(evidence, learning),
-        *fine_tuning(evidence, hardness, confusions),
+        *fine_tuning(evidence, hardness, confusions, augmented),
     ]
-    whole = [{"gain": None, "seconds": None, **action} for action in found]
+    whole = [{"then": None, "gain": None, "seconds": None, **action} for action in found]
     return tuple(sorted(whole, key=_worth))
 
 
 def _worth(action: dict[str, Any]) -> tuple[bool, float, int]:
-    """Sort what is measured first, by gain per minute; a person's time counts as ten minutes."""
+    """Sort what is measured first, by gain per minute; a cost not known counts as ten minutes."""
     gain, seconds = action["gain"], action["seconds"] or 600.0
     return gain is None, -60 * (gain or 0.0) / seconds, -action["num_mistakes"]
 
@@ -110,7 +114,13 @@ def _check_labels(
             continue
         expected = float(review.expected_R[shown - 1])
         num_suspects = int(review.is_suspect_R.sum())
-        more = "" if review.split == "train" else " --any-split"
+        relabel = "carscale data relabel ROOT decisions.csv ROOT-relabelled"
+        again = f"carscale evaluate RUN data.root=ROOT-relabelled --split {review.split}"
+        if review.split == "train":
+            again = "accelerate launch RECIPE config=RUN/config.yaml data.root=ROOT-relabelled"
+            again += " run.name=NAME-relabelled"
+        else:
+            relabel += " --any-split"
         actions.append(
             {
                 "kind": "check-labels",
@@ -119,11 +129,12 @@ def _check_labels(
                 f"expected to be wrong, {expected:.0f} of them among the first {shown} of the "
                 f"label review. ({num_suspects} are suspects: confident learning or a near "
                 "duplicate gives another class.) In the page's label review press W, R or U, "
-                "then save; then: "
-                f"carscale data relabel ROOT decisions.csv ROOT-relabelled{more}",
+                "then save.",
                 "command": "carscale report RUN",
+                "then": f"{relabel} && {again}",
                 "num_mistakes": about if review.split == evidence.split else shown,
                 "gain": expected if review.split == evidence.split else None,
+                "seconds": LOOK_S * shown,
                 "split": review.split,
                 "num_suspects": num_suspects,
                 "num_shown": shown,
@@ -146,8 +157,10 @@ def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
             "kind": "near-duplicates",
             "title": f"Review {len(conflicts)} pairs of near duplicates with different labels",
             "why": "The photos look the same: one label is wrong, or they show two cars. The page "
-            "asks which; carscale data relabel takes the answers.",
+            "asks which, and saves answers.csv.",
             "command": "carscale data dedupe ROOT --out NAME-duplicates",
+            "then": "carscale data relabel ROOT answers.csv ROOT-answered",
+            "seconds": LOOK_S * len(conflicts),
             "num_mistakes": int(np.isin(evidence.conflict_ids_P2, wrong).any(axis=1).sum()),
             "pairs": [pair.as_dict()["photos"] for pair in conflicts],
         }
@@ -248,7 +261,12 @@ def _two_parts(points_GD: NDArray[np.float32], seed: int) -> NDArray[np.float32]
 
 
 def _more_photos(evidence: Evidence, learning: Sequence[LearningRow]) -> list[dict[str, Any]]:
-    """Suggest how many photos to add to which classes, of those whose recall is low."""
+    """Suggest how many photos to add to which classes, of those whose recall is low on val.
+
+    Of val alone: each split would name another goal, and test is not what data are planned by.
+    """
+    if evidence.split != "val":
+        return []
     per_class = evaluation.per_class(evidence.predictions, evidence.classes)
     learning = [row for row in learning if per_class[row.number]["has_low_recall"]]
     if not learning:

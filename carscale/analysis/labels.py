@@ -213,8 +213,10 @@ def review_labels(
 ) -> Review:
     """Return all samples, the most suspicious label first, by ``expected_errors``.
 
-    Photos that have a near duplicate with another label are marked as suspects where they stand:
-    the page shows them as pairs in a list of their own, where a person sees which is wrong.
+    Suspects are those that confident learning counts to another class, among the first twice as
+    many as errors are expected: of a weak model it counts every other photo so. Photos that have a
+    near duplicate with another label are marked where they stand: the page shows them as pairs in
+    a list of their own, where a person sees which is wrong.
 
     Chosen: no preference for what confident learning counts to another class. Why: with 3 % of
     labels of Stanford Cars swapped and a weak model (41 % right out of sample), 69 of the first
@@ -245,7 +247,7 @@ def review_labels(
         suggested_R=column(found.suggested_N),
         prob_label_R=column(predictions.prob_label_N),
         prob_suggested_R=column(found.prob_suggested_N),
-        is_suspect_R=column(found.is_suspect_N | conflicts_N),
+        is_suspect_R=column(found.is_likely_N | conflicts_N),
         num_expected=found.num_expected,
         expected_R=np.cumsum(column(likely_N)),
     )

@@ -87,9 +87,15 @@ def _setting(group: str, settings: dict[str, str]) -> tuple[str | None, str]:
 
 
 def fine_tuning(
-    evidence: Evidence, hardness: Hardness | None, confusions: Confusions
+    evidence: Evidence,
+    hardness: Hardness | None,
+    confusions: Confusions,
+    augmented: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Suggest training on, on train samples by the best rule for which there is evidence."""
+    """Suggest training on, on train samples by the best rule for which there is evidence.
+
+    With the augmentation that is advised for the largest group of photos, where there is one.
+    """
     train = evidence.train
     if train is None or "finetune" in evidence.settings.get("recipe", ""):
         return []
@@ -106,6 +112,9 @@ def fine_tuning(
     if by is None:
         return []
     num_wrong = int((predictions.prediction_N != predictions.labels_N).sum())
+    policies = [one for one in augmented if one["setting"].startswith("augment.")]
+    largest = max(policies, key=lambda one: one["num_mistakes"], default={"setting": ""})
+    setting = f" {largest['setting']}" if largest["setting"] else ""
     return [
         {
             "kind": "fine-tune",
@@ -113,7 +122,7 @@ def fine_tuning(
             "why": "Training goes on from this run, half of the draws on these photos; what that "
             "brings is not measured, and the gate tells what it breaks.",
             "command": f"carscale select RUN NAME-{by}.parquet --by {by} && accelerate launch "
-            f"{FINETUNE} model.weights=RUN finetune.select=NAME-{by}.parquet run.dir=DIR "
+            f"{FINETUNE} model.weights=RUN finetune.select=NAME-{by}.parquet{setting} run.dir=DIR "
             "run.name=NAME-tuned && carscale gate RUN DIR/NAME-tuned",
             "num_mistakes": confused if by == "confused-pairs" else num_wrong,
             "by": by,

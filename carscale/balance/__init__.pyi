@@ -7,6 +7,7 @@ from .samplers import draws_per_epoch as draws_per_epoch
 from .samplers import natural as natural
 from .samplers import sampler as sampler
 from .samplers import weighted as weighted
+from .selected import check_start as check_start
 from .selected import rival_margins as rival_margins
 from .selected import selection_hash as selection_hash
 from .weights import class_weights as class_weights

@@ -106,3 +106,5 @@ def _print(found: Analysis) -> None:
         say(f"- {action['title']}\n  {action['why']}")
         if action["command"]:
             say(f"  {action['command']}")
+        if action["then"]:
+            say(f"  then: {action['then']}")

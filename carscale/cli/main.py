@@ -74,6 +74,8 @@ def run() -> None:
     except UsageError as error:
         _fail(_wrong_choice(error))
     except (typer.Abort, KeyboardInterrupt):
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            note("stopped; the same command goes on, or begins again")
         sys.exit(INTERRUPTED)
     except UnicodeEncodeError as error:
         _fail(_locale_error(error))

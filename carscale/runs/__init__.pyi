@@ -6,3 +6,4 @@ from .data_root import data_places as data_places
 from .folder import FORMAT as FORMAT
 from .folder import RunFolder as RunFolder
 from .resume import FREE_ON_RESUME as FREE_ON_RESUME
+from .starts import run_of_weights as run_of_weights

@@ -15,7 +15,7 @@ import numpy as np
 from carscale import config, contained, data, disk, evaluation, files, locks, tables
 from carscale.errors import ConfigError, RunError, TrainingError
 from carscale.progress import bar
-from carscale.runs import RunFolder
+from carscale.runs import RunFolder, run_of_weights
 from carscale.shapes import problem
 from carscale.studies.launching import Launch
 from carscale.studies.run import terminable, tidy, train_to_end
@@ -109,10 +109,9 @@ def _name(fold: int, repeat: int) -> str:
 
 def _check_start(run: RunFolder, cfg: config.Recipe) -> None:
     """Raise where a fold would start from weights that its held-out photos trained."""
-    weights = Path(cfg.model.weights or "")
-    above = any(RunFolder(place).has_settings for place in weights.parents[:3])
-    is_file_alone = weights.is_file() and not above
-    if cfg.finetune.select is None and (cfg.model.weights is None or is_file_alone):
+    weights = cfg.model.weights
+    is_file_alone = weights and Path(weights).is_file() and run_of_weights(weights) is None
+    if cfg.finetune.select is None and (weights is None or is_file_alone):
         return
     start = cfg.model.weights or str(run)
     raise ConfigError(

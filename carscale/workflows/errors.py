@@ -54,7 +54,8 @@ def analyse_run(
     places = _places(run, data_root)
     actions = tuple(
         action
-        | {"command": _command(action["command"], places), "why": _filled(action["why"], places)}
+        | {name: _command(action[name], places) for name in ("command", "then")}
+        | {"why": _filled(action["why"], places)}
         for action in found.actions
     )
     own = tuple(_filled(note, places) for note in found.notes[len(notes) :])  # ours name paths

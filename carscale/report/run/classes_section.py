@@ -186,6 +186,7 @@ def judge_classes(metrics: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``rows``: those of ``per_class`` with a verdict, those of low recall first, then by recall.
+        ``mean_recall``: what low recall is measured by.
         ``low``: those of low recall. ``rare``: those that are fine, though among the quarter with
         the fewest train photos. ``rare_up_to``: that number of photos; ``None`` when all classes
         have as many.
@@ -209,6 +210,7 @@ def judge_classes(metrics: dict[str, Any]) -> dict[str, Any]:
     rare = [row for row in rows if row["verdict"] == RARE]
     return {
         "rows": rows,
+        "mean_recall": mean_recall,
         "low": [row for row in rows if row["has_low_recall"]],
         "rare": sorted(rare, key=lambda row: (row["train_count"], row["class"])),
         "rare_up_to": rare_up_to,

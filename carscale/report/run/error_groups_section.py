@@ -178,6 +178,7 @@ def write_actions(analysis: Analysis, folder: Path) -> list[dict[str, Any]]:
             "title": str(action.get("title") or action.get("kind") or "Action"),
             "why": str(action.get("why") or ""),
             "command": action.get("command"),
+            "then": action.get("then"),
             "num_mistakes": finite(action.get("num_mistakes")),
             "gain": finite(action.get("gain")),
             "seconds": finite(action.get("seconds")),

@@ -149,7 +149,7 @@ def _flips(first: RunRecord, other: RunRecord, split: str) -> dict[str, Any]:
     if a is None or b is None:
         return {"trouble": "no predictions"}
     if not _hash(first, split) or _hash(first, split) != _hash(other, split):
-        return {"trouble": "not the same photos"}
+        return {"trouble": "not the same photos and labels"}
     if not np.array_equal(a.keys_N, b.keys_N):
         return {"trouble": "the predictions are of other photos than the split's hash says"}
     correct_N, then_N = a.prediction_N == a.labels_N, b.prediction_N == b.labels_N
