@@ -2,9 +2,12 @@
 
     python benchmarks/bench_gate.py                              # simulated pairs of runs
     python benchmarks/bench_gate.py runs/studies/balance/runs    # pairs of seeds that were trained
+    python benchmarks/bench_gate.py --poison data/makes --out runs/poisoned    # trains seven runs
 
 Simulated: a photo is easy or hard for both runs (85 %) or a coin of its class's recall; two seeds
-of one recipe shift a class's recall by ``shift``. Axes: N photos, K classes.
+of one recipe shift a class's recall by ``shift``. Poisoned: of one class half of the train photos
+get the label of the next; the other seed of the clean recipe tells what is luck.
+Axes: N photos, K classes.
 """
 
 import argparse
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from carscale import data, workflows
 from carscale.runs import RunFolder
 from carscale.verdicts.gate import class_groups, judge_gate
 
@@ -94,8 +98,56 @@ def real(folder):
     print(f"negative flips: {100 * np.mean(shares):.1f} % on average")
 
 
+def poison(root, out, words, num=5):
+    """Train clean runs of two seeds, and runs with one class poisoned each; gate those."""
+    splits = data.read_splits(root)
+    train, names = splits.train, [one.name for one in splits.classes]
+    settings = {"run.dir": out, "train.select": "last", "train.eval_every_epochs": 0, **words}
+
+    def trained(name, data_root, seed):
+        run = RunFolder(out / name)
+        if not run.is_finished:
+            chosen = {"data.root": data_root, "seed": seed, "run.name": name}
+            workflows.train("effnet_baseline", settings | chosen)
+        return run
+
+    clean = [trained(f"clean-s{seed}", root, seed) for seed in (0, 1)]
+    print("| poisoned class | val photos | recall before | now | all, points | refused |")
+    print("|---|---|---|---|---|---|")
+    for number, k in enumerate(np.argsort(-splits.val.counts_K)[:num].tolist()):
+        version = out / f"data-{number}"
+        if not version.exists():
+            table = out / f"poison-{number}.csv"
+            rows = np.random.default_rng(number).permutation(np.flatnonzero(train.labels_N == k))
+            lines = ["id,path,label,decision,new_label"]
+            other = names[(k + 1) % len(names)]
+            for row in rows[: len(rows) // 2]:
+                lines.append(
+                    f'{train.ids_N[row]},"{train.paths_N[row]}","{names[k]}",wrong,"{other}"'
+                )
+            table.write_text("\n".join(lines) + "\n")
+            workflows.relabel(root, table, version, link="hard")
+        run = trained(f"poisoned-{number}", version, 2 + number)
+        found = workflows.gate(clean[0], run).result
+        mine = next(one for one in found.groups if one.name == names[k])
+        now = (mine.num_right - mine.num_lost + mine.num_gained) / mine.num_photos
+        told = "; ".join(f"{one.name} (p {one.p:.3f})" for one in found.worse) or "nothing"
+        print(
+            f"| {names[k]} | {mine.num_photos} | {mine.num_right / mine.num_photos:.0%} | {now:.0%}"
+            f" | {-100 * found.groups[0].drop:+.1f} | {told} |",
+            flush=True,
+        )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="?", help="folder of runs, named ARM-sSEED")
+    parser.add_argument("--poison", type=Path, help="frozen folder, of a few large classes")
+    parser.add_argument("--out", type=Path, default=Path("runs/poisoned"))
+    parser.add_argument("--settings", nargs="*", default=[], help="of the runs that are trained")
     args = parser.parse_args()
-    simulate() if args.runs is None else real(args.runs)
+    if args.poison:
+        args.out.mkdir(parents=True, exist_ok=True)
+        poison(args.poison, args.out, dict(word.split("=", 1) for word in args.settings))
+    else:
+        simulate() if args.runs is None else real(args.runs)

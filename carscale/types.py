@@ -175,7 +175,10 @@ class Batch:
         ids_B: int64, manifest rows.
         num_unreadable: How many of them are shown as a grey square.
         partner_labels_B: Labels of the photos that were mixed in, int64; ``None`` without mixing.
-        own_share_B: How much of each picture is its own photo, float32 in [0, 1].
+        own_share_B: How much each picture's own label counts, float32 in [0, 1].
+        partner_share_B: How much its partner's does; ``None``: the rest.
+        swap_B4, source_B4: Of pictures that are still to be mixed, by the model: rectangles, as in
+            ``augment.Params``, int64.
     """
 
     images_BCHW: Tensor
@@ -184,6 +187,9 @@ class Batch:
     num_unreadable: int = 0
     partner_labels_B: Tensor | None = None
     own_share_B: Tensor | None = None
+    partner_share_B: Tensor | None = None
+    swap_B4: Tensor | None = None
+    source_B4: Tensor | None = None
 
 
 class Loader(Protocol):
@@ -211,8 +217,8 @@ class TrainLoader(Protocol):
         """Yield this rank's micro-batches of some steps, in order."""
         ...
 
-    def accumulation_labels(self, step: int) -> NDArray[np.int64]:
-        """Return the labels of a whole global batch."""
+    def accumulation_labels(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the labels of a whole global batch, and how much each counts."""
         ...
 
 

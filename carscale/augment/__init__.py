@@ -8,9 +8,10 @@ backend renders.
 - ``ops``: single ops of op lists, their ranges by paper.
 - ``mixing``: pairs of photos and their shares; ``loaders`` blends.
 - ``params``: the dense arrays, and those of the plain view.
-- ``policies``: which numbers become which parameters.
+- ``photo_policies``: which numbers become which parameters of one photo.
+- ``policies``: all by name, and those that mix photos.
 
-To add a policy: one function in ``policies.py``, one line in its ``POLICIES``, one word in
+To add a policy: one function in ``photo_policies.py``, one line in ``POLICIES``, one word in
 ``config.Augment.policy``. To add a slot op: a word in ``ops.SLOT_OPS``, a function in
 ``images.effects``, a branch in ``loaders.dali_graph``; a backend that can't lists it as missing.
 

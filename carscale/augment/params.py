@@ -34,9 +34,11 @@ class Params:
         noise_B2: Left and top of the window of the noise plate, int64; ``None`` without noise.
         erase_B4: Left, top, width, height of a square part to fill, int64; ``None`` without.
         own_share_B: How much of its own photo a picture shows once it is mixed with its partner's
-            (rows 2k and 2k + 1), float32 in [0, 1]; ``None`` without mixing.
+            (rows 2k and 2k + 1), float32 in [0, 1]; ``None`` without mixing, or where the model
+            says it.
         swap_B4: Left, top, width, height of the part that comes from the partner, int64; where it
-            is empty, pictures are blended.
+            is empty, pictures are blended. ``None`` without mixing.
+        source_B4: The part of the partner that is stretched into it, int64; ``None``: the same.
     """
 
     affine_B23: NDArray[np.float64]
@@ -49,6 +51,7 @@ class Params:
     erase_B4: NDArray[np.int64] | None = None
     own_share_B: NDArray[np.float32] | None = None
     swap_B4: NDArray[np.int64] | None = None
+    source_B4: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.affine_B23)
@@ -60,6 +63,19 @@ class Params:
             part = getattr(self, name)
             cut[name] = None if part is None else part[first:last]
         return Params(**cut)
+
+
+def joined(one: Params, other: Params) -> Params:
+    """Return the parameters of samples of one policy and of more samples of it."""
+    parts: dict[str, Any] = {}
+    for field in fields(Params):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, Geometry):
+            pairs = {f.name: (getattr(a, f.name), getattr(b, f.name)) for f in fields(Geometry)}
+            parts[field.name] = Geometry(**{name: np.concatenate(p) for name, p in pairs.items()})
+        else:
+            parts[field.name] = None if a is None else np.concatenate([a, b])
+    return Params(**parts)
 
 
 def make_params(

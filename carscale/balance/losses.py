@@ -343,17 +343,25 @@ class Loss(torch.nn.Module):
         if batch.own_share_B is None:
             return (terms_B * weights_B).sum()
         other_terms_B, other_weights_B = self(logits_BK, batch.partner_labels_B)
-        own_B = batch.own_share_B
-        return (own_B * terms_B * weights_B + (1 - own_B) * other_terms_B * other_weights_B).sum()
+        own_B, other_B = batch.own_share_B, batch.partner_share_B
+        other_B = 1 - own_B if other_B is None else other_B
+        return (own_B * terms_B * weights_B + other_B * other_terms_B * other_weights_B).sum()
 
-    def accumulation_weight(self, labels_G: NDArray[np.int64]) -> float:
+    def accumulation_weight(
+        self, labels_G: NDArray[np.int64], shares_G: NDArray[np.float64] | None = None
+    ) -> float:
         """Return the weight of a whole accumulation window, from its labels on all ranks.
 
-        Mixing changes nothing: partners give each other the same share.
+        Mixing pairs changes nothing: partners give each other the same share.
+
+        Args:
+            labels_G: Of the window.
+            shares_G: How much each counts; ``None``: all alike.
         """
+        counted_G = np.ones(len(labels_G)) if shares_G is None else shares_G
         if self._is_deferred:
-            return float(len(labels_G))
-        return float(self._window_weights_L[labels_G].sum())
+            return float(counted_G.sum())
+        return float((self._window_weights_L[labels_G] * counted_G).sum())
 
 
 def loss(

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from carscale import outgoing
 from carscale.config.packaged_files import packaged
 from carscale.config.plain_yaml import load_yaml, shown
-from carscale.config.schema import SETTINGS_FILE, Recipe, Train, expanded
+from carscale.config.schema import SETTINGS_FILE, Balance, Recipe, Train, expanded
 from carscale.errors import ConfigError
 
 COMMAND_LINE = "command line"
@@ -200,15 +200,9 @@ def flat(tree: dict[str, Any]) -> dict[str, Any]:
     return dict(_flatten(tree))
 
 
-def _across_sections(cfg: Recipe) -> list[str]:
-    """Return mistakes that need more than one key to see."""
-    balance, problems = cfg.balance, []
-    samples = cfg.loader.global_batch_size // cfg.train.accumulate_steps
-    if samples < 2:
-        problems.append(
-            f"train.accumulate_steps: {cfg.train.accumulate_steps} micro-steps leave under 2 "
-            f"samples each of loader.global_batch_size={cfg.loader.global_batch_size}"
-        )
+def _of_balance(balance: Balance) -> list[str]:
+    """Return mistakes in how the loss weighs classes."""
+    problems = []
     if balance.loss == "class-balanced-focal" and balance.class_weights != "none":
         problems.append(
             f"balance.class_weights={balance.class_weights}: balance.loss=class-balanced-focal has "
@@ -225,6 +219,19 @@ def _across_sections(cfg: Recipe) -> list[str]:
             f"balance.defer_weights={balance.defer_weights:g}: there are no class weights to "
             "defer; set balance.class_weights too"
         )
+    return problems
+
+
+def _across_sections(cfg: Recipe) -> list[str]:
+    """Return mistakes that need more than one key to see."""
+    balance, problems = cfg.balance, []
+    samples = cfg.loader.global_batch_size // cfg.train.accumulate_steps
+    if samples < 2:
+        problems.append(
+            f"train.accumulate_steps: {cfg.train.accumulate_steps} micro-steps leave under 2 "
+            f"samples each of loader.global_batch_size={cfg.loader.global_batch_size}"
+        )
+    problems += _of_balance(balance)
     tuned = cfg.finetune
     for key, value in (("distill", tuned.distill), ("pair_margin", tuned.pair_margin)):
         needed = (cfg.model.weights or tuned.inherit) if key == "distill" else tuned.select
@@ -240,6 +247,11 @@ def _across_sections(cfg: Recipe) -> list[str]:
         problems.append(
             f"data.fold={cfg.data.fold}: is no part of data.num_folds={cfg.data.num_folds}; take 2 "
             "folds or more, and a fold below that"
+        )
+    if cfg.augment.policy == "snapmix" and cfg.data.partial == "use":
+        problems.append(
+            "augment.policy=snapmix: photos of data.partial=use have no class to draw a map of; "
+            "write augment.policy=cutmix"
         )
     problems += _blinded(cfg.train)
     if cfg.train.grow_from_px > cfg.data.image_px:

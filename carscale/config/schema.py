@@ -35,6 +35,9 @@ PolicyName = Literal[
     "degrade",
     "mixup",
     "cutmix",
+    "resizemix",
+    "snapmix",
+    "cmo",
     "strong",
 ]
 
@@ -164,11 +167,15 @@ class Augment(Section):
     jpeg_quality_min: Annotated[int, Field(ge=5, le=95)] = 25
     """``degrade``: lowest JPEG quality."""
     mix_prob: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """``mixup``, ``cutmix``, ``strong``: share of the pairs of photos that are mixed."""
+    """Policies that mix: share of the pairs of photos (``cmo``: of the photos) that are mixed."""
     mixup_alpha: Annotated[float, Field(gt=0, le=8)] = 0.2
     """``mixup``, ``strong``: shares are drawn from Beta(alpha, alpha); small ones mix little."""
     cutmix_alpha: Annotated[float, Field(gt=0, le=8)] = 1.0
-    """``cutmix``, ``strong``: as ``mixup_alpha``, of the area; 1 is uniform."""
+    """``cutmix``, ``cmo``, ``strong``: as ``mixup_alpha``, of the area; 1 is uniform."""
+    snapmix_alpha: Annotated[float, Field(gt=0, le=8)] = 5.0
+    """``snapmix``: the same; 5 keeps both areas near a half."""
+    cmo_power: Annotated[float, Field(ge=0, le=4)] = 1.0
+    """``cmo``: a photo of a class of n is pasted by 1 / n^power; 1 pastes all classes alike."""
 
 
 class Balance(Section):

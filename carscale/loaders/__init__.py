@@ -4,7 +4,7 @@ In: a split, a policy or a view, the world. Out: uint8 ``Batch``es with ids, on 
 The training loader's state is one integer, the step.
 
 - ``stream``: position -> sample; step -> positions of a rank and micro-step.
-- ``batches``: the loaders, whichever backend renders; ``mixing``: mixup and cutmix of a batch.
+- ``batches``: the loaders, whichever backend renders; ``mixing``: pictures blended and pasted.
 - ``build``: the training and the evaluation loader of a split.
 - ``progressive_resize``: the sides of squares by step.
 - ``rendering``: one photo's bytes and parameters -> uint8 pixels, on the CPU.

@@ -28,10 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A batch to render: which samples, and how."""
+    """A batch to render: which samples, and how.
+
+    Attributes:
+        rows_B: Samples to render: those shown, then those that are only pasted.
+        params: Of each.
+        partners_B: Which of them is mixed into each that is shown; ``None``: rows 2k and 2k + 1
+            are partners, where the policy mixes at all.
+    """
 
     rows_B: NDArray[np.int64]
     params: Params
+    partners_B: NDArray[np.int64] | None = None
 
 
 class Renderer(Protocol):
@@ -64,6 +72,7 @@ class TrainLoader:
         split: The train split.
         make_renderer: Returns a backend for a policy; called when its stage begins.
         ends: The step after which each stage but the last ends, ascending.
+        pasted: The order of samples that are pasted, where the policy pastes.
     """
 
     def __init__(
@@ -76,10 +85,12 @@ class TrainLoader:
         split: Split,
         make_renderer: Callable[[Policy], Renderer],
         ends: tuple[int, ...] = (),
+        pasted: Stream | None = None,
     ) -> None:
         self.split = split
         self.world = world
         self.stream = stream
+        self.pasted = pasted
         self.global_batch_size = cfg.global_batch_size
         self._policies = policies
         self._ends = ends
@@ -106,19 +117,18 @@ class TrainLoader:
 
     def _stage_batches(self, steps: range, num_micro_steps: int) -> Generator[Batch, None, None]:
         """Yield the micro-batches of steps of one stage, mixed where the policy mixes."""
-        params: deque[Params] = deque()  # of the batches under way
+        under_way: deque[Plan] = deque()
 
         def plans() -> Iterator[Plan]:
             for step in steps:
                 for micro_step in range(num_micro_steps):
-                    plan = self.plan(step, micro_step, num_micro_steps)
-                    params.append(plan.params)
-                    yield plan
+                    under_way.append(self.plan(step, micro_step, num_micro_steps))
+                    yield under_way[-1]
 
         batches = self._renderer.batches(plans(), may_fill=True)
         try:
             for batch in batches:
-                yield _mixed(batch, params.popleft())
+                yield _mixed(batch, under_way.popleft())
         finally:
             batches.close()
 
@@ -132,33 +142,73 @@ class TrainLoader:
             world_size=self.world.size,
         )
         first = step * self.global_batch_size
-        rows_B = self.stream.rows(first + part.start, first + part.stop)
-        sizes_B2 = self.split.sizes_N2[rows_B]
+        return self._planned(step, first + part.start, first + part.stop)
+
+    def _planned(self, step: int, first: int, last: int) -> Plan:
+        """Return the samples and parameters of some stream positions."""
         policy = self._policies[self.stage_at(step)]
-        params = policy(self.stream.seed, first + part.start, first + part.stop, sizes_B2)
-        return Plan(rows_B, params)
+        rows_B = self.stream.rows(first, last)
+        params = policy(self.stream.seed, first, last, self.split.sizes_N2[rows_B])
+        if self.pasted is None or params.own_share_B is None:
+            return Plan(rows_B, params)
+        places_E = np.flatnonzero(params.own_share_B < 1)
+        partners_B = np.arange(last - first)
+        if len(places_E):
+            rows_E = self.pasted.rows(first, last)[places_E]
+            sizes_E2 = self.split.sizes_N2[rows_E]
+            more = policy.of_pasted(self.stream.seed, first + places_E, sizes_E2)
+            params, rows_B = augment.joined(params, more), np.concatenate([rows_B, rows_E])
+            partners_B[places_E] = len(partners_B) + np.arange(len(places_E))
+        return Plan(rows_B, params, partners_B)
 
-    def accumulation_labels(self, step: int) -> NDArray[np.int64]:
-        """Return the labels of a whole global batch, on all ranks alike, int64 ``[G]``."""
+    def accumulation_labels(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the labels of a whole global batch, and how much each counts.
+
+        On all ranks alike, int64 and float64 ``[G]``; with those of pasted photos ``[2 G]``.
+        """
         first = step * self.global_batch_size
-        return self.split.labels_N[self.stream.rows(first, first + self.global_batch_size)]
+        if self.pasted is None:
+            labels_G = self.split.labels_N[self.stream.rows(first, first + self.global_batch_size)]
+            return labels_G, np.ones(len(labels_G))
+        plan = self._planned(step, first, first + self.global_batch_size)
+        assert plan.partners_B is not None
+        assert plan.params.own_share_B is not None
+        own_G = plan.params.own_share_B[: self.global_batch_size].astype(np.float64)
+        labels = self.split.labels_N[plan.rows_B]
+        both = np.concatenate([labels[: self.global_batch_size], labels[plan.partners_B]])
+        return both, np.concatenate([own_G, 1 - own_G])
 
 
-def _mixed(batch: Batch, params: Params) -> Batch:
-    """Return a batch whose pairs are mixed as its parameters say."""
-    if params.own_share_B is None:
+def _mixed(batch: Batch, plan: Plan) -> Batch:
+    """Return a batch whose pictures are mixed as its parameters say.
+
+    Where the model says how much labels count, it is left to that.
+    """
+    params = plan.params
+    if params.swap_B4 is None:
         return batch
     from torch import from_numpy
 
     from carscale.loaders.mixing import mixed
 
     device = batch.labels_B.device
-    partners_B = from_numpy(augment.partners(len(params))).to(device)
+    chosen_B = augment.partners(len(params)) if plan.partners_B is None else plan.partners_B
+    num, partner_labels_B = len(chosen_B), batch.labels_B[from_numpy(chosen_B).to(device)]
+    if params.own_share_B is None:
+        assert params.source_B4 is not None
+        return replace(
+            batch,
+            partner_labels_B=partner_labels_B,
+            swap_B4=from_numpy(params.swap_B4).to(device),
+            source_B4=from_numpy(params.source_B4).to(device),
+        )
     return replace(
         batch,
-        images_BCHW=mixed(batch.images_BCHW, params),
-        partner_labels_B=batch.labels_B[partners_B],
-        own_share_B=from_numpy(params.own_share_B).to(device),
+        images_BCHW=mixed(batch.images_BCHW, params, plan.partners_B),
+        labels_B=batch.labels_B[:num],
+        ids_B=batch.ids_B[:num],
+        partner_labels_B=partner_labels_B,
+        own_share_B=from_numpy(params.own_share_B[:num]).to(device),
     )
 
 

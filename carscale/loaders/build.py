@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from carscale import balance
 from carscale.errors import ConfigError, DataError
 from carscale.loaders.backends import check_backend
 from carscale.loaders.batches import EvalLoader, Renderer, TrainLoader
@@ -59,6 +62,7 @@ def train_loader(
             f"set loader.global_batch_size={2 * world.size} or more",
         ) from error
     most = -(-cfg.global_batch_size // world.size) + 3  # parts differ by three at most
+    most *= 1 + policy.pastes
 
     def make_renderer(policy: Policy) -> Renderer:
         return _renderer(cfg, split, policy.view, world, policy=policy, max_batch_size=most)
@@ -76,7 +80,15 @@ def train_loader(
         split=split,
         make_renderer=make_renderer,
         ends=ends,
+        pasted=_pasted(split, policy, seed) if policy.pastes else None,
     )
+
+
+def _pasted(split: Split, policy: Policy, seed: int) -> Stream:
+    """Return the order of photos that are pasted: a photo of a class of n by ``1 / n^power``."""
+    counts_L = np.bincount(split.labels_N)
+    weights_N = counts_L[split.labels_N].astype(np.float64) ** -policy.cfg.cmo_power
+    return Stream(len(split), seed=seed, sampler=balance.weighted(weights_N), purpose="pasted")
 
 
 def eval_loader(cfg: config.Loader, split: Split, view: View, world: World) -> EvalLoader:

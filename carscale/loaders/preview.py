@@ -73,7 +73,7 @@ def _draws(
     """Return draws of the first photo of a pair: ``at`` is the seed, the line, the number."""
     seed, line, num_draws = at
     probe = policy(seed, 0, 1, split.sizes_N2[:1])
-    if probe.own_share_B is None:
+    if probe.swap_B4 is None:
         return _rendered(split, [pair[0]] * num_draws, policy, seed, line * num_draws)[0]
     pixels, params = _rendered(split, [*pair] * num_draws, policy, seed, 2 * line * num_draws)
     images_BCHW = from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)

@@ -24,6 +24,7 @@ class Stream:
         num_samples: N, ``>= 1``.
         seed: The run's seed.
         sampler: Passes over the samples; ``None`` shows each once a pass, shuffled.
+        purpose: Another word gives another order.
 
     Example:
         >>> stream = Stream(3, seed=0)
@@ -34,12 +35,18 @@ class Stream:
     """
 
     def __init__(
-        self, num_samples: int, *, seed: int, sampler: balance.Sampler | None = None
+        self,
+        num_samples: int,
+        *,
+        seed: int,
+        sampler: balance.Sampler | None = None,
+        purpose: str = "order",
     ) -> None:
         if num_samples < 1:
             raise ValueError(f"num_samples must be >= 1, got {num_samples}")
         self.num_samples = num_samples
         self.seed = seed
+        self.purpose = purpose
         self.sampler = sampler or balance.natural(num_samples)
         self._pass = lru_cache(maxsize=4)(self._make_pass)  # a cache, not state
 
@@ -58,7 +65,7 @@ class Stream:
 
     def _make_pass(self, number: int) -> NDArray[np.int64]:
         """Return the samples of one pass."""
-        return self.sampler.draw(generator(self.seed, "order", number), number)
+        return self.sampler.draw(generator(self.seed, self.purpose, number), number)
 
 
 def rank_slice(

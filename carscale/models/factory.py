@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import timm
 import torch
+import torch.nn.functional as F
 from timm.models import group_parameters
 from torch import Tensor, nn
 
@@ -85,6 +86,38 @@ class Classifier(nn.Module):
             "with a bias, so it can't be exchanged",
             "take another model.name",
         )
+
+    def class_maps(self, images_BCHW: Tensor, labels_B: Tensor) -> Tensor:
+        """Return the class activation map of each picture's class, at the picture's size.
+
+        Args:
+            images_BCHW: uint8.
+            labels_B: Classes.
+
+        Returns:
+            float32 ``[B, H, W]``, its smallest value 0.
+
+        Raises:
+            ModelError: The network has no feature maps before a linear classifier.
+
+        Reference:
+            Zhou et al. 2016, https://arxiv.org/abs/1512.04150, eq. 2.
+        """
+        weight_KD = self.linear_head().weight.float()
+        pixels_BCHW = (images_BCHW.float() - self.mean_C11) * self.factor_C11
+        features = self.net.forward_features(pixels_BCHW)  # type: ignore[operator]
+        if features.ndim != 4 or features.shape[1] != weight_KD.shape[1]:
+            raise ModelError(
+                f"{type(self.net).__name__}: its classifier sees no feature maps "
+                f"({tuple(features.shape[1:])} before {weight_KD.shape[1]} features), so there are "
+                "no class activation maps (augment.policy=snapmix)",
+                "take augment.policy=cutmix, or a network such as EfficientNet or ResNeXt",
+            )
+        maps_BHW = torch.einsum("bdhw,bd->bhw", features.float(), weight_KD[labels_B])
+        large_BHW = F.interpolate(
+            maps_BHW[:, None], images_BCHW.shape[2:], mode="bilinear", align_corners=False
+        )[:, 0]
+        return large_BHW - large_BHW.amin(dim=(1, 2), keepdim=True)
 
     def new_modules(self) -> list[nn.Module]:
         """Return what no pretrained weights exist for: the classifier layer, added attention."""

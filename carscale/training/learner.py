@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from carscale.augment import partners
 from carscale.errors import ConfigError
+from carscale.loaders.mixing import pasted
 from carscale.training.schedule import ema_decay_at, lr_factor
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from carscale import config
     from carscale.balance import Loss
     from carscale.models import Classifier
+    from carscale.types import Batch
     from carscale.world import World
 
 
@@ -63,6 +67,27 @@ def parameter_groups(
         }
         for (is_head, layer, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
     ]
+
+
+def share_within(maps_BHW: Tensor, boxes_B4: Tensor) -> Tensor:
+    """Return the share of each map that lies within a rectangle, float32 ``[B]``.
+
+    Args:
+        maps_BHW: Not negative; of a map that is zero everywhere, its area counts.
+        boxes_B4: Left, top, width, height.
+
+    Example:
+        >>> share_within(torch.eye(2)[None], torch.tensor([[0, 0, 1, 2]])).tolist()
+        [0.5]
+    """
+    across = torch.arange(maps_BHW.shape[2], device=maps_BHW.device)
+    down = torch.arange(maps_BHW.shape[1], device=maps_BHW.device)[:, None]
+    left, top, width, height = boxes_B4.T[:, :, None, None]
+    is_in_BHW = (across >= left) & (across < left + width) & (down >= top) & (down < top + height)
+    total_B = maps_BHW.sum(dim=(1, 2))
+    area_B = is_in_BHW.float().mean(dim=(1, 2))
+    inside_B = (maps_BHW * is_in_BHW).sum(dim=(1, 2)) / total_B.clamp_min(1e-12)
+    return torch.where(total_B > 1e-12, inside_B, area_B)
 
 
 class Learner:
@@ -156,6 +181,34 @@ class Learner:
         wanted_BK = F.log_softmax(before_BK / TEMPERATURE, dim=-1)
         divergence = F.kl_div(now_BK, wanted_BK, reduction="sum", log_target=True)
         return self.distill * TEMPERATURE**2 * divergence
+
+    def mixed(self, batch: Batch) -> Batch:
+        """Return a batch mixed where that was left to the model: what it sees says what counts.
+
+        A label counts as the share of its class activation map that the picture keeps of its own
+        photo, or gets of its partner's; where a map is flat, as its area. The maps are of the model
+        as it is, in eval mode, without what DDP wraps around it.
+
+        Reference:
+            Huang et al. 2021, https://arxiv.org/abs/2012.04846, eq. 2 to 5.
+        """
+        if batch.swap_B4 is None or batch.source_B4 is None:
+            return batch
+        training = [module for module in self.model.modules() if module.training]
+        self.model.eval()
+        with torch.no_grad():
+            maps_BHW = self.model.class_maps(batch.images_BCHW, batch.labels_B)
+        for module in training:
+            module.training = True
+        other_B = torch.from_numpy(partners(len(batch.labels_B))).to(batch.labels_B.device)
+        return replace(
+            batch,
+            images_BCHW=pasted(
+                batch.images_BCHW, batch.images_BCHW[other_B], batch.swap_B4, batch.source_B4
+            ),
+            own_share_B=1 - share_within(maps_BHW, batch.swap_B4),
+            partner_share_B=share_within(maps_BHW[other_B], batch.source_B4),
+        )
 
     def warm_up_ddp(self, world: World, image_px: int) -> None:
         """Have DDP order its gradient buckets now, by a backward pass without effect.

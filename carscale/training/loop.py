@@ -186,9 +186,8 @@ class _Fit:
         """Take one optimizer step from its micro-batches."""
         learner, world, num_micro = self.learner, self.run.world, self.cfg.accumulate_steps
         learner.loss.set_done(step / self.num_steps)
-        accumulation_weight = learner.loss.accumulation_weight(
-            self.loader.accumulation_labels(step)
-        )
+        window = self.loader.accumulation_labels(step)
+        accumulation_weight = learner.loss.accumulation_weight(*window)
         lr = learner.set_lr(
             step,
             num_steps=self.num_steps,
@@ -223,6 +222,7 @@ class _Fit:
         DDP averages gradients over ranks, hence the factor.
         """
         with self.run.world.accelerator.autocast():
+            batch = self.learner.mixed(batch)
             logits_BK = self.learner.forward(batch.images_BCHW)
             kept = self.learner.distilled_sum(batch.images_BCHW, logits_BK)
         if self.logger.dynamics is not None:

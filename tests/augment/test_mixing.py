@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from torchvision.transforms.v2 import functional as F
 
 from carscale import augment, config
 from carscale.loaders import mixing
@@ -96,3 +97,59 @@ def test_even_cuts_mix_the_same_pairs(first, pairs, cut):
 def test_the_photo_itself_is_drawn_as_without_mixing():
     mixed, simple = params_of("cutmix", 16), params_of("simple", 16)
     np.testing.assert_array_equal(mixed.affine_B23, simple.affine_B23)
+
+
+def test_a_shrunk_partner_is_the_whole_photo_antialiased():
+    count = 16
+    params, images = params_of("resizemix", count, mix_prob=0.7), pictures(count)
+    result = mixing.mixed(images, params)
+    sides = params.swap_B4[:, 2]
+    assert 0 < (sides > 0).sum() < count
+    for row in range(count):
+        left, top, width, height = params.swap_B4[row]
+        expected = images[row].clone()
+        if width:
+            small = F.resize(images[row ^ 1].float(), [height, width], antialias=True)
+            expected[:, top : top + height, left : left + width] = small.round().to(torch.uint8)
+        assert (result[row].int() - expected.int()).abs().max() <= 1
+        assert params.own_share_B[row] == pytest.approx(1 - width * height / SIDE**2)
+
+
+def test_sides_of_shrunk_partners_are_drawn_from_the_papers_range():
+    sides = params_of("resizemix", 4000).swap_B4[::2, 2] / SIDE
+    assert stats.kstest(sides, stats.uniform(0.1, 0.7).cdf).statistic < 0.05  # whole pixels
+    places = params_of("resizemix", 4000).swap_B4
+    assert (places[:, :2] + places[:, 2:]).max() <= SIDE
+
+
+def test_rectangles_are_exchanged_between_partners():
+    params, images = params_of("snapmix", 32, mix_prob=0.6), pictures(32)
+    assert params.own_share_B is None
+    is_mixed = params.swap_B4[:, 2] > 0
+    np.testing.assert_array_equal(is_mixed[::2], is_mixed[1::2])
+    np.testing.assert_array_equal(params.source_B4, params.swap_B4[augment.partners(32)])
+    result = mixing.mixed(images, params)
+    for row in range(32):
+        left, top, width, height = params.swap_B4[row]
+        expected = images[row].clone()
+        if width:
+            x, y, w, h = params.source_B4[row]
+            part = images[row ^ 1][:, y : y + h, x : x + w].float()
+            small = F.resize(part, [height, width], antialias=True)
+            expected[:, top : top + height, left : left + width] = small.round().to(torch.uint8)
+        assert (result[row].int() - expected.int()).abs().max() <= 1
+    areas = params_of("snapmix", 4000, snapmix_alpha=5.0).swap_B4[:, 2:].prod(axis=1) / SIDE**2
+    assert 0.3 < areas.mean() < 0.5  # Beta(5, 5), cut at the borders
+
+
+def test_pasted_photos_are_cut_as_cutmix_cuts_each_picture_for_itself():
+    params = params_of("cmo", 4000, mix_prob=0.5)
+    share = float((params.own_share_B < 1).mean())
+    assert 0.45 < share < 0.52  # an empty rectangle now and then
+    whole, part = (
+        params_of("cmo", 12),
+        augment.policy(config.Augment(policy="cmo"), View(image_px=SIDE))(
+            3, 5, 12, np.array([[60, 40]] * 7)
+        ),
+    )
+    np.testing.assert_array_equal(whole.swap_B4[5:], part.swap_B4)

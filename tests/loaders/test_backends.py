@@ -68,7 +68,9 @@ def test_window_labels_are_those_of_the_batches(parts):
     loader = loader_of(parts)
     for step in range(5):
         labels = torch.cat([b.labels_B for b in loader.batches(step, step + 1, 2)])
-        np.testing.assert_array_equal(loader.accumulation_labels(step), labels.numpy())
+        found, shares = loader.accumulation_labels(step)
+        np.testing.assert_array_equal(found, labels.numpy())
+        assert (shares == 1).all()
 
 
 def test_breaking_off_ends_the_threads(parts):

@@ -24,6 +24,7 @@ MIXED = (
     [
         (1, "torch", ()),
         (2, "torch", MIXED),
+        (2, "torch", ("augment.policy=cmo", "augment.mix_prob=0.5")),
         pytest.param(2, "dali_cpu", (), marks=[DALI, pytest.mark.slow]),
         pytest.param(1, "dali_cpu", MIXED, marks=[DALI, pytest.mark.slow]),
     ],
