@@ -37,7 +37,7 @@ def partners(num_samples: int) -> NDArray[np.int64]:
 
 def mixed_pairs(
     draws_B5: NDArray[np.float64], cfg: Augment, view: View, *, cut_prob: float
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Any]:
     """Return ``own_share_B`` and ``swap_B4`` of ``Params``.
 
     Args:
@@ -56,9 +56,7 @@ def mixed_pairs(
     return {"own_share_B": own_share_B.astype(np.float32), "swap_B4": swap_B4}
 
 
-def shrunk_pairs(
-    draws_B5: NDArray[np.float64], cfg: Augment, view: View
-) -> dict[str, NDArray[Any]]:
+def shrunk_pairs(draws_B5: NDArray[np.float64], cfg: Augment, view: View) -> dict[str, Any]:
     """Return ``own_share_B``, ``swap_B4`` and ``source_B4``: the whole partner, shrunk, somewhere.
 
     Its side is ``SHRUNK`` of the square's, uniform; the pair takes the numbers of its first row.
@@ -75,9 +73,7 @@ def shrunk_pairs(
     return {"own_share_B": own_share_B, "swap_B4": swap_B4, "source_B4": source_B4}
 
 
-def exchanged_pairs(
-    draws_B5: NDArray[np.float64], cfg: Augment, view: View
-) -> dict[str, NDArray[Any]]:
+def exchanged_pairs(draws_B5: NDArray[np.float64], cfg: Augment, view: View) -> dict[str, Any]:
     """Return ``swap_B4`` and ``source_B4``: each photo's rectangle holds the partner's, stretched.
 
     Each row draws its own rectangle. What labels count is for the model to say. Nothing is mixed
@@ -92,7 +88,7 @@ def exchanged_pairs(
     return {"swap_B4": swap_B4, "source_B4": source_B4}
 
 
-def pasted(draws_B5: NDArray[np.float64], cfg: Augment, view: View) -> dict[str, NDArray[Any]]:
+def pasted(draws_B5: NDArray[np.float64], cfg: Augment, view: View) -> dict[str, Any]:
     """Return ``own_share_B`` and ``swap_B4`` of pictures that each get a partner of their own."""
     swap_B4 = rectangles(draws_B5[:, 2:], cfg.cutmix_alpha, view.image_px)
     swap_B4[draws_B5[:, 0] >= cfg.mix_prob] = 0

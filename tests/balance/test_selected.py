@@ -214,6 +214,7 @@ def test_a_start_that_has_seen_val_is_refused(tiny, tmp_path, capsys):
     again = data.read_splits(other)
     seen = np.intersect1d(again.val.keys_N.astype(str), splits.train.keys_N.astype(str))
     assert len(seen)
+    capsys.readouterr()
     for weights in (start, start / "checkpoints" / "best-7" / "model.safetensors"):
         with pytest.raises(DataError, match=rf"{len(seen)} photos of val trained .*start"):
             balance.check_start(recipe_from(weights), again)
