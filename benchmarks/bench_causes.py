@@ -48,7 +48,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--causes", nargs="*", default=CAUSES, choices=CAUSES)
     parser.add_argument("--num-classes", type=int, default=12)
-    parser.add_argument("--num-images", type=int, default=3600)
+    parser.add_argument("--num-images", type=int, default=4200)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -141,6 +141,7 @@ def _told(cfg: config.Recipe, recipe: str, made: str) -> dict[str, str]:
     """Return the settings that an action may change."""
     return {
         "augment.policy": cfg.augment.policy,
+        "augment.brightness": f"{cfg.augment.brightness:.2g}",
         "data.fit": cfg.data.fit,
         "data.image_px": str(cfg.data.image_px),
         "recipe": recipe,

@@ -1,8 +1,10 @@
 """Actions: advised where the evidence holds, what mends most per minute first."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from tables_of import evidence_of, plain_classes, predictions_of
+from tables_of import evidence_of, noisy_predictions, plain_classes, predictions_of
 
 from carscale.analysis import analyse
 
@@ -57,6 +59,9 @@ def test_photos_are_asked_for_classes_of_low_recall_alone():
     assert low
     assert (recall[low] < recall.mean() - 0.1).all()
     assert action["gain"] > 0
+    evidence = evidence_of(predictions_of(labels, guess), plain_classes(10), train_counts_K=counts)
+    of_test = analyse(replace(evidence, split="test"))
+    assert not of_kind(of_test.actions, "more-photos")  # val alone says how many
     level = np.where(np.arange(300) % 5 == 0, (labels + 1) % 10, labels)
     assert not of_kind(actions_of(labels, level, 10, train_counts_K=counts), "more-photos")
 
@@ -72,3 +77,45 @@ def test_what_mends_most_in_a_minute_comes_first_and_what_is_not_measured_last()
     per_minute = [60 * one["gain"] / (one["seconds"] or 600) for one in measured]
     assert per_minute == sorted(per_minute, reverse=True)
     assert {"rebalance", "merge"} <= {one["kind"] for one in measured}
+
+
+@pytest.mark.parametrize(("level", "width"), [(0.12, "0.44"), (0.4, "0.3"), (0.9, "0.25")])
+def test_dark_photos_are_matched_by_the_light_that_they_lack(level, width):
+    labels = np.repeat(np.arange(6), 100)
+    is_dark = np.arange(600) % 10 == 0
+    guess = np.where(is_dark, (labels + 1) % 6, labels)
+    told = {
+        "flags": {"dark": is_dark},
+        "attributes": {"brightness": np.where(is_dark, 100 * level, 100.0)},
+        "settings": {"augment.policy": "standard", "augment.brightness": "0.25"},
+        "train_s": 300.0,
+    }
+    (action,) = of_kind(actions_of(labels, guess, 6, **told), "augment")
+    assert action["setting"] == f"augment.policy=photometric augment.brightness={width}"
+    assert action["setting"] in action["command"]
+    assert action["num_mistakes"] > 50
+    assert action["gain"] == pytest.approx(0.85 * action["num_mistakes"])
+    told["settings"] = dict(word.split("=") for word in action["setting"].split())
+    assert not of_kind(actions_of(labels, guess, 6, **told), "augment")
+
+
+def test_a_mistake_counts_for_the_augmentation_of_its_primary_cause_alone():
+    labels = np.repeat(np.arange(6), 100)
+    is_dark = np.arange(600) % 10 == 0
+    is_tiny = is_dark & (np.arange(600) % 20 == 0)
+    guess = np.where(is_dark, (labels + 1) % 6, labels)
+    told = {"flags": {"dark": is_dark, "tiny": is_tiny}, "settings": {"augment.policy": "simple"}}
+    (action,) = of_kind(actions_of(labels, guess, 6, **told), "augment")
+    assert action["group"] == "dark"
+
+
+def test_what_follows_a_persons_part_is_told():
+    predictions, _, _ = noisy_predictions(600, 10, noise=0.1)
+    found = analyse(evidence_of(predictions, plain_classes(10)))
+    (action,) = of_kind(found.actions, "check-labels")
+    assert action["command"] == "carscale report RUN"
+    assert action["then"] == (
+        "carscale data relabel ROOT decisions.csv ROOT-relabelled --any-split && "
+        "carscale evaluate RUN data.root=ROOT-relabelled --split val"
+    )
+    assert action["seconds"] == 5 * action["num_shown"]
