@@ -32,7 +32,7 @@ from carscale.runs import RunFolder
 
 CAUSES = ("pair", "labels", "dark")
 RIGHT = {
-    "pair": ("merge", "fine-tune", "rebalance", "more-photos"),
+    "pair": ("merge", "rebalance", "fine-tune"),
     "labels": ("check-labels",),
     "dark": ("augment",),
 }
@@ -50,10 +50,11 @@ def main():
     parser.add_argument("--num-classes", type=int, default=12)
     parser.add_argument("--num-images", type=int, default=4200)
     args = parser.parse_args()
+    args.out = args.out.resolve()
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     clean, truth = clean_photos(args.out, args.num_classes, args.num_images)
-    print("| cause | seed | first actions | taken | planted mistakes on test | mended |")
+    print("| cause | seed | first actions | run | planted mistakes on test | mended |")
     print("|---|---|---|---|---|---|")
     for cause in args.causes:
         root, classes = plant(cause, clean, truth, args.out)
@@ -146,15 +147,14 @@ def row(cause, seed, root, classes, args):
 
 
 def pick(cause, actions, classes):
-    """Return the action that fits the cause, of the first ones."""
+    """Return the action that fits the cause and has commands, of the first ones."""
     for kind in RIGHT[cause]:
         for one in actions:
-            if one["kind"] != kind or one.get("group", "dark") != "dark":
+            if one["kind"] != kind or one.get("group", "dark") != "dark" or not one["command"]:
                 continue
             if kind == "merge" and set(one["classes"]) != set(classes):
                 continue
-            if one["command"]:
-                return one
+            return one
     return None
 
 
@@ -166,30 +166,33 @@ def mistakes(run):
 
 
 def act(action, base, root):
-    """Run an action's commands as printed; return the run that they leave."""
-    words = action["command"]
+    """Run an action's commands as printed, in a folder of their own; return the run they leave."""
+    words, place = action["command"], base.path.parent / f"{base.name}-acts"
     if action["kind"] == "check-labels":
-        decide(action, root)
         words = action["then"]
-        shutil.rmtree(f"{root}-relabelled", ignore_errors=True)
-    for made in re.findall(r"run\.name=(\S+)", words):
-        shutil.rmtree(base.path.parent / made, ignore_errors=True)
-    done = subprocess.run(words, shell=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    made = re.findall(r"run\.name=(\S+)", words)
+    left = [base.path.parent / name for name in (*made, f"{base.name}-rebalanced")]
+    left += [Path(f"{root}-relabelled-{action.get('split')}"), Path(f"{root}-merged"), place]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+    place.mkdir()
+    if action["kind"] == "check-labels":
+        decide(action, root, place / "decisions.csv")
+    done = subprocess.run(words, shell=True, cwd=place, stdout=subprocess.DEVNULL, stderr=-1)
     if done.returncode not in (0, 3):  # 3: the gate refused
         raise RuntimeError(f"{words}\n{done.stderr.decode()[-2000:]}")
-    named = re.findall(r"run\.name=(\S+)", words)
-    name = {"rebalance": f"{base.name}-rebalanced"}.get(action["kind"], *named[-1:])
-    run = RunFolder(base.path.parent / name) if name else base
-    if name:
-        workflows.evaluate(run, split="test")
-    return run
+    name = f"{base.name}-rebalanced" if action["kind"] == "rebalance" else next(iter(made), None)
+    if name is None:
+        return base
+    workflows.evaluate(base.path.parent / name, split="test")
+    return RunFolder(base.path.parent / name)
 
 
-def decide(action, root):
+def decide(action, root, path):
     """Write what a person would say of the labels that are shown."""
     split = data.named_split(data.read_splits(root), action["split"])
     row_of = {number: row for row, number in enumerate(split.ids_N.tolist())}
-    with Path("decisions.csv").open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "path", "label", "decision", "new_label"])
         for number in action["ids"]:

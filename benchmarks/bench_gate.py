@@ -131,7 +131,9 @@ def poison(root, out, words, num=5):
         found = workflows.gate(clean[0], run).result
         mine = next(one for one in found.groups if one.name == names[k])
         now = (mine.num_right - mine.num_lost + mine.num_gained) / mine.num_photos
-        told = "; ".join(f"{one.name} (p {one.p:.3f})" for one in found.worse) or "nothing"
+        told = [f"{one.name} (p {one.p:.3f})" for one in found.worse]
+        told += [f"flips {found.flips.share:.0%}"] * found.flips.is_too_many
+        told = "; ".join(told) or "nothing"
         print(
             f"| {names[k]} | {mine.num_photos} | {mine.num_right / mine.num_photos:.0%} | {now:.0%}"
             f" | {-100 * found.groups[0].drop:+.1f} | {told} |",

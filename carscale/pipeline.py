@@ -32,7 +32,7 @@ def run(name: str, cfg: config.Recipe) -> RunFolder:
     with start_run(name, cfg) as run:  # run folder, seed, check of the processes
         # 1. Splits: frozen once, the same in every run.
         splits = data.load(cfg.data)
-        balance.check_start(cfg, splits)  # what it starts from has not seen val
+        training.check_start(cfg, splits)  # what it starts from should not have seen val
 
         # 2. Sampler and augmentation policy: functions of the seed and the position in the stream.
         view = models.preprocessing(cfg.model, cfg.data)  # size, fit, interpolation, mean, std

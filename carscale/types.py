@@ -178,7 +178,7 @@ class Batch:
         own_share_B: How much each picture's own label counts, float32 in [0, 1].
         partner_share_B: How much its partner's does; ``None``: the rest.
         swap_B4, source_B4: Of pictures that are still to be mixed, by the model: rectangles, as in
-            ``augment.Params``, int64.
+            ``augment.Params``, int64 on the CPU.
     """
 
     images_BCHW: Tensor
@@ -188,8 +188,8 @@ class Batch:
     partner_labels_B: Tensor | None = None
     own_share_B: Tensor | None = None
     partner_share_B: Tensor | None = None
-    swap_B4: Tensor | None = None
-    source_B4: Tensor | None = None
+    swap_B4: NDArray[np.int64] | None = None
+    source_B4: NDArray[np.int64] | None = None
 
 
 class Loader(Protocol):

@@ -179,6 +179,8 @@ def record_batches(
                 for b, sample_id in enumerate(batch.ids_B.tolist()):
                     numbers = [*params.affine_B23[b].ravel()]
                     numbers += [] if params.colour_B3 is None else [*params.colour_B3[b]]
+                    if params.source_B4 is not None:
+                        numbers += [*params.swap_B4[b], *params.source_B4[b]]
                     if batch.own_share_B is not None:
                         numbers += [float(batch.own_share_B[b]), int(batch.partner_labels_B[b])]
                     pixels = int(batch.images_BCHW[b].long().sum())

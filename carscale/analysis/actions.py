@@ -114,10 +114,11 @@ def _check_labels(
             continue
         expected = float(review.expected_R[shown - 1])
         num_suspects = int(review.is_suspect_R.sum())
-        relabel = "carscale data relabel ROOT decisions.csv ROOT-relabelled"
-        again = f"carscale evaluate RUN data.root=ROOT-relabelled --split {review.split}"
+        new = f"ROOT-relabelled-{review.split}"
+        relabel = f"carscale data relabel ROOT decisions.csv {new}"
+        again = f"carscale evaluate RUN data.root={new} --split {review.split}"
         if review.split == "train":
-            again = "accelerate launch RECIPE config=RUN/config.yaml data.root=ROOT-relabelled"
+            again = f"accelerate launch RECIPE config=RUN/config.yaml data.root={new}"
             again += " run.name=NAME-relabelled"
         else:
             relabel += " --any-split"
@@ -127,7 +128,7 @@ def _check_labels(
                 "title": f"Check {shown} labels of {review.split}",
                 "why": f"About {num_errors:.0f} of {len(review)} labels of {review.split} are "
                 f"expected to be wrong, {expected:.0f} of them among the first {shown} of the "
-                f"label review. ({num_suspects} are suspects: confident learning or a near "
+                f"label review. ({num_suspects} are marked: confident learning or a near "
                 "duplicate gives another class.) In the page's label review press W, R or U, "
                 "then save.",
                 "command": "carscale report RUN",
@@ -152,6 +153,8 @@ def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
         return []
     predictions = evidence.predictions
     wrong = predictions.ids_N[predictions.prediction_N != predictions.labels_N]
+    photos = [pair.as_dict()["photos"] for pair in conflicts]
+    is_held_out = any(one["split"] != "train" for pair in photos for one in pair)
     return [
         {
             "kind": "near-duplicates",
@@ -159,10 +162,11 @@ def _conflicts(evidence: Evidence) -> list[dict[str, Any]]:
             "why": "The photos look the same: one label is wrong, or they show two cars. The page "
             "asks which, and saves answers.csv.",
             "command": "carscale data dedupe ROOT --out NAME-duplicates",
-            "then": "carscale data relabel ROOT answers.csv ROOT-answered",
-            "seconds": LOOK_S * len(conflicts),
+            "then": "carscale data relabel ROOT answers.csv ROOT-answered"
+            + (" --any-split" if is_held_out else ""),
+            "seconds": 2 * LOOK_S * len(conflicts),
             "num_mistakes": int(np.isin(evidence.conflict_ids_P2, wrong).any(axis=1).sum()),
-            "pairs": [pair.as_dict()["photos"] for pair in conflicts],
+            "pairs": photos,
         }
     ]
 

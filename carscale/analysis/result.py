@@ -273,8 +273,8 @@ class Review:
         ids_R, paths_R: Of the samples.
         labels_R, suggested_R: Class numbers: as labelled, as the model would.
         prob_label_R, prob_suggested_R: What the model gives both, out of sample.
-        is_suspect_R: Whether confident learning counts it to another class, or a near duplicate has
-            another label.
+        is_suspect_R: Whether confident learning counts it to another class, among the first twice
+            as many as errors are expected, or a near duplicate has another label.
         num_expected: How many label errors confident learning estimates among all samples.
         expected_R: Estimated real errors among the first 1, 2, ... samples of the list.
     """

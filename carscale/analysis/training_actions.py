@@ -25,8 +25,8 @@ REBALANCE_S = 30.0
 FINETUNE = shlex.quote(str(config.packaged("finetune_hard")))
 MIN_GROUP_SHARE = 0.03
 MENDED = {"dark": 0.85}
-"""Share of a group's mistakes that its augmentation mends, where that was measured: 35 of 40 on
-test, of photos that ``benchmarks/bench_causes.py`` darkened (8 epochs, 64 px)."""
+"""Share of a group's mistakes that its augmentation mends, where that was measured: on photos that
+were darkened on purpose, ``benchmarks/causes_cpu2_2026-11.md``."""
 LIGHT = (0.25, 0.45)
 """Least and most ``augment.brightness``; ``photometric`` doubles it."""
 
@@ -98,9 +98,15 @@ def _setting(group: Group, evidence: Evidence) -> tuple[str | None, str]:
     if group.name in ("dark", "bright") and (width := _light(group, evidence)):
         setting += f" augment.brightness={width:.2g}"
         words = f"train photos from {1 - 2 * width:.1f} to {1 + 2 * width:.1f} times as bright"
-    asked = [word.split("=") for word in setting.split()]
-    is_had = all(settings.get(key) == value for key, value in asked)
-    return (None, "") if is_had else (setting, words)
+    return (None, "") if not setting or _is_had(setting, settings) else (setting, words)
+
+
+def _is_had(setting: str, settings: dict[str, str]) -> bool:
+    """Tell whether a run has a setting already, or more of it."""
+    policy, *others = [word.split("=") for word in setting.split()]
+    return settings.get(policy[0]) == policy[1] and all(
+        float(settings.get(key, 0)) >= float(value) for key, value in others
+    )
 
 
 def _light(group: Group, evidence: Evidence) -> float | None:
@@ -111,8 +117,15 @@ def _light(group: Group, evidence: Evidence) -> float | None:
     brightness_N = evidence.attributes.get("brightness")
     if brightness_N is None:
         return None
+    is_other_N = np.ones(len(brightness_N), dtype=bool)
+    is_other_N[group.rows_G] = False
+    flagged_N = evidence.flags.get(group.name)
+    if flagged_N is not None:
+        is_other_N &= ~flagged_N
+    if not is_other_N.any():
+        return LIGHT[1]
     theirs = float(np.nanmedian(brightness_N[group.rows_G]))
-    usual = float(np.nanmedian(brightness_N))
+    usual = float(np.nanmedian(brightness_N[is_other_N]))
     if not usual > 0 or not np.isfinite(theirs):
         return None
     return float(np.clip(abs(1 - theirs / usual) / 2, *LIGHT))
@@ -147,12 +160,14 @@ def fine_tuning(
     policies = [one for one in augmented if one["setting"].startswith("augment.")]
     largest = max(policies, key=lambda one: one["num_mistakes"], default={"setting": ""})
     setting = f" {largest['setting']}" if largest["setting"] else ""
+    more = f", and all are augmented for the largest group ({largest['setting']})"
+    more = more if setting else ""
     return [
         {
             "kind": "fine-tune",
             "title": f"Fine-tune on train photos {rules[by][0]}",
-            "why": "Training goes on from this run, half of the draws on these photos; what that "
-            "brings is not measured, and the gate tells what it breaks.",
+            "why": f"Training goes on from this run, half of the draws on these photos{more}; what "
+            "that brings is not measured, and the gate tells what it breaks.",
             "command": f"carscale select RUN NAME-{by}.parquet --by {by} && accelerate launch "
             f"{FINETUNE} model.weights=RUN finetune.select=NAME-{by}.parquet{setting} run.dir=DIR "
             "run.name=NAME-tuned && carscale gate RUN DIR/NAME-tuned",

@@ -11,9 +11,10 @@ backend renders.
 - ``photo_policies``: which numbers become which parameters of one photo.
 - ``policies``: all by name, and those that mix photos.
 
-To add a policy: one function in ``photo_policies.py``, one line in ``POLICIES``, one word in
-``config.Augment.policy``. To add a slot op: a word in ``ops.SLOT_OPS``, a function in
-``images.effects``, a branch in ``loaders.dali_graph``; a backend that can't lists it as missing.
+To add a policy: one function in ``photo_policies.py`` (``policies.py`` where it mixes photos), one
+line in ``POLICIES``, one word in ``config.Augment.policy``. To add a slot op: a word in
+``ops.SLOT_OPS``, a function in ``images.effects``, a branch in ``loaders.dali_graph``; a backend
+that can't lists it as missing.
 
 Chosen: each random number has a fixed column, so that all policies crop the same photo alike and
 arms are paired. Chosen: a crop larger than the photo shrinks, aspect kept.

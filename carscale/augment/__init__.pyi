@@ -5,7 +5,6 @@ from .mixing import partners as partners
 from .ops import SLOT_OPS as SLOT_OPS
 from .params import PLATE_SPARE_PX as PLATE_SPARE_PX
 from .params import Params as Params
-from .params import joined as joined
 from .params import plain as plain
 from .policies import POLICIES as POLICIES
 from .policies import Policy as Policy

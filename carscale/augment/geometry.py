@@ -58,6 +58,11 @@ class Geometry:
         """Return the geometry of samples ``first`` to ``last - 1``."""
         return Geometry(**{f.name: getattr(self, f.name)[first:last] for f in fields(self)})
 
+    def joined(self, more: Geometry) -> Geometry:
+        """Return the geometry of these samples, then that of more."""
+        pairs = {f.name: (getattr(self, f.name), getattr(more, f.name)) for f in fields(self)}
+        return Geometry(**{name: np.concatenate(pair) for name, pair in pairs.items()})
+
 
 def axis_aligned(
     scale_B2: NDArray[np.float64], offset_B2: NDArray[np.float64]

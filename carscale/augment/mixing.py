@@ -88,7 +88,7 @@ def exchanged_pairs(draws_B5: NDArray[np.float64], cfg: Augment, view: View) -> 
     return {"swap_B4": swap_B4, "source_B4": source_B4}
 
 
-def pasted(draws_B5: NDArray[np.float64], cfg: Augment, view: View) -> dict[str, Any]:
+def own_rectangles(draws_B5: NDArray[np.float64], cfg: Augment, view: View) -> dict[str, Any]:
     """Return ``own_share_B`` and ``swap_B4`` of pictures that each get a partner of their own."""
     swap_B4 = rectangles(draws_B5[:, 2:], cfg.cutmix_alpha, view.image_px)
     swap_B4[draws_B5[:, 0] >= cfg.mix_prob] = 0

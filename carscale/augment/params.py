@@ -34,8 +34,8 @@ class Params:
         noise_B2: Left and top of the window of the noise plate, int64; ``None`` without noise.
         erase_B4: Left, top, width, height of a square part to fill, int64; ``None`` without.
         own_share_B: How much of its own photo a picture shows once it is mixed with its partner's
-            (rows 2k and 2k + 1), float32 in [0, 1]; ``None`` without mixing, or where the model
-            says it.
+            (of rows 2k and 2k + 1 each other's, unless the loader names another), float32 in
+            [0, 1]; ``None`` without mixing, or where the model says it.
         swap_B4: Left, top, width, height of the part that comes from the partner, int64; where it
             is empty, pictures are blended. ``None`` without mixing.
         source_B4: The part of the partner that is stretched into it, int64; ``None``: the same.
@@ -64,18 +64,13 @@ class Params:
             cut[name] = None if part is None else part[first:last]
         return Params(**cut)
 
-
-def joined(one: Params, other: Params) -> Params:
-    """Return the parameters of samples of one policy and of more samples of it."""
-    parts: dict[str, Any] = {}
-    for field in fields(Params):
-        a, b = getattr(one, field.name), getattr(other, field.name)
-        if isinstance(a, Geometry):
-            pairs = {f.name: (getattr(a, f.name), getattr(b, f.name)) for f in fields(Geometry)}
-            parts[field.name] = Geometry(**{name: np.concatenate(p) for name, p in pairs.items()})
-        else:
-            parts[field.name] = None if a is None else np.concatenate([a, b])
-    return Params(**parts)
+    def joined(self, more: Params) -> Params:
+        """Return the parameters of these samples, then those of more samples of one policy."""
+        parts: dict[str, Any] = {"geometry": self.geometry.joined(more.geometry)}
+        for name in {field.name for field in fields(self)} - {"geometry"}:
+            part = getattr(self, name)
+            parts[name] = None if part is None else np.concatenate([part, getattr(more, name)])
+        return Params(**parts)
 
 
 def make_params(

@@ -27,7 +27,9 @@ AREA, ASPECT, LEFT, TOP, FLIP, ROTATE, SHIFT_X, SHIFT_Y, BRIGHTNESS, CONTRAST, S
 SHEAR_X, SHEAR_Y, GREY = range(11, 14)
 ERASE, ERASE_AREA, ERASE_ASPECT, ERASE_LEFT, ERASE_TOP = range(14, 19)
 BLUR, BLUR_SIGMA, NOISE, NOISE_LEVEL, NOISE_X, NOISE_Y, JPEG, JPEG_QUALITY = range(19, 27)
-MIX, MIX_KIND, MIX_SHARE, MIX_X, MIX_Y = range(27, 32)  # of a pair: those of its first sample
+MIX, MIX_KIND, MIX_SHARE, MIX_X, MIX_Y = range(
+    27, 32
+)  # of a pair those of its first sample, where both share a rectangle
 MIXING = [MIX, MIX_KIND, MIX_SHARE, MIX_X, MIX_Y]
 OP_COLUMNS = range(32, 64, 3)  # op, strength, sign of each op in a list
 

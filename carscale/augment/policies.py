@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from carscale.augment.draws import uniforms
-from carscale.augment.mixing import exchanged_pairs, mixed_pairs, pasted, shrunk_pairs
+from carscale.augment.mixing import exchanged_pairs, mixed_pairs, own_rectangles, shrunk_pairs
 from carscale.augment.ops import LISTED_OPS
 from carscale.augment.params import Params
 from carscale.augment.photo_policies import (
@@ -30,7 +32,6 @@ from carscale.augment.photo_policies import (
 from carscale.types import View
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from carscale.config import Augment
@@ -48,7 +49,7 @@ class Policy:
         return replace(self, view=replace(self.view, image_px=image_px))
 
     @property
-    def pastes(self) -> bool:
+    def has_paste_stream(self) -> bool:
         """Whether pictures get partners of a stream of their own."""
         return self.cfg.policy == "cmo"
 
@@ -57,7 +58,12 @@ class Policy:
         draws_BR = uniforms(seed, "augment", first, last)
         return POLICIES[self.cfg.policy](draws_BR, sizes_B2, self.cfg, self.view)
 
-    def of_pasted(
+    def own_shares(self, seed: int, first: int, last: int) -> NDArray[np.float32]:
+        """Return how much pictures that get pasted partners show of their own photo."""
+        draws_BR = uniforms(seed, "augment", first, last)
+        return np.asarray(own_rectangles(draws_BR[:, MIXING], self.cfg, self.view)["own_share_B"])
+
+    def pasted_params(
         self, seed: int, positions_E: NDArray[np.int64], sizes_E2: NDArray[np.int64]
     ) -> Params:
         """Return the parameters of the photos that are pasted at stream positions.
@@ -157,7 +163,9 @@ def cmo(
     Reference:
         Park et al. 2022, https://arxiv.org/abs/2112.00412, eq. 1 and algorithm 1.
     """
-    return replace(simple(draws_BR, sizes_B2, cfg, view), **pasted(draws_BR[:, MIXING], cfg, view))
+    return replace(
+        simple(draws_BR, sizes_B2, cfg, view), **own_rectangles(draws_BR[:, MIXING], cfg, view)
+    )
 
 
 def _pairs(

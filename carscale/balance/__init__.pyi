@@ -4,10 +4,10 @@ from .losses import focal_terms as focal_terms
 from .losses import loss as loss
 from .samplers import Sampler as Sampler
 from .samplers import draws_per_epoch as draws_per_epoch
+from .samplers import label_rates as label_rates
 from .samplers import natural as natural
 from .samplers import sampler as sampler
 from .samplers import weighted as weighted
-from .selected import check_start as check_start
 from .selected import rival_margins as rival_margins
 from .selected import selection_hash as selection_hash
 from .weights import class_weights as class_weights

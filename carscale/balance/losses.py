@@ -352,7 +352,8 @@ class Loss(torch.nn.Module):
     ) -> float:
         """Return the weight of a whole accumulation window, from its labels on all ranks.
 
-        Mixing pairs changes nothing: partners give each other the same share.
+        Mixing pairs changes nothing: partners give each other the same share. By ``snapmix`` a
+        picture counts once, whatever its two labels add up to.
 
         Args:
             labels_G: Of the window.

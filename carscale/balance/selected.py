@@ -6,8 +6,6 @@ Axes: N train samples, S selected ones, K classes.
 from __future__ import annotations
 
 import hashlib
-import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +15,13 @@ import torch
 from torch import Tensor
 
 from carscale import stats, tables
-from carscale.data import is_frozen, read_splits
 from carscale.errors import ConfigError, DataError
-from carscale.progress import note
-from carscale.runs import RunFolder, run_of_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from carscale.config import Finetune, Recipe
-    from carscale.types import Split, Splits
+    from carscale.config import Finetune
+    from carscale.types import Split
 
 COLUMNS = ["key", "path", "weight", "rival"]
 
@@ -75,48 +70,6 @@ def read_selected(path: Path, split: Split) -> Selected:
     if weights_S.sum() == 0:
         raise DataError(f"{path}: all its weights are 0, so nothing of it would be drawn")
     return Selected(np.array(rows, np.int64), weights_S, rivals)
-
-
-def check_start(cfg: Recipe, splits: Splits) -> None:
-    """Raise where photos that measure a run trained the weights that it starts from.
-
-    Rank 0 says so where that can't be told, and where a run is trained on without a selection.
-
-    Raises:
-        DataError: Photos of val, test or another split that is not train are of that run's train.
-    """
-    notes = []
-    if cfg.finetune.distill and cfg.finetune.select is None:
-        notes.append(
-            "finetune.select: names no photos, so all of train is drawn as before; some that "
-            "resemble mistakes: carscale select RUN OUT.parquet --by confused-pairs"
-        )
-    start = run_of_weights(cfg.model.weights)
-    if start is not None and start.hashes.get("val") != splits.val.hash:
-        root = Path(start.settings().data.root)
-        trained = read_splits(root).train if is_frozen(root) else None
-        if trained is None or trained.hash != start.hashes.get("train"):
-            notes.append(
-                f"{start}: was trained on other data that are not at hand, so nobody can tell "
-                f"whether photos of val or test are among them"
-            )
-        else:
-            _check_unseen(start, trained, splits)
-    for text in notes if os.environ.get("RANK", "0") == "0" else ():
-        note(f"note: {text}")
-
-
-def _check_unseen(start: RunFolder, trained: Split, splits: Splits) -> None:
-    """Raise where a split that is not train holds photos of another train."""
-    for split in splits.every[1:]:
-        is_seen_N = np.isin(split.keys_N.astype(str), trained.keys_N.astype(str))
-        if is_seen_N.any():
-            raise DataError(
-                f"{split.root}: {is_seen_N.sum()} photos of {split.name} trained {start} "
-                f"(first: {split.paths_N[is_seen_N][0]}), so scores on it would flatter",
-                f"train on data of the same splits: data.root={shlex.quote(str(trained.root))}; "
-                "or start anew: leave model.weights out",
-            )
 
 
 def selection_hash(cfg: Finetune) -> dict[str, str]:

@@ -75,7 +75,7 @@ def run() -> None:
         _fail(_wrong_choice(error))
     except (typer.Abort, KeyboardInterrupt):
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            note("stopped; the same command goes on, or begins again")
+            note("stopped; type the same command again to go on")
         sys.exit(INTERRUPTED)
     except UnicodeEncodeError as error:
         _fail(_locale_error(error))

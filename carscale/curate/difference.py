@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from carscale import data
 from carscale.data.frozen.split_assignment import split_names
+from carscale.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -161,6 +162,7 @@ def find_difference(root_a: Path, root_b: Path) -> Difference:
     rows_a, rows_b = (_rows(root, card) for root, card in zip((root_a, root_b), cards, strict=True))
     shared = rows_a.keys() & rows_b.keys()
     names_a, names_b = (set(names) for names in class_lists)
+    changes = tuple(_changes(rows_a, rows_b))
     about = [
         {"root": str(root), "num_photos": len(rows), "num_classes": len(names)}
         for root, rows, names in zip((root_a, root_b), (rows_a, rows_b), class_lists, strict=True)
@@ -175,15 +177,22 @@ def find_difference(root_a: Path, root_b: Path) -> Difference:
         is_class_list_equal=cards[0]["hashes"]["classes"] == cards[1]["hashes"]["classes"],
         new_classes=tuple(name for name in class_lists[1] if name not in names_a),
         gone_classes=tuple(name for name in class_lists[0] if name not in names_b),
-        merges=_merges(cards[1], class_lists[0]),
-        changes=tuple(_changes(rows_a, rows_b)),
+        merges=_merges(root_b, class_lists[0], changes),
+        changes=changes,
     )
 
 
-def _merges(card: dict[str, Any], classes_a: Sequence[str]) -> tuple[dict[str, Any], ...]:
-    """Return how a refined version merged those classes; nothing of one that is no refinement."""
-    refined = card.get("refined")
-    if not refined or [one["name"] for one in refined["classes_before"]] != list(classes_a):
+def _merges(
+    root_b: Path, classes_a: Sequence[str], changes: Sequence[Change]
+) -> tuple[dict[str, Any], ...]:
+    """Return how a version merged those classes; nothing where it changed labels otherwise."""
+    refined = data.read_card(root_b).get("refined")
+    try:
+        names = data.class_map(root_b, classes_a)
+    except DataError:  # it is no refinement of those, or one that split some
+        return ()
+    kept = (one for one in changes if one.class_a is not None and one.class_b is not None)
+    if not refined or any(names.get(str(one.class_a)) != one.class_b for one in kept):
         return ()
     return tuple(refined["merges"])
 

@@ -13,6 +13,7 @@ from .frozen.layout import read_reasons as read_reasons
 from .frozen.lock import verify as verify
 from .frozen.manifest import attributes as attributes
 from .frozen.manifest import read_manifest as read_manifest
+from .frozen.reader import cut_splits as cut_splits
 from .frozen.reader import load as load
 from .frozen.reader import named_split as named_split
 from .frozen.reader import photo_reader as photo_reader

@@ -72,7 +72,7 @@ class TrainLoader:
         split: The train split.
         make_renderer: Returns a backend for a policy; called when its stage begins.
         ends: The step after which each stage but the last ends, ascending.
-        pasted: The order of samples that are pasted, where the policy pastes.
+        paste_stream: The order of samples that are pasted, where the policy pastes.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class TrainLoader:
         split: Split,
         make_renderer: Callable[[Policy], Renderer],
         ends: tuple[int, ...] = (),
-        pasted: Stream | None = None,
+        paste_stream: Stream | None = None,
     ) -> None:
         self.split = split
         self.world = world
         self.stream = stream
-        self.pasted = pasted
+        self.paste_stream = paste_stream
         self.global_batch_size = cfg.global_batch_size
         self._policies = policies
         self._ends = ends
@@ -149,15 +149,15 @@ class TrainLoader:
         policy = self._policies[self.stage_at(step)]
         rows_B = self.stream.rows(first, last)
         params = policy(self.stream.seed, first, last, self.split.sizes_N2[rows_B])
-        if self.pasted is None or params.own_share_B is None:
+        if self.paste_stream is None or params.own_share_B is None:
             return Plan(rows_B, params)
         places_E = np.flatnonzero(params.own_share_B < 1)
         partners_B = np.arange(last - first)
         if len(places_E):
-            rows_E = self.pasted.rows(first, last)[places_E]
+            rows_E = self.paste_stream.rows(first, last)[places_E]
             sizes_E2 = self.split.sizes_N2[rows_E]
-            more = policy.of_pasted(self.stream.seed, first + places_E, sizes_E2)
-            params, rows_B = augment.joined(params, more), np.concatenate([rows_B, rows_E])
+            more = policy.pasted_params(self.stream.seed, first + places_E, sizes_E2)
+            params, rows_B = params.joined(more), np.concatenate([rows_B, rows_E])
             partners_B[places_E] = len(partners_B) + np.arange(len(places_E))
         return Plan(rows_B, params, partners_B)
 
@@ -167,16 +167,14 @@ class TrainLoader:
         On all ranks alike, int64 and float64 ``[G]``; with those of pasted photos ``[2 G]``.
         """
         first = step * self.global_batch_size
-        if self.pasted is None:
-            labels_G = self.split.labels_N[self.stream.rows(first, first + self.global_batch_size)]
+        last = first + self.global_batch_size
+        labels_G = self.split.labels_N[self.stream.rows(first, last)]
+        if self.paste_stream is None:
             return labels_G, np.ones(len(labels_G))
-        plan = self._planned(step, first, first + self.global_batch_size)
-        assert plan.partners_B is not None
-        assert plan.params.own_share_B is not None
-        own_G = plan.params.own_share_B[: self.global_batch_size].astype(np.float64)
-        labels = self.split.labels_N[plan.rows_B]
-        both = np.concatenate([labels[: self.global_batch_size], labels[plan.partners_B]])
-        return both, np.concatenate([own_G, 1 - own_G])
+        policy = self._policies[self.stage_at(step)]
+        own_G = policy.own_shares(self.stream.seed, first, last).astype(np.float64)
+        pasted_G = self.split.labels_N[self.paste_stream.rows(first, last)]
+        return np.concatenate([labels_G, pasted_G]), np.concatenate([own_G, 1 - own_G])
 
 
 def _mixed(batch: Batch, plan: Plan) -> Batch:
@@ -199,12 +197,12 @@ def _mixed(batch: Batch, plan: Plan) -> Batch:
         return replace(
             batch,
             partner_labels_B=partner_labels_B,
-            swap_B4=from_numpy(params.swap_B4).to(device),
-            source_B4=from_numpy(params.source_B4).to(device),
+            swap_B4=params.swap_B4,
+            source_B4=params.source_B4,
         )
     return replace(
         batch,
-        images_BCHW=mixed(batch.images_BCHW, params, plan.partners_B),
+        images_BCHW=mixed(batch.images_BCHW, params, chosen_B),
         labels_B=batch.labels_B[:num],
         ids_B=batch.ids_B[:num],
         partner_labels_B=partner_labels_B,

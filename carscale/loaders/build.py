@@ -62,7 +62,7 @@ def train_loader(
             f"set loader.global_batch_size={2 * world.size} or more",
         ) from error
     most = -(-cfg.global_batch_size // world.size) + 3  # parts differ by three at most
-    most *= 1 + policy.pastes
+    most *= 1 + policy.has_paste_stream
 
     def make_renderer(policy: Policy) -> Renderer:
         return _renderer(cfg, split, policy.view, world, policy=policy, max_batch_size=most)
@@ -80,14 +80,18 @@ def train_loader(
         split=split,
         make_renderer=make_renderer,
         ends=ends,
-        pasted=_pasted(split, policy, seed) if policy.pastes else None,
+        paste_stream=paste_stream(split, policy, seed) if policy.has_paste_stream else None,
     )
 
 
-def _pasted(split: Split, policy: Policy, seed: int) -> Stream:
-    """Return the order of photos that are pasted: a photo of a class of n by ``1 / n^power``."""
-    counts_L = np.bincount(split.labels_N)
-    weights_N = counts_L[split.labels_N].astype(np.float64) ** -policy.cfg.cmo_power
+def paste_stream(split: Split, policy: Policy, seed: int) -> Stream:
+    """Return the order of photos that are pasted: a photo of a class of n by ``1 / n^power``.
+
+    One of a partial label as those of its classes on average.
+    """
+    counts_K = split.counts_K.astype(np.float64)
+    draws_K = np.where(counts_K > 0, np.maximum(counts_K, 1) ** (1 - policy.cfg.cmo_power), 0)
+    weights_N = balance.label_rates(draws_K, split)[split.labels_N]
     return Stream(len(split), seed=seed, sampler=balance.weighted(weights_N), purpose="pasted")
 
 

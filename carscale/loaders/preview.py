@@ -8,6 +8,7 @@ import numpy as np
 from torch import from_numpy
 
 from carscale import augment, images
+from carscale.loaders.build import paste_stream
 from carscale.loaders.mixing import mixed
 from carscale.loaders.reading import read, unreadable
 from carscale.loaders.rendering import render
@@ -71,13 +72,24 @@ def _draws(
     split: Split, pair: tuple[int, int], policy: augment.Policy, at: tuple[int, int, int]
 ) -> list[NDArray[np.uint8]]:
     """Return draws of the first photo of a pair: ``at`` is the seed, the line, the number."""
-    seed, line, num_draws = at
+    seed, line, num = at
+    first = line * num
     probe = policy(seed, 0, 1, split.sizes_N2[:1])
     if probe.swap_B4 is None:
-        return _rendered(split, [pair[0]] * num_draws, policy, seed, line * num_draws)[0]
-    pixels, params = _rendered(split, [*pair] * num_draws, policy, seed, 2 * line * num_draws)
+        return _rendered(split, [pair[0]] * num, policy, seed, first)[0]
+    if policy.has_paste_stream:
+        rows = paste_stream(split, policy, seed).rows(first, first + num)
+        own, params = _rendered(split, [pair[0]] * num, policy, seed, first)
+        places = first + np.arange(num)
+        more = policy.pasted_params(seed, places, split.sizes_N2[rows])
+        pixels = own + _pixels(split, rows.tolist(), more, policy.view)
+        params, chosen = params.joined(more), num + np.arange(num)
+    else:
+        pixels, params = _rendered(split, [*pair] * num, policy, seed, 2 * first)
+        chosen = augment.partners(2 * num)
     images_BCHW = from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
-    return list(mixed(images_BCHW, params).permute(0, 2, 3, 1).numpy()[::2])
+    shown = list(mixed(images_BCHW, params, chosen).permute(0, 2, 3, 1).numpy())
+    return shown if policy.has_paste_stream else shown[::2]
 
 
 def _rendered(
@@ -85,7 +97,12 @@ def _rendered(
 ) -> tuple[list[NDArray[np.uint8]], augment.Params]:
     """Return photos at stream positions from ``first`` on, and their parameters."""
     params = policy(seed, first, first + len(rows), split.sizes_N2[rows])
+    return _pixels(split, rows, params, policy.view), params
+
+
+def _pixels(
+    split: Split, rows: list[int], params: augment.Params, view: View
+) -> list[NDArray[np.uint8]]:
+    """Return photos, rendered."""
     content = {row: read(split, row) for row in set(rows)}
-    return [
-        render(content[row], params, index, policy.view) for index, row in enumerate(rows)
-    ], params
+    return [render(content[row], params, index, view) for index, row in enumerate(rows)]

@@ -97,27 +97,47 @@ class Classifier(nn.Module):
         Returns:
             float32 ``[B, H, W]``, its smallest value 0.
 
-        Raises:
-            ModelError: The network has no feature maps before a linear classifier.
-
         Reference:
             Zhou et al. 2016, https://arxiv.org/abs/1512.04150, eq. 2.
         """
-        weight_KD = self.linear_head().weight.float()
-        pixels_BCHW = (images_BCHW.float() - self.mean_C11) * self.factor_C11
-        features = self.net.forward_features(pixels_BCHW)  # type: ignore[operator]
-        if features.ndim != 4 or features.shape[1] != weight_KD.shape[1]:
+        maps_BHW = self._evidence(images_BCHW, labels_B)[:, None]
+        large_BHW = F.interpolate(maps_BHW, images_BCHW.shape[2:], mode="bilinear")[:, 0]
+        return large_BHW - large_BHW.amin(dim=(1, 2), keepdim=True)
+
+    def check_class_maps(self, image_px: int) -> None:
+        """Raise unless the mean of a map, and the bias, are what the network says of the class.
+
+        Raises:
+            ModelError: There is more between its feature maps and its linear layer than a mean, or
+                there are no feature maps.
+        """
+        name, was_training = type(self.net).__name__, self.training
+        device = self.mean_C11.device
+        pixels = torch.arange(3 * image_px**2, device=device) % 251
+        image_1CHW = pixels.reshape(1, 3, image_px, image_px).to(torch.uint8)
+        self.eval()
+        try:
+            with torch.no_grad():
+                label_1 = torch.zeros(1, dtype=torch.int64, device=device)
+                told = self._evidence(image_1CHW, label_1).mean() + self.linear_head().bias[0]
+                is_all = torch.allclose(told, self(image_1CHW)[0, 0].float(), atol=1e-3, rtol=1e-3)
+        except (ModelError, RuntimeError, IndexError):
+            is_all = False
+        finally:
+            self.train(was_training)
+        if not is_all:
             raise ModelError(
-                f"{type(self.net).__name__}: its classifier sees no feature maps "
-                f"({tuple(features.shape[1:])} before {weight_KD.shape[1]} features), so there are "
-                "no class activation maps (augment.policy=snapmix)",
+                f"augment.policy=snapmix: {name} has no class activation maps: between its feature "
+                "maps and a linear classifier is more than a mean, or there are none",
                 "take augment.policy=cutmix, or a network such as EfficientNet or ResNeXt",
             )
-        maps_BHW = torch.einsum("bdhw,bd->bhw", features.float(), weight_KD[labels_B])
-        large_BHW = F.interpolate(
-            maps_BHW[:, None], images_BCHW.shape[2:], mode="bilinear", align_corners=False
-        )[:, 0]
-        return large_BHW - large_BHW.amin(dim=(1, 2), keepdim=True)
+
+    def _evidence(self, images_BCHW: Tensor, labels_B: Tensor) -> Tensor:
+        """Return what each place says for each picture's class, float32 ``[B, h, w]``."""
+        pixels_BCHW = (images_BCHW.float() - self.mean_C11) * self.factor_C11
+        features_BDhw = self.net.forward_features(pixels_BCHW).float()  # type: ignore[operator]
+        weight_BD = self.linear_head().weight.float()[labels_B]
+        return (features_BDhw * weight_BD[:, :, None, None]).sum(dim=1)  # no product is cast down
 
     def new_modules(self) -> list[nn.Module]:
         """Return what no pretrained weights exist for: the classifier layer, added attention."""

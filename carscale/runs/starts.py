@@ -6,9 +6,6 @@ from pathlib import Path
 
 from carscale.runs.folder import RunFolder
 
-MAX_DEPTH = 3
-"""A weights file lies so many folders deep in its run."""
-
 
 def run_of_weights(weights: Path | str | None) -> RunFolder | None:
     """Return the run that weights are of; ``None`` for a file alone, or no weights.
@@ -18,5 +15,7 @@ def run_of_weights(weights: Path | str | None) -> RunFolder | None:
     """
     if weights is None:
         return None
-    places = (Path(weights), *Path(weights).parents[:MAX_DEPTH])
-    return next((RunFolder(one) for one in places if RunFolder(one).has_settings), None)
+    path = Path(weights)
+    inside = [one.parent for one in (path, *path.parents) if one.name == "checkpoints"]
+    runs = (RunFolder(one) for one in (path, *inside))
+    return next((run for run in runs if run.has_settings and run.has_environment), None)

@@ -1,6 +1,7 @@
 from .checkpoint import load_best as load_best
 from .checkpoint import load_checkpoint as load_checkpoint
 from .checkpoint import save_best as save_best
+from .checks import check_start as check_start
 from .dynamics import read_dynamics as read_dynamics
 from .learner import Learner as Learner
 from .loop import fit as fit

@@ -7,17 +7,19 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from carscale.augment import partners
 from carscale.errors import ConfigError
-from carscale.loaders.mixing import pasted
+from carscale.loaders.mixing import paste_rectangles, within
 from carscale.training.schedule import ema_decay_at, lr_factor
 
 if TYPE_CHECKING:
     from accelerate.optimizer import AcceleratedOptimizer
+    from numpy.typing import NDArray
 
     from carscale import config
     from carscale.balance import Loss
@@ -69,7 +71,7 @@ def parameter_groups(
     ]
 
 
-def share_within(maps_BHW: Tensor, boxes_B4: Tensor) -> Tensor:
+def share_within(maps_BHW: Tensor, boxes_B4: NDArray[np.int64]) -> Tensor:
     """Return the share of each map that lies within a rectangle, float32 ``[B]``.
 
     Args:
@@ -77,17 +79,13 @@ def share_within(maps_BHW: Tensor, boxes_B4: Tensor) -> Tensor:
         boxes_B4: Left, top, width, height.
 
     Example:
-        >>> share_within(torch.eye(2)[None], torch.tensor([[0, 0, 1, 2]])).tolist()
+        >>> share_within(torch.eye(2)[None], np.array([[0, 0, 1, 2]])).tolist()
         [0.5]
     """
-    across = torch.arange(maps_BHW.shape[2], device=maps_BHW.device)
-    down = torch.arange(maps_BHW.shape[1], device=maps_BHW.device)[:, None]
-    left, top, width, height = boxes_B4.T[:, :, None, None]
-    is_in_BHW = (across >= left) & (across < left + width) & (down >= top) & (down < top + height)
+    is_in_BHW = within(boxes_B4, maps_BHW)
     total_B = maps_BHW.sum(dim=(1, 2))
-    area_B = is_in_BHW.float().mean(dim=(1, 2))
     inside_B = (maps_BHW * is_in_BHW).sum(dim=(1, 2)) / total_B.clamp_min(1e-12)
-    return torch.where(total_B > 1e-12, inside_B, area_B)
+    return torch.where(total_B > 1e-12, inside_B, is_in_BHW.float().mean(dim=(1, 2)))
 
 
 class Learner:
@@ -182,18 +180,20 @@ class Learner:
         divergence = F.kl_div(now_BK, wanted_BK, reduction="sum", log_target=True)
         return self.distill * TEMPERATURE**2 * divergence
 
-    def mixed(self, batch: Batch) -> Batch:
+    def mixed(self, batch: Batch, world: World) -> Batch:
         """Return a batch mixed where that was left to the model: what it sees says what counts.
 
         A label counts as the share of its class activation map that the picture keeps of its own
         photo, or gets of its partner's; where a map is flat, as its area. The maps are of the model
-        as it is, in eval mode, without what DDP wraps around it.
+        as it is, in eval mode, without what DDP wraps around it, with the batch-norm statistics of
+        rank 0: those are what a checkpoint keeps.
 
         Reference:
             Huang et al. 2021, https://arxiv.org/abs/2012.04846, eq. 2 to 5.
         """
         if batch.swap_B4 is None or batch.source_B4 is None:
             return batch
+        world.broadcast_buffers(self.model)
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
         with torch.no_grad():
@@ -203,7 +203,7 @@ class Learner:
         other_B = torch.from_numpy(partners(len(batch.labels_B))).to(batch.labels_B.device)
         return replace(
             batch,
-            images_BCHW=pasted(
+            images_BCHW=paste_rectangles(
                 batch.images_BCHW, batch.images_BCHW[other_B], batch.swap_B4, batch.source_B4
             ),
             own_share_B=1 - share_within(maps_BHW, batch.swap_B4),

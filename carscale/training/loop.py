@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from carscale import balance, files, models
-from carscale.errors import ConfigError, RunError, Stopped
+from carscale.errors import RunError, Stopped
 from carscale.progress import bar, note
 from carscale.runs import data_places
 from carscale.training import checkpoint
 from carscale.training.checkpoint import State
+from carscale.training.checks import check_fit
 from carscale.training.divergence import finite_scores
 from carscale.training.logger import TrainingLogger
 from carscale.training.schedule import dropout_seed, epoch_ends, scored_steps
@@ -54,9 +55,7 @@ def fit(run: Run, learner: Learner, loader: TrainLoader, *, score: Score) -> boo
         TrainingError: The loss, or a prediction of val, is not finite.
     """
     # 1. Check that batch, network and data fit the settings.
-    _check_micro_batches(run, loader)
-    _check_sides(run, learner, loader)
-    _check_dynamics(run, loader)
+    check_fit(run, learner, loader)
 
     # 2. Load counters, weights and EMA of the newest whole checkpoint, if it is of these photos.
     hashes = {"train": loader.split.hash, "val": getattr(score, "hash", "")}
@@ -83,15 +82,6 @@ def fit(run: Run, learner: Learner, loader: TrainLoader, *, score: Score) -> boo
     learner.warm_up_ddp(run.world, run.cfg.data.image_px)
     _Fit(run, learner, loader, score, state).train()
     return state.best_step == state.step
-
-
-def _check_dynamics(run: Run, loader: TrainLoader) -> None:
-    """Raise when training dynamics are asked for and photos have no single label."""
-    if run.cfg.train.log_dynamics and loader.split.class_sets:
-        raise ConfigError(
-            "train.log_dynamics=true: data.partial=use trains on photos without a class to log",
-            "take one of both back",
-        )
 
 
 @dataclass
@@ -222,7 +212,7 @@ class _Fit:
         DDP averages gradients over ranks, hence the factor.
         """
         with self.run.world.accelerator.autocast():
-            batch = self.learner.mixed(batch)
+            batch = self.learner.mixed(batch, self.run.world)
             logits_BK = self.learner.forward(batch.images_BCHW)
             kept = self.learner.distilled_sum(batch.images_BCHW, logits_BK)
         if self.logger.dynamics is not None:
@@ -320,37 +310,6 @@ class _Fit:
             f"the same batch with less memory: train.accumulate_steps={2 * num_micro}"
             + (" run.name=NAME" if is_begun else ""),
         )
-
-
-def _check_micro_batches(run: Run, loader: TrainLoader) -> None:
-    """Raise when a global batch leaves a rank with under 2 samples in some micro-step."""
-    accumulate_steps = run.cfg.train.accumulate_steps
-    num_parts = accumulate_steps * run.world.size
-    if loader.global_batch_size >= 2 * num_parts:
-        return
-    raise ConfigError(
-        f"loader.global_batch_size={loader.global_batch_size}: can't be cut in {num_parts} "
-        f"parts of 2 or more: train.accumulate_steps={accumulate_steps} x {run.world.size} "
-        "processes",
-        f"set loader.global_batch_size={2 * num_parts} or more",
-    )
-
-
-def _check_sides(run: Run, learner: Learner, loader: TrainLoader) -> None:
-    """Raise when the network can't take the squares that it is to be given."""
-    cfg, small = run.cfg, loader.sides_px[0]
-    sides = {f"data.image_px={cfg.data.image_px}": (cfg.data.image_px, "data.image_px=224")}
-    if len(loader.sides_px) > 1:
-        sides[f"train.grow_from_px={cfg.train.grow_from_px}"] = small, "train.grow_from_px=0"
-    for asked, (side, remedy) in sides.items():
-        try:
-            models.run_once(learner.model.net, side)
-        except (AssertionError, RuntimeError) as error:
-            raise ConfigError(
-                f"{asked}: model.name={cfg.model.name} can't take squares of {side} px: "
-                f"{' '.join(str(error).split())[:200]}",
-                f"take {remedy}, or a convolutional network",
-            ) from error
 
 
 def _check_same(run: Run, state: State, hashes: dict[str, str]) -> None:

@@ -96,7 +96,9 @@ def test_dark_photos_are_matched_by_the_light_that_they_lack(level, width):
     assert action["num_mistakes"] > 50
     assert action["gain"] == pytest.approx(0.85 * action["num_mistakes"])
     told["settings"] = dict(word.split("=") for word in action["setting"].split())
-    assert not of_kind(actions_of(labels, guess, 6, **told), "augment")
+    for has in (width, "0.45"):  # as much, or more
+        told["settings"]["augment.brightness"] = has
+        assert not of_kind(actions_of(labels, guess, 6, **told), "augment")
 
 
 def test_a_mistake_counts_for_the_augmentation_of_its_primary_cause_alone():
@@ -115,7 +117,7 @@ def test_what_follows_a_persons_part_is_told():
     (action,) = of_kind(found.actions, "check-labels")
     assert action["command"] == "carscale report RUN"
     assert action["then"] == (
-        "carscale data relabel ROOT decisions.csv ROOT-relabelled --any-split && "
-        "carscale evaluate RUN data.root=ROOT-relabelled --split val"
+        "carscale data relabel ROOT decisions.csv ROOT-relabelled-val --any-split && "
+        "carscale evaluate RUN data.root=ROOT-relabelled-val --split val"
     )
     assert action["seconds"] == 5 * action["num_shown"]

@@ -1,7 +1,6 @@
 """Training on from a run: what is drawn, which margins hold, what is kept of the start."""
 
 import shutil
-from pathlib import Path
 
 import jobs
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import torch
 from ranks import run_process
 
-from carscale import balance, config, data, files, models, pipeline, tables, workflows
+from carscale import balance, config, data, models, pipeline, tables, workflows
 from carscale.balance.selected import read_selected, replay_weights
 from carscale.errors import ConfigError, DataError
 from carscale.runs import RunFolder, weights_file
@@ -44,10 +43,6 @@ def recipe(path, **finetune):
     return config.vary(
         config.Recipe(), finetune={"select": str(path), **finetune}, model={"weights": "w"}
     )
-
-
-def recipe_from(weights, **finetune):
-    return config.vary(config.Recipe(), finetune=finetune, model={"weights": str(weights)})
 
 
 @pytest.mark.parametrize("replay", [0.0, 0.5, 0.9])
@@ -188,42 +183,6 @@ def test_a_run_that_was_trained_on_keeps_its_own_settings_without_its_parent(tin
     assert workflows.evaluate(tuned, split="val")["top1"] >= 0
     with pytest.raises(ConfigError, match="no fold would be held out"):
         run_folds(tuned, FoldRule())
-
-
-def begun(folder, root, splits):
-    """Write what a run folder knows of its data."""
-    folder.mkdir(parents=True)
-    cfg = config.resolve(config.Recipe(), [f"data.root={root}"])
-    (folder / "config.yaml").write_text(config.to_yaml(cfg))
-    hashes = {one.name: one.hash for one in splits.every[:2]}
-    files.write_json(folder / "env.json", {"data": {"hashes": hashes}})
-    return folder
-
-
-def test_a_start_that_has_seen_val_is_refused(tiny, tmp_path, capsys):
-    splits = data.read_splits(tiny)
-    start = begun(tmp_path / "start", tiny, splits)
-    balance.check_start(recipe_from(start), splits)
-    photos, other = tmp_path / "photos", tmp_path / "other"
-    for split in splits.every:
-        for path in split.paths_N:
-            place = photos / Path(path).parent.name / f"{split.name}-{Path(path).name}"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(tiny / path, place)
-    workflows.freeze(photos, other, data.FreezeRule(seed=5))
-    again = data.read_splits(other)
-    seen = np.intersect1d(again.val.keys_N.astype(str), splits.train.keys_N.astype(str))
-    assert len(seen)
-    capsys.readouterr()
-    for weights in (start, start / "checkpoints" / "best-7" / "model.safetensors"):
-        with pytest.raises(DataError, match=rf"{len(seen)} photos of val trained .*start"):
-            balance.check_start(recipe_from(weights), again)
-    assert capsys.readouterr().err == ""
-    elsewhere = begun(tmp_path / "elsewhere", tmp_path / "gone", splits)
-    balance.check_start(recipe_from(elsewhere), again)
-    assert "nobody can tell whether photos of val" in capsys.readouterr().err
-    balance.check_start(recipe_from(start, distill=0.5), splits)
-    assert "finetune.select: names no photos" in capsys.readouterr().err
 
 
 def test_what_to_train_on_from_must_be_said(tmp_path):

@@ -52,7 +52,7 @@ def test_a_batch_is_the_photos_with_rectangles_of_the_drawn_ones(loader_of):
 def test_classes_are_pasted_by_the_papers_weights(loader_of, power):
     loader = loader_of(cmo_power=power)
     counts_K = loader.split.counts_K
-    drawn = loader.pasted.rows(0, 8000)
+    drawn = loader.paste_stream.rows(0, 8000)
     assert not np.array_equal(drawn[:100], loader.stream.rows(0, 100))
     weights_K = counts_K.astype(float) ** (1 - power)
     found_K = np.bincount(loader.split.labels_N[drawn], minlength=len(counts_K))

@@ -37,10 +37,21 @@ def result(folder):
     return {f"{p.parent.name}/{p.name}".removeprefix(folder.name): p.read_bytes() for p in files}
 
 
-@pytest.mark.parametrize("world_size", [2, pytest.param(3, marks=pytest.mark.slow)])
-def test_ranks_killed_and_resumed_end_as_the_straight_run(tiny, tmp_path, world_size):
+SNAPMIX = ("model.name=test_efficientnet", "augment.policy=snapmix", "data.image_px=64")
+"""Label weights come from batch norms, whose statistics differ by rank."""
+
+
+@pytest.mark.parametrize(
+    ("world_size", "more"),
+    [
+        (2, ()),
+        pytest.param(3, (), marks=pytest.mark.slow),
+        pytest.param(2, SNAPMIX, marks=pytest.mark.slow),
+    ],
+)
+def test_ranks_killed_and_resumed_end_as_the_straight_run(tiny, tmp_path, world_size, more):
     words = tuple(word for word in WORDS if not word.startswith("model.name"))
-    words = (*words, "train.log_dynamics=true")
+    words = (*words, "train.log_dynamics=true", *more)
     run_ranks(jobs.train, tiny, tmp_path / "straight", words, world_size=world_size)
     dies = (jobs.train_until, tiny, tmp_path / "killed", words, "weights file", 5)
     with pytest.raises((ProcessExitedException, ProcessRaisedException)):

@@ -25,6 +25,8 @@ MIXED = (
         (1, "torch", ()),
         (2, "torch", MIXED),
         (2, "torch", ("augment.policy=cmo", "augment.mix_prob=0.5")),
+        pytest.param(1, "torch", ("augment.policy=resizemix",), marks=pytest.mark.slow),
+        pytest.param(1, "torch", ("augment.policy=snapmix",), marks=pytest.mark.slow),
         pytest.param(2, "dali_cpu", (), marks=[DALI, pytest.mark.slow]),
         pytest.param(1, "dali_cpu", MIXED, marks=[DALI, pytest.mark.slow]),
     ],
@@ -47,9 +49,14 @@ def test_ids_and_parameters_are_the_same_at_every_step(tiny, tmp_path, accumulat
 
 
 @pytest.mark.parametrize(
-    "backend", ["torch", pytest.param("dali_cpu", marks=[pytest.mark.dali, pytest.mark.slow])]
+    ("backend", "policy"),
+    [
+        ("torch", "cutmix"),
+        pytest.param("torch", "cmo", marks=pytest.mark.slow),
+        pytest.param("dali_cpu", "cutmix", marks=[pytest.mark.dali, pytest.mark.slow]),
+    ],
 )
-def test_losses_agree(tiny, tmp_path, backend):
+def test_losses_agree(tiny, tmp_path, backend, policy):
     if backend != "torch":
         pytest.importorskip("nvidia.dali", reason="nvidia-dali is missing")
     words = (
@@ -57,7 +64,7 @@ def test_losses_agree(tiny, tmp_path, backend):
         "balance.class_weights=inverse",
         "balance.sampling=natural",
         "balance.loss=focal",
-        "augment.policy=cutmix",
+        f"augment.policy={policy}",
         "train.num_epochs=20",
         f"train.max_steps={NUM_STEPS}",
         "optim.lr=0.0003",

@@ -46,7 +46,12 @@ def load(cfg: config.Data) -> Splits:
     root = Path(cfg.root)
     if os.environ.get("LOCAL_RANK", "0") == "0":
         verify(root, mode=cfg.verify)
-    splits = read_splits(root)
+    return cut_splits(cfg)
+
+
+def cut_splits(cfg: config.Data) -> Splits:
+    """Return the splits as ``load`` does; the lock is not checked."""
+    splits = read_splits(Path(cfg.root))
     splits = hold_out(splits, cfg.num_folds, cfg.fold) if cfg.num_folds else splits
     return with_partial(splits) if cfg.partial == "use" else splits
 
