@@ -229,7 +229,7 @@ def test_what_the_analysis_of_nothing_tells_is_json():
 
 
 def test_nothing_that_the_run_does_already_is_advised():
-    flags = {"odd aspect": np.ones(4, dtype=bool)}
+    flags = {"odd aspect": np.array([True, True, False, False])}
     pairs = [(0, 4), (2, 4), (0, 1), (0, 1)]
 
     def tried(settings):
