@@ -221,7 +221,8 @@ def judge(cell, seed):
 def judge_looks(cell, seed):
     """Return ``(word, low, high)`` of each arm of a study that is judged after every round.
 
-    An arm that is settled, or hopeless, gets no more runs; the first look is after two rounds.
+    An arm that is settled, or hopeless, gets no more runs; the first look is after two rounds,
+    or as soon as the spread of seeds is known well enough (``Looks``).
     """
     arms, labels_N = draw(cell, np.random.default_rng(seed))
     waiting, seeds_of = list(arms)[1:], dict.fromkeys(arms, 0)

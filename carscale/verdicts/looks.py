@@ -22,6 +22,8 @@ One arm, the likeliest to be settled, goes on in any case: what the others leave
 """
 FUTILE_FREEDOM = 6
 """Degrees of freedom of the spread of seeds below which nothing is called hopeless."""
+LOOK_FREEDOM = 4
+"""And below which no look settles or spends anything, but the last: levels are of normal sums."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Looks:
         *,
         margin: float,
     ) -> Looks:
-        """Return the looks with one more.
+        """Return the looks with one more; as they were, where the spread of seeds is hardly known.
 
         Args:
             verdicts: Of all arms, made with ``alpha(fraction)``.
@@ -58,6 +60,8 @@ class Looks:
             more: Runs that each arm could still get; arms that are not named are left as they are.
             margin: A smaller difference counts as none.
         """
+        if fraction < 1 and not any(_is_known(found, LOOK_FREEDOM) for found in verdicts.values()):
+            return self
         number = len(self.fractions) + 1
         settled, notes = dict(self.verdicts), dict(self.notes)
         for name, verdict in verdicts.items():
@@ -71,7 +75,10 @@ class Looks:
             name: f"no more runs since look {number}: {more[name]} more would settle it with a "
             f"probability of {100 * chance:.0f} %"
             for name, chance in chances.items()
-            if name != best and more[name] and chance < FUTILE and _is_known(verdicts[name])
+            if name != best
+            and more[name]
+            and chance < FUTILE
+            and _is_known(verdicts[name], FUTILE_FREEDOM)
         }
         return replace(seen, notes=notes | hopeless)
 
@@ -115,6 +122,6 @@ class Looks:
         return replace(arm, verdict=verdict, notes=(*arm.notes, *notes))
 
 
-def _is_known(verdict: Verdict) -> bool:
-    """Tell whether the spread of seeds is known well enough to call an arm hopeless."""
-    return verdict.difference is not None and verdict.difference.spread.freedom >= FUTILE_FREEDOM
+def _is_known(verdict: Verdict, freedom: int) -> bool:
+    """Tell whether the spread of seeds is known with so many degrees of freedom."""
+    return verdict.difference is not None and verdict.difference.spread.freedom >= freedom

@@ -76,6 +76,17 @@ def test_the_likeliest_arm_is_never_given_up_nor_any_before_the_spread_is_known(
     assert len(looks.notes) < len(gains)
 
 
+def test_no_look_but_the_last_counts_before_the_spread_is_known():
+    clear = verdicts_of(2, {"one arm": 0.3})
+    assert clear["one arm"].word == "helps"
+    assert clear["one arm"].difference.spread.freedom < 4
+    none = Looks()
+    assert none.after(clear, 0.5, {"one arm": 3}, margin=0.01) is none  # nothing spent or settled
+    assert none.after(clear, 1.0, {}, margin=0.01).verdicts["one arm"].word == "helps"
+    known = verdicts_of(3, {"one arm": 0.3})
+    assert none.after(known, 0.6, {"one arm": 2}, margin=0.01).fractions == (0.6,)
+
+
 @pytest.mark.parametrize("gain", [0.004, 0.012])
 def test_the_chance_to_settle_is_the_share_of_studies_that_are(gain):
     """The difference moves as its seeds do: 20,000 draws of where it will be."""
