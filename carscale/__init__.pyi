@@ -30,3 +30,4 @@ from .workflows.other_sets import merge as merge
 __version__: str
 from .workflows.rebalancing import rebalance as rebalance
 from .workflows.selecting import select as select
+from .workflows.synthetic.synthesise import synthesise as synthesise

@@ -32,6 +32,7 @@ LAYERS = [
     ["loaders"],
     ["training", "evaluation"],
     ["analysis", "curate"],
+    ["synth"],
     ["pipeline"],
     ["recipes"],
     ["verdicts"],
@@ -63,12 +64,14 @@ DOORS = {
     "faiss": {"data.photos"},
     "nvidia": {"loaders"},
     "captum": {"evaluation"},
+    "diffusers": {"synth"},
     "sklearn": {"analysis", "curate"},  # curate: can a classifier tell two sets apart?
 }
 TORCH = ("torch", "torchvision", "timm", "accelerate")
 MAY_TORCH = {
     *("balance", "models", "world", "loaders", "training", "evaluation", "pipeline"),
     *("benchmark", "refine", "workflows", "cli"),  # cli: is there a GPU?
+    "synth",  # for a pipeline of diffusers alone
 }
 MAX_FILES = 16  # of a folder, without its __init__
 

@@ -21,11 +21,13 @@ from .mapping import propose_map as propose_map
 from .measure import MeasuredPhotos as MeasuredPhotos
 from .measure import measure_photos as measure_photos
 from .merge import MERGE_LIST as MERGE_LIST
+from .merge import MadePhotos as MadePhotos
 from .merge import Merged as Merged
 from .merge import Origin as Origin
 from .merge import merge_source as merge_source
 from .merge_rules import BasePhotos as BasePhotos
 from .merge_rules import ClassTarget as ClassTarget
+from .merge_rules import Judge as Judge
 from .merge_rules import MergeRule as MergeRule
 from .merge_rules import SourcePhotos as SourcePhotos
 from .merge_rules import decide as decide

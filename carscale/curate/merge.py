@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from carscale.curate.merge_rules import (
     BasePhotos,
     ClassTarget,
     Decision,
+    Judge,
     MergeRule,
     SourcePhotos,
     decide,
@@ -32,6 +34,21 @@ Advance = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
+class MadePhotos:
+    """Photos that are made while they are read.
+
+    Attributes:
+        scan: The files; each makes its bytes.
+        about: All that decides on them, for the card.
+        num_bytes: About how many there will be.
+    """
+
+    scan: data.Scan
+    about: dict[str, Any]
+    num_bytes: int
+
+
+@dataclass(frozen=True)
 class Origin:
     """What is known of a source.
 
@@ -40,12 +57,28 @@ class Origin:
         name: That its photos carry; the source's own when empty.
         licence: Of its photos, as text.
         reading: Columns, classes, boxes, links.
+        made: What makes the photos, where they are in no source.
+        judge: Says which photos are not good enough, given all that were decoded.
     """
 
     spec: str
     name: str = ""
     licence: str = ""
     reading: data.Reading = field(default_factory=data.Reading)
+    made: MadePhotos | None = None
+    judge: Callable[[data.DecodedFiles], Judge] | None = None
+
+    def opened(self, scratch: Path) -> AbstractContextManager[data.Scan]:
+        """Return the source, to be opened."""
+        if self.made is not None:
+            return nullcontext(self.made.scan)
+        return open_photos(self.spec, self.reading, scratch=scratch)
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """Return what decides on the photos, as JSON holds it."""
+        told = {name: getattr(self, name) for name in ("spec", "name", "licence")}
+        return told | {"reading": asdict(self.reading), "made": self.made and self.made.about}
 
 
 @dataclass
@@ -142,7 +175,9 @@ class _Job:
         """Raise where copies of the base and of what the source holds would not fit."""
         columns = data.read_manifest(self.base, ["num_bytes"])
         of_base = 0 if self.link == "hard" else int(columns["num_bytes"].sum())
-        needed = of_base + data.bytes_to_freeze(files, self.origin.spec)
+        made = self.origin.made
+        of_source = made.num_bytes if made else data.bytes_to_freeze(files, self.origin.spec)
+        needed = of_base + of_source
         disk.check_room(self.out, needed - disk.bytes_in(self.folder.parent), "merging")
 
 
@@ -151,10 +186,10 @@ def _merge(
 ) -> tuple[Merged, data.DecodedFiles]:
     """Decode, choose, and write the version into the staging folder."""
     origin, advance = job.origin, job.advance
-    with open_photos(origin.spec, origin.reading, scratch=job.folder.parent) as found:
+    with origin.opened(job.folder.parent) as found:
         job.check_room(found.files)
         targets = targets_of(sorted({data.as_text(file.class_name) for file in found.files}))
-        plan = json.dumps([job.parent["lock"]["card.json"], asdict(origin)])
+        plan = json.dumps([job.parent["lock"]["card.json"], origin.plan])
         decoded = data.decode_files(
             found.files,
             job.folder.parent / "decoded",
@@ -167,11 +202,15 @@ def _merge(
         raise DataError(f"{origin.spec}: none of {len(refused)} files is a photo")
     name = origin.name or found.name
     base = _present(job.base, job.rule, advance)
-    decisions = decide(base, _incoming(decoded), targets, job.rule, advance=advance)
+    judge = origin.judge(decoded) if origin.judge else None
+    decisions = decide(
+        base, _incoming(decoded, base), targets, job.rule, judge=judge, advance=advance
+    )
     entry = {
         "source": data.as_text(name),
         "licence": data.as_text(origin.licence),
         "rule": asdict(job.rule),
+        **({"made": origin.made.about} if origin.made else {}),
         **_map_entry(targets),
         **_counted(decisions, len(refused)),
     }
@@ -224,7 +263,7 @@ def _write(
 def _present(base: Path, rule: MergeRule, advance: Advance) -> BasePhotos:
     """Return what the base holds."""
     measured = data.photo_stats(base, lambda total: advance("measure the base", total))
-    names = ["path", "split", "class", "sha256", "original_sha256", "box"]
+    names = ["path", "split", "class", "sha256", "original_sha256", "box", "key", "group"]
     columns, read = data.read_manifest(base, names), data.photo_reader(base)
     # another car of a photo of train may join train; none of a photo may join another split
     may_join = rule.as_split == "train"
@@ -235,15 +274,19 @@ def _present(base: Path, rule: MergeRule, advance: Advance) -> BasePhotos:
         classes_N=columns["class"],
         content_N=columns["sha256"],
         originals_N=np.where(is_crop_N, columns["sha256"], columns["original_sha256"]),
+        keys_N=columns["key"],
+        groups_N=columns["group"],
         hashes_N=measured.phashes_N,
         signatures_NSS=measured.signatures_NSS,
         read=lambda row: read(str(columns["path"][row])),
     )
 
 
-def _incoming(decoded: data.DecodedFiles) -> SourcePhotos:
+def _incoming(decoded: data.DecodedFiles, base: BasePhotos) -> SourcePhotos:
     """Return what the source holds."""
     samples = decoded.samples
+    row_of = {key: row for row, key in enumerate(base.keys_N.tolist())}
+    made_of = [data.made_of(dict(sample.file.known).get("synthetic", "")) for sample in samples]
     return SourcePhotos(
         paths_M=[sample.file.relative for sample in samples],
         classes_M=[data.as_text(sample.file.class_name) for sample in samples],
@@ -252,6 +295,7 @@ def _incoming(decoded: data.DecodedFiles) -> SourcePhotos:
         hashes_M=decoded.stats_N["phash"],
         signatures_MSS=decoded.stats_N["signature"],
         read=lambda row: samples[row].staged.read_bytes(),
+        parents_M=[row_of.get(keys[0], -1) if keys else -1 for keys in made_of],
     )
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 
 Kind = Literal["match", "new", "make", "skip"]
+Judge = Callable[[Sequence[int]], Mapping[int, tuple[str, str]]]
+"""Rows of a source's photos -> cause and reason of those that are not good enough."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class MergeRule:
         near_train: ``drop`` photos that are nearly the same as one of base train, or ``keep`` them.
             Those of val and tests are always dropped, and so are all for a test of its own.
         seed: Of the draw where there are too many.
+        max_parent: Agreement with the photo that a synthetic one shows the car of, or one of that
+            photo's group, above which it is that photo again.
     """
 
     as_split: str = "train"
@@ -53,6 +57,7 @@ class MergeRule:
     max_ratio: float | None = None
     near_train: str = "drop"
     seed: int = 0
+    max_parent: float = 1.0
 
     def check(self) -> None:
         """Raise ``ConfigError`` when the rule makes no sense."""
@@ -95,6 +100,8 @@ class BasePhotos:
         classes_N: Names of classes.
         content_N: Hashes of the frozen bytes.
         originals_N: Hashes of the bytes they were made of.
+        keys_N: The same in every version of the data.
+        groups_N: Names that photos share which must not be parted.
         hashes_N: Perceptual hashes.
         signatures_NSS: Small grey copies.
         read: Returns the bytes of a row's photo.
@@ -105,6 +112,8 @@ class BasePhotos:
     classes_N: NDArray[Any]
     content_N: NDArray[Any]
     originals_N: NDArray[Any]
+    keys_N: NDArray[Any]
+    groups_N: NDArray[Any]
     hashes_N: NDArray[np.uint64]
     signatures_NSS: NDArray[np.uint8]
     read: Callable[[int], bytes]
@@ -112,7 +121,10 @@ class BasePhotos:
 
 @dataclass(frozen=True, eq=False)
 class SourcePhotos:
-    """The source's photos: as ``BasePhotos``, with paths and classes of the source."""
+    """The source's photos: as ``BasePhotos``, with paths and classes of the source.
+
+    Of a synthetic photo ``parents_M`` is the row in the base of the one that shows its car, or -1.
+    """
 
     paths_M: Sequence[str]
     classes_M: Sequence[str]
@@ -121,6 +133,7 @@ class SourcePhotos:
     hashes_M: NDArray[np.uint64]
     signatures_MSS: NDArray[np.uint8]
     read: Callable[[int], bytes]
+    parents_M: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -148,18 +161,21 @@ def decide(
     targets: Mapping[str, ClassTarget],
     rule: MergeRule,
     *,
+    judge: Judge | None = None,
     advance: Callable[[str, int], None] = lambda what, total: None,
 ) -> list[Decision]:
     """Decide on each photo of a source.
 
-    In this order: the map, exact duplicates of the base, near duplicates of the base, duplicates
-    within the source, caps. Near duplicates within the source stay, in one group.
+    In this order: the map, exact duplicates of the base, near duplicates of the base, what the
+    judge refuses, duplicates within the source, caps. Near duplicates within the source stay, in
+    one group.
 
     Args:
         base: What is there.
         source: What comes.
         targets: By source class; has all of them.
         rule: What may join.
+        judge: Asked once, of the photos that are left by then.
         advance: As ``data.near_pairs`` tells it.
 
     Returns:
@@ -170,6 +186,10 @@ def decide(
     ]
     decisions = _without_exact(base, source, decisions)
     decisions = _without_near(base, source, decisions, rule, advance)
+    if judge is not None:
+        refused = judge([n for n, decision in enumerate(decisions) if decision.split])
+        for n, (cause, reason) in refused.items():
+            decisions[n] = Decision(cause=cause, reason=reason)
     decisions = _without_copies(source, decisions)
     return _capped(base, source, targets, rule, decisions)
 
@@ -240,7 +260,8 @@ def _without_near(
     for row in rows.tolist():
         copies[source.content_M[row]].append(row)
     decisions = list(decisions)
-    for other, one, agreement in _nearest(base, pairs):
+    may_be = _parents(base, source, rows, rule)
+    for other, one, agreement in _nearest(base, pairs, may_be):
         if base.splits_N[one] in LEARNED and rule.near_train == "keep" and rule.as_split == "train":
             continue
         text = f"nearly the same as {base.paths_N[one]} ({agreement:.0%} of the details agree)"
@@ -257,8 +278,29 @@ def _without_near(
     return decisions
 
 
-def _nearest(base: BasePhotos, pairs: data.NearPairs) -> Iterator[tuple[int, int, float]]:
-    """Yield each photo of the source that one of the base shows, and which: one held out first."""
+def _parents(
+    base: BasePhotos, source: SourcePhotos, rows: NDArray[np.int64], rule: MergeRule
+) -> Callable[[int, int, float], bool]:
+    """Return what tells that a photo is like one of the base because it shows that one's car."""
+    num_base = len(base.paths_N)
+
+    def is_parent(other: int, one: int, agreement: float) -> bool:
+        parent = source.parents_M[int(rows[other - num_base])]
+        if parent < 0 or agreement > rule.max_parent or base.splits_N[one] not in LEARNED:
+            return False
+        group = base.groups_N[parent]
+        return one == parent or (group != "" and base.groups_N[one] == group)
+
+    return is_parent
+
+
+def _nearest(
+    base: BasePhotos, pairs: data.NearPairs, may_be: Callable[[int, int, float], bool]
+) -> Iterator[tuple[int, int, float]]:
+    """Yield each photo of the source that one of the base shows, and which: one held out first.
+
+    Pairs that may be are passed over.
+    """
     num_base = len(base.paths_N)
     held_out = {  # of photos with the same bytes the first stands for all
         content: row
@@ -270,6 +312,8 @@ def _nearest(base: BasePhotos, pairs: data.NearPairs) -> Iterator[tuple[int, int
     found = (pairs.rows_P2[is_between_P].tolist(), pairs.agreements_P[is_between_P].tolist())
     for (one, other), agreement in zip(*found, strict=True):
         row = held_out.get(str(base.content_N[one]), one)
+        if may_be(other, row, agreement):
+            continue
         is_held_out = base.splits_N[row] not in LEARNED
         nearest[other] = max(nearest.get(other, (False, 0.0, -1)), (is_held_out, agreement, row))
     for other, (_, agreement, one) in nearest.items():

@@ -12,6 +12,7 @@ from .frozen.layout import read_list as read_list
 from .frozen.layout import read_reasons as read_reasons
 from .frozen.lock import verify as verify
 from .frozen.manifest import attributes as attributes
+from .frozen.manifest import made_of as made_of
 from .frozen.manifest import read_manifest as read_manifest
 from .frozen.reader import cut_splits as cut_splits
 from .frozen.reader import load as load
@@ -61,6 +62,7 @@ from .sources.photos import evenly as evenly
 from .sources.photos import source_classes as source_classes
 from .sources.reading import attributes_of as attributes_of
 from .sources.rows import Reading as Reading
+from .sources.scan import Scan as Scan
 from .sources.scan import SourceFile as SourceFile
 from .versions.add_photos import NewPhoto as NewPhoto
 from .versions.add_photos import add_photos as add_photos

@@ -1,6 +1,7 @@
 from .box import BadBoxError as BadBoxError
 from .box import Box as Box
 from .box import photo_size as photo_size
+from .canvas import encode_jpeg as encode_jpeg
 from .codec import PHOTO_SUFFIXES as PHOTO_SUFFIXES
 from .codec import PNG_START as PNG_START
 from .codec import BadPhotoError as BadPhotoError
@@ -17,7 +18,9 @@ from .effects import add_noise as add_noise
 from .effects import blur as blur
 from .effects import change_colour as change_colour
 from .effects import colour_matrix as colour_matrix
+from .effects import expose as expose
 from .effects import jpeg as jpeg
+from .effects import motion_blur as motion_blur
 from .effects import noise_plate as noise_plate
 from .effects import posterize as posterize
 from .effects import sharpen as sharpen

@@ -89,3 +89,34 @@ def add_noise(
     """Add a window of the noise plate times ``level``, rounded and clipped."""
     noisy: NDArray[Any] = np.rint(pixels_HWC + np.float32(level) * window_HWC)
     return noisy.clip(0, 255).astype(np.uint8)
+
+
+def expose(pixels_HWC: NDArray[np.uint8], stops: float) -> NDArray[np.uint8]:
+    """Return a photo as if exposed by so many stops more: in linear light, gamma 2.2.
+
+    Example:
+        >>> expose(np.full((1, 1, 3), 100, np.uint8), 1.0)[0, 0, 0]
+        np.uint8(137)
+    """
+    table = 255 * (2.0**stops) ** (1 / 2.2) * np.arange(256) / 255
+    return np.rint(table).clip(0, 255).astype(np.uint8)[pixels_HWC]
+
+
+def motion_blur(pixels_HWC: NDArray[np.uint8], length_px: float, angle: float) -> NDArray[np.uint8]:
+    """Return a photo taken while the camera moved straight; nothing below a pixel.
+
+    Args:
+        pixels_HWC: The photo.
+        length_px: How far it moved, pixels.
+        angle: Which way, degrees from the horizontal.
+    """
+    if length_px < 1:
+        return pixels_HWC
+    side = 2 * int(np.ceil(length_px / 2)) + 1
+    kernel = np.zeros((side, side), np.float32)
+    reach = length_px / 2 * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+    middle = (side - 1) / 2
+    ends = [tuple(np.rint(16 * (middle + sign * reach)).astype(int).tolist()) for sign in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA, shift=4)
+    kernel /= kernel.sum()
+    return np.asarray(cv2.filter2D(pixels_HWC, -1, kernel, borderType=cv2.BORDER_REFLECT_101))

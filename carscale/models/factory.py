@@ -104,6 +104,37 @@ class Classifier(nn.Module):
         large_BHW = F.interpolate(maps_BHW, images_BCHW.shape[2:], mode="bilinear")[:, 0]
         return large_BHW - large_BHW.amin(dim=(1, 2), keepdim=True)
 
+    def feature_cells(self, images_BCHW: Tensor) -> Tensor:
+        """Return what the network's last two sizes of feature maps hold at each place.
+
+        Args:
+            images_BCHW: uint8.
+
+        Returns:
+            float32 ``[B, h, w, D]``, at the finer of both sizes.
+
+        Raises:
+            ModelError: The network tells no feature maps.
+        """
+        pixels_BCHW = (images_BCHW.float() - self.mean_C11) * self.factor_C11
+        try:
+            every = self.net.forward_intermediates(  # type: ignore[operator]
+                pixels_BCHW, intermediates_only=True, output_fmt="NCHW"
+            )
+            sizes = sorted({one.shape[2] for one in every})[:2]
+            coarse, fine = (
+                [one for one in every if one.shape[2] == size][-1] for size in (sizes[0], sizes[-1])
+            )
+        except (AttributeError, TypeError, ValueError, RuntimeError, IndexError) as error:
+            raise ModelError(
+                f"{type(self.net).__name__}: tells no feature maps: {error}",
+                "give masks: --masks FOLDER; or a run of EfficientNet, ResNeXt, ConvNeXt, ViT",
+            ) from error
+        if coarse is fine:  # all of one size, as in a ViT
+            return fine.float().permute(0, 2, 3, 1)
+        coarse = F.interpolate(coarse.float(), fine.shape[2:], mode="nearest")
+        return torch.cat([fine.float(), coarse], dim=1).permute(0, 2, 3, 1)
+
     def check_class_maps(self, image_px: int) -> None:
         """Raise unless the mean of a map, and the bias, are what the network says of the class.
 

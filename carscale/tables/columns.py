@@ -43,15 +43,22 @@ MANIFEST_SCHEMA = pa.schema(
         ("box", pa.string()),
         ("box_margin", pa.string()),
         ("attributes", pa.string()),
+        ("synthetic_method", pa.string()),
+        ("synthetic", pa.string()),
     ]
 )
 """One row a photo. ``normalised`` says why the bytes are not the original's, where they are not,
 ``origin`` which source the photo is from, ``source`` its path there, ``original_class`` its class.
 Where the photo was cut out of another, ``original_sha256`` is that one's, ``box`` the sides that
 its annotation gave, ``left,top,right,bottom``, and ``box_margin`` what was kept around them.
-``attributes`` is a JSON mapping of texts, or empty.
+``attributes`` is a JSON mapping of texts, or empty. ``synthetic_method`` says how a photo was made
+that no camera took, empty for all others, and ``synthetic`` of what, as JSON: keys of its
+``parents``, that of its car first; ``parameters``, ``seed``, ``prompt`` and hash of ``weights``.
 """
-ADDED_COLUMNS = ("origin", "original_class", "licence", "box", "box_margin", "attributes")
+ADDED_COLUMNS = (
+    *("origin", "original_class", "licence", "box", "box_margin", "attributes"),
+    *("synthetic_method", "synthetic"),
+)
 """What manifests of before do not have."""
 PACK_SCHEMA = MANIFEST_SCHEMA.append(pa.field("shard", pa.int32())).append(
     pa.field("offset", pa.int64())

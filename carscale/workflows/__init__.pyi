@@ -33,3 +33,5 @@ from .results import Metrics as Metrics
 from .results import PhotoPredictions as PhotoPredictions
 from .selecting import Selected as Selected
 from .selecting import select as select
+from .synthetic.synthesise import SynthHow as SynthHow
+from .synthetic.synthesise import synthesise as synthesise

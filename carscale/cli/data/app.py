@@ -17,9 +17,10 @@ from carscale.cli.data.preview import preview
 from carscale.cli.data.refine import refine
 from carscale.cli.data.relabel import relabel
 from carscale.cli.data.report import report
+from carscale.cli.data.synth import synth
 
 app = typer.Typer(
-    help="Draw, freeze, check, relabel, refine, dedupe, pack, map, merge and compare photos.",
+    help="Draw, freeze, check, relabel, refine, dedupe, pack, map, merge, make and compare photos.",
     no_args_is_help=True,
 )
 for name, command in (
@@ -33,6 +34,7 @@ for name, command in (
     ("preview", preview),
     ("map", map_classes),
     ("merge", merge),
+    ("synth", synth),
     ("diff", diff),
     ("report", report),
     ("compare", compare),

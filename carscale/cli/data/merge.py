@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,6 +26,9 @@ from carscale.cli.options import (
     answers_as_commands,
 )
 from carscale.cli.output import print_notes, say
+
+if TYPE_CHECKING:
+    from carscale import curate
 
 
 def merge(
@@ -96,11 +99,18 @@ def merge(
     )
     with answers_as_commands(ctx):
         made = workflows.merge(base, origin, out, class_map, rule, link=link, force=force)
+    progress.note(f"next: {outgoing.command('carscale', 'data', 'diff', base, out)}")
+    say_merged(made, out)
+
+
+def say_merged(made: curate.Merged, out: Path) -> None:
+    """Print what joined, what did not, and where the version lies."""
+    from carscale import curate, progress
+
     print_notes(made.warnings)
     progress.note(f"joined: {_listed(made.counts['joined'])}")
     left_out = _listed(made.counts["left_out"])
     progress.note(f"left out: {left_out}; each in {out}/{curate.MERGE_LIST} or quarantine.jsonl")
-    progress.note(f"next: {outgoing.command('carscale', 'data', 'diff', base, out)}")
     say(made.root)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from carscale.data.frozen.layout import split_hash
-from carscale.data.frozen.manifest import read_manifest
+from carscale.data.frozen.manifest import made_of, read_manifest
 from carscale.data.frozen.split_assignment import components
 from carscale.errors import DataError
 from carscale.types import Split, Splits
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-COLUMNS = ["id", "sha256", "original_sha256", "class", "group"]
+COLUMNS = ["id", "sha256", "original_sha256", "class", "group", "key", "synthetic"]
 
 
 def hold_out(splits: Splits, num_folds: int, fold: int) -> Splits:
@@ -130,8 +130,13 @@ def _manifest_rows(root: Path, ids_N: NDArray[np.int64]) -> list[dict[str, str]]
 
 
 def _links(row: dict[str, str]) -> list[str]:
-    """Return what a photo shares with those it must stay with: its bytes, its photo, its group."""
-    links = [f"sha256 {row['sha256']}", f"photo {row['original_sha256']}"]
+    """Return what a photo shares with those it must stay with.
+
+    Its bytes, its photo, its group, and a synthetic photo's car.
+    """
+    links = [f"sha256 {row['sha256']}", f"photo {row['original_sha256']}", f"key {row['key']}"]
+    if row["synthetic"]:
+        links += [f"key {key}" for key in made_of(row["synthetic"])[:1]]
     return links + ([f"group {row['group']}"] if row["group"] else [])
 
 

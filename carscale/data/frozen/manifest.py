@@ -58,26 +58,52 @@ def attributes(root: Path) -> dict[str, NDArray[Any]]:
 
     Returns:
         Texts ``[N]`` by name, in the order of ids, empty where nothing is known: ``source`` where
-        photos are of several, ``group`` where photos were grouped by a rule, and those of
-        ``--attribute``.
+        photos are of several, ``group`` where photos were grouped by a rule, ``synthetic_method``
+        where photos are synthetic (``real`` for the others), and those of ``--attribute``.
 
     Raises:
         DataError: As ``read_manifest``; or attributes are no mappings of texts.
     """
-    columns = read_manifest(root, ["id", "origin", "group", "attributes"])
+    names = ["origin", "group", "attributes", "synthetic_method"]
+    columns = read_manifest(root, ["id", *names])
     order_N = np.argsort(columns["id"])
-    texts = {name: columns[name][order_N] for name in ("origin", "group", "attributes")}
+    texts = {name: columns[name][order_N] for name in names}
     found: dict[str, NDArray[Any]] = {}
     if len(set(texts["origin"])) > 1:
         found["source"] = texts["origin"]
     groups = ["" if text.startswith(MADE_GROUPS) else text for text in texts["group"]]
     if any(groups):
         found["group"] = np.array(groups, dtype=object)
+    if any(texts["synthetic_method"]):
+        methods = [text or "real" for text in texts["synthetic_method"]]
+        found["synthetic_method"] = np.array(methods, dtype=object)
     parsed = {text: _attributes(root, text) for text in set(texts["attributes"])}
     rows = [parsed[text] for text in texts["attributes"]]
     for name in sorted({name for one in parsed.values() for name in one}):
         found[name] = np.array([one.get(name, "") for one in rows], dtype=object)
     return found
+
+
+def made_of(text: str) -> tuple[str, ...]:
+    """Return the keys of the photos that a synthetic one was made of, that of its car first.
+
+    Args:
+        text: Of the manifest's column ``synthetic``.
+
+    Raises:
+        DataError: It is no JSON of that shape.
+
+    Example:
+        >>> made_of('{"parents": ["0a-0", "1b-0"], "seed": 7}')
+        ('0a-0', '1b-0')
+    """
+    try:
+        found = json.loads(text or '{"parents": []}')
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"the manifest's column synthetic holds {text[:80]!r}: no JSON") from error
+    if wrong := problem(found, {"parents": [str]}):
+        raise DataError(f"the manifest's column synthetic holds {text[:80]!r}: {wrong}")
+    return tuple(found["parents"])
 
 
 def _attributes(root: Path, text: str) -> dict[str, str]:

@@ -50,6 +50,8 @@ def manifest_row(sample: Sample, *, key: str) -> dict[str, Any]:
         "box": str(box or ""),
         "box_margin": f"{box.margin:g}" if box else "",
         "attributes": _attributes(sample.file),
+        "synthetic_method": "",
+        "synthetic": "",
     } | dict(sample.file.known)
 
 

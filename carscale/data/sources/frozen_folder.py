@@ -12,7 +12,7 @@ from carscale.data.sources.scan import Scan, SourceFile
 
 KEPT = (
     *("original_sha256", "original_mode", "original_orientation", "normalised"),
-    *("box", "box_margin", "attributes"),
+    *("box", "box_margin", "attributes", "synthetic_method", "synthetic"),
 )
 """Columns that tell what a frozen photo was made of; they go with it into another set."""
 

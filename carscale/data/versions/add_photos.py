@@ -159,7 +159,7 @@ def _new_rows(
             "split": one.split,
             "group": as_text(one.group),
             "origin": as_text(one.origin),
-            "licence": as_text(one.licence),
+            "licence": as_text(one.licence or row.get("licence", "")),
             "staged": str(sample.staged),
         }
         seen[sample.sha256] += 1

@@ -1,0 +1,17 @@
+from .car_places import CarPlaces as CarPlaces
+from .car_places import car_probability as car_probability
+from .car_places import fit_places as fit_places
+from .filters import NearestPhotos as NearestPhotos
+from .filters import class_reasons as class_reasons
+from .filters import outlier_reasons as outlier_reasons
+from .filters import quality_reasons as quality_reasons
+from .generate import Generator as Generator
+from .generate import check_template as check_template
+from .make import Maker as Maker
+from .make import make_photo as make_photo
+from .plan import METHODS as METHODS
+from .plan import PlannedPhoto as PlannedPhoto
+from .plan import SynthRule as SynthRule
+from .plan import choose_grounds as choose_grounds
+from .plan import plan_photos as plan_photos
+from .plan import wanted_photos as wanted_photos

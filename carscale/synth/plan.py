@@ -1,0 +1,216 @@
+"""How many synthetic photos of which class, of which parents, with which parameters.
+
+Axes: K classes, N train photos.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from carscale.augment.draws import generator
+from carscale.errors import ConfigError
+from carscale.images.composite import Place, place_car
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from carscale.types import Split
+
+Method = Literal["background", "viewpoint", "degrade", "generate"]
+METHODS: tuple[Method, ...] = get_args(Method)
+SPARE = 1.5
+"""Photos that are made for each that is wanted: filters refuse some."""
+TRIED = 40
+"""Grounds that are tried for a car."""
+MAX_LEFTOVER = 0.06
+"""Part of a ground's photo where the car that stood there would have to be painted over."""
+MAX_SCALE = 1.6
+"""Of a car's pixels: beyond this it is blurred."""
+
+
+@dataclass(frozen=True)
+class SynthRule:
+    """What is to be made.
+
+    Attributes:
+        method: How.
+        classes: Names; those with fewer train photos than the median class where empty.
+        per_class: Photos that join each class at most; ``None``: up to the median class.
+        max_ratio: Synthetic photos for each real one of a class, at most.
+        seed: Of all draws.
+    """
+
+    method: Method
+    classes: tuple[str, ...] = ()
+    per_class: int | None = None
+    max_ratio: float = 3.0
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise ``ConfigError`` where the rule makes no sense."""
+        if self.method not in METHODS:
+            raise ConfigError(f"--method {self.method}: must be one of {', '.join(METHODS)}")
+        if self.per_class is not None and self.per_class < 1:
+            raise ConfigError(f"--per-class {self.per_class}: must be 1 or more")
+        if not 0 < self.max_ratio < math.inf:
+            raise ConfigError(f"--max-ratio {self.max_ratio}: must be above 0, and a number")
+
+
+@dataclass(frozen=True)
+class PlannedPhoto:
+    """A photo to make.
+
+    Attributes:
+        row: Of the train photo that shows its car.
+        number: Counts the photos of this parent from 0.
+        parameters: All that decides on its pixels beside its parents, as JSON holds it.
+        ground: Row of the photo that gives the ground, or -1.
+    """
+
+    row: int
+    number: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    ground: int = -1
+
+
+def wanted_photos(train: Split, rule: SynthRule) -> dict[int, int]:
+    """Return how many photos each class should get, by its number; only classes that get some.
+
+    Raises:
+        ConfigError: A class that is none, or no class lacks photos.
+    """
+    counts_K = train.counts_K
+    names = [car.name for car in train.classes]
+    if unknown := sorted(set(rule.classes) - set(names)):
+        raise ConfigError(
+            f"--classes {unknown[0]}: no class of {train.root}",
+            "classes are listed in its classes.json; or take --classes rare",
+        )
+    median = float(np.median(counts_K[counts_K > 0]))
+    chosen = [
+        label
+        for label, name in enumerate(names)
+        if counts_K[label] and (name in rule.classes or not rule.classes)
+    ]
+    wanted = {}
+    for label in chosen:
+        count = int(counts_K[label])
+        lacking = max(0, math.ceil(median - count))
+        if not rule.classes and not lacking:
+            continue
+        most = lacking if rule.per_class is None else rule.per_class
+        wanted[label] = min(most, int(rule.max_ratio * count))
+    wanted = {label: number for label, number in wanted.items() if number}
+    if not wanted:
+        raise ConfigError(
+            f"{train.root}: no class lacks photos: none of those asked for has fewer train photos "
+            f"than the median class ({median:g})",
+            "say how many each should get: --per-class 20; or which: --classes NAME",
+        )
+    return wanted
+
+
+def plan_photos(
+    train: Split, rule: SynthRule, wanted: Mapping[int, int], usable: Sequence[int] | None = None
+) -> list[PlannedPhoto]:
+    """Return the photos to make: ``SPARE`` times as many as wanted, parents by turns.
+
+    Args:
+        train: The train split.
+        rule: What is to be made.
+        wanted: From ``wanted_photos``.
+        usable: Rows that may be parents; all by default. A class without any gets none.
+    """
+    may_be_N = np.ones(len(train), bool)
+    if usable is not None:
+        may_be_N[:] = False
+        may_be_N[list(usable)] = True
+    planned = []
+    for label, number in sorted(wanted.items()):
+        rows = np.flatnonzero((train.labels_N == label) & may_be_N)
+        if not len(rows):
+            continue
+        rng = generator(rule.seed, f"synth {rule.method} {train.classes[label].name}")
+        rows = rng.permutation(rows)
+        for turn in range(math.ceil(SPARE * number)):
+            row, again = int(rows[turn % len(rows)]), turn // len(rows)
+            words = _parameters(rule, str(train.keys_N[row]), again)
+            planned.append(PlannedPhoto(row, again, words))
+    return planned
+
+
+def _parameters(rule: SynthRule, key: str, number: int) -> dict[str, Any]:
+    """Return what is drawn for one photo: by its parent's key, so the same in every version."""
+    rng = generator(rule.seed, f"synth {rule.method} {key}", number)
+    if rule.method == "viewpoint":
+        side = 1 if rng.random() < 0.5 else -1
+        return {
+            "yaw": round(side * rng.uniform(6, 14), 2),
+            "pitch": round(rng.uniform(-6, 6), 2),
+            "roll": round(rng.uniform(-3, 3), 2),
+        }
+    if rule.method == "degrade":
+        return {
+            "exposure": round(rng.uniform(-0.8, 0.8), 2),
+            "scale": round(rng.uniform(0.5, 1), 3),
+            "blur": round(rng.uniform(0, 0.012), 4),
+            "angle": round(rng.uniform(0, 180), 1),
+            "noise": round(rng.uniform(1, 9), 2),
+            "quality": int(rng.integers(35, 80)),
+        }
+    if rule.method == "generate":
+        return {"seed": int(rng.integers(2**31))}
+    return {}
+
+
+def choose_grounds(
+    train: Split,
+    rule: SynthRule,
+    planned: Sequence[PlannedPhoto],
+    masks: Mapping[int, NDArray[np.bool_]],
+) -> list[PlannedPhoto]:
+    """Return the photos that find a ground: one of another class where the car covers its car.
+
+    Of ``TRIED`` grounds that are drawn the one is taken where least would have to be painted over.
+
+    Args:
+        train: The train split.
+        rule: What is to be made.
+        planned: Cars, all with a mask.
+        masks: By row; rows of other classes may give their ground.
+    """
+    rows = np.array(sorted(masks), dtype=np.int64)
+    found = []
+    for photo in planned:
+        others = rows[train.labels_N[rows] != train.labels_N[photo.row]]
+        if not len(others):
+            continue
+        key = str(train.keys_N[photo.row])
+        rng = generator(rule.seed, f"ground {key}", photo.number)
+        tried = rng.choice(others, size=min(TRIED, len(others)), replace=False).tolist()
+        size = _size(train, photo.row)
+        places = {
+            row: place_car(masks[photo.row], size, masks[row], _size(train, row)) for row in tried
+        }
+        ground = min(tried, key=lambda row: (_badness(places[row]), row))
+        place = places[ground]
+        if place.leftover <= MAX_LEFTOVER and place.scale <= MAX_SCALE:
+            words = {"scale": place.scale, "left": place.left, "top": place.top}
+            found.append(replace(photo, parameters=words, ground=ground))
+    return found
+
+
+def _size(train: Split, row: int) -> tuple[int, int]:
+    """Return a photo's width and height."""
+    width, height = train.sizes_N2[row].tolist()
+    return width, height
+
+
+def _badness(place: Place) -> float:
+    """Return how much a place asks of the eye: paint, and pixels that are stretched."""
+    return place.leftover + 0.05 * max(0.0, place.scale - 1)
