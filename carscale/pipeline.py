@@ -56,7 +56,9 @@ def run(name: str, cfg: config.Recipe) -> RunFolder:
         # 4. Model and loss. The model takes uint8 and normalises it.
         model = models.build(cfg.model, view, splits.classes)
         margins_KK = balance.rival_margins(cfg.finetune, splits.train)
-        loss = balance.loss(cfg.balance, splits.train.counts_K, splits.train.class_sets, margins_KK)
+        train = splits.train
+        is_made_I = data.synthetic_ids(train.root) if cfg.balance.synthetic_smoothing else None
+        loss = balance.loss(cfg.balance, train.counts_K, train.class_sets, margins_KK, is_made_I)
         learner = training.Learner(model, loss, cfg.optim, distill=cfg.finetune.distill)
 
         # 5. Fit. Val is scored as train.eval_every_epochs says, and chooses the checkpoint.

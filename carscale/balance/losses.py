@@ -271,6 +271,7 @@ class Loss(torch.nn.Module):
         counts_K: Train samples of each class.
         class_sets: What each partial label leaves open.
         margins_KK: Added to the logits of a photo, by its class; ``None`` adds nothing.
+        is_synthetic_I: By manifest id: whose targets are smoothed by ``synthetic_smoothing`` too.
 
     Reference:
         Cour et al. 2011, https://jmlr.org/papers/v12/cour11a.html; Jin and Ghahramani 2002
@@ -281,6 +282,7 @@ class Loss(torch.nn.Module):
     is_open_MK: Tensor
     prior_K: Tensor
     margins_KK: Tensor | None
+    smoothing_I: Tensor | None
 
     def __init__(
         self,
@@ -288,6 +290,7 @@ class Loss(torch.nn.Module):
         counts_K: NDArray[np.int64],
         class_sets: Sequence[Sequence[int]] = (),
         margins_KK: Tensor | None = None,
+        is_synthetic_I: NDArray[np.bool_] | None = None,
     ) -> None:
         super().__init__()
         if not all(class_sets):
@@ -306,6 +309,12 @@ class Loss(torch.nn.Module):
         self.register_buffer("is_open_MK", is_open_MK, persistent=False)
         self.register_buffer("prior_K", _prior(cfg, counts_K), persistent=False)
         self.register_buffer("margins_KK", margins_KK, persistent=False)
+        smoothing_I = None
+        if cfg.synthetic_smoothing and is_synthetic_I is not None and is_synthetic_I.any():
+            smoothing_I = torch.from_numpy(
+                (cfg.synthetic_smoothing * is_synthetic_I).astype("float32")
+            )
+        self.register_buffer("smoothing_I", smoothing_I, persistent=False)
         # on the CPU: a window's weight waits for no GPU
         self._window_weights_L = weights_L.astype("float64")
         self._is_deferred = cfg.defer_weights > 0
@@ -340,12 +349,21 @@ class Loss(torch.nn.Module):
     def batch_sum(self, logits_BK: Tensor, batch: Batch) -> Tensor:
         """Return the sum of terms times weights; a mixed picture counts for both its labels."""
         terms_B, weights_B = self(logits_BK, batch.labels_B)
+        terms_B = self._smoothed(terms_B, logits_BK, batch.ids_B)
         if batch.own_share_B is None:
             return (terms_B * weights_B).sum()
         other_terms_B, other_weights_B = self(logits_BK, batch.partner_labels_B)
+        other_terms_B = self._smoothed(other_terms_B, logits_BK, batch.ids_B)
         own_B, other_B = batch.own_share_B, batch.partner_share_B
         other_B = 1 - own_B if other_B is None else other_B
         return (own_B * terms_B * weights_B + other_B * other_terms_B * other_weights_B).sum()
+
+    def _smoothed(self, terms_B: Tensor, logits_BK: Tensor, ids_B: Tensor) -> Tensor:
+        """Return terms, of synthetic photos with a part of their target spread over all classes."""
+        if self.smoothing_I is None:
+            return terms_B
+        spread_B = -F.log_softmax(_wide(logits_BK) + self.prior_K, dim=-1).mean(dim=-1)
+        return torch.lerp(terms_B, spread_B, self.smoothing_I[ids_B])
 
     def accumulation_weight(
         self, labels_G: NDArray[np.int64], shares_G: NDArray[np.float64] | None = None
@@ -370,6 +388,7 @@ def loss(
     counts_K: NDArray[np.int64],
     class_sets: Sequence[Sequence[int]] = (),
     margins_KK: Tensor | None = None,
+    is_synthetic_I: NDArray[np.bool_] | None = None,
 ) -> Loss:
     """Return the loss that the settings name, weighted for these train counts.
 
@@ -380,11 +399,12 @@ def loss(
         counts_K: Train samples of each class.
         class_sets: What each partial label leaves open, as ``Split.class_sets`` has it.
         margins_KK: As in ``rival_margins``.
+        is_synthetic_I: Which photos are synthetic, by manifest id; for ``synthetic_smoothing``.
     """
     warning = double_compensation(cfg)
     if warning and os.environ.get("RANK", "0") == "0":
         note(f"note: {warning}")
-    return Loss(cfg, counts_K, class_sets, margins_KK)
+    return Loss(cfg, counts_K, class_sets, margins_KK, is_synthetic_I)
 
 
 def _wide(logits_BK: Tensor) -> Tensor:

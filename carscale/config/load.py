@@ -222,6 +222,18 @@ def _of_balance(balance: Balance) -> list[str]:
     return problems
 
 
+def _of_synthetic(cfg: Recipe) -> list[str]:
+    """Return mistakes in how synthetic photos are drawn."""
+    share, sampling = cfg.data.synthetic_share, cfg.balance.sampling
+    drawn_by = "finetune.select" if cfg.finetune.select else f"balance.sampling={sampling}"
+    if share is None or drawn_by.endswith(("=natural", "=sqrt", "=balanced")):
+        return []
+    return [
+        f"data.synthetic_share={share:g}: can't go with {drawn_by}, which says how often photos "
+        "are drawn; write balance.sampling=balanced"
+    ]
+
+
 def _across_sections(cfg: Recipe) -> list[str]:
     """Return mistakes that need more than one key to see."""
     balance, problems = cfg.balance, []
@@ -243,6 +255,7 @@ def _across_sections(cfg: Recipe) -> list[str]:
             "balance.sampling=progressive: can't go with finetune.select, which says how often "
             "photos are drawn; write balance.sampling=balanced"
         )
+    problems += _of_synthetic(cfg)
     if cfg.data.num_folds == 1 or cfg.data.fold >= max(1, cfg.data.num_folds):
         problems.append(
             f"data.fold={cfg.data.fold}: is no part of data.num_folds={cfg.data.num_folds}; take 2 "

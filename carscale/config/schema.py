@@ -109,6 +109,11 @@ class Data(Section):
 
     Their loss is that of the make: minus the logarithm of the sum of its classes' probabilities.
     """
+    synthetic_share: Share | None = None
+    """Of the draws of a class that has synthetic photos, how many show one; null: by their number.
+
+    0 trains on real photos alone; ``balance.sampling`` says how often the class is drawn.
+    """
 
 
 class Loader(Section):
@@ -220,6 +225,8 @@ class Balance(Section):
     """``poly``: weight of the first polynomial term."""
     label_smoothing: Share = 0.0
     """Share of the target spread over all classes; ``class-balanced-focal`` takes none."""
+    synthetic_smoothing: Share = 0.0
+    """The same of synthetic photos, beside ``label_smoothing``, by any loss."""
     class_weights: Literal["none", "inverse", "sqrt", "effective"] = "none"
     effective_beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """``effective``, ``class-balanced-focal``: 0 weighs all alike, towards 1 as ``inverse``."""

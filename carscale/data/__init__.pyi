@@ -14,6 +14,7 @@ from .frozen.lock import verify as verify
 from .frozen.manifest import attributes as attributes
 from .frozen.manifest import made_of as made_of
 from .frozen.manifest import read_manifest as read_manifest
+from .frozen.manifest import synthetic_ids as synthetic_ids
 from .frozen.reader import cut_splits as cut_splits
 from .frozen.reader import load as load
 from .frozen.reader import named_split as named_split

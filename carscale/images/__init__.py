@@ -8,7 +8,7 @@ In: the bytes of a file. Out: its verdict (kept, converted, refused), or uint8 R
 - ``effects``: colour and the ops of op lists.
 - ``photo_stats``: light, sharpness, information of a photo; ``phash``: perceptual hashes;
   ``overlay``: do two photos show the same?
-- ``composite``: a car cut out, put on another ground, seen from elsewhere.
+- ``composite``: a car cut out, put on another ground; ``viewpoint``: a camera turned.
 - ``canvas``: a drawing surface for the demo photos.
 
 Chosen for JPEG: simplejpeg (libjpeg-turbo, releases the GIL) at 1/1, 1/2, 1/4 or 1/8. Rejected: 5/8

@@ -43,3 +43,4 @@ from .pixels import decode as decode
 from .pixels import decode_scaled as decode_scaled
 from .pixels import mirror as mirror
 from .pixels import warp as warp
+from .viewpoint import turn_camera as turn_camera

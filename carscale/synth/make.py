@@ -119,7 +119,7 @@ def make_photo(
         key: The parent's, which its noise is drawn by.
     """
     if method == "viewpoint":
-        turned = composite.turn_camera(
+        turned = images.turn_camera(
             pixels_HWC, parameters["yaw"], parameters["pitch"], parameters["roll"]
         )
         return images.encode_jpeg(turned, quality=QUALITY)

@@ -106,6 +106,17 @@ def made_of(text: str) -> tuple[str, ...]:
     return tuple(found["parents"])
 
 
+def synthetic_ids(root: Path) -> NDArray[np.bool_]:
+    """Tell which photos of a frozen folder or pack no camera took, by manifest id.
+
+    Raises:
+        DataError: As ``read_manifest``.
+    """
+    columns = read_manifest(root, ["id", "synthetic_method"])
+    found_I: NDArray[np.bool_] = columns["synthetic_method"][np.argsort(columns["id"])] != ""
+    return found_I
+
+
 def _attributes(root: Path, text: str) -> dict[str, str]:
     """Return what one photo's column holds."""
     try:

@@ -16,7 +16,7 @@ from carscale import images, outgoing, tables
 from carscale.data.frozen.answers import read_answers
 from carscale.data.frozen.cache import read_cache, write_cache
 from carscale.data.frozen.layout import read_card
-from carscale.data.frozen.manifest import read_manifest
+from carscale.data.frozen.manifest import made_of, read_manifest
 from carscale.data.frozen.reader import photo_reader
 from carscale.data.photos.near_duplicates import Advance, NearPairs, near_pairs
 from carscale.data.photos.quality import StatsTable
@@ -38,6 +38,8 @@ def near_duplicates(
     advance: Advance = lambda what, total: None,
 ) -> NearPairs:
     """Return the near duplicates of a frozen folder or pack, without those a person parted.
+
+    Synthetic photos that show one car in one split are none either: they are meant to be alike.
 
     Args:
         root: The folder; its lock is not checked here.
@@ -144,11 +146,25 @@ def _contents(root: Path) -> list[str]:
 
 
 def _answered(pairs: NearPairs, photos: PhotoRows, root: Path) -> NearPairs:
-    """Return pairs without those that a person parted."""
+    """Return pairs without those that a person parted, and without synthetic ones of one car."""
+    pairs = _of_two_cars(pairs, root) if len(pairs.rows_P2) else pairs
     settled_P2 = settled_pairs(root, photos)
     if not len(settled_P2) or not len(pairs.rows_P2):
         return pairs
     return pairs.kept(~is_parted(photos, settled_P2, pairs.rows_P2))
+
+
+def _of_two_cars(pairs: NearPairs, root: Path) -> NearPairs:
+    """Return pairs without those of one split where a synthetic photo shows the other one's car."""
+    columns = read_manifest(root, ["id", "key", "split", "synthetic"])
+    if not (columns["synthetic"] != "").any():
+        return pairs
+    order_N = np.argsort(columns["id"], kind="stable")
+    made_of_N = [made_of(text)[:1] for text in columns["synthetic"][order_N].tolist()]
+    keys_N, splits_N = columns["key"][order_N], columns["split"][order_N]
+    cars_N = np.array([(*made, key)[0] for made, key in zip(made_of_N, keys_N, strict=True)])
+    one, other = pairs.rows_P2.T
+    return pairs.kept((cars_N[one] != cars_N[other]) | (splits_N[one] != splits_N[other]))
 
 
 def _contents_of(photos: PhotoRows, rows_P2: NDArray[np.int64]) -> list[frozenset[Any]]:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from carscale.types import CarClass
 
 
-COLUMNS = ("id", "path", "class", "split", "width", "height", "origin", "licence")
+COLUMNS = (
+    *("id", "path", "class", "split", "width", "height", "origin", "licence"),
+    *("key", "synthetic_method", "synthetic"),
+)
 EXTREMES: dict[str, tuple[str, int]] = {
     "dark": ("brightness", 1),
     "bright": ("brightness", -1),

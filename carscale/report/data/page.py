@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from carscale import files
 from carscale.report.data import sections
 from carscale.report.data.gather import DataRecord, gather_data
+from carscale.report.data.synthetic import build_synthetic
 from carscale.report.page.checks import printable
 from carscale.report.page.place import MARKS, Place, check_page_folder, place_of
 from carscale.report.page.script_data import as_script
@@ -81,6 +82,7 @@ def _build(record: DataRecord, place: Place, advance: Callable[[str, int], None]
         "classes": classes,
         "statistics": statistics,
         "flags": flags,
+        "synthetic": build_synthetic(record, place),
         "num_flagged": int(sections.any_flag(record).sum()),
         "pairs": pairs,
         "refused": record.refused[:MAX_LISTED],
@@ -111,6 +113,7 @@ def _nav(context: Row) -> list[tuple[str, str]]:
         ("classes", "Classes", True),
         ("examples", "Examples", True),
         ("sources", "Sources", True),
+        ("synthetic", "Synthetic photos", context["synthetic"]),
         ("statistics", "Photo statistics", context["statistics"]),
         ("quality", "Quality", True),
         ("duplicates", "Duplicates", True),

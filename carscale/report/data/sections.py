@@ -273,7 +273,7 @@ def build_flags(record: DataRecord, place: Place) -> list[Row]:
     for number, (name, flag) in enumerate(record.flags.items()):
         found = _worst(flag)
         shown = found[:NUM_EXAMPLES]
-        pictures = _pictures(record, place, shown, f"flag{number}")
+        pictures = pictures_of(record, place, shown, f"flag{number}")
         rows.append(
             {
                 "name": printable(name),
@@ -283,7 +283,7 @@ def build_flags(record: DataRecord, place: Place) -> list[Row]:
                     int((record.rows["split"][found] == split).sum()) for split in record.splits
                 ],
                 "photos": [
-                    _photo(record, row, one) for row, one in zip(shown, pictures, strict=True)
+                    photo_entry(record, row, one) for row, one in zip(shown, pictures, strict=True)
                 ],
             }
         )
@@ -316,7 +316,7 @@ def build_pairs(record: DataRecord, place: Place) -> Row:
     pairs = record.pairs
     shown = pairs[:MAX_PAIRS]
     rows = sorted({row for pair in shown for row in pair.rows})
-    pictures = dict(zip(rows, _pictures(record, place, rows, "pair"), strict=True))
+    pictures = dict(zip(rows, pictures_of(record, place, rows, "pair"), strict=True))
     write_csv(
         place.build_folder / "tables" / "duplicates.csv",
         [*FACTS, *(f"other_{name}" for name in FACTS), "agreement"],
@@ -333,7 +333,7 @@ def build_pairs(record: DataRecord, place: Place) -> Row:
         "num": len(pairs),
         "pairs": [
             {
-                "photos": [_photo(record, row, pictures[row]) for row in pair.rows],
+                "photos": [photo_entry(record, row, pictures[row]) for row in pair.rows],
                 "agreement": _agreement(pair),
                 "is_leak": pair.is_leak,
                 "is_conflict": pair.is_conflict,
@@ -348,7 +348,7 @@ def _agreement(pair: DuplicateGroup) -> float | None:
     return None if pair.kind == "exact" else round(pair.agreement, 4)
 
 
-def _pictures(record: DataRecord, place: Place, rows: Sequence[int], what: str) -> list[Picture]:
+def pictures_of(record: DataRecord, place: Place, rows: Sequence[int], what: str) -> list[Picture]:
     """Write thumbnails of rows."""
     paths = [str(record.rows["path"][row]) for row in rows]
     return make_pictures(place, paths, [f"{what}-{row}" for row in rows], max_px=SMALL_PX)
@@ -359,7 +359,7 @@ def _facts(record: DataRecord, row: int) -> list[str]:
     return [printable(record.rows[name][row]) for name in ("path", "class", "split", "origin")]
 
 
-def _photo(record: DataRecord, row: int, picture: Picture) -> Row:
+def photo_entry(record: DataRecord, row: int, picture: Picture) -> Row:
     """Return what the page shows of a photo."""
     path, name, split, source = _facts(record, row)
     return {
