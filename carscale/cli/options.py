@@ -62,6 +62,13 @@ Crop = Annotated[
 BoxMargin = Annotated[
     float, typer.Option(help="With --crop boxes: kept on each side, as a share of the box.")
 ]
+ClassFilter = Annotated[
+    bool,
+    typer.Option(
+        "--class-filter/--no-class-filter",
+        help="Of synthetic photos: a model must name the class among its first five.",
+    ),
+]
 Attributes = Annotated[
     list[str] | None,
     typer.Option(

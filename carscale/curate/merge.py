@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Origin:
         licence: Of its photos, as text.
         reading: Columns, classes, boxes, links.
         made: What makes the photos, where they are in no source.
+        synthetic: How its photos were made, where no camera took them.
         judge: Says which photos are not good enough, given all that were decoded.
     """
 
@@ -66,19 +67,34 @@ class Origin:
     licence: str = ""
     reading: data.Reading = field(default_factory=data.Reading)
     made: MadePhotos | None = None
+    synthetic: str = ""
     judge: Callable[[data.DecodedFiles], Judge] | None = None
 
-    def opened(self, scratch: Path) -> AbstractContextManager[data.Scan]:
-        """Return the source, to be opened."""
+    @contextmanager
+    def opened(self, scratch: Path) -> Iterator[data.Scan]:
+        """Open the source."""
         if self.made is not None:
-            return nullcontext(self.made.scan)
-        return open_photos(self.spec, self.reading, scratch=scratch)
+            yield self.made.scan
+            return
+        with open_photos(self.spec, self.reading, scratch=scratch) as found:
+            if self.synthetic:
+                found.files = [_said_synthetic(file, self.synthetic) for file in found.files]
+            yield found
 
     @property
     def plan(self) -> dict[str, Any]:
         """Return what decides on the photos, as JSON holds it."""
-        told = {name: getattr(self, name) for name in ("spec", "name", "licence")}
+        told = {name: getattr(self, name) for name in ("spec", "name", "licence", "synthetic")}
         return told | {"reading": asdict(self.reading), "made": self.made and self.made.about}
+
+
+def _said_synthetic(file: data.SourceFile, method: str) -> data.SourceFile:
+    """Return a file of which is known that its photo was made; how, where nothing else tells."""
+    known = dict(file.known)
+    if known.get("synthetic_method"):
+        return file
+    known |= {"synthetic_method": method, "synthetic": json.dumps({"parents": []})}
+    return replace(file, known=tuple(known.items()))
 
 
 @dataclass

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 Kind = Literal["match", "new", "make", "skip"]
-Judge = Callable[[Sequence[int]], Mapping[int, tuple[str, str]]]
-"""Rows of a source's photos -> cause and reason of those that are not good enough."""
+Judge = Callable[[Mapping[int, str]], Mapping[int, tuple[str, str]]]
+"""Class by row of a source's photos -> cause and reason of those that are not good enough."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,8 @@ def decide(
     decisions = _without_exact(base, source, decisions)
     decisions = _without_near(base, source, decisions, rule, advance)
     if judge is not None:
-        refused = judge([n for n, decision in enumerate(decisions) if decision.split])
+        left = {n: decision.class_name for n, decision in enumerate(decisions) if decision.split}
+        refused = judge(left)
         for n, (cause, reason) in refused.items():
             decisions[n] = Decision(cause=cause, reason=reason)
     decisions = _without_copies(source, decisions)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+SLACK_PX = 0.01
+
+
 def turn_camera(
     pixels_HWC: NDArray[np.uint8], yaw: float, pitch: float, roll: float
 ) -> NDArray[np.uint8]:
@@ -41,8 +44,12 @@ def turn_camera(
     corners_42 = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     moved_42 = cv2.perspectiveTransform(corners_42[None], matrix_33)[0]
     left, top, right, bottom = _inner_box(moved_42, width / height)
+    left, top = math.ceil(left - SLACK_PX), math.ceil(top - SLACK_PX)
     shift_33 = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]])
-    size = max(1, math.floor(right - left)), max(1, math.floor(bottom - top))
+    size = (
+        max(1, math.floor(right - left + SLACK_PX)),
+        max(1, math.floor(bottom - top + SLACK_PX)),
+    )
     turned = cv2.warpPerspective(
         pixels_HWC,
         shift_33 @ matrix_33,
@@ -72,7 +79,7 @@ def _inner_box(corners_42: NDArray[np.float64], aspect: float) -> tuple[float, f
         box = [(x, y) for x in (-half * aspect, half * aspect) for y in (-half, half)]
         return all(
             cv2.pointPolygonTest(contour, (float(middle[0] + x), float(middle[1] + y)), True)
-            > -0.01
+            > -SLACK_PX
             for x, y in box
         )
 

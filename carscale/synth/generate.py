@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from carscale import outgoing
-from carscale.car_names import parse_name
+from carscale.car_names import car_class
 from carscale.errors import ConfigError, MissingExtraError, ModelError, OutOfMemoryError
 from carscale.images import composite
 
@@ -46,7 +46,7 @@ def prompt_of(template: str, class_name: str) -> str:
         >>> prompt_of("a photo of a {year} {make} {model} {body}", "Audi A4 Sedan 2012")
         'a photo of a 2012 Audi A4 Sedan'
     """
-    car = parse_name(class_name)
+    car = car_class(class_name, class_name)
     values = {name: getattr(car, name, None) for name in FIELDS} | {"name": class_name}
     told = {name: str(value) if value else "" for name, value in values.items()}
     return " ".join(template.format(**told).split())
@@ -97,12 +97,10 @@ class Generator:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         kind = torch.float16 if device == "cuda" else torch.float32
         try:
-            pipeline = diffusers.AutoPipelineForImage2Image.from_pretrained(
-                self.model, torch_dtype=kind
-            )
+            pipeline = diffusers.AutoPipelineForImage2Image.from_pretrained(self.model)
             if self.lora:
                 pipeline.load_lora_weights(self.lora)
-            self._pipeline = pipeline.to(device)
+            self._pipeline = pipeline.to(device, kind)
         except torch.cuda.OutOfMemoryError as error:
             raise self._out_of_memory() from error
         except (OSError, ValueError, AttributeError, KeyError) as error:

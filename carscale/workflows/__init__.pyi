@@ -33,5 +33,6 @@ from .results import Metrics as Metrics
 from .results import PhotoPredictions as PhotoPredictions
 from .selecting import Selected as Selected
 from .selecting import select as select
+from .synthetic.judging import as_synthetic as as_synthetic
 from .synthetic.synthesise import SynthHow as SynthHow
 from .synthetic.synthesise import synthesise as synthesise

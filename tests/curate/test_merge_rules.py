@@ -1,6 +1,7 @@
 """Which photos of a source join, rule by rule, and that each has its reason."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,8 @@ BASE = BasePhotos(
     classes_N=np.array(["a", "a", "b", "a", "b", "b"]),
     content_N=np.array([f"c{n}" for n in range(6)]),
     originals_N=np.array([f"o{n}" for n in range(6)]),
+    keys_N=np.array([f"c{n}-0" for n in range(6)]),
+    groups_N=np.array(["g", "", "", "", "", "g"]),
     hashes_N=images.perceptual_hashes(BASE_LOOKS),
     signatures_NSS=BASE_LOOKS,
     read=lambda row: as_photo(BASE_LOOKS[row]),
@@ -62,6 +65,7 @@ def incoming(
         hashes_M=images.perceptual_hashes(photos),
         signatures_MSS=photos,
         read=lambda row: as_photo(photos[row]),
+        parents_M=[-1] * len(classes),
     )
 
 
@@ -206,3 +210,29 @@ def test_a_source_class_has_a_cap_of_its_own():
 def test_a_rule_that_makes_no_sense_is_refused(rule, says):
     with pytest.raises(ConfigError, match=says):
         rule.check()
+
+
+def test_a_synthetic_photo_may_be_like_the_one_that_shows_its_car():
+    """But not that one again, nor like any other, nor like one that is held out."""
+    source = incoming(["A"] * 4, noisy(BASE_LOOKS[[0, 5, 2, 3]]))
+    of_first = replace(source, parents_M=[0] * 4)  # rows 0 and 5 of the base are one group
+    found = decide(BASE, of_first, GOALS, MergeRule())
+    assert [one.split for one in found] == ["train", "train", "", ""]
+    again = decide(BASE, of_first, GOALS, MergeRule(max_parent=0.5))
+    assert [one.split for one in again] == [""] * 4
+    assert again[0].reason.startswith("nearly the same as train/a/0 (")
+
+
+def test_a_judge_is_asked_of_what_is_left_before_the_caps():
+    asked = []
+
+    def judge(rows):
+        asked.append(dict(rows))
+        return {min(rows): ("class", "no car")}
+
+    source = incoming(["S", "A", "A", "A"], looks(4))
+    rule = MergeRule(max_per_class=2)
+    found = decide(BASE, source, GOALS, rule, judge=judge)
+    assert asked == [{1: "a", 2: "a", 3: "a"}]
+    assert (found[1].cause, found[1].reason) == ("class", "no car")
+    assert [one.split for one in found] == ["", "", "train", "train"]

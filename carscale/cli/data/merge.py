@@ -12,6 +12,7 @@ from carscale.cli.options import (
     Attributes,
     BoxMargin,
     ClassDepth,
+    ClassFilter,
     ClassFrom,
     Crop,
     FollowLinks,
@@ -58,6 +59,17 @@ def merge(
     ] = None,
     name: Annotated[str, typer.Option(help="What the photos' source is called.")] = "",
     licence: Annotated[str, typer.Option(help="Of the photos; stored beside each.")] = "",
+    synthetic: Annotated[
+        bool,
+        typer.Option(
+            "--synthetic", help="No camera took these photos: say so of each, and filter them."
+        ),
+    ] = False,
+    run: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="With --synthetic: judges whether they show their class."),
+    ] = None,
+    class_filter: ClassFilter = True,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
     class_depth: ClassDepth = None,
@@ -77,6 +89,7 @@ def merge(
     Example: carscale data merge data/cars more-photos data/cars-2 --map map.yaml
     """
     from carscale import curate, data, progress, workflows
+    from carscale.errors import ConfigError
 
     reading = data.Reading(
         image_column=image_column,
@@ -89,6 +102,10 @@ def merge(
         follow_links=follow_links,
     )
     origin = curate.Origin(source, name, licence, reading)
+    if run is not None and not synthetic:
+        raise ConfigError("--run judges synthetic photos", "add --synthetic, or leave --run out")
+    if synthetic:
+        origin = workflows.as_synthetic(origin, base, run, by_class=class_filter)
     rule = curate.MergeRule(
         as_split=as_split,
         make_only=make_only,

@@ -9,7 +9,7 @@ import typer
 
 from carscale import outgoing
 from carscale.cli.data.merge import say_merged
-from carscale.cli.options import Force, Link, NewVersion, Root, Seed
+from carscale.cli.options import ClassFilter, Force, Link, NewVersion, Root, Seed
 
 
 def synth(
@@ -47,13 +47,7 @@ def synth(
             "lack are found and kept there."
         ),
     ] = None,
-    class_filter: Annotated[
-        bool,
-        typer.Option(
-            "--class-filter/--no-class-filter",
-            help="A model must name the class among its first five.",
-        ),
-    ] = True,
+    class_filter: ClassFilter = True,
     model: Annotated[
         str | None,
         typer.Option(help="Of --method generate: a pipeline's folder, or its id on the hub."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,24 +74,25 @@ class Filters:
     def judge(self, decoded: data.DecodedFiles) -> curate.Judge:
         """Return the judge of photos that were decoded."""
 
-        def judged(rows: Sequence[int]) -> dict[int, tuple[str, str]]:
+        def judged(names: Mapping[int, str]) -> dict[int, tuple[str, str]]:
             found: dict[int, tuple[str, str]] = {}
-            for cause, asked in self._questions(decoded):
-                left = [row for row in rows if row not in found]
-                found |= {row: (cause, reason) for row, reason in asked(left).items()}
+            for cause, asked in self._questions(decoded, names):
+                left = [row for row in names if row not in found]
+                if left:
+                    found |= {row: (cause, reason) for row, reason in asked(left).items()}
             return found
 
         return judged
 
     def _questions(
-        self, decoded: data.DecodedFiles
+        self, decoded: data.DecodedFiles, names: Mapping[int, str]
     ) -> list[tuple[str, Callable[[Sequence[int]], dict[int, str]]]]:
         """Return cause and question of each filter, the cheap ones first."""
         asked: list[tuple[str, Callable[[Sequence[int]], dict[int, str]]]] = [
             ("low quality", partial(self._low_quality, decoded))
         ]
         if self.run is not None and self.by_class:
-            asked.append(("class", partial(self._not_its_class, decoded)))
+            asked.append(("class", partial(self._not_its_class, decoded, names)))
         if self.run is not None:
             asked.append(("outlier", partial(self._outliers, decoded)))
         return asked
@@ -103,10 +104,17 @@ class Filters:
         found = synth.quality_reasons(real, decoded.stats_N[list(rows)])
         return {rows[place]: reason for place, reason in found.items()}
 
-    def _not_its_class(self, decoded: data.DecodedFiles, rows: Sequence[int]) -> dict[int, str]:
-        """Return which photos no model takes for their class that has not seen the parent."""
+    def _not_its_class(
+        self, decoded: data.DecodedFiles, names: Mapping[int, str], rows: Sequence[int]
+    ) -> dict[int, str]:
+        """Return which photos no model takes for their class that has not seen the parent.
+
+        Nothing is said of classes that the run does not know.
+        """
         if self.run is None:
             return {}
+        known = {car.name for car in self.run.classes()}
+        rows = [row for row in rows if names[row] in known]
         by_run: dict[int, list[int]] = defaultdict(list)  # -1: the run itself
         fold_of = self._fold_of_key() if self.folds else {}
         for row in rows:
@@ -125,11 +133,11 @@ class Filters:
                 for row, said in zip(part, told, strict=True)
                 if said["error"] is None
             }
-        return synth.class_reasons(top, {row: decoded.samples[row].file.class_name for row in rows})
+        return synth.class_reasons(top, names)
 
     def _outliers(self, decoded: data.DecodedFiles, rows: Sequence[int]) -> dict[int, str]:
         """Return which photos lie far from all real ones."""
-        if self.run is None or not rows:
+        if self.run is None:
             return {}
         train = data.read_splits(self.root).train
         rng = np.random.Generator(np.random.Philox(0))
@@ -146,6 +154,24 @@ class Filters:
         train: Split = data.read_splits(self.root).train
         numbers_N = data.fold_numbers(train, len(self.folds or {}))
         return dict(zip(train.keys_N.tolist(), numbers_N.tolist(), strict=True))
+
+
+def as_synthetic(
+    origin: curate.Origin, base: Path | str, run: Path | None, *, by_class: bool = True
+) -> curate.Origin:
+    """Return a source whose photos no camera took, to be merged through the filters.
+
+    Args:
+        origin: The source.
+        base: Frozen folder that it is merged into.
+        run: Judges classes and embeddings; its folds judge parents' photos.
+        by_class: Whether a model must see a photo's class.
+
+    Raises:
+        ConfigError: No run, though a model must see the class; or a run of other classes.
+    """
+    filters = Filters.of(Path(base), run, by_class=by_class)
+    return replace(origin, synthetic="imported", judge=filters.judge)
 
 
 def _folds(run: RunFolder) -> dict[int, RunFolder]:

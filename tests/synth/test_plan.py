@@ -1,0 +1,103 @@
+"""Which synthetic photos are planned: how many, of which parents, the same in every version."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from carscale import data, synth
+from carscale.errors import ConfigError
+from carscale.synth import SynthRule
+
+
+@pytest.fixture(scope="module")
+def train(tiny):
+    return data.read_splits(tiny).train
+
+
+def test_rare_classes_are_filled_up_to_the_median(train):
+    counts = train.counts_K
+    wanted = synth.wanted_photos(train, SynthRule("degrade"))
+    median = np.median(counts)
+    for label, count in enumerate(counts.tolist()):
+        lacking = max(0, int(np.ceil(median - count)))
+        assert wanted.get(label, 0) == min(lacking, 3 * count)
+    assert wanted
+
+
+def test_a_number_a_class_and_a_ratio(train):
+    name = train.classes[0].name
+    rule = SynthRule("degrade", (name,), per_class=100, max_ratio=0.5)
+    assert synth.wanted_photos(train, rule) == {0: int(0.5 * train.counts_K[0])}
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        (SynthRule("degrade", ("Lada Niva",)), "--classes Lada Niva: no class of"),
+        (SynthRule("degrade", max_ratio=0.01), "no class lacks photos"),
+    ],
+)
+def test_what_can_not_be_wanted(train, rule, told):
+    with pytest.raises(ConfigError, match=told):
+        synth.wanted_photos(train, rule)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({"method": "paint"}, "--method paint: must be one of background, viewpoint"),
+        ({"per_class": 0}, "--per-class 0: must be 1 or more"),
+        ({"max_ratio": float("nan")}, "--max-ratio nan: must be above 0"),
+    ],
+)
+def test_a_rule_that_makes_no_sense(words, told):
+    with pytest.raises(ConfigError, match=told):
+        replace(SynthRule("degrade"), **words).check()
+
+
+def test_parents_take_turns_and_filters_have_some_to_spare(train):
+    rule = SynthRule("viewpoint", per_class=6)
+    planned = synth.plan_photos(train, rule, {0: 6})
+    assert len(planned) == 9
+    assert {int(train.labels_N[photo.row]) for photo in planned} == {0}
+    turns = Counter(photo.row for photo in planned)
+    assert max(turns.values()) - min(turns.values()) <= 1
+    assert len({str(photo.parameters) for photo in planned}) == 9
+    some = synth.plan_photos(train, rule, {0: 6}, usable=[planned[0].row])
+    assert [(one.row, one.number) for one in some] == [(planned[0].row, n) for n in range(9)]
+
+
+def test_a_photos_parameters_depend_on_its_parent_alone(train):
+    """Another version of the data has other rows and more photos, and makes the same ones."""
+    rule = SynthRule("degrade", per_class=4)
+    rows = np.flatnonzero(train.labels_N == 0)[:2]
+    fewer = replace(
+        train,
+        ids_N=train.ids_N[rows], keys_N=train.keys_N[rows], paths_N=train.paths_N[rows],
+        labels_N=train.labels_N[rows], sizes_N2=train.sizes_N2[rows],
+    )  # fmt: skip
+
+    def by_key(split, planned):
+        return {(split.keys_N[one.row], one.number): one.parameters for one in planned}
+
+    whole = by_key(train, synth.plan_photos(train, rule, {0: 40}))
+    part = by_key(fewer, synth.plan_photos(fewer, rule, {0: 4}))
+    assert part.items() <= whole.items()
+
+
+def test_a_ground_is_of_another_class_and_its_car_is_covered(train):
+    masks = {}
+    for row in range(len(train)):
+        masks[row] = np.zeros((60, 90), bool)
+        masks[row][20 : 40 + row % 8, 20:70] = True
+    rule = SynthRule("background", per_class=5)
+    planned = synth.plan_photos(train, rule, {0: 5}, list(masks))
+    placed = synth.choose_grounds(train, rule, planned, masks)
+    assert placed
+    for photo in placed:
+        assert train.labels_N[photo.ground] != train.labels_N[photo.row]
+        assert photo.parameters.keys() == {"scale", "left", "top"}
+    alone = {row: mask for row, mask in masks.items() if train.labels_N[row] == 0}
+    assert synth.choose_grounds(train, rule, planned, alone) == []

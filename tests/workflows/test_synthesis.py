@@ -1,0 +1,155 @@
+"""``carscale data synth``: what joins, what it is made of, what stays as it was."""
+
+import json
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+
+from carscale import data, images, workflows
+from carscale.errors import ConfigError, DataError
+from carscale.synth import SynthRule
+
+FREE = workflows.SynthHow(by_class=False)
+
+
+@pytest.fixture(scope="module")
+def frozen(drawn_demo):
+    return drawn_demo(0)[1]
+
+
+def rows_of(root):
+    columns = data.read_manifest(root)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def held_out(root):
+    return {(r["key"], r["path"]) for r in rows_of(root) if r["split"] in ("val", "test")}
+
+
+def rule(frozen, method, per_class, **words):
+    """Photos for every class."""
+    names = tuple(car.name for car in data.read_splits(frozen).classes)
+    return SynthRule(method, names, per_class, **words)
+
+
+def num_near(root):
+    return len(data.near_duplicates(root, data.read_photos(root), data.photo_stats(root)).rows_P2)
+
+
+@pytest.fixture(scope="module")
+def degraded(frozen, tmp_path_factory):
+    out = tmp_path_factory.mktemp("synth") / "out"
+    return workflows.synthesise(frozen, out, rule(frozen, "degrade", 4), FREE)
+
+
+def test_synthetic_photos_join_train_and_nothing_else_changes(frozen, degraded):
+    root = degraded.root
+    assert held_out(root) == held_out(frozen)
+    before, after = (data.read_card(place)["hashes"] for place in (frozen, root))
+    assert (before["val"], before["test"]) == (after["val"], after["test"])
+    assert {row["key"] for row in rows_of(frozen)} <= {row["key"] for row in rows_of(root)}
+    data.verify(root, mode="full")
+    made = [row for row in rows_of(root) if row["synthetic_method"]]
+    assert {row["split"] for row in made} == {"train"}
+    wanted = Counter(row["class"] for row in made)
+    assert max(wanted.values()) <= 4
+    assert degraded.counts["joined"] == {"train": len(made)}
+    assert len(made) >= 6
+
+
+def test_each_traces_to_its_parent_and_is_made_again(frozen, degraded, tmp_path):
+    by_key = {row["key"]: row for row in rows_of(frozen)}
+    made = [row for row in rows_of(degraded.root) if row["synthetic_method"]]
+    for row in made:
+        (parent,) = data.made_of(row["synthetic"])
+        assert by_key[parent]["class"] == row["class"]
+        assert by_key[parent]["split"] == "train"
+        told = json.loads(row["synthetic"])
+        assert told["parameters"].keys() >= {"exposure", "noise", "quality"}
+        assert told["seed"] == 0
+    again = workflows.synthesise(frozen, tmp_path / "b", rule(frozen, "degrade", 4), FREE)
+    assert data.read_card(again.root)["hashes"] == data.read_card(degraded.root)["hashes"]
+    other = rule(frozen, "degrade", 4, seed=1)
+    other = workflows.synthesise(frozen, tmp_path / "c", other, FREE)
+    assert data.read_card(other.root)["hashes"] != data.read_card(degraded.root)["hashes"]
+
+
+def test_readers_know_which_photos_are_synthetic(frozen, degraded, carscale, tmp_path):
+    root = degraded.root
+    methods = data.attributes(root)["synthetic_method"]
+    assert Counter(methods)["degrade"] == degraded.counts["joined"]["train"]
+    assert "synthetic_method" not in data.attributes(frozen)
+    splits = data.read_splits(root)
+    folds = data.fold_numbers(splits.train, 4)
+    fold_of = dict(zip(splits.train.keys_N.tolist(), folds.tolist(), strict=True))
+    for row in rows_of(root):
+        for parent in data.made_of(row["synthetic"])[:1]:
+            assert fold_of[row["key"]] == fold_of[parent]
+    assert num_near(root) == num_near(frozen)  # to be like its parent is no fault of a photo
+    code, _, stderr = carscale("data", "report", root, "--out", tmp_path / "page")
+    assert code == 0, stderr
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "Synthetic photos" in page
+    assert page.count("its car") >= 6
+
+
+def test_a_car_stands_on_another_ground(frozen, tmp_path):
+    """Masks are given: an ellipse around each photo's middle."""
+    train = data.read_splits(frozen).train
+    for path, (width, height) in zip(train.paths_N, train.sizes_N2.tolist(), strict=True):
+        mask = np.zeros((height, width, 3), np.uint8)
+        middle, axes = (width // 2, height * 11 // 20), (width * 4 // 10, height * 3 // 10)
+        cv2.ellipse(mask, middle, axes, 0, 0, 360, (255, 255, 255), cv2.FILLED)
+        place = (tmp_path / "masks" / path).with_suffix(".png")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(images.encode_png(mask))
+    first = (tmp_path / "masks" / train.paths_N[0]).with_suffix(".png")
+    first.write_bytes(images.encode_png(np.zeros((40, 60, 3), np.uint8)))
+    how = workflows.SynthHow(masks=tmp_path / "masks", by_class=False)
+    made = workflows.synthesise(frozen, tmp_path / "o", rule(frozen, "background", 2), how)
+    assert any("1 of" in line and "masks do not hold" in line for line in made.warnings)
+    class_of = {row["key"]: row["class"] for row in rows_of(frozen)}
+    rows = [row for row in rows_of(made.root) if row["synthetic_method"]]
+    assert rows
+    for row in rows:
+        car, ground = data.made_of(row["synthetic"])
+        assert class_of[car] == row["class"] != class_of[ground]
+        assert train.keys_N[0] not in (car, ground)
+
+
+@pytest.mark.parametrize(
+    ("rule", "how", "told"),
+    [
+        (SynthRule("background", per_class=2), FREE, "needs to know where the cars are"),
+        (SynthRule("degrade"), workflows.SynthHow(), "--no-class-filter"),
+        (SynthRule("degrade", ("No such car",)), FREE, "--classes No such car"),
+    ],
+)
+def test_what_is_missing_is_said_and_nothing_is_written(frozen, tmp_path, rule, how, told):
+    with pytest.raises(ConfigError, match=told):
+        workflows.synthesise(frozen, tmp_path / "out", rule, how)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_mask_that_holds(frozen, tmp_path):
+    (tmp_path / "masks").mkdir()
+    how = workflows.SynthHow(masks=tmp_path / "masks", by_class=False)
+    with pytest.raises(DataError, match=r"no photo can be made: \d+ of \d+ masks do not hold"):
+        workflows.synthesise(frozen, tmp_path / "out", SynthRule("background", per_class=2), how)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_what_joined(carscale, frozen, tmp_path):
+    words = ("--method", "viewpoint", "--per-class", 1, "--no-class-filter")
+    code, stdout, stderr = carscale("data", "synth", frozen, tmp_path / "out", *words)
+    assert code == 0, stderr
+    assert stdout.strip() == str(tmp_path / "out")
+    assert "joined: " in stderr
+    assert "carscale study recipes/studies/synthetic.yaml" in stderr
+    code, _, stderr = carscale(
+        "data", "synth", frozen, tmp_path / "b", "--method", "degrade", "--model", "x"
+    )
+    assert code == 2
+    assert "--model is for generate, not for --method degrade" in stderr
