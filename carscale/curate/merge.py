@@ -97,6 +97,14 @@ def _said_synthetic(file: data.SourceFile, method: str) -> data.SourceFile:
     return replace(file, known=tuple(known.items()))
 
 
+def _refuse_synthetic(found: data.Scan) -> None:
+    """Leave out photos that no camera took: they may be trained on, not tested on."""
+    is_made = [bool(dict(file.known).get("synthetic_method")) for file in found.files]
+    pairs = list(zip(found.files, is_made, strict=True))
+    found.refused += [(file.relative, "synthetic: not for a test") for file, made in pairs if made]
+    found.files = [file for file, made in pairs if not made]
+
+
 @dataclass
 class Merged:
     """What a merge did.
@@ -203,6 +211,8 @@ def _merge(
     """Decode, choose, and write the version into the staging folder."""
     origin, advance = job.origin, job.advance
     with origin.opened(job.folder.parent) as found:
+        if job.rule.as_split != "train":
+            _refuse_synthetic(found)
         job.check_room(found.files)
         targets = targets_of(sorted({data.as_text(file.class_name) for file in found.files}))
         plan = json.dumps([job.parent["lock"]["card.json"], origin.plan])

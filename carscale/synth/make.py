@@ -37,12 +37,14 @@ class Maker:
         rule: What is to be made.
         masks: Of cars, by row; for ``background``.
         generator: For ``generate``.
+        licences: Of photos, by key; a photo that is made has those of its parents.
     """
 
     train: Split
     rule: SynthRule
     masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
     generator: Generator | None = None
+    licences: Mapping[str, str] = field(default_factory=dict)
 
     def scan(self, planned: list[PlannedPhoto]) -> Scan:
         """Return the photos as files of a source; each is made when it is read."""
@@ -52,6 +54,8 @@ class Maker:
             car_class = train.classes[int(train.labels_N[photo.row])]
             key = str(train.keys_N[photo.row])
             name = f"{car_class.folder}/{key}-{self.rule.method}-{photo.number}.jpg"
+            told = self.provenance(photo)
+            licences = {self.licences[key] for key in told["parents"] if key in self.licences}
             found.files.append(
                 SourceFile(
                     None,
@@ -60,7 +64,8 @@ class Maker:
                     read=partial(self.make, photo),
                     known=(
                         ("synthetic_method", self.rule.method),
-                        ("synthetic", json.dumps(self.provenance(photo), sort_keys=True)),
+                        ("synthetic", json.dumps(told, sort_keys=True)),
+                        ("licence", " + ".join(sorted(licences))),
                     ),
                 )
             )

@@ -68,8 +68,9 @@ def synthesise(
     """
     base, place, how = Path(root), Path(out), how or SynthHow()
     rule.check()
-    splits = data.read_splits(base)
+    data.read_parent(base, "photos are added", "make photos in the folder it was made of")
     data.check_out(base, place, how.force)
+    splits = data.read_splits(base)
     wanted = synth.wanted_photos(splits.train, rule)
     filters = Filters.of(base, how.run, by_class=how.by_class)
     made = how.generator.open() if how.generator is not None else None
@@ -85,7 +86,7 @@ def synthesise(
             f"({counted(masks.refused)})",
             "give masks: --masks FOLDER; or take another --method",
         )
-    maker = synth.Maker(splits.train, rule, masks.found, made)
+    maker = synth.Maker(splits.train, rule, masks.found, made, _licences(base))
     origin = curate.Origin(
         spec=str(base / "card.json"),
         name=f"synthetic {rule.method}",
@@ -116,6 +117,13 @@ def synthesise(
         )
     merged.warnings += _short(splits.train, wanted, merged)
     return merged
+
+
+def _licences(root: Path) -> dict[str, str]:
+    """Return the licence of each photo that has one, by key."""
+    columns = data.read_manifest(root, ["key", "licence"])
+    pairs = zip(columns["key"].tolist(), columns["licence"].tolist(), strict=True)
+    return {key: licence for key, licence in pairs if licence}
 
 
 def _masks(train: Split, rule: synth.SynthRule, wanted: dict[int, int], how: SynthHow) -> Masks:
