@@ -363,7 +363,9 @@ class Loss(torch.nn.Module):
         if self.smoothing_I is None:
             return terms_B
         spread_B = -F.log_softmax(_wide(logits_BK) + self.prior_K, dim=-1).mean(dim=-1)
-        return torch.lerp(terms_B, spread_B, self.smoothing_I[ids_B])
+        return torch.lerp(
+            terms_B, spread_B.to(terms_B.dtype), self.smoothing_I[ids_B].to(terms_B.dtype)
+        )
 
     def accumulation_weight(
         self, labels_G: NDArray[np.int64], shares_G: NDArray[np.float64] | None = None

@@ -190,7 +190,7 @@ def place_car(
         >>> mask = np.zeros((60, 80), bool)
         >>> mask[20:50, 10:70] = True
         >>> place_car(mask, (80, 60), mask, (160, 120))
-        Place(scale=2.1, left=-4.0, top=-5.0, leftover=0.0)
+        Place(scale=2.1, left=-4.0, top=-3.8, leftover=0.0)
     """
     left, top, right, bottom = _bounds(mask_hw, size)
     there = _bounds(hidden_hw, ground_size)
