@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from carscale import contained, disk
-from carscale.errors import CarscaleError, DiskError, RunError, UnsafePathError
+from carscale.errors import (
+    CarscaleError,
+    DiskError,
+    ModelError,
+    OutOfMemoryError,
+    RunError,
+    UnsafePathError,
+)
 from carscale.locks import hold_lock, open_lock
 from carscale.threads import in_order
 
@@ -191,7 +198,7 @@ def resumable_folder(out: Path, doing: str, *, num_bytes: int | None = None) -> 
                 shutil.rmtree(folder, ignore_errors=True)  # of a killed process
                 folder.mkdir()
                 yield folder
-            except DiskError:
+            except (DiskError, OutOfMemoryError, ModelError):  # what may be mended
                 if disk.bytes_in(scratch) == 0:  # nothing to go on with
                     shutil.rmtree(scratch, ignore_errors=True)
                 raise

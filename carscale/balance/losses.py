@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from carscale.balance.partial_labels import mean_weight, partial_terms
+from carscale.balance.synthetic import smoothing_by_id, with_spread_target
 from carscale.balance.weights import class_weights, double_compensation
 from carscale.progress import note
 
@@ -230,12 +231,8 @@ def _prior(cfg: Balance, counts_K: NDArray[np.int64]) -> Tensor:
 
 def _adjusted(cfg: Balance, counts_K: Tensor, tau: float) -> Terms:
     """Return logit-adjusted terms for train counts."""
-    return partial(
-        logit_adjusted_terms,
-        log_shares_K=_log_shares(counts_K),
-        tau=tau,
-        label_smoothing=cfg.label_smoothing,
-    )
+    shares_K, smoothing = _log_shares(counts_K), cfg.label_smoothing
+    return partial(logit_adjusted_terms, log_shares_K=shares_K, tau=tau, label_smoothing=smoothing)
 
 
 LOSSES: dict[str, Callable[[Balance, Tensor], Terms]] = {
@@ -271,7 +268,7 @@ class Loss(torch.nn.Module):
         counts_K: Train samples of each class.
         class_sets: What each partial label leaves open.
         margins_KK: Added to the logits of a photo, by its class; ``None`` adds nothing.
-        is_synthetic_I: By manifest id: whose targets are smoothed by ``synthetic_smoothing`` too.
+        is_synthetic_I: By manifest id: whose targets ``synthetic_smoothing`` spreads.
 
     Reference:
         Cour et al. 2011, https://jmlr.org/papers/v12/cour11a.html; Jin and Ghahramani 2002
@@ -309,11 +306,7 @@ class Loss(torch.nn.Module):
         self.register_buffer("is_open_MK", is_open_MK, persistent=False)
         self.register_buffer("prior_K", _prior(cfg, counts_K), persistent=False)
         self.register_buffer("margins_KK", margins_KK, persistent=False)
-        smoothing_I = None
-        if cfg.synthetic_smoothing and is_synthetic_I is not None and is_synthetic_I.any():
-            smoothing_I = torch.from_numpy(
-                (cfg.synthetic_smoothing * is_synthetic_I).astype("float32")
-            )
+        smoothing_I = smoothing_by_id(is_synthetic_I, cfg.synthetic_smoothing)
         self.register_buffer("smoothing_I", smoothing_I, persistent=False)
         # on the CPU: a window's weight waits for no GPU
         self._window_weights_L = weights_L.astype("float64")
@@ -349,23 +342,15 @@ class Loss(torch.nn.Module):
     def batch_sum(self, logits_BK: Tensor, batch: Batch) -> Tensor:
         """Return the sum of terms times weights; a mixed picture counts for both its labels."""
         terms_B, weights_B = self(logits_BK, batch.labels_B)
-        terms_B = self._smoothed(terms_B, logits_BK, batch.ids_B)
+        if self.smoothing_I is not None:  # config refuses it with mixing
+            shifted = _wide(logits_BK) + self.prior_K
+            terms_B = with_spread_target(terms_B, shifted, self.smoothing_I[batch.ids_B])
         if batch.own_share_B is None:
             return (terms_B * weights_B).sum()
         other_terms_B, other_weights_B = self(logits_BK, batch.partner_labels_B)
-        other_terms_B = self._smoothed(other_terms_B, logits_BK, batch.ids_B)
         own_B, other_B = batch.own_share_B, batch.partner_share_B
         other_B = 1 - own_B if other_B is None else other_B
         return (own_B * terms_B * weights_B + other_B * other_terms_B * other_weights_B).sum()
-
-    def _smoothed(self, terms_B: Tensor, logits_BK: Tensor, ids_B: Tensor) -> Tensor:
-        """Return terms, of synthetic photos with a part of their target spread over all classes."""
-        if self.smoothing_I is None:
-            return terms_B
-        spread_B = -F.log_softmax(_wide(logits_BK) + self.prior_K, dim=-1).mean(dim=-1)
-        return torch.lerp(
-            terms_B, spread_B.to(terms_B.dtype), self.smoothing_I[ids_B].to(terms_B.dtype)
-        )
 
     def accumulation_weight(
         self, labels_G: NDArray[np.int64], shares_G: NDArray[np.float64] | None = None

@@ -18,7 +18,7 @@ import numpy as np
 
 from carscale import data, stats
 from carscale.balance.selected import read_selected, replay_weights
-from carscale.errors import DataError
+from carscale.balance.synthetic import synthetic_rates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -219,35 +219,6 @@ def sampler(cfg: Recipe, split: Split) -> Sampler:
         draws_L = np.concatenate([draws_K, np.rint(partial_M * rates_M)])
         return listed(labels_N, stats.finite("draws", draws_L, low=0).astype(np.int64))
     return weighted(label_rates(draws_per_epoch(cfg.balance, split.counts_K), split)[labels_N])
-
-
-def synthetic_rates(
-    split: Split, is_made_N: NDArray[np.bool_], share: float
-) -> NDArray[np.float64]:
-    """Return by how much photos' draws change, so that synthetic ones get a share of their class's.
-
-    Args:
-        split: The train split.
-        is_made_N: Which photos are synthetic.
-        share: Of the draws of a class that has both.
-
-    Raises:
-        DataError: No photo is synthetic, or a class has no real one.
-    """
-    labels_N, num_labels = split.labels_N, len(split.classes) + len(split.class_sets)
-    made_L = np.bincount(labels_N[is_made_N], minlength=num_labels)
-    real_L = np.bincount(labels_N[~is_made_N], minlength=num_labels)
-    if not is_made_N.any():
-        raise DataError(
-            f"{split.root}: data.synthetic_share={share:g}, but no photo of train is synthetic",
-            "make some: carscale data synth ROOT OUT --method viewpoint --run RUN; or leave it out",
-        )
-    if alone := np.flatnonzero((made_L > 0) & (real_L == 0)).tolist():
-        raise DataError(f"{split.root}: {split.classes[alone[0]].name} has no real train photo")
-    total_L, has_made_L = made_L + real_L, made_L > 0
-    of_made_L = np.where(has_made_L, share * total_L / np.maximum(1, made_L), 1.0)
-    of_real_L = np.where(has_made_L, (1 - share) * total_L / np.maximum(1, real_L), 1.0)
-    return np.where(is_made_N, of_made_L[labels_N], of_real_L[labels_N])
 
 
 def label_rates(draws_K: NDArray[np.float64], split: Split) -> NDArray[np.float64]:

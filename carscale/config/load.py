@@ -222,9 +222,19 @@ def _of_balance(balance: Balance) -> list[str]:
     return problems
 
 
+MIXING = ("mixup", "cutmix", "resizemix", "snapmix", "cmo", "strong")
+"""Policies whose pictures show two photos."""
+
+
 def _of_synthetic(cfg: Recipe) -> list[str]:
     """Return mistakes in how synthetic photos are drawn."""
     share, sampling = cfg.data.synthetic_share, cfg.balance.sampling
+    if cfg.balance.synthetic_smoothing and cfg.augment.policy in MIXING:
+        return [
+            f"balance.synthetic_smoothing={cfg.balance.synthetic_smoothing:g}: can't go with "
+            f"augment.policy={cfg.augment.policy}, whose pictures are of two photos; "
+            "write augment.policy=standard"
+        ]
     drawn_by = "finetune.select" if cfg.finetune.select else f"balance.sampling={sampling}"
     if share is None or drawn_by.endswith(("=natural", "=sqrt", "=balanced")):
         return []

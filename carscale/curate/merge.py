@@ -60,6 +60,7 @@ class Origin:
         made: What makes the photos, where they are in no source.
         synthetic: How its photos were made, where no camera took them.
         judge: Says which photos are not good enough, given all that were decoded.
+        judged_by: What it asks, for the card.
     """
 
     spec: str
@@ -69,6 +70,7 @@ class Origin:
     made: MadePhotos | None = None
     synthetic: str = ""
     judge: Callable[[data.DecodedFiles], Judge] | None = None
+    judged_by: Mapping[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def opened(self, scratch: Path) -> Iterator[data.Scan]:
@@ -229,20 +231,24 @@ def _merge(
     name = origin.name or found.name
     base = _present(job.base, job.rule, advance)
     judge = origin.judge(decoded) if origin.judge else None
-    decisions = decide(
-        base, _incoming(decoded, base), targets, job.rule, judge=judge, advance=advance
-    )
+    decisions = decide(base, _incoming(decoded), targets, job.rule, judge=judge, advance=advance)
     entry = {
         "source": data.as_text(name),
         "licence": data.as_text(origin.licence),
         "rule": asdict(job.rule),
         **({"made": origin.made.about} if origin.made else {}),
+        **({"filters": dict(origin.judged_by)} if origin.judge else {}),
         **_map_entry(targets),
         **_counted(decisions, len(refused)),
     }
     card = _write(job, name, decoded, decisions, refused=refused, entry=entry)
     counts = {part: entry[part] for part in ("joined", "left_out")}
     warnings = [*found.notes, *_warnings(job.parent, card, entry)]
+    num_made = sum(bool(dict(one.file.known).get("synthetic_method")) for one in decoded.samples)
+    if num_made and origin.judge is None:
+        warnings.append(
+            f"{num_made} photos are synthetic and were not filtered: --synthetic --run RUN does"
+        )
     return Merged(job.folder, card, counts, warnings), decoded
 
 
@@ -290,6 +296,7 @@ def _present(base: Path, rule: MergeRule, advance: Advance) -> BasePhotos:
     """Return what the base holds."""
     measured = data.photo_stats(base, lambda total: advance("measure the base", total))
     names = ["path", "split", "class", "sha256", "original_sha256", "box", "key", "group"]
+    names.append("synthetic")
     columns, read = data.read_manifest(base, names), data.photo_reader(base)
     # another car of a photo of train may join train; none of a photo may join another split
     may_join = rule.as_split == "train"
@@ -301,6 +308,7 @@ def _present(base: Path, rule: MergeRule, advance: Advance) -> BasePhotos:
         content_N=columns["sha256"],
         originals_N=np.where(is_crop_N, columns["sha256"], columns["original_sha256"]),
         keys_N=columns["key"],
+        cars_N=data.cars_of(columns["key"], columns["synthetic"]),
         groups_N=columns["group"],
         hashes_N=measured.phashes_N,
         signatures_NSS=measured.signatures_NSS,
@@ -308,11 +316,9 @@ def _present(base: Path, rule: MergeRule, advance: Advance) -> BasePhotos:
     )
 
 
-def _incoming(decoded: data.DecodedFiles, base: BasePhotos) -> SourcePhotos:
+def _incoming(decoded: data.DecodedFiles) -> SourcePhotos:
     """Return what the source holds."""
     samples = decoded.samples
-    row_of = {key: row for row, key in enumerate(base.keys_N.tolist())}
-    made_of = [data.made_of(dict(sample.file.known).get("synthetic", "")) for sample in samples]
     return SourcePhotos(
         paths_M=[sample.file.relative for sample in samples],
         classes_M=[data.as_text(sample.file.class_name) for sample in samples],
@@ -321,7 +327,9 @@ def _incoming(decoded: data.DecodedFiles, base: BasePhotos) -> SourcePhotos:
         hashes_M=decoded.stats_N["phash"],
         signatures_MSS=decoded.stats_N["signature"],
         read=lambda row: samples[row].staged.read_bytes(),
-        parents_M=[row_of.get(keys[0], -1) if keys else -1 for keys in made_of],
+        parents_M=[
+            data.made_of(dict(sample.file.known).get("synthetic", "")) for sample in samples
+        ],
     )
 
 

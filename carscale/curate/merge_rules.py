@@ -2,8 +2,7 @@
 
 Axes: N photos of the base, M of the source.
 
-Chosen: the order of the rules is fixed, and each photo has one reason. Rejected: all that speaks
-against it: a person wants to know what to change.
+Chosen: the rules have an order, a photo one reason. Rejected: all that speaks against it.
 Chosen: photos of the source that lie in two classes join neither. Rejected: the first: one of the
 labels is wrong, and nothing says which.
 """
@@ -33,6 +32,9 @@ Judge = Callable[[Mapping[int, str]], Mapping[int, tuple[str, str]]]
 """Class by row of a source's photos -> cause and reason of those that are not good enough."""
 
 
+MAX_PARENT = 0.97
+
+
 @dataclass(frozen=True)
 class MergeRule:
     """What may join.
@@ -47,8 +49,8 @@ class MergeRule:
         near_train: ``drop`` photos that are nearly the same as one of base train, or ``keep`` them.
             Those of val and tests are always dropped, and so are all for a test of its own.
         seed: Of the draw where there are too many.
-        max_parent: Agreement with the photo that a synthetic one shows the car of, or one of that
-            photo's group, above which it is that photo again.
+        max_parent: Agreement of a synthetic photo with one of the same car, or of that one's group,
+            above which it is that photo again.
     """
 
     as_split: str = "train"
@@ -57,7 +59,7 @@ class MergeRule:
     max_ratio: float | None = None
     near_train: str = "drop"
     seed: int = 0
-    max_parent: float = 1.0
+    max_parent: float = MAX_PARENT
 
     def check(self) -> None:
         """Raise ``ConfigError`` when the rule makes no sense."""
@@ -101,6 +103,7 @@ class BasePhotos:
         content_N: Hashes of the frozen bytes.
         originals_N: Hashes of the bytes they were made of.
         keys_N: The same in every version of the data.
+        cars_N: Of a synthetic photo the key of the one that shows its car, else its own.
         groups_N: Names that photos share which must not be parted.
         hashes_N: Perceptual hashes.
         signatures_NSS: Small grey copies.
@@ -113,6 +116,7 @@ class BasePhotos:
     content_N: NDArray[Any]
     originals_N: NDArray[Any]
     keys_N: NDArray[Any]
+    cars_N: NDArray[Any]
     groups_N: NDArray[Any]
     hashes_N: NDArray[np.uint64]
     signatures_NSS: NDArray[np.uint8]
@@ -123,7 +127,8 @@ class BasePhotos:
 class SourcePhotos:
     """The source's photos: as ``BasePhotos``, with paths and classes of the source.
 
-    Of a synthetic photo ``parents_M`` is the row in the base of the one that shows its car, or -1.
+    ``parents_M`` holds the keys of the photos that a synthetic one was made of, that of its car
+    first.
     """
 
     paths_M: Sequence[str]
@@ -133,7 +138,7 @@ class SourcePhotos:
     hashes_M: NDArray[np.uint64]
     signatures_MSS: NDArray[np.uint8]
     read: Callable[[int], bytes]
-    parents_M: Sequence[int]
+    parents_M: Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -166,9 +171,8 @@ def decide(
 ) -> list[Decision]:
     """Decide on each photo of a source.
 
-    In this order: the map, exact duplicates of the base, near duplicates of the base, what the
-    judge refuses, duplicates within the source, caps. Near duplicates within the source stay, in
-    one group.
+    In this order: the map, photos made of held-out ones, exact and near duplicates of the base,
+    what the judge refuses, duplicates within the source, caps. Near duplicates in the source stay.
 
     Args:
         base: What is there.
@@ -181,15 +185,14 @@ def decide(
     Returns:
         A decision a photo, in the source's order.
     """
-    decisions = [
-        _mapped(targets[name], rule, set(base.classes_N.tolist())) for name in source.classes_M
-    ]
+    known = set(base.classes_N.tolist())
+    decisions = [_mapped(targets[name], rule, known) for name in source.classes_M]
+    decisions = _without_held_out(base, source, decisions)
     decisions = _without_exact(base, source, decisions)
     decisions = _without_near(base, source, decisions, rule, advance)
     if judge is not None:
         left = {n: decision.class_name for n, decision in enumerate(decisions) if decision.split}
-        refused = judge(left)
-        for n, (cause, reason) in refused.items():
+        for n, (cause, reason) in judge(left).items():
             decisions[n] = Decision(cause=cause, reason=reason)
     decisions = _without_copies(source, decisions)
     return _capped(base, source, targets, rule, decisions)
@@ -207,6 +210,21 @@ def _mapped(target: ClassTarget, rule: MergeRule, known: set[str]) -> Decision:
     if target.kind == "new" and not is_train and target.name not in known:
         return Decision(cause="new class", reason=f"the base has no class {target.name}")
     return Decision(split=rule.as_split, class_name=target.name)
+
+
+def _without_held_out(
+    base: BasePhotos, source: SourcePhotos, decisions: list[Decision]
+) -> list[Decision]:
+    """Leave out synthetic photos that were made of one that the base holds out."""
+    is_held_out_N = ~np.isin(base.splits_N, LEARNED)
+    pairs = (base.keys_N[is_held_out_N].tolist(), base.paths_N[is_held_out_N].tolist())
+    path_of = dict(zip(*pairs, strict=True))
+    decisions = list(decisions)
+    for n, keys in enumerate(source.parents_M):
+        if decisions[n].split and (paths := [path_of[key] for key in keys if key in path_of]):
+            reason = f"made of {paths[0]}, which is held out"
+            decisions[n] = Decision(cause="parent held out", reason=reason)
+    return decisions
 
 
 def _without_exact(
@@ -229,10 +247,8 @@ def _without_exact(
 
 def _doubt(base: BasePhotos, row: int, decision: Decision) -> str:
     """Return what to add where a photo's label is not that of the same photo in the base."""
-    if (
-        "partial" in (decision.split, base.splits_N[row])
-        or base.classes_N[row] == decision.class_name
-    ):
+    is_open = "partial" in (decision.split, base.splits_N[row])
+    if is_open or base.classes_N[row] == decision.class_name:
         return ""
     return f", which is no {decision.class_name}: one of both labels is wrong"
 
@@ -261,8 +277,8 @@ def _without_near(
     for row in rows.tolist():
         copies[source.content_M[row]].append(row)
     decisions = list(decisions)
-    may_be = _parents(base, source, rows, rule)
-    for other, one, agreement in _nearest(base, pairs, may_be):
+    is_allowed = _of_one_car(base, source, rows, rule)
+    for other, one, agreement in _nearest(base, pairs, is_allowed):
         if base.splits_N[one] in LEARNED and rule.near_train == "keep" and rule.as_split == "train":
             continue
         text = f"nearly the same as {base.paths_N[one]} ({agreement:.0%} of the details agree)"
@@ -279,28 +295,29 @@ def _without_near(
     return decisions
 
 
-def _parents(
+def _of_one_car(
     base: BasePhotos, source: SourcePhotos, rows: NDArray[np.int64], rule: MergeRule
 ) -> Callable[[int, int, float], bool]:
-    """Return what tells that a photo is like one of the base because it shows that one's car."""
+    """Return what tells that two photos are alike because a synthetic one shows the other's car."""
     num_base = len(base.paths_N)
+    group_of = dict(zip(base.keys_N.tolist(), base.groups_N.tolist(), strict=True))
 
-    def is_parent(other: int, one: int, agreement: float) -> bool:
-        parent = source.parents_M[int(rows[other - num_base])]
-        if parent < 0 or agreement > rule.max_parent or base.splits_N[one] not in LEARNED:
+    def is_of_one_car(other: int, one: int, agreement: float) -> bool:
+        keys = source.parents_M[int(rows[other - num_base])]
+        if not keys or agreement > rule.max_parent or base.splits_N[one] not in LEARNED:
             return False
-        group = base.groups_N[parent]
-        return one == parent or (group != "" and base.groups_N[one] == group)
+        group = group_of.get(keys[0], "")
+        return base.cars_N[one] == keys[0] or (group != "" and base.groups_N[one] == group)
 
-    return is_parent
+    return is_of_one_car
 
 
 def _nearest(
-    base: BasePhotos, pairs: data.NearPairs, may_be: Callable[[int, int, float], bool]
+    base: BasePhotos, pairs: data.NearPairs, is_allowed: Callable[[int, int, float], bool]
 ) -> Iterator[tuple[int, int, float]]:
     """Yield each photo of the source that one of the base shows, and which: one held out first.
 
-    Pairs that may be are passed over.
+    Pairs that are allowed are passed over.
     """
     num_base = len(base.paths_N)
     held_out = {  # of photos with the same bytes the first stands for all
@@ -313,7 +330,7 @@ def _nearest(
     found = (pairs.rows_P2[is_between_P].tolist(), pairs.agreements_P[is_between_P].tolist())
     for (one, other), agreement in zip(*found, strict=True):
         row = held_out.get(str(base.content_N[one]), one)
-        if may_be(other, row, agreement):
+        if is_allowed(other, row, agreement):
             continue
         is_held_out = base.splits_N[row] not in LEARNED
         nearest[other] = max(nearest.get(other, (False, 0.0, -1)), (is_held_out, agreement, row))

@@ -12,6 +12,7 @@ from .frozen.layout import read_list as read_list
 from .frozen.layout import read_reasons as read_reasons
 from .frozen.lock import verify as verify
 from .frozen.manifest import attributes as attributes
+from .frozen.manifest import cars_of as cars_of
 from .frozen.manifest import made_of as made_of
 from .frozen.manifest import read_manifest as read_manifest
 from .frozen.manifest import synthetic_ids as synthetic_ids

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MASK_PX = 192
 """Longer side of the copy that is cut; edges are smoothed at the photo's own size."""
+LARGEST_PX = 4096
+"""Of a photo that is composed; OpenCV's warps end at 32,767."""
 ROUNDS = 4
 STARTS = ((0.10, 0.5, 0.72), (0.04, 0.35, 0.6))
 """Probabilities of being car, below the first ground for sure, from the last on car for sure."""
@@ -120,13 +122,23 @@ def tidied(mask_hw: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return filled_hw.astype(bool)
 
 
+def fitted_size(width: int, height: int, longer_px: int) -> tuple[int, int]:
+    """Return a size whose longer side is at most so many pixels.
+
+    Example:
+        >>> fitted_size(300, 200, 150), fitted_size(30, 20, 150)
+        ((150, 100), (30, 20))
+    """
+    share = min(1.0, longer_px / max(height, width))
+    return max(1, round(width * share)), max(1, round(height * share))
+
+
 def fitted(pixels_HWC: NDArray[np.uint8], longer_px: int) -> NDArray[np.uint8]:
     """Return pixels whose longer side is at most so many."""
     height, width = pixels_HWC.shape[:2]
-    share = longer_px / max(height, width)
-    if share >= 1:
+    size = fitted_size(width, height, longer_px)
+    if size == (width, height):
         return pixels_HWC
-    size = max(1, round(width * share)), max(1, round(height * share))
     return np.asarray(cv2.resize(pixels_HWC, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 

@@ -125,10 +125,11 @@ class Classifier(nn.Module):
             coarse, fine = (
                 [one for one in every if one.shape[2] == size][-1] for size in (sizes[0], sizes[-1])
             )
-        except (AttributeError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        except (AttributeError, TypeError, ValueError, AssertionError, IndexError) as error:
             raise ModelError(
-                f"{type(self.net).__name__}: tells no feature maps: {error}",
-                "give masks: --masks FOLDER; or a run of EfficientNet, ResNeXt, ConvNeXt, ViT",
+                f"{type(self.net).__name__}: tells no feature maps of {images_BCHW.shape[-1]} px: "
+                f"{error}",
+                "give masks: --masks FOLDER; or a run of EfficientNet, ResNeXt or ConvNeXt",
             ) from error
         if coarse is fine:  # all of one size, as in a ViT
             return fine.float().permute(0, 2, 3, 1)

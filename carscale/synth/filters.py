@@ -82,13 +82,22 @@ class NearestPhotos:
     def of(cls, embeddings_ND: NDArray[np.float32]) -> NearestPhotos:
         """Measure real photos, each against all others."""
         real_ND = _normalised(embeddings_ND)
-        near_N = _nearness(real_ND, real_ND, leave_self=True)
+        near_N = _nearness(real_ND, real_ND, [(row,) for row in range(len(real_ND))])
         return cls(real_ND, float(np.quantile(near_N, OUTLYING)))
 
 
-def outlier_reasons(real: NearestPhotos, embeddings_MD: NDArray[np.float32]) -> dict[int, str]:
-    """Return which photos lie farther from all real ones than real ones do, by row."""
-    near_M = _nearness(_normalised(embeddings_MD), real.real_ND, leave_self=False)
+def outlier_reasons(
+    real: NearestPhotos, embeddings_MD: NDArray[np.float32], parents_M: Sequence[Sequence[int]] = ()
+) -> dict[int, str]:
+    """Return which photos lie farther from real ones than real ones do, by row.
+
+    Args:
+        real: The real photos.
+        embeddings_MD: Of the synthetic ones.
+        parents_M: Rows of ``real`` that each was made of: it is not compared with those.
+    """
+    leave = parents_M or [()] * len(embeddings_MD)
+    near_M = _nearness(_normalised(embeddings_MD), real.real_ND, leave)
     return {
         row: f"like no real photo: similarity {near_M[row]:.2f} to the nearest {NEAREST}, "
         f"99 % of real ones reach {real.limit:.2f}"
@@ -103,15 +112,14 @@ def _normalised(embeddings_ND: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _nearness(
-    one_MD: NDArray[np.float32], real_ND: NDArray[np.float32], *, leave_self: bool
+    one_MD: NDArray[np.float32], real_ND: NDArray[np.float32], leave_M: Sequence[Sequence[int]]
 ) -> NDArray[np.float32]:
-    """Return the mean similarity of each row to the nearest real ones, block by block."""
+    """Return the mean similarity of each row to the nearest real ones but some, by blocks."""
     found = []
     for start in range(0, len(one_MD), 1024):
         alike_BN = one_MD[start : start + 1024] @ real_ND.T
-        if leave_self:
-            place = np.arange(len(alike_BN))
-            alike_BN[place, start + place] = -1
+        for place, rows in enumerate(leave_M[start : start + 1024]):
+            alike_BN[place, list(rows)] = -1
         most = min(NEAREST, alike_BN.shape[1])
         found.append(np.partition(alike_BN, -most, axis=1)[:, -most:].mean(axis=1))
     return np.concatenate(found) if found else np.empty(0, np.float32)

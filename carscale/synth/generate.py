@@ -32,8 +32,12 @@ def check_template(template: str) -> None:
     """
     try:
         fields = [part[1] for part in string.Formatter().parse(template) if part[1] is not None]
-    except ValueError as error:
-        raise ConfigError(f"--prompt {template!r}: {error}") from error
+        if set(fields) <= set(FIELDS):
+            template.format(**dict.fromkeys(FIELDS, "word"))
+    except (ValueError, KeyError, IndexError, AttributeError) as error:
+        raise ConfigError(
+            f"--prompt {template!r}: {error}", "write fields alone: 'a photo of a {year} {make}'"
+        ) from error
     if wrong := [name for name in fields if name not in FIELDS]:
         known = ", ".join(f"{{{name}}}" for name in FIELDS)
         raise ConfigError(f"--prompt {template!r}: no field {{{wrong[0]}}}", f"there are: {known}")
@@ -73,6 +77,7 @@ class Generator:
     lora: str = ""
     _lock: Lock = field(default_factory=Lock, repr=False)
     _pipeline: Any = None
+    _about: dict[str, Any] = field(default_factory=dict)
 
     def open(self) -> Generator:
         """Load the pipeline, on a GPU where there is one; return the generator.
@@ -83,8 +88,11 @@ class Generator:
             ModelError: The model is no pipeline.
         """
         check_template(self.template)
-        if not 0 < self.strength <= 1:
-            raise ConfigError(f"--strength {self.strength:g}: must be above 0, at most 1")
+        if not (0 < self.strength <= 1 and int(self.strength * self.steps) >= 1):
+            least = 1 / self.steps
+            raise ConfigError(
+                f"--strength {self.strength:g}: must be {least:.2f} or more, at most 1"
+            )
         try:
             import diffusers
         except ImportError as error:
@@ -103,24 +111,26 @@ class Generator:
             self._pipeline = pipeline.to(device, kind)
         except torch.cuda.OutOfMemoryError as error:
             raise self._out_of_memory() from error
-        except (OSError, ValueError, AttributeError, KeyError) as error:
+        except Exception as error:  # torch, safetensors, pickle, transformers: each has its own
             raise ModelError(
                 f"--model {self.model}: no image-to-image pipeline of diffusers: "
                 f"{' '.join(str(error).split())[:300]}",
                 "give a folder that holds model_index.json, or an id on the hub",
             ) from error
         self._pipeline.set_progress_bar_config(disable=True)
+        self._about = {
+            "strength": self.strength,
+            "steps": self.steps,
+            "longer_px": self.longer_px,
+            "dtype": str(kind).removeprefix("torch."),
+            "weights": weights_hash(self.model),
+            **({"lora": weights_hash(self.lora)} if self.lora else {}),
+        }
         return self
 
     def about(self, class_name: str) -> dict[str, Any]:
         """Return what a photo's provenance says of it."""
-        return {
-            "prompt": prompt_of(self.template, class_name),
-            "strength": self.strength,
-            "steps": self.steps,
-            "weights": weights_hash(self.model),
-            **({"lora": weights_hash(self.lora)} if self.lora else {}),
-        }
+        return {"prompt": prompt_of(self.template, class_name), **self._about}
 
     def change(
         self, pixels_HWC: NDArray[np.uint8], class_name: str, seed: int
@@ -159,10 +169,10 @@ class Generator:
 
 
 def weights_hash(model: str) -> str:
-    """Return the sha256 of what a model's files hold; of an id on the hub, the id."""
+    """Return the sha256 of what a model's files hold; of an id on the hub, id and commit."""
     place = Path(model)
     if not place.exists():
-        return f"id:{model}"
+        return f"id:{model}@{_commit(model)}"
     digest = hashlib.sha256()
     paths = sorted(place.rglob("*")) if place.is_dir() else [place]
     for path in (path for path in paths if path.is_file()):
@@ -170,3 +180,11 @@ def weights_hash(model: str) -> str:
             digest.update(f"{path.name} {path.stat().st_size} ".encode())
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return f"sha256:{digest.hexdigest()}"
+
+
+def _commit(model: str) -> str:
+    """Return the commit of a model that was loaded from the hub; empty where none is kept."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(model, "model_index.json")
+    return Path(path).parent.name if isinstance(path, str) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -90,20 +91,35 @@ class Maker:
         Raises:
             OSError: A parent can't be read.
         """
+        car_HWC = self._decoded(photo.row)
+        if self.rule.method == "background":
+            masks = self.masks[photo.row], self.masks[photo.ground]
+            return put_on(
+                car_HWC, masks[0], self._decoded(photo.ground), masks[1], photo.parameters
+            )
+        if self.generator is not None:
+            seed = int(photo.parameters["seed"])
+            made_HWC = self.generator.change(car_HWC, self._name(photo), seed)
+            return images.encode_jpeg(made_HWC, quality=QUALITY)
+        key = str(self.train.keys_N[photo.row])
+        return make_photo(car_HWC, self.rule.method, photo.parameters, key)
+
+    def _decoded(self, row: int) -> NDArray[np.uint8]:
+        """Return a parent's pixels; a giant is made smaller."""
         try:
-            car_HWC = images.decode(self.train.read_bytes(photo.row))
-            if self.rule.method == "background":
-                ground_HWC = images.decode(self.train.read_bytes(photo.ground))
-                masks = self.masks[photo.row], self.masks[photo.ground]
-                return put_on(car_HWC, masks[0], ground_HWC, masks[1], photo.parameters)
-            if self.generator is not None:
-                seed = int(photo.parameters["seed"])
-                made_HWC = self.generator.change(car_HWC, self._name(photo), seed)
-                return images.encode_jpeg(made_HWC, quality=QUALITY)
-            key = str(self.train.keys_N[photo.row])
-            return make_photo(car_HWC, self.rule.method, photo.parameters, key)
+            pixels_HWC = images.decode(self.train.read_bytes(row))
         except ValueError as error:
-            raise OSError(f"a parent can't be read: {error}") from error
+            raise OSError(f"{self.train.where(row)} can't be read: {error}") from error
+        return composite.fitted(pixels_HWC, composite.LARGEST_PX)
+
+    def digest(self, planned: list[PlannedPhoto]) -> str:
+        """Return a hash of all that decides on the photos' pixels."""
+        digest = hashlib.sha256()
+        for photo in planned:
+            digest.update(json.dumps(self.provenance(photo), sort_keys=True).encode())
+            for row in (photo.row, photo.ground):
+                digest.update(np.packbits(self.masks[row]).tobytes() if row in self.masks else b"")
+        return digest.hexdigest()
 
     def _name(self, photo: PlannedPhoto) -> str:
         """Return the name of a photo's class."""

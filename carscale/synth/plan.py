@@ -14,7 +14,7 @@ import numpy as np
 
 from carscale.augment.draws import generator
 from carscale.errors import ConfigError
-from carscale.images.composite import Place, place_car
+from carscale.images.composite import LARGEST_PX, Place, fitted_size, place_car
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,13 +78,22 @@ class PlannedPhoto:
     ground: int = -1
 
 
-def wanted_photos(train: Split, rule: SynthRule) -> dict[int, int]:
+def wanted_photos(
+    train: Split, rule: SynthRule, is_made_N: NDArray[np.bool_] | None = None
+) -> dict[int, int]:
     """Return how many photos each class should get, by its number; only classes that get some.
+
+    Args:
+        train: The train split.
+        rule: What is to be made.
+        is_made_N: Which of its photos are synthetic: of those a class has enough, or too many.
 
     Raises:
         ConfigError: A class that is none, or no class lacks photos.
     """
     counts_K = train.counts_K
+    labels_M = train.labels_N[:0] if is_made_N is None else train.labels_N[is_made_N]
+    made_K = np.bincount(labels_M, minlength=len(counts_K))[: len(counts_K)]
     names = [car.name for car in train.classes]
     if unknown := sorted(set(rule.classes) - set(names)):
         raise ConfigError(
@@ -99,20 +108,25 @@ def wanted_photos(train: Split, rule: SynthRule) -> dict[int, int]:
     ]
     wanted = {}
     for label in chosen:
-        count = int(counts_K[label])
+        count, made = int(counts_K[label]), int(made_K[label])
         lacking = max(0, math.ceil(median - count))
         if not rule.classes and not lacking:
             continue
         most = lacking if rule.per_class is None else rule.per_class
-        wanted[label] = min(most, int(rule.max_ratio * count))
-    wanted = {label: number for label, number in wanted.items() if number}
-    if not wanted:
+        wanted[label] = max(0, min(most, int(rule.max_ratio * (count - made)) - made))
+    if found := {label: number for label, number in wanted.items() if number}:
+        return found
+    if wanted:
         raise ConfigError(
-            f"{train.root}: no class lacks photos: none of those asked for has fewer train photos "
-            f"than the median class ({median:g})",
-            "say how many each should get: --per-class 20; or which: --classes NAME",
+            f"{train.root}: --max-ratio {rule.max_ratio:g} leaves no photo to any class that was "
+            "asked for",
+            "raise it, or name classes with more real photos: --classes NAME",
         )
-    return wanted
+    raise ConfigError(
+        f"{train.root}: no class lacks photos: none has fewer train photos than the median class "
+        f"({median:g})",
+        "say which should get how many: --classes NAME --per-class 20",
+    )
 
 
 def plan_photos(
@@ -206,9 +220,9 @@ def choose_grounds(
 
 
 def _size(train: Split, row: int) -> tuple[int, int]:
-    """Return a photo's width and height."""
+    """Return a photo's width and height, as ``make`` decodes it."""
     width, height = train.sizes_N2[row].tolist()
-    return width, height
+    return fitted_size(width, height, LARGEST_PX)
 
 
 def _badness(place: Place) -> float:

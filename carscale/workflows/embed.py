@@ -1,4 +1,7 @@
-"""What a run's model sees of loose photos. B photos of a batch, M of all, D features."""
+"""What a run's model sees of loose photos.
+
+Axes: N photos, B of a batch, M that can be read, D features.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ AT_ONCE = 32
 
 def embed_readable(
     folder: Path | RunFolder, cfg: config.Recipe, photos: Sequence[Callable[[], bytes]]
-) -> np.ndarray[Any, Any]:
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return what the classifier layer of a run's model is given, of each photo that can be read.
 
     Args:
@@ -30,7 +33,7 @@ def embed_readable(
         photos: What returns a photo's bytes or raises ``OSError``.
 
     Returns:
-        float32 ``[M, D]``.
+        float32 ``[M, D]`` of those that could be read, and which those are, bool ``[N]``.
 
     Raises:
         ModelError: The run has no result yet, or its network no single classifier layer.
@@ -38,6 +41,7 @@ def embed_readable(
     """
     model, view, _, _ = load_result(folder, cfg.model)
     rows: list[torch.Tensor] = []
+    is_read: list[bool] = []
     with (
         open_world(precision="fp32") as world,
         progress.bar("look with the run's model", len(photos), unit="photos") as advance,
@@ -51,6 +55,7 @@ def embed_readable(
                 part = photos[start : start + AT_ONCE]
                 found = [view_of(read, view) for read in part]
                 pixels = [one for one in found if not isinstance(one, str)]
+                is_read += [not isinstance(one, str) for one in found]
                 advance(len(part))
                 if not pixels:
                     continue
@@ -62,4 +67,5 @@ def embed_readable(
                         f"{folder}: embeddings hold numbers above 65504 or NaN", TRAIN_SLOWER
                     )
                 seen.rows = []
-    return torch.cat(rows).numpy() if rows else np.empty((0, 1), np.float32)
+    embeddings_MD = torch.cat(rows).numpy() if rows else np.empty((0, 1), np.float32)
+    return embeddings_MD, np.array(is_read, bool)

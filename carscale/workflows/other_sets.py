@@ -231,11 +231,8 @@ def _embed(run: RunFolder, photos: curate.MeasuredPhotos, num_photos: int, seed:
 
     rng = np.random.Generator(np.random.Philox(seed))
     chosen = np.sort(rng.permutation(len(photos))[:num_photos])
-    return embed_readable(
-        run,
-        run.settings(),
-        [photos.photos[row].read for row in chosen.tolist()],
-    )
+    reads = [photos.photos[row].read for row in chosen.tolist()]
+    return embed_readable(run, run.settings(), reads)[0]
 
 
 def write_gap(gap: curate.Gap, out: Path | str) -> None:

@@ -1,14 +1,12 @@
 """How often synthetic photos are drawn, and how their targets are smoothed."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from carscale import balance, config, data
-from carscale.balance.samplers import synthetic_rates
+from carscale.balance.synthetic import synthetic_rates
 from carscale.errors import ConfigError, DataError
 from carscale.types import Batch
 
@@ -76,11 +74,12 @@ def test_targets_of_synthetic_photos_are_smoothed(name):
     share = 0.2 * torch.tensor([0.0, 1.0, 0.0, 1.0])
     wanted = ((1 - share) * terms + share * spread).sum()
     assert smoothed.batch_sum(logits, batch).item() == pytest.approx(wanted.item(), abs=1e-6)
-    mixed = replace(batch, partner_labels_B=labels.flip(0), own_share_B=torch.full((4,), 0.25))
-    other, _ = plain(logits, labels.flip(0))
-    both = 0.25 * ((1 - share) * terms + share * spread)
-    both = both + 0.75 * ((1 - share) * other + share * spread)
-    assert smoothed.batch_sum(logits, mixed).item() == pytest.approx(both.sum().item(), abs=1e-6)
+
+
+def test_two_photos_in_one_picture_have_no_smoothing_of_their_own():
+    words = ["balance.synthetic_smoothing=0.2", "augment.policy=cmo"]
+    with pytest.raises(ConfigError, match="whose pictures are of two photos"):
+        config.resolve(config.Recipe(), words)
 
 
 def replace_smoothing(cfg, value):

@@ -39,6 +39,7 @@ BASE = BasePhotos(
     content_N=np.array([f"c{n}" for n in range(6)]),
     originals_N=np.array([f"o{n}" for n in range(6)]),
     keys_N=np.array([f"c{n}-0" for n in range(6)]),
+    cars_N=np.array([f"c{n}-0" for n in range(6)]),
     groups_N=np.array(["g", "", "", "", "", "g"]),
     hashes_N=images.perceptual_hashes(BASE_LOOKS),
     signatures_NSS=BASE_LOOKS,
@@ -65,7 +66,7 @@ def incoming(
         hashes_M=images.perceptual_hashes(photos),
         signatures_MSS=photos,
         read=lambda row: as_photo(photos[row]),
-        parents_M=[-1] * len(classes),
+        parents_M=[()] * len(classes),
     )
 
 
@@ -215,10 +216,13 @@ def test_a_rule_that_makes_no_sense_is_refused(rule, says):
 def test_a_synthetic_photo_may_be_like_the_one_that_shows_its_car():
     """But not that one again, nor like any other, nor like one that is held out."""
     source = incoming(["A"] * 4, noisy(BASE_LOOKS[[0, 5, 2, 3]]))
-    of_first = replace(source, parents_M=[0] * 4)  # rows 0 and 5 of the base are one group
-    found = decide(BASE, of_first, GOALS, MergeRule())
+    of_first = replace(source, parents_M=[("c0-0",)] * 4)  # rows 0 and 5 of the base are one group
+    found = decide(BASE, of_first, GOALS, MergeRule(max_parent=1.0))
     assert [one.split for one in found] == ["train", "train", "", ""]
-    again = decide(BASE, of_first, GOALS, MergeRule(max_parent=0.5))
+    siblings = replace(BASE, cars_N=np.array(["c0-0", "x", "c0-0", "x", "x", "x"]))
+    found = decide(siblings, of_first, GOALS, MergeRule(max_parent=1.0))
+    assert [one.split for one in found] == ["train", "train", "train", ""]
+    again = decide(BASE, of_first, GOALS, MergeRule())
     assert [one.split for one in again] == [""] * 4
     assert again[0].reason.startswith("nearly the same as train/a/0 (")
 
@@ -236,3 +240,12 @@ def test_a_judge_is_asked_of_what_is_left_before_the_caps():
     assert asked == [{1: "a", 2: "a", 3: "a"}]
     assert (found[1].cause, found[1].reason) == ("class", "no car")
     assert [one.split for one in found] == ["", "", "train", "train"]
+
+
+@pytest.mark.parametrize("keys", [("c3-0",), ("c0-0", "c4-0")])
+def test_a_photo_made_of_one_that_is_held_out_stays_out(keys):
+    source = replace(incoming(["A", "A"], looks(2)), parents_M=[keys, ("c0-0",)])
+    found = decide(BASE, source, GOALS, MergeRule())
+    assert [one.split for one in found] == ["", "train"]
+    assert found[0].cause == "parent held out"
+    assert found[0].reason.endswith(", which is held out")

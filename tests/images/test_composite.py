@@ -96,9 +96,16 @@ def test_a_camera_that_does_not_turn_changes_nothing():
 
 @pytest.mark.parametrize("angles", [(14, 0, 0), (-14, 6, 3), (8, -6, -3), (0, 0, 3)])
 def test_a_turned_camera_sees_no_empty_corner(angles):
-    white = np.full((128, 192, 3), 255, np.uint8)
-    turned = images.turn_camera(white, *angles)
-    assert (turned == 255).all()
+    """What lies beyond the photo would be mirrored: rings around its middle would fold back."""
+    down, across = np.mgrid[:128, :192]
+    rings = np.maximum(np.abs(down - 63.5) / 64, np.abs(across - 95.5) / 96)
+    photo = np.repeat((250 * rings)[..., None], 3, axis=2).astype(np.uint8)
+    turned = images.turn_camera(photo, *angles)
+    edge = np.concatenate([turned[0], turned[-1], turned[:, 0], turned[:, -1]])[:, 0].astype(int)
+    inner = turned[2:-2, 2:-2, 0].astype(int)
+    border = np.concatenate([inner[0], inner[-1], inner[:, 0], inner[:, -1]])
+    assert edge.mean() > border.mean()  # rings grow outwards up to the last pixel
+    assert edge.max() <= 250
     assert 0.4 < turned.shape[0] / 128 <= 1
     assert turned.shape[1] / turned.shape[0] == pytest.approx(1.5, rel=0.03)
 

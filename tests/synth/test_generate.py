@@ -77,7 +77,9 @@ def test_prompts_say_what_a_class_name_tells():
     assert prompt_of("a {year} {name}", "Trabant") == "a Trabant"
 
 
-@pytest.mark.parametrize("template", ["a {colour} {make}", "a {0}", "a {"])
+@pytest.mark.parametrize(
+    "template", ["a {colour} {make}", "a {0}", "a {", "{year:d}", "{name!z}", "{make.x}"]
+)
 def test_a_template_with_an_unknown_field(template):
     with pytest.raises(ConfigError, match="--prompt"):
         check_template(template)
@@ -94,4 +96,4 @@ def test_other_weights_have_another_hash(tmp_path):
     first = weights_hash(str(tmp_path))
     (tmp_path / "a").write_bytes(b"2")
     assert weights_hash(str(tmp_path)) != first
-    assert weights_hash("owner/name") == "id:owner/name"
+    assert weights_hash("owner/name-that-is-not-here") == "id:owner/name-that-is-not-here@"

@@ -36,7 +36,7 @@ def test_a_number_a_class_and_a_ratio(train):
     ("rule", "told"),
     [
         (SynthRule("degrade", ("Lada Niva",)), "--classes Lada Niva: no class of"),
-        (SynthRule("degrade", max_ratio=0.01), "no class lacks photos"),
+        (SynthRule("degrade", max_ratio=0.01), "--max-ratio 0.01 leaves no photo to any class"),
     ],
 )
 def test_what_can_not_be_wanted(train, rule, told):
@@ -101,3 +101,10 @@ def test_a_ground_is_of_another_class_and_its_car_is_covered(train):
         assert photo.parameters.keys() == {"scale", "left", "top"}
     alone = {row: mask for row, mask in masks.items() if train.labels_N[row] == 0}
     assert synth.choose_grounds(train, rule, planned, alone) == []
+
+
+def test_a_class_with_synthetic_photos_gets_fewer(train):
+    is_made = (train.labels_N == 0) & (np.arange(len(train)) % 2 == 0)
+    real, made = int((~is_made & (train.labels_N == 0)).sum()), int(is_made.sum())
+    rule = SynthRule("degrade", (train.classes[0].name,), per_class=1000, max_ratio=2.0)
+    assert synth.wanted_photos(train, rule, is_made) == {0: 2 * real - made}

@@ -1,15 +1,18 @@
 """``carscale data synth``: what joins, what it is made of, what stays as it was."""
 
+import csv
 import json
 from collections import Counter
 
 import cv2
+import jobs
 import numpy as np
 import pytest
 
 from carscale import data, images, workflows
 from carscale.errors import ConfigError, DataError
 from carscale.synth import SynthRule
+from carscale.workflows.synthetic.masks import car_masks
 
 FREE = workflows.SynthHow(by_class=False)
 
@@ -147,9 +150,97 @@ def test_the_command_says_what_joined(carscale, frozen, tmp_path):
     assert code == 0, stderr
     assert stdout.strip() == str(tmp_path / "out")
     assert "joined: " in stderr
-    assert "carscale study recipes/studies/synthetic.yaml" in stderr
+    assert f"look at them: carscale data report {tmp_path / 'out'}" in stderr
     code, _, stderr = carscale(
         "data", "synth", frozen, tmp_path / "b", "--method", "degrade", "--model", "x"
     )
     assert code == 2
     assert "--model is for generate, not for --method degrade" in stderr
+
+
+@pytest.fixture(scope="module")
+def trained(frozen, tmp_path_factory):
+    """A run that knows the demo's classes a little."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    jobs.train(frozen, folder, ("train.num_epochs=6", "augment.policy=none"))
+    return folder
+
+
+def test_photos_made_elsewhere_go_through_the_filters(carscale, frozen, trained, tmp_path):
+    """Grey ones, one of val and a parent's copy under each class; no camera took any."""
+    splits = data.read_splits(frozen)
+    names = [car.name for car in splits.classes]
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(names):
+        folder = tmp_path / "made" / name
+        folder.mkdir(parents=True)
+        row = int(np.flatnonzero(splits.val.labels_N == label)[0])
+        pixels = images.decode(splits.val.read_bytes(row))
+        cut = np.ascontiguousarray(pixels[4:-4, 6:-6])
+        (folder / "val.jpg").write_bytes(images.encode_jpeg(cut, quality=85))
+        grey = np.full((128, 192, 3), 120 + label) + rng.normal(0, 1, (128, 192, 3))
+        (folder / "grey.jpg").write_bytes(images.encode_jpeg(grey.astype(np.uint8), quality=90))
+    lines = "".join(f"  {name}: {name}\n" for name in names)
+    (tmp_path / "map.yaml").write_text(f"classes:\n{lines}")
+    carscale("data", "map", frozen, tmp_path / "made", "-o", tmp_path / "map.yaml", "--force")
+    words = (tmp_path / "made", tmp_path / "out", "--map", tmp_path / "map.yaml", "--synthetic")
+    code, _, stderr = carscale("data", "merge", frozen, *words, "--run", trained)
+    assert code == 0, stderr
+    assert "judged by the run itself" in stderr
+    reasons = [
+        json.loads(line) for line in (tmp_path / "out" / "merge.jsonl").read_text().splitlines()
+    ]
+    of_val = [one["reason"] for one in reasons if one["path"].endswith("val.jpg")]
+    grey = [one["reason"] for one in reasons if one["path"].endswith("grey.jpg")]
+    assert len(of_val) == len(grey) == len(names)
+    assert all(reason.startswith("nearly the same as val/") for reason in of_val)
+    assert data.read_card(tmp_path / "out")["merged"]["filters"]["class"].startswith("run/")
+    code, _, stderr = carscale("data", "merge", frozen, *words)
+    assert code == 2
+    assert "carscale folds RUN --keep-weights" in stderr
+    code, _, stderr = carscale("data", "merge", frozen, *words[:-1], "--run", trained)
+    assert code == 2
+    assert "add --synthetic, or leave --run out" in stderr
+
+
+def test_a_run_finds_the_cars(frozen, trained, tmp_path):
+    """Masks are kept; of the cars that hold none is refused for its parent."""
+    train = data.read_splits(frozen).train
+    found = car_masks(train, list(range(24)), run=trained, folder=tmp_path)
+    assert found.found.keys() | found.refused.keys() == set(range(24))
+    kept = sorted(tmp_path.rglob("*.png"))
+    assert len(kept) == len(found.found)
+    again = car_masks(train, sorted(found.found), run=None, folder=tmp_path)
+    assert not again.refused
+    for row, mask in again.found.items():
+        assert (mask == found.found[row]).all()
+
+
+def test_what_shows_a_relabelled_car_moves_with_it(frozen, degraded, tmp_path):
+    rows = rows_of(degraded.root)
+    child = next(row for row in rows if row["synthetic_method"])
+    (parent,) = data.made_of(child["synthetic"])
+    parent = next(row for row in rows if row["key"] == parent)
+    other = next(row["class"] for row in rows if row["class"] != parent["class"])
+    table = tmp_path / "decisions.csv"
+    with table.open("w") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "path", "label", "decision", "new_label"])
+        writer.writerow([parent["id"], parent["path"], parent["class"], "wrong", other])
+    made = data.relabel(degraded.root, table, tmp_path / "moved")
+    class_of = {row["key"]: row["class"] for row in rows_of(made.root)}
+    assert class_of[child["key"]] == class_of[parent["key"]] == other
+    entry = {"rule": "test"}
+    left = data.drop_photos(degraded.root, tmp_path / "left", {parent["id"]: "leak"}, entry=entry)
+    keys = {row["key"] for row in rows_of(left.root)}
+    assert not keys & {child["key"], parent["key"]}
+
+
+def test_a_second_synthesis_is_of_real_photos(frozen, degraded, tmp_path):
+    again = rule(frozen, "viewpoint", 2)
+    made = workflows.synthesise(degraded.root, tmp_path / "out", again, FREE)
+    method = {row["key"]: row["synthetic_method"] for row in rows_of(made.root)}
+    turned = [row for row in rows_of(made.root) if row["synthetic_method"] == "viewpoint"]
+    assert turned
+    for row in turned:
+        assert method[data.made_of(row["synthetic"])[0]] == ""

@@ -83,7 +83,10 @@ def synth(
             else f"--model is for generate, not for --method {method}",
             "for example: --method generate --model stabilityai/sd-turbo",
         )
-    names = tuple(name for name in classes or () if name != "rare")
+    names = tuple(classes or ())
+    if "rare" in names and len(names) > 1:
+        raise ConfigError("--classes rare and names contradict", "give one or the other")
+    names = () if names == ("rare",) else names
     rule = SynthRule(method, names, per_class, max_ratio, seed)
     generator = None
     if model is not None:
@@ -93,5 +96,5 @@ def synth(
     say_merged(made, out)
     progress.note(
         f"look at them: {outgoing.command('carscale', 'data', 'report', out)}; whether they help "
-        "is for a study to say: carscale study recipes/studies/synthetic.yaml"
+        "is for a study to say: name both folders in recipes/studies/synthetic.yaml"
     )

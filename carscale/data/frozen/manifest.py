@@ -106,6 +106,17 @@ def made_of(text: str) -> tuple[str, ...]:
     return tuple(found["parents"])
 
 
+def cars_of(keys_N: NDArray[Any], synthetic_N: NDArray[Any]) -> NDArray[Any]:
+    """Return whose car each photo shows: of a synthetic one the key of its first parent.
+
+    Args:
+        keys_N: Of the photos.
+        synthetic_N: The manifest's column.
+    """
+    pairs = zip(keys_N.tolist(), synthetic_N.tolist(), strict=True)
+    return np.array([(*made_of(text)[:1], key)[0] if text else key for key, text in pairs], object)
+
+
 def synthetic_ids(root: Path) -> NDArray[np.bool_]:
     """Tell which photos of a frozen folder or pack no camera took, by manifest id.
 

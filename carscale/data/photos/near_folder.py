@@ -16,7 +16,7 @@ from carscale import images, outgoing, tables
 from carscale.data.frozen.answers import read_answers
 from carscale.data.frozen.cache import read_cache, write_cache
 from carscale.data.frozen.layout import read_card
-from carscale.data.frozen.manifest import made_of, read_manifest
+from carscale.data.frozen.manifest import cars_of, read_manifest
 from carscale.data.frozen.reader import photo_reader
 from carscale.data.photos.near_duplicates import Advance, NearPairs, near_pairs
 from carscale.data.photos.quality import StatsTable
@@ -160,9 +160,8 @@ def _of_two_cars(pairs: NearPairs, root: Path) -> NearPairs:
     if not (columns["synthetic"] != "").any():
         return pairs
     order_N = np.argsort(columns["id"], kind="stable")
-    made_of_N = [made_of(text)[:1] for text in columns["synthetic"][order_N].tolist()]
-    keys_N, splits_N = columns["key"][order_N], columns["split"][order_N]
-    cars_N = np.array([(*made, key)[0] for made, key in zip(made_of_N, keys_N, strict=True)])
+    cars_N = cars_of(columns["key"][order_N], columns["synthetic"][order_N])
+    splits_N = columns["split"][order_N]
     one, other = pairs.rows_P2.T
     return pairs.kept((cars_N[one] != cars_N[other]) | (splits_N[one] != splits_N[other]))
 

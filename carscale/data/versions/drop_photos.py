@@ -12,6 +12,7 @@ from carscale.data.frozen.split_assignment import SPLITS, split_names
 from carscale.data.versions.version import (
     PhotosBy,
     Version,
+    children,
     manifest_rows,
     open_parent,
     ordered,
@@ -34,8 +35,9 @@ def drop_photos(
 ) -> Frozen:
     """Make a new version of a frozen folder without some of its photos.
 
-    Classes and their numbers, keys and the quarantine list stay; ids are numbered anew. The folder
-    appears whole or not at all; the same folder and reasons give the same bytes.
+    What was made of a photo that goes, goes with it. Classes and their numbers, keys and the
+    quarantine list stay; ids are numbered anew. The folder appears whole or not at all; the same
+    folder and reasons give the same bytes.
 
     Args:
         root: A frozen folder that matches its lock.
@@ -57,6 +59,7 @@ def drop_photos(
     how = PhotosBy(link, force, advance)
     parent = open_parent(root, out, how, doing="dedupe", what_for="photos are left out")
     rows = manifest_rows(root)
+    reasons = _with_children(rows, reasons)
     names = split_names(parent)
     kept = ordered((row for n, row in enumerate(rows) if n not in reasons), names)
     entries = {"deduped": {**entry, "num_left_out": len(reasons)}}
@@ -64,6 +67,19 @@ def drop_photos(
     version = Version(kept, entries, lists, extra_splits=names[len(SPLITS) :])
     card = publish_version(root, out, parent, version, how, doing="deduping")
     return Frozen(out, card, _warnings(rows, kept))
+
+
+def _with_children(rows: list[dict[str, Any]], reasons: Mapping[int, str]) -> dict[int, str]:
+    """Return reasons with those of synthetic photos whose parents go."""
+    made, found = children(rows), dict(reasons)
+    todo = list(reasons)
+    while todo:
+        parent = todo.pop()
+        for child, _ in made.get(parent, ()):
+            if child not in found:
+                found[child] = f"made of {rows[parent]['path']}, which is left out"
+                todo.append(child)
+    return found
 
 
 def _lines(rows: list[dict[str, Any]], reasons: Mapping[int, str]) -> bytes:

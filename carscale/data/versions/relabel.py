@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +22,7 @@ from carscale.data.versions.decisions import LabelDecision, read_decisions
 from carscale.data.versions.version import (
     PhotosBy,
     Version,
+    children,
     manifest_rows,
     open_parent,
     ordered,
@@ -59,7 +60,8 @@ def relabel(
 ) -> Relabelled:
     """Make a new version of a frozen folder from a review of its labels.
 
-    Classes and their numbers, keys and the quarantine list stay; ids are numbered anew. The folder
+    Synthetic photos follow the photo that shows their car. Classes and their numbers, keys and the
+    quarantine list stay; ids are numbered anew. The folder
     appears whole or not at all; the same folder and review give the same bytes.
 
     Args:
@@ -88,6 +90,7 @@ def relabel(
     review = read_decisions(decisions, rows, [car.name for car in read_splits(root).classes])
     made = review.labels
     changes = {n: one for n, one in made.items() if one.new_class or one.is_left_out}
+    changes = _with_children(rows, changes, set(made))
     answers = [
         Answer(rows[one]["key"], rows[other]["key"], word == "same")
         for (one, other), word in review.pairs.items()
@@ -111,6 +114,25 @@ def relabel(
         num_unchanged=len(made) - len(changes),
         num_answers=len(answers),
     )
+
+
+def _with_children(
+    rows: list[dict[str, Any]], changes: dict[int, LabelDecision], decided: set[int]
+) -> dict[int, LabelDecision]:
+    """Return changes with those of synthetic photos that nobody decided on.
+
+    One that shows a car moves with it; one that was made of a photo that goes, goes.
+    """
+    made, found, todo = children(rows), dict(changes), list(changes)
+    while todo:
+        parent = todo.pop()
+        for child, shows_car in made.get(parent, ()):
+            if child in found or child in decided:
+                continue
+            if found[parent].is_left_out or shows_car:
+                found[child] = replace(found[parent], photo_id=child)
+                todo.append(child)
+    return found
 
 
 def _check_train_only(

@@ -24,7 +24,7 @@ from carscale.data.frozen.layout import (
     split_hash,
 )
 from carscale.data.frozen.lock import verify
-from carscale.data.frozen.manifest import read_manifest
+from carscale.data.frozen.manifest import made_of, read_manifest
 from carscale.data.frozen.split_assignment import PARTIAL, SPLITS, split_names
 from carscale.data.photos.duplicates import data_notes
 from carscale.data.photos.near_folder import keep_near_of
@@ -138,6 +138,17 @@ def manifest_rows(root: Path) -> list[dict[str, Any]]:
     columns = read_manifest(root)
     lists = {name: values.tolist() for name, values in columns.items()}
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def children(rows: Sequence[dict[str, Any]]) -> dict[int, list[tuple[int, bool]]]:
+    """Return the synthetic photos made of each row, and whether they show its car."""
+    row_of = {row["key"]: n for n, row in enumerate(rows)}
+    found: dict[int, list[tuple[int, bool]]] = {}
+    for n, row in enumerate(rows):
+        for place, key in enumerate(made_of(row["synthetic"])):
+            if key in row_of:
+                found.setdefault(row_of[key], []).append((n, place == 0))
+    return found
 
 
 def ordered(rows: Iterable[dict[str, Any]], splits: Sequence[str]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from carscale.types import Split
 
 REAL_PHOTOS = 2000
-"""Of train at most, that embeddings are compared with."""
+"""Of train at most, that embeddings are compared with: half of the classes that photos are for."""
+MIN_REAL = 20
+"""Fewer tell no outlier."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,29 @@ class Filters:
                 f"--run {folder}: has other classes than {root}",
                 "give a run that was trained on this data",
             )
-        folds = _folds(folder) if by_class else {}
+        folds = _folds(folder, root) if by_class else {}
         if by_class and not folds:
             command = outgoing.command("carscale", "folds", folder, "--keep-weights")
+            again = outgoing.command("rm", "-r", folder.folds_folder)
+            before = f"{again}; " if folder.folds_folder.is_dir() else ""
             progress.note(
                 "classes are judged by the run itself, which has seen the parents; by models that "
-                f"have not: {command}"
+                f"have not: {before}{command}"
             )
         return cls(root, folder, by_class, folds)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Return which filters are asked of what, for the card."""
+        if self.run is None:
+            return {"quality": True, "class": None, "outlier": None}
+        weights = f"{self.run.path.name}/{self.run.best_checkpoint.name}"
+        by_class = f"{len(self.folds)} folds of {weights}" if self.folds else weights
+        return {
+            "quality": True,
+            "class": by_class if self.by_class else None,
+            "outlier": weights,
+        }
 
     def judge(self, decoded: data.DecodedFiles) -> curate.Judge:
         """Return the judge of photos that were decoded."""
@@ -94,13 +111,12 @@ class Filters:
         if self.run is not None and self.by_class:
             asked.append(("class", partial(self._not_its_class, decoded, names)))
         if self.run is not None:
-            asked.append(("outlier", partial(self._outliers, decoded)))
+            asked.append(("outlier", partial(self._outliers, decoded, names)))
         return asked
 
     def _low_quality(self, decoded: data.DecodedFiles, rows: Sequence[int]) -> dict[int, str]:
         """Return which photos are hard to see."""
-        with progress.bar("measure", 1, unit="photos") as advance:
-            real = data.photo_stats(self.root, lambda total: advance(0))
+        real = data.photo_stats(self.root)  # measured by then, and kept
         found = synth.quality_reasons(real, decoded.stats_N[list(rows)])
         return {rows[place]: reason for place, reason in found.items()}
 
@@ -118,9 +134,10 @@ class Filters:
         by_run: dict[int, list[int]] = defaultdict(list)  # -1: the run itself
         fold_of = self._fold_of_key() if self.folds else {}
         for row in rows:
-            keys = data.made_of(dict(decoded.samples[row].file.known).get("synthetic", ""))
+            keys = _parents(decoded, row)
             by_run[fold_of.get(keys[0], -1) if keys else -1].append(row)
         top: dict[int, list[str]] = {}
+        unread: dict[int, str] = {}
         for number, part in sorted(by_run.items()):
             run = (self.folds or {}).get(number, self.run)
             photos = [
@@ -128,32 +145,65 @@ class Filters:
                 for row in part
             ]
             told = predict_readable(run, run.settings(), photos)
-            top |= {
-                row: [one["class"] for one in said["top5"]]
-                for row, said in zip(part, told, strict=True)
-                if said["error"] is None
-            }
-        return synth.class_reasons(top, names)
+            for row, said in zip(part, told, strict=True):
+                if said["error"] is None:
+                    top[row] = [one["class"] for one in said["top5"]]
+                else:
+                    unread[row] = f"can't be read: {said['error']}"
+        return synth.class_reasons(top, names) | unread
 
-    def _outliers(self, decoded: data.DecodedFiles, rows: Sequence[int]) -> dict[int, str]:
-        """Return which photos lie far from all real ones."""
+    def _outliers(
+        self, decoded: data.DecodedFiles, names: Mapping[int, str], rows: Sequence[int]
+    ) -> dict[int, str]:
+        """Return which photos lie far from real ones: of their classes, and of a draw of all."""
         if self.run is None:
             return {}
         train = data.read_splits(self.root).train
-        rng = np.random.Generator(np.random.Philox(0))
-        chosen = np.sort(rng.permutation(len(train))[:REAL_PHOTOS]).tolist()
-        reads = [partial(train.read_bytes, row) for row in chosen]
+        chosen = self._reference(train, set(names.values()))
         cfg = self.run.settings()
-        real = synth.NearestPhotos.of(embed_readable(self.run, cfg, reads))
+        reads = [partial(train.read_bytes, row) for row in chosen]
+        real_ND, is_read_N = embed_readable(self.run, cfg, reads)
+        if len(real_ND) <= MIN_REAL:
+            return {}
+        kept = [row for row, is_read in zip(chosen, is_read_N.tolist(), strict=True) if is_read]
+        row_of = {str(train.keys_N[row]): place for place, row in enumerate(kept)}
         made = [decoded.samples[row].staged.read_bytes for row in rows]
-        found = synth.outlier_reasons(real, embed_readable(self.run, cfg, made))
-        return {rows[place]: reason for place, reason in found.items()}
+        made_MD, is_read_M = embed_readable(self.run, cfg, made)
+        good = [row for row, is_read in zip(rows, is_read_M.tolist(), strict=True) if is_read]
+        parents = [[row_of[key] for key in _parents(decoded, row) if key in row_of] for row in good]
+        found = synth.outlier_reasons(synth.NearestPhotos.of(real_ND), made_MD, parents)
+        return {good[place]: reason for place, reason in found.items()}
+
+    def _reference(self, train: Split, names: set[str]) -> list[int]:
+        """Return real photos of train: some of each of these classes, then of all."""
+        rng = np.random.Generator(np.random.Philox(0))
+        is_real_N = ~data.synthetic_ids(self.root)[train.ids_N]
+        labels = [label for label, car in enumerate(train.classes) if car.name in names]
+        drawn_N = rng.permutation(np.flatnonzero(is_real_N))
+        is_asked_N = np.isin(train.labels_N[drawn_N], labels)
+        most = REAL_PHOTOS // 2
+        rows = [*drawn_N[is_asked_N][:most].tolist(), *drawn_N[~is_asked_N].tolist()]
+        return sorted(rows[:REAL_PHOTOS])
 
     def _fold_of_key(self) -> dict[str, int]:
-        """Return the fold that held a photo out, by its key."""
+        """Return the fold that held a photo out, by its key.
+
+        Not of classes that one fold holds out whole: its model knows nothing of them.
+        """
         train: Split = data.read_splits(self.root).train
         numbers_N = data.fold_numbers(train, len(self.folds or {}))
-        return dict(zip(train.keys_N.tolist(), numbers_N.tolist(), strict=True))
+        first: dict[int, int] = {}
+        is_alone = dict.fromkeys(range(len(train.classes)), True)
+        for label, number in zip(train.labels_N.tolist(), numbers_N.tolist(), strict=True):
+            if first.setdefault(label, number) != number:
+                is_alone[label] = False
+        rows = zip(train.keys_N.tolist(), train.labels_N.tolist(), numbers_N.tolist(), strict=True)
+        return {key: number for key, label, number in rows if not is_alone.get(label, True)}
+
+
+def _parents(decoded: data.DecodedFiles, row: int) -> tuple[str, ...]:
+    """Return the keys of what a photo was made of."""
+    return data.made_of(dict(decoded.samples[row].file.known).get("synthetic", ""))
 
 
 def as_synthetic(
@@ -171,16 +221,21 @@ def as_synthetic(
         ConfigError: No run, though a model must see the class; or a run of other classes.
     """
     filters = Filters.of(Path(base), run, by_class=by_class)
-    return replace(origin, synthetic="imported", judge=filters.judge)
+    return replace(origin, synthetic="imported", judge=filters.judge, judged_by=filters.about)
 
 
-def _folds(run: RunFolder) -> dict[int, RunFolder]:
-    """Return a run's folds, by number, where all have kept their weights."""
+def _folds(run: RunFolder, root: Path) -> dict[int, RunFolder]:
+    """Return a run's folds, by number: where all kept their weights, and held this data out."""
     found: dict[int, RunFolder] = {}
     while (fold := run.fold(f"fold_{len(found)}")).path.is_dir():
-        if not fold.checkpoints("best"):
+        if not fold.is_finished or not fold.checkpoints("best"):
             return {}
         found[len(found)] = fold
-    if found and found[0].settings().data.num_folds != len(found):
-        return {}
+    splits = data.read_splits(root)
+    for number, fold in found.items():
+        if fold.settings().data.num_folds != len(found):
+            return {}
+        held_out = data.hold_out(splits, len(found), number).val.hash
+        if fold.environment().get("data", {}).get("hashes", {}).get("val") != held_out:
+            return {}
     return found

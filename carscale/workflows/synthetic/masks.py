@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from carscale.errors import ConfigError, ModelError
 from carscale.images import composite
 from carscale.runs import RunFolder
 from carscale.workflows.evaluation_run import load_result
-from carscale.world import open_world
+from carscale.world import name_out_of_memory, open_world
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 FIT_PHOTOS = 200
 """Photos that car places are learned from."""
+MASKS = "give masks: --masks FOLDER"
 AT_ONCE = 16
+MAX_OFF = 0.05
+"""Of the aspect of a mask that was given, as a logarithm."""
 INNER_PX, RIM_PX = 192, 64
 """A photo's side before the network, and what is mirrored around it, out of its padding's reach."""
 
@@ -51,8 +55,8 @@ def car_masks(
         train: The train split.
         rows: Of the photos.
         run: Finds masks that are not given.
-        folder: Holds masks as ``SPLIT/CLASS/PHOTO.png``, white where the car is; those that the run
-            finds are added.
+        folder: Holds masks as ``SPLIT/CLASS/PHOTO.png`` or ``SPLIT/CLASS/PHOTO.jpg.png``, white
+            where the car is; those that the run finds are added under the second name.
 
     Raises:
         ConfigError: Neither a run nor a folder, or a folder that is none.
@@ -68,12 +72,13 @@ def car_masks(
         raise ConfigError(f"--masks {folder}: no such folder")
     masks, missing = Masks(), []
     for row in rows:
-        path = folder and _mask_file(train, row, folder)
-        if path is None or not path.is_file():
+        paths = [] if folder is None else _mask_files(train, row, folder)
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
             missing.append(row)
             continue
         try:
-            masks.found[row] = _read_mask(path)
+            masks.found[row] = _read_mask(path, train.sizes_N2[row].tolist())
         except (composite.BadMaskError, OSError, ValueError) as error:
             masks.refused[row] = f"the mask given: {error}"
     if run is None:
@@ -84,15 +89,19 @@ def car_masks(
     return masks
 
 
-def _mask_file(train: Split, row: int, folder: Path) -> Path:
-    """Return where a photo's mask lies in a folder."""
-    name = Path(str(train.paths_N[row])).with_suffix(".png")
-    return contained.inside(folder, name.as_posix(), "file")
+def _mask_files(train: Split, row: int, folder: Path) -> list[Path]:
+    """Return where a photo's mask may lie in a folder; where it is written first."""
+    name = str(train.paths_N[row])
+    names = (f"{name}.png", Path(name).with_suffix(".png").as_posix())
+    return [contained.inside(folder, one, "file") for one in names]
 
 
-def _read_mask(path: Path) -> NDArray[np.bool_]:
-    """Return a mask that was given."""
+def _read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return a mask that was given, of a photo of a width and a height."""
     pixels_HWC = images.decode(contained.read_named(path, max_bytes=contained.MAX_PHOTO_BYTES))
+    height, width = pixels_HWC.shape[:2]
+    if abs(math.log(width * size[1] / (height * size[0]))) > MAX_OFF:
+        raise composite.BadMaskError(f"is {width}x{height}, the photo {size[0]}x{size[1]}")
     mask_hw = composite.fitted(pixels_HWC, composite.MASK_PX)[..., 0] > 127
     composite.check_mask(mask_hw)
     return mask_hw
@@ -109,6 +118,7 @@ def _find(
         open_world(precision="fp32") as world,
         images.quiet_decoders(),
         ThreadPoolExecutor(threads.num_cores(), "carscale-masks") as pool,
+        name_out_of_memory(world, f"{AT_ONCE} photos of {INNER_PX + 2 * RIM_PX} px"),
     ):
         model = models.for_scoring(model.to(world.device).eval(), INNER_PX + 2 * RIM_PX)
         with progress.bar("learn where cars stand", len(teachers), unit="photos") as advance:
@@ -117,9 +127,12 @@ def _find(
             raise ModelError(
                 f"{train.root}: {len(seen)} photos of train can be read; to find cars by a run "
                 "takes 20",
-                "give masks: --masks FOLDER",
+                MASKS,
             )
-        places = synth.fit_places(np.stack([features for _, _, features in seen]))
+        try:
+            places = synth.fit_places(np.stack([features for _, _, features in seen]))
+        except ValueError as error:
+            raise ModelError(f"{run}: its feature maps tell no places: {error}", MASKS) from error
         del seen
 
         def cut(one: tuple[int, NDArray[np.uint8], NDArray[np.float32]]) -> tuple[int, Any]:
@@ -138,7 +151,7 @@ def _find(
                     continue
                 masks.found[row] = found
                 if folder is not None:
-                    _write_mask(_mask_file(train, row, folder), found)
+                    _write_mask(_mask_files(train, row, folder)[0], found)
     unread = set(rows) - masks.found.keys() - masks.refused.keys()
     masks.refused |= dict.fromkeys(sorted(unread), "can't be read")
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,10 +15,12 @@ from carscale.workflows.synthetic.judging import Filters
 from carscale.workflows.synthetic.masks import Masks, car_masks, counted
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from carscale.types import Split
 
-MAX_PARENT = 0.97
-"""Agreement of a photo's details with its parent's above which it is the parent again."""
+TRIED_PARENTS = 3
+"""Photos whose cars are cut out, for each that is wanted."""
 NUM_GROUNDS = 600
 """Photos of train, at most, whose grounds may be used."""
 
@@ -53,7 +52,8 @@ def synthesise(
     """Add synthetic photos to train, in a new version: ``carscale data synth``.
 
     Val and test stay byte for byte. Every photo that was made joins, or stands in ``merge.jsonl``
-    with a reason. Started again after a kill, it goes on where it was.
+    with a reason. Started again after a kill, it goes on where it was; masks are kept in
+    ``how.masks`` alone.
 
     Args:
         root: Frozen folder; it stays as it is.
@@ -71,29 +71,35 @@ def synthesise(
     data.read_parent(base, "photos are added", "make photos in the folder it was made of")
     data.check_out(base, place, how.force)
     splits = data.read_splits(base)
-    wanted = synth.wanted_photos(splits.train, rule)
+    is_made_N = data.synthetic_ids(base)[splits.train.ids_N]
+    wanted = synth.wanted_photos(splits.train, rule, is_made_N)
     filters = Filters.of(base, how.run, by_class=how.by_class)
-    made = how.generator.open() if how.generator is not None else None
-    masks = _masks(splits.train, rule, wanted, how)
-    usable = sorted(masks.found) if rule.method == "background" else None
+    pipeline = how.generator.open() if how.generator is not None else None
+    real_rows = np.flatnonzero(~is_made_N)
+    masks = _masks(splits.train, real_rows, rule, wanted, how)
+    usable = sorted(masks.found) if rule.method == "background" else real_rows.tolist()
     planned = synth.plan_photos(splits.train, rule, wanted, usable)
     if rule.method == "background":
         planned = synth.choose_grounds(splits.train, rule, planned, masks.found)
     if not planned:
+        why = f"{len(masks.refused)} of {len(masks.refused) + len(masks.found)} masks do not hold"
+        if masks.refused:
+            why += f" ({counted(masks.refused)})"
         raise DataError(
-            f"{base}: no photo can be made: {len(masks.refused)} of "
-            f"{len(masks.refused) + len(masks.found)} masks do not hold "
-            f"({counted(masks.refused)})",
+            f"{base}: no photo can be made: {why}, and no car covers that of another photo",
             "give masks: --masks FOLDER; or take another --method",
         )
-    maker = synth.Maker(splits.train, rule, masks.found, made, _licences(base))
+    maker = synth.Maker(splits.train, rule, masks.found, pipeline, _licences(base))
     origin = curate.Origin(
         spec=str(base / "card.json"),
         name=f"synthetic {rule.method}",
         made=curate.MadePhotos(
-            maker.scan(planned), _about(rule, planned), _num_bytes(splits.train, planned)
+            maker.scan(planned),
+            asdict(rule) | {"photos_sha256": maker.digest(planned)},
+            _num_bytes(splits.train, planned),
         ),
         judge=filters.judge,
+        judged_by=filters.about,
     )
     targets = {
         splits.classes[label].name: curate.ClassTarget("match", splits.classes[label].name, number)
@@ -105,7 +111,7 @@ def synthesise(
             origin,
             place,
             targets_of=lambda names: {name: targets[name] for name in names},
-            rule=curate.MergeRule(max_parent=MAX_PARENT, seed=rule.seed),
+            rule=curate.MergeRule(seed=rule.seed),
             link=how.link,
             force=how.force,
             advance=advance,
@@ -126,21 +132,21 @@ def _licences(root: Path) -> dict[str, str]:
     return {key: licence for key, licence in pairs if licence}
 
 
-def _masks(train: Split, rule: synth.SynthRule, wanted: dict[int, int], how: SynthHow) -> Masks:
-    """Return the masks that ``background`` needs: of all parents, and of a draw of grounds."""
+def _masks(
+    train: Split,
+    real_rows: NDArray[np.int64],
+    rule: synth.SynthRule,
+    wanted: dict[int, int],
+    how: SynthHow,
+) -> Masks:
+    """Return the masks that ``background`` needs: of some parents, and of a draw of grounds."""
     if rule.method != "background":
         return Masks()
-    parents_N = np.isin(train.labels_N, list(wanted))
-    others = np.flatnonzero(~parents_N)
-    drawn = generator(rule.seed, "synth grounds").permutation(others)[:NUM_GROUNDS]
-    rows = sorted({*np.flatnonzero(parents_N).tolist(), *drawn.tolist()})
-    return car_masks(train, rows, run=how.run, folder=how.masks)
-
-
-def _about(rule: synth.SynthRule, planned: Iterable[synth.PlannedPhoto]) -> dict[str, Any]:
-    """Return what decides on the photos, for the card."""
-    lines = json.dumps([asdict(photo) for photo in planned], sort_keys=True).encode()
-    return asdict(rule) | {"plan_sha256": hashlib.sha256(lines).hexdigest()}
+    drawn_N = generator(rule.seed, "synth masks").permutation(real_rows)
+    rows = set(drawn_N[:NUM_GROUNDS].tolist())
+    for label, number in wanted.items():
+        rows |= set(drawn_N[train.labels_N[drawn_N] == label][: TRIED_PARENTS * number].tolist())
+    return car_masks(train, sorted(rows), run=how.run, folder=how.masks)
 
 
 def _num_bytes(train: Split, planned: list[synth.PlannedPhoto]) -> int:
