@@ -227,17 +227,16 @@ MIXING = ("mixup", "cutmix", "resizemix", "snapmix", "cmo", "strong")
 
 
 def _of_synthetic(cfg: Recipe) -> list[str]:
-    """Return mistakes in how synthetic photos are drawn."""
-    share, sampling = cfg.data.synthetic_share, cfg.balance.sampling
-    if cfg.balance.synthetic_smoothing and cfg.augment.policy in MIXING:
+    """Return mistakes in how synthetic photos are drawn and smoothed."""
+    share, sampling, policy = cfg.data.synthetic_share, cfg.balance.sampling, cfg.augment.policy
+    if (smoothing := cfg.balance.synthetic_smoothing) and policy in MIXING:
         return [
-            f"balance.synthetic_smoothing={cfg.balance.synthetic_smoothing:g}: can't go with "
-            f"augment.policy={cfg.augment.policy}, whose pictures are of two photos; "
-            "write augment.policy=standard"
+            f"balance.synthetic_smoothing={smoothing:g}: can't go with augment.policy={policy}, "
+            "whose pictures are of two photos; write augment.policy=standard"
         ]
-    drawn_by = "finetune.select" if cfg.finetune.select else f"balance.sampling={sampling}"
-    if share is None or drawn_by.endswith(("=natural", "=sqrt", "=balanced")):
+    if share is None or (not cfg.finetune.select and sampling in ("natural", "sqrt", "balanced")):
         return []
+    drawn_by = "finetune.select" if cfg.finetune.select else f"balance.sampling={sampling}"
     return [
         f"data.synthetic_share={share:g}: can't go with {drawn_by}, which says how often photos "
         "are drawn; write balance.sampling=balanced"
