@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from carscale import outgoing
 from carscale.config.packaged_files import packaged
 from carscale.config.plain_yaml import load_yaml, shown
-from carscale.config.schema import SETTINGS_FILE, Balance, Recipe, Train, expanded
+from carscale.config.schema import MIXING, SETTINGS_FILE, Balance, Recipe, Train, expanded
 from carscale.errors import ConfigError
 
 COMMAND_LINE = "command line"
@@ -220,10 +220,6 @@ def _of_balance(balance: Balance) -> list[str]:
             "defer; set balance.class_weights too"
         )
     return problems
-
-
-MIXING = ("mixup", "cutmix", "resizemix", "snapmix", "cmo", "strong")
-"""Policies whose pictures show two photos."""
 
 
 def _of_synthetic(cfg: Recipe) -> list[str]:

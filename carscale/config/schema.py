@@ -42,6 +42,10 @@ PolicyName = Literal[
 ]
 
 
+MIXING = ("mixup", "cutmix", "resizemix", "snapmix", "cmo", "strong")
+"""Policies whose pictures show two photos."""
+
+
 RebalanceMethod = Literal[
     "auto", "ncm", "tau-norm", "logit-adjust", "lws", "crt", "crt-logit-adjusted"
 ]
