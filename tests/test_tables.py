@@ -88,7 +88,7 @@ MANIFEST_ROW = {
     "sha256": "0" * 64, "num_bytes": 5, "original_sha256": "1" * 64, "original_mode": "RGB",
     "original_orientation": 1, "normalised": "", "width": 10, "height": 20, "group": "",
     "origin": "cars", "original_class": "a", "licence": "", "box": "1,2,3,4", "box_margin": "0.1",
-    "attributes": "{}",
+    "attributes": "{}", "synthetic_method": "", "synthetic": "",
 }  # fmt: skip
 TEXT = st.text(st.characters(codec="utf-8"), max_size=10)
 
@@ -118,7 +118,7 @@ def test_a_manifest_of_before_has_empty_columns(tmp_path):
     (tmp_path / "m.parquet").write_bytes(tables.table_bytes(old))
     found = tables.read_manifest(tmp_path / "m.parquet")
     assert list(found) == tables.MANIFEST_SCHEMA.names
-    assert [found[name].tolist() for name in tables.ADDED_COLUMNS] == [[""]] * 6
+    assert [found[name].tolist() for name in tables.ADDED_COLUMNS] == [[""]] * 8
     assert found["class"].tolist() == ["a"]
     some = tables.read_manifest(tmp_path / "m.parquet", ["id", "licence"])
     assert {name: values.tolist() for name, values in some.items()} == {"id": [0], "licence": [""]}

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import resource
 import shlex
 import subprocess
 import sys
@@ -36,26 +35,17 @@ def call(monkeypatch, capsys, *words: object) -> tuple[int, str, str]:
     return ended.value.code or 0, out, err
 
 
-def test_help_is_quick_and_loads_no_torch():
+def test_help_loads_no_library_that_takes_long():
     code = (
         "import sys; sys.argv = ['carscale', '--help']\n"
         "from carscale.cli.main import run\n"
         "try: run()\nexcept SystemExit: pass\n"
-        "assert not {'torch', 'datasets', 'pyarrow', 'numpy'} & set(sys.modules)"
+        "assert not {'torch', 'datasets', 'pyarrow', 'numpy', 'cv2'} & set(sys.modules)"
     )
-    times = []
-    for _ in range(3):
-        start = _seconds_of_children()
-        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        times.append(_seconds_of_children() - start)
-        assert answer.returncode == 0, answer.stderr
-    assert min(times) < 1.0  # 0.2 s usually; benchmarks, not tests, hold the figure
-
-
-def _seconds_of_children() -> float:
-    """Return the CPU time of ended children: other work on the machine does not change it."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
 
 
 def commands() -> list[tuple[str, str]]:

@@ -87,7 +87,8 @@ def test_loose_photos_are_embedded_as_evaluation_embeds_them(tiny, trained):
             model, loaders.eval_loader(cfg.loader, val, view, world), world, keep_embeddings=True
         ).embeddings_ND
     readers = [lambda path=path: (tiny / path).read_bytes() for path in val.paths_N]
-    found = embed_readable(trained, cfg, readers)
+    found, is_read = embed_readable(trained, cfg, readers)
+    assert is_read.all()
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted.astype(np.float32), atol=2e-2, rtol=2e-2)
 
