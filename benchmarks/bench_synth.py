@@ -67,7 +67,8 @@ def filters(args):
     splits, rng = data.read_splits(args.root), np.random.default_rng(0)
     names = [car.name for car in splits.classes]
     good = photos_of(args.good, set(names))
-    chosen = [name for name in names if len(good[name]) >= 2]
+    chosen = [name for name in names if len(good.get(name, ())) >= 2]
+    good = {name: good[name] for name in chosen}
     with tempfile.TemporaryDirectory() as scratch:
         source, kind_of = Path(scratch) / "planted", {}
         for kind in KINDS:
