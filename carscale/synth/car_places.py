@@ -41,9 +41,9 @@ class CarPlaces:
 def fit_places(features_NhwD: NDArray[np.float32]) -> CarPlaces:
     """Learn what cells of a car look like, from where cars stand.
 
-    The middle of a photo is car mostly, the uppermost row and the corners are not; a linear
-    discriminant between both, over many photos, knows no places any more, only features. It is
-    fitted twice: the second time on the cells of which the first is sure.
+    The middle of a photo is car mostly, its corners are not. A linear discriminant between their
+    features, over many photos, finds cars elsewhere too. It is fitted twice: the second time on the
+    cells of which the first is sure.
 
     Args:
         features_NhwD: Feature maps of at least 20 photos, with nothing of the network's padding.
@@ -70,7 +70,7 @@ def fit_places(features_NhwD: NDArray[np.float32]) -> CarPlaces:
         weight_D, bias = _discriminant(car_MD, ground_MD)
         odds_Nhw = cells_NhwD @ weight_D + bias
         parts = cells_NhwD[odds_Nhw > SURE], cells_NhwD[odds_Nhw < -SURE]
-        if min(map(len, parts)) < 10 * num_photos // 5:
+        if min(map(len, parts)) < 2 * num_photos:
             break  # hardly a cell is sure: the first round stands
     return CarPlaces(mean_D, scale_D, weight_D, bias)
 
