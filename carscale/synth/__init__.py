@@ -16,7 +16,7 @@ Chosen: photos join by ``curate.merge_source``, which has the near duplicates, c
 resumes already. Rejected: a writer of its own.
 Chosen: car places are learned from the run's feature maps and what all photos share: cars stand in
 the middle, not in the corners. Rejected: class activation maps alone: those of a 96 px run have 3 x
-3 cells. Of them a mask held for 9 of 60 train photos of Stanford Cars, of these places for 45 of 90.
+3 cells. Of them a mask held for 9 of 60 train photos of lt66, of these places for 45 of 90.
 """
 
 import lazy_loader as lazy
