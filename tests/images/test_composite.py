@@ -43,6 +43,19 @@ def test_masks_that_do_not_hold_are_refused(car):
         composite.cut_out(pixels, car)
 
 
+def test_two_ways_to_cut_that_differ_are_refused():
+    """Beside the car stands another thing, of which the run is not sure."""
+    pixels, mask = scene(0, middle=(60, 70), axes=(50, 32))
+    beside = np.zeros_like(mask)
+    beside[20:110, 125:185] = True
+    rng = np.random.default_rng(3)
+    blue = np.array([40, 60, 200]) + rng.normal(0, 8, (128, 192, 3))
+    pixels[beside] = blue[beside].clip(0, 255).astype(np.uint8)
+    car = np.maximum(mask.astype(np.float32), 0.42 * beside)
+    with pytest.raises(composite.BadMaskError, match="two ways to cut the car out"):
+        composite.cut_out(pixels, car)
+
+
 @pytest.mark.parametrize(
     ("shapes", "told"),
     [
