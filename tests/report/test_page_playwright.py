@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 
 import numpy as np
@@ -311,14 +312,28 @@ def test_labels_are_judged_by_key_and_saved(open_page, twelve, tmp_path):
     assert root.get_attribute("data-decided") == "5"  # kept by the browser
 
 
-def test_page_of_196_classes_opens_fast(open_page, many):
-    page = open_page(many[0])
+def ms_to_open(open_page, path):
+    """Return the milliseconds until a page can be used and until something is painted, the later."""
+    page = open_page(path)
     page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     times = page.evaluate(
         "[performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd,"
         " performance.getEntriesByName('first-contentful-paint')[0].startTime]"
     )
-    assert max(times) < 2000, times
+    page.close()
+    return max(times)
+
+
+def test_page_of_196_classes_opens_fast(open_page, many):
+    """In two seconds; on a machine at work, in four times what its text without scripts takes."""
+    bare = many[0].with_name("bare.html")
+    bare.write_text(
+        re.sub(r"<script.*?</script>", "", many[0].read_text("utf-8"), flags=re.S), "utf-8"
+    )
+    tries = [[ms_to_open(open_page, path) for path in (many[0], bare)] for _ in range(3)]
+    ours, text_alone = np.min(tries, axis=0)
+    assert ours < max(2000, 4 * text_alone), tries
+    assert open_page(many[0]).locator("*").count() < 20_000  # a map of 196 x 196 is one canvas
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
