@@ -78,7 +78,7 @@ def augmentations(evidence: Evidence, groups: Sequence[Group]) -> list[dict[str,
                 f"run.name=NAME-{group.name} && carscale compare RUN DIR/NAME-{group.name}",
                 "num_mistakes": group.num_primary,
                 "gain": MENDED[group.name] * group.num_primary if group.name in MENDED else None,
-                "seconds": evidence.train_s,
+                "seconds": _seconds(setting, evidence),
                 "group": group.name,
                 "setting": setting,
             }
@@ -99,6 +99,14 @@ def _setting(group: Group, evidence: Evidence) -> tuple[str | None, str]:
         setting += f" augment.brightness={width:.2g}"
         words = f"train photos from {1 - 2 * width:.1f} to {1 + 2 * width:.1f} times as bright"
     return (None, "") if not setting or _is_had(setting, settings) else (setting, words)
+
+
+def _seconds(setting: str, evidence: Evidence) -> float | None:
+    """Return what the run took; with more pixels, as many times more."""
+    key, _, value = setting.partition("=")
+    if evidence.train_s is None or key != "data.image_px":
+        return evidence.train_s
+    return evidence.train_s * (int(value) / int(evidence.settings[key])) ** 2
 
 
 def _is_had(setting: str, settings: dict[str, str]) -> bool:

@@ -153,8 +153,11 @@ class Classifier(nn.Module):
                 label_1 = torch.zeros(1, dtype=torch.int64, device=device)
                 told = self._evidence(image_1CHW, label_1).mean() + self.linear_head().bias[0]
                 is_all = torch.allclose(told, self(image_1CHW)[0, 0].float(), atol=1e-3, rtol=1e-3)
-        except (ModelError, RuntimeError, IndexError):
-            is_all = False
+            reason = None
+        except torch.OutOfMemoryError:
+            raise
+        except (ModelError, RuntimeError, IndexError) as error:
+            is_all, reason = False, error
         finally:
             self.train(was_training)
         if not is_all:
@@ -162,7 +165,7 @@ class Classifier(nn.Module):
                 f"augment.policy=snapmix: {name} has no class activation maps: between its feature "
                 "maps and a linear classifier is more than a mean, or there are none",
                 "take augment.policy=cutmix, or a network such as EfficientNet or ResNeXt",
-            )
+            ) from reason
 
     def _evidence(self, images_BCHW: Tensor, labels_B: Tensor) -> Tensor:
         """Return what each place says for each picture's class, float32 ``[B, h, w]``."""

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,8 +108,6 @@ def test_far_odd_and_look_alike_photos_are_told_by_embeddings():
 
 
 def test_without_overlap_often_confused_classes_are_no_look_alikes():
-    from dataclasses import replace
-
     evidence = embedded()
     apart_MD = evidence.train.embeddings_MD.copy()
     apart_MD[evidence.train.labels_M == 1] += 8 * np.eye(32)[25]
@@ -165,8 +164,6 @@ def test_what_is_missing_is_said_with_what_to_type():
 
 
 def test_a_class_of_one_train_photo_does_not_make_every_mistake_an_odd_view():
-    from dataclasses import replace
-
     evidence = embedded()
     labels_M = evidence.train.labels_M.copy()
     labels_M[labels_M == 4] = 3
@@ -240,3 +237,11 @@ def test_nothing_that_the_run_does_already_is_advised():
         "data.fit=pad", "data.image_px=352",
     }  # fmt: skip
     assert tried({"data.fit": "pad"}) == set()  # and no guess at more pixels
+
+
+def test_more_pixels_cost_as_many_times_more():
+    evidence = replace(mistakes([(0, 1), (0, 1)], settings={"data.image_px": "224"}), train_s=100.0)
+    (action,) = (
+        one for one in analyse(evidence).actions if one.get("setting") == "data.image_px=352"
+    )
+    assert action["seconds"] == pytest.approx(100 * (352 / 224) ** 2)

@@ -68,6 +68,10 @@ def test_leaks_stand_first_then_labels_then_the_rest(page):
     assert html[places[2] :].count("<article") == 2
 
 
+def test_answers_on_photos_of_test_are_taken_by_the_command_as_it_stands(page):
+    assert "answers.csv NEW_FOLDER --any-split</code>" in page.read_text()
+
+
 def test_names_are_escaped_and_nothing_asks_the_network(page):
     html = page.read_text()
     assert "<script>alert" not in html
@@ -134,6 +138,7 @@ def test_a_large_group_shows_each_class_and_asks_of_what_it_shows(tmp_path, monk
     asked = re.findall(r"Photos (\d) and (\d): which", html)
     assert asked == [("1", "3")]
     assert "And 1 more pairs of two classes" in html
+    assert "answers.csv NEW_FOLDER</code>" in html
     (shown,) = re.findall(r"data-pair='([^']*)'", html)
     assert [photo["path"] for photo in json.loads(shown)] == ["train/a/0.jpg", "train/z/0.jpg"]
     answered = replace(found, settled_P2=np.array([[1, 4]]))

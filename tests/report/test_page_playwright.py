@@ -313,7 +313,7 @@ def test_labels_are_judged_by_key_and_saved(open_page, twelve, tmp_path):
 
 
 def ms_to_open(open_page, path):
-    """Return the milliseconds until a page can be used and until something is painted, the later."""
+    """Return the milliseconds until a page can be used and shows something."""
     page = open_page(path)
     page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     times = page.evaluate(

@@ -107,6 +107,8 @@ def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[
     )
     for part, groups in zip(sections, shown.values(), strict=True):
         part["groups"] = [_group(one, found, pictures) for one in groups]
+    questions = [asked for part in sections for one in part["groups"] for asked in one["questions"]]
+    changes_held_out = any(asked["num_learned"] < 2 for asked in questions)
     return {
         "mark": MARKS["duplicates"],
         "root": printable(found.root),
@@ -120,10 +122,11 @@ def _context(found: Duplicates, build: Path, final: Path, command: str) -> dict[
         "notes": [printable(line) for line in found.notes],
         "near_rule": NEAR_RULE,
         "relabel": outgoing.command(
-            "carscale", "data", "relabel", found.root, "answers.csv", "NEW_FOLDER"
+            *("carscale", "data", "relabel", found.root, "answers.csv", "NEW_FOLDER"),
+            *(["--any-split"] if changes_held_out else []),
         ),
         "sections": sections,
-        "num_questions": sum(len(one["questions"]) for part in sections for one in part["groups"]),
+        "num_questions": len(questions),
         "csv": _table(found.every(), build),
     }
 
