@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--causes", nargs="*", default=CAUSES, choices=CAUSES)
     parser.add_argument("--num-classes", type=int, default=12)
     parser.add_argument("--num-images", type=int, default=4200)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     args.out = args.out.resolve()
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

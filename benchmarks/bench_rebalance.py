@@ -12,7 +12,7 @@ from pathlib import Path
 
 from carscale import workflows
 from carscale.runs import RunFolder
-from carscale.verdicts.arms import compare
+from carscale.verdicts.results import judge
 
 
 def main():
@@ -40,7 +40,8 @@ def main():
         facts = new.environment()["refined"]
         print(f"seed {seed}: {facts['method']} {facts['strength']:g}, {spent[-1]:.0f} s of CPU")
     for metric in ("macro_f1", "top1", "balanced_accuracy"):
-        found = compare([*plain, *made], split="test", metric=metric)
+        runs = {"base": plain, "rebalanced": made}
+        found = judge(runs, "base", split="test", metric=metric, margin=0.01)
         base, new = found.arms
         print(
             f"{metric}: {100 * base.value:.1f} -> {100 * new.value:.1f} %: {new.verdict.sentence}"

@@ -7,7 +7,8 @@ r"""Every error that carscale raises on purpose, one tree.
     │   └── UnsafePathError  a link, a device, a path out of its folder, a file too large
     ├── RunError           a run folder: in use, of other settings, without a checkpoint
     ├── ModelError         a model or weights that can't be had or do not fit
-    │   └── NotFiniteError predictions that are no numbers
+    │   ├── NotFiniteError predictions that are no numbers
+    │   └── VerificationError  an exported model that answers otherwise
     ├── LaunchError        processes that do not see each other
     ├── LostRankError      a process that ended, fell silent or never came
     ├── DiskError          a disk that is full, read-only or failing
@@ -111,6 +112,12 @@ TRAIN_SLOWER = "train it again, slower, under another name: run.name=NAME optim.
 
 class NotFiniteError(ModelError):
     """A model whose predictions are NaN or infinite."""
+
+    exit_code = 1
+
+
+class VerificationError(ModelError):
+    """An exported model whose answers are not those of the run."""
 
     exit_code = 1
 

@@ -32,7 +32,7 @@ LAYERS = [
     ["loaders"],
     ["training", "evaluation"],
     ["analysis", "curate"],
-    ["synth"],
+    ["synth", "export"],
     ["pipeline"],
     ["recipes"],
     ["verdicts"],
@@ -49,7 +49,7 @@ DOORS = {
     "pydantic": {"config"},
     "yaml": {"config"},
     "pyarrow": {"tables"},
-    "PIL": {"images"},
+    "PIL": {"images", "export"},  # export: files are read as users of an export read them
     "pi_heif": {"images"},
     "cv2": {"images"},
     "simplejpeg": {"images"},
@@ -65,12 +65,14 @@ DOORS = {
     "nvidia": {"loaders"},
     "captum": {"evaluation"},
     "diffusers": {"synth"},
+    "onnxruntime": {"export"},
     "sklearn": {"analysis", "curate"},  # curate: can a classifier tell two sets apart?
 }
 TORCH = ("torch", "torchvision", "timm", "accelerate")
 MAY_TORCH = {
     *("balance", "models", "world", "loaders", "training", "evaluation", "pipeline"),
     *("benchmark", "refine", "workflows", "cli"),  # cli: is there a GPU?
+    "export",
     "synth",  # for a pipeline of diffusers alone
 }
 MAX_FILES = 16  # of a folder, without its __init__

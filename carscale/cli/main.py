@@ -16,6 +16,7 @@ from carscale.cli import (
     compare,
     errors,
     evaluate,
+    export,
     folds,
     predict,
     recipes,
@@ -54,6 +55,7 @@ app.command("gate")(gate.gate)
 app.command("runs")(runs.list_runs)
 app.command("recipes")(recipes.recipes)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 
 
 INTERRUPTED = 130  # what shells give for Ctrl-C

@@ -16,3 +16,5 @@ from .temperature import averaged as averaged
 from .temperature import fit_temperature as fit_temperature
 from .temperature import floored_log as floored_log
 from .temperature import with_temperature as with_temperature
+from .unknown import energy as energy
+from .unknown import unknown_threshold as unknown_threshold

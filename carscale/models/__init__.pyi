@@ -1,7 +1,12 @@
 from .cost import card as card
+from .cpu_speed import as_timm_has_it as as_timm_has_it
 from .factory import Classifier as Classifier
 from .factory import build as build
 from .factory import preprocessing as preprocessing
+from .hub_folder import check_rebuildable as check_rebuildable
+from .hub_folder import eval_transform as eval_transform
+from .hub_folder import open_hub_folder as open_hub_folder
+from .hub_folder import save_hub_folder as save_hub_folder
 from .norms import has_norms as has_norms
 from .norms import norm_rows as norm_rows
 from .norms import set_norms as set_norms

@@ -12,6 +12,10 @@ from .data_sets import preview as preview
 from .data_sets import refine as refine
 from .data_sets import relabel as relabel
 from .data_sets import write_data_report as write_data_report
+from .exporting.export import ExportFormat as ExportFormat
+from .exporting.export import ExportRule as ExportRule
+from .exporting.export import export_run as export_run
+from .exporting.export import race_runtimes as race_runtimes
 from .gating import Gate as Gate
 from .gating import gate as gate
 from .model_runs import analyse as analyse

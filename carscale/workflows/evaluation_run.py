@@ -62,7 +62,7 @@ def evaluate_run(
     ) as world:
         splits = data.load(cfg.data.model_copy(update={"partial": "leave"}))  # others hear of us
         model, view, card, where = load_result(run, cfg.model)
-        _check_classes(card, splits, where)
+        check_classes(card, splits, where)
         about = {
             "checkpoint": where.name,
             "class_hash": splits.card["hashes"]["classes"],
@@ -209,7 +209,7 @@ def _write(
     return metrics
 
 
-def _check_classes(card: dict[str, Any], splits: Splits, where: Path) -> None:
+def check_classes(card: dict[str, Any], splits: Splits, where: Path) -> None:
     """Raise when a model's classes are not the data's."""
     stored = [entry["name"] for entry in card["classes"]]
     names = [car_class.name for car_class in splits.classes]

@@ -138,7 +138,7 @@ def evaluate(
 
     values = evaluate_run(
         folder,
-        _evaluation_settings(folder, settings, flip=flip, temperature=temperature),
+        evaluation_settings(folder, settings, flip=flip, temperature=temperature),
         split=split,
         keep_probs=probs,
         command=list(command),
@@ -147,7 +147,7 @@ def evaluate(
     return None if values is None else Metrics(split, values)
 
 
-def _evaluation_settings(
+def evaluation_settings(
     run: RunFolder,
     settings: Sequence[str],
     *,
@@ -190,7 +190,7 @@ def draw_saliency(
 
     check_split(split, ("train", "val", "test"))
     folder = RunFolder.open(run)
-    return draw_photos(folder, _evaluation_settings(folder, settings), split, list(ids))
+    return draw_photos(folder, evaluation_settings(folder, settings), split, list(ids))
 
 
 def check_split(name: str, known: Sequence[str]) -> None:
@@ -319,21 +319,32 @@ def _common_parent(folders: Sequence[RunFolder]) -> Path:
     return Path(os.path.commonpath([folder.path.absolute().parent for folder in folders]))
 
 
-def predict(run: Run, photos: Iterable[Path | str]) -> PhotoPredictions:
+def predict(
+    run: Run, photos: Iterable[Path | str], *, above: float = 0.0, unknown: bool = False
+) -> PhotoPredictions:
     """Predict the five likeliest classes of photos: ``carscale predict``.
 
     An unreadable file gets a row that says why.
 
     Args:
-        run: Run folder.
+        run: Run folder, or what ``carscale export`` made of one: a folder, or its ONNX file.
         photos: Files, and folders of photos.
+        above: Below this probability a row says that the model abstains.
+        unknown: So it does of photos that resemble no class: of less energy than all but 5 % of val
+            (Liu et al. 2020, https://arxiv.org/abs/2010.03759).
 
     Raises:
-        DataError: A path that does not exist, or folders without a photo.
-        ModelError: The run has no result yet.
+        ConfigError: ``above`` is no probability.
+        DataError: A path that does not exist, folders without a photo, or a val without embeddings.
+        ModelError: The run has no result yet, or an export can't be opened.
         RunError: No such run.
     """
-    from carscale.workflows.photo_predictions import predict_photos
+    from carscale import export
+    from carscale.workflows.photo_predictions import PhotoRule, predict_exported, predict_photos
 
+    paths, rule = [Path(path) for path in photos], PhotoRule(above, unknown)
+    rule.check()
+    if export.is_exported(Path(run)):
+        return PhotoPredictions(predict_exported(export.open_exported(Path(run)), paths, rule))
     folder = RunFolder.open(run)
-    return PhotoPredictions(predict_photos(folder, folder.settings(), [Path(p) for p in photos]))
+    return PhotoPredictions(predict_photos(folder, folder.settings(), paths, rule))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from carscale import (
     config,
     contained,
     evaluation,
+    export,
     file_kinds,
     images,
     models,
@@ -22,7 +24,7 @@ from carscale import (
     progress,
 )
 from carscale.data.frozen.names import is_clutter
-from carscale.errors import TRAIN_SLOWER, DataError, NotFiniteError
+from carscale.errors import TRAIN_SLOWER, ConfigError, DataError, ModelError, NotFiniteError
 from carscale.loaders import render
 from carscale.runs import RunFolder
 from carscale.types import View
@@ -30,27 +32,103 @@ from carscale.workflows.calibration import stored_temperature
 from carscale.workflows.evaluation_run import load_result
 from carscale.world import name_out_of_memory, open_world, smaller_batches
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PhotoRule:
+    """When a photo gets no class.
+
+    Attributes:
+        above: The likeliest class needs at least this probability; 0 takes any.
+        unknown: Whether photos that resemble no class are refused, by the energy of their logits.
+    """
+
+    above: float = 0.0
+    unknown: bool = False
+
+    def check(self) -> None:
+        """Raise on a probability that is none.
+
+        Raises:
+            ConfigError: It is not in [0, 1].
+        """
+        if not 0 <= self.above <= 1:
+            raise ConfigError(f"--above {self.above:g}: must be a probability, 0 to 1")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A model that is asked of photos, of a run or an export.
+
+    Attributes:
+        view: What it sees.
+        names: Of its classes.
+        ask: Gives probabilities ``[K]`` and energy for uint8 ``[H, W, 3]``.
+        limit: Energy below which a photo is unknown, and in words what that keeps of val.
+    """
+
+    view: View
+    names: Sequence[str]
+    ask: Callable[[NDArray[np.uint8]], tuple[Tensor, float]]
+    limit: tuple[float, str] | None = None
+
 
 def predict_photos(
-    folder: Path | RunFolder, cfg: config.Recipe, photos: list[Path]
+    folder: Path | RunFolder,
+    cfg: config.Recipe,
+    photos: list[Path],
+    rule: PhotoRule | None = None,
 ) -> list[dict[str, Any]]:
-    """Return a row a photo: its ``path``, ``top5`` (class and prob) and ``error`` or ``None``.
+    """Return a row a photo: ``path``, ``top5`` (class and prob), ``abstains``, ``error``.
 
-    Mirror images count with ``evaluate.flip``; probabilities are at the temperature that
-    ``carscale evaluate`` fitted for this checkpoint, if it did.
+    ``abstains`` says why the first class is not to be trusted, ``error`` why there is none; both
+    may be ``None``. Mirror images count with ``evaluate.flip``; probabilities are at the
+    temperature that ``carscale evaluate`` fitted for this checkpoint, if it did.
 
     Raises:
-        DataError: A path that does not exist, or folders without a photo.
+        DataError: A path that does not exist, folders without a photo, or no embeddings of val to
+            tell the unknown by.
         NotFiniteError: The weights, or a probability, are NaN or infinite.
         OutOfMemoryError: One photo does not fit.
     """
-    paths = _photo_paths(photos)
-    read = partial(contained.read_named, max_bytes=contained.MAX_PHOTO_BYTES)
-    return predict_readable(folder, cfg, [(str(path), partial(read, path)) for path in paths])
+    return predict_readable(folder, cfg, _readable(photos), rule)
+
+
+def predict_exported(
+    exported: export.Exported, photos: list[Path], rule: PhotoRule | None = None
+) -> list[dict[str, Any]]:
+    """Return what ``predict_photos`` does, of an exported model.
+
+    Raises:
+        DataError: As there.
+        ModelError: The unknown are asked for, and the export was not verified.
+    """
+    facts, rule = exported.facts, rule or PhotoRule()
+    readable = _readable(photos)
+    if rule.unknown and facts.min_energy is None:
+        raise ModelError(
+            f"{exported.path}: knows no energy of val: it was exported with --verify none",
+            "export it again, verified: carscale export RUN OUT",
+        )
+
+    def ask(pixels: NDArray[np.uint8]) -> tuple[Tensor, float]:
+        probs_1K, logits_1K = exported.answer(pixels[None])
+        return torch.from_numpy(probs_1K[0]), float(evaluation.energy(logits_1K)[0])
+
+    limit = None if facts.min_energy is None else (facts.min_energy, facts.unknown_rule)
+    asked = _Asked(facts.view, facts.classes, ask, limit if rule.unknown else None)
+    with images.quiet_decoders():
+        return _rows(asked, readable, rule)
 
 
 def predict_readable(
-    folder: Path | RunFolder, cfg: config.Recipe, photos: Sequence[tuple[str, Callable[[], bytes]]]
+    folder: Path | RunFolder,
+    cfg: config.Recipe,
+    photos: Sequence[tuple[str, Callable[[], bytes]]],
+    rule: PhotoRule | None = None,
 ) -> list[dict[str, Any]]:
     """Return what ``predict_photos`` returns, of photos wherever they lie.
 
@@ -58,9 +136,11 @@ def predict_readable(
         folder: Of the run.
         cfg: Its settings.
         photos: A name for each photo, and what returns its bytes or raises ``OSError``.
+        rule: When a photo gets no class.
     """
-    model, view, card, where = load_result(folder, cfg.model)
-    temperature = stored_temperature(RunFolder(folder), cfg.evaluate, where.name)
+    run, rule = RunFolder(folder), rule or PhotoRule()
+    model, view, card, where = load_result(run, cfg.model)
+    temperature = stored_temperature(run, cfg.evaluate, where.name)
     if temperature is not None:
         progress.note(f"probabilities at temperature {temperature:.3f}, fitted on val")
     elif cfg.evaluate.temperature == "val":
@@ -68,34 +148,84 @@ def predict_readable(
             "no temperature is fitted yet; fit it: "
             f"{outgoing.command('carscale', 'evaluate', folder)}"
         )
-    names = [entry["name"] for entry in card["classes"]]
-    rows: list[dict[str, Any]] = []
+    limit = _unknown_limit(run, model, where.name) if rule.unknown else None
     with (
         open_world(precision="fp32") as world,
-        progress.bar("predict", len(photos), unit="photos") as advance,
         name_out_of_memory(world, "one photo", smaller_batches(1)),
         images.quiet_decoders(),
         torch.inference_mode(),
     ):
         model = models.for_scoring(model.to(world.device).eval(), view.image_px)
-        for path, read in photos:
-            pixels = view_of(read, view)
-            advance()
-            if isinstance(pixels, str):
-                rows.append({"path": path, "top5": [], "error": pixels})
-                continue
+
+        def ask(pixels: NDArray[np.uint8]) -> tuple[Tensor, float]:
             image_1CHW = torch.from_numpy(pixels).to(world.device).permute(2, 0, 1)[None]
             log_probs_1K = evaluation.log_probs(model, image_1CHW, flip=cfg.evaluate.flip)
+            energy = evaluation.energy(model(image_1CHW).float().cpu().numpy()) if limit else [0.0]
             probs_K = (log_probs_1K / (temperature or 1.0)).softmax(dim=-1)[0]
+            return probs_K.cpu(), float(energy[0])
+
+        names = [entry["name"] for entry in card["classes"]]
+        return _rows(_Asked(view, names, ask, limit), photos, rule)
+
+
+def _rows(
+    asked: _Asked, photos: Sequence[tuple[str, Callable[[], bytes]]], rule: PhotoRule
+) -> list[dict[str, Any]]:
+    """Return a row a photo."""
+    if asked.limit is not None:
+        progress.note(f"unknown: energy below {asked.limit[0]:.4g}, which {asked.limit[1]}")
+    rows: list[dict[str, Any]] = []
+    with progress.bar("predict", len(photos), unit="photos") as advance:
+        for path, read in photos:
+            pixels = view_of(read, asked.view)
+            advance()
+            if isinstance(pixels, str):
+                rows.append({"path": path, "top5": [], "abstains": None, "error": pixels})
+                continue
+            probs_K, energy = asked.ask(pixels)
             if not probs_K.isfinite().all():
                 raise NotFiniteError(f"{path}: has no finite probability", TRAIN_SLOWER)
-            prob_T, top_T = probs_K.topk(min(5, len(names)))
+            prob_T, top_T = probs_K.topk(min(5, len(asked.names)))
             best = [
-                {"class": names[k], "prob": round(p, 6)}
+                {"class": asked.names[k], "prob": round(p, 6)}
                 for k, p in zip(top_T.tolist(), prob_T.tolist(), strict=True)
             ]
-            rows.append({"path": path, "top5": best, "error": None})
+            abstains = None
+            if float(prob_T[0]) < rule.above:
+                abstains = f"below {rule.above:g}"
+            if asked.limit is not None and energy < asked.limit[0]:
+                abstains = "unknown"
+            rows.append({"path": path, "top5": best, "abstains": abstains, "error": None})
     return rows
+
+
+def _unknown_limit(run: RunFolder, model: models.Classifier, checkpoint: str) -> tuple[float, str]:
+    """Return the energy below which a photo is unknown, by the embeddings of val, and its rule.
+
+    Raises:
+        DataError: Val was not predicted with embeddings by this checkpoint.
+        ModelError: The network has no linear classifier layer.
+    """
+    embeddings_ND = None
+    if run.has_predictions("val"):
+        val = run.predictions("val")
+        split_hash = str(val.about.get("split_hash"))
+        embeddings_ND = run.embeddings("val", split_hash, checkpoint)
+    if embeddings_ND is None:
+        raise DataError(
+            f"{run}: --unknown needs val's embeddings of {checkpoint}",
+            outgoing.command("carscale", "evaluate", run, "--embeddings"),
+        )
+    layer = model.linear_head()
+    with torch.no_grad():
+        logits_NK = layer(torch.from_numpy(np.asarray(embeddings_ND, np.float32)))
+    return evaluation.unknown_threshold(logits_NK.numpy(), val.labels_N)
+
+
+def _readable(photos: list[Path]) -> list[tuple[str, Callable[[], bytes]]]:
+    """Return a name for each photo that paths name, and what reads it."""
+    read = partial(contained.read_named, max_bytes=contained.MAX_PHOTO_BYTES)
+    return [(str(path), partial(read, path)) for path in _photo_paths(photos)]
 
 
 def _photo_paths(photos: list[Path]) -> list[Path]:

@@ -68,7 +68,8 @@ class PhotoPredictions:
     """The five likeliest classes of each photo.
 
     Attributes:
-        rows: ``path``, ``top5`` (``class`` and ``prob``) and ``error`` or ``None``, a row a photo.
+        rows: One a photo: ``path``, ``top5`` (``class`` and ``prob``), ``abstains``, ``error``,
+            each of which may be ``None``.
     """
 
     rows: list[dict[str, Any]]
@@ -78,11 +79,12 @@ class PhotoPredictions:
         return self.rows
 
     def to_table(self) -> Table:
-        """Return an Arrow table: ``path``, ``error``, lists ``top5`` and ``top5_prob``."""
+        """Return an Arrow table: ``path``, ``error``, ``abstains``, ``top5``, ``top5_prob``."""
         return tables.arrow_table(
             {
                 "path": [row["path"] for row in self.rows],
                 "error": [row["error"] for row in self.rows],
+                "abstains": [row["abstains"] for row in self.rows],
                 "top5": [[top["class"] for top in row["top5"]] for row in self.rows],
                 "top5_prob": [[top["prob"] for top in row["top5"]] for row in self.rows],
             }

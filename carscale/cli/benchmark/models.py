@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from carscale.cli.options import Json
 from carscale.cli.output import print_json, print_table, say
+from carscale.progress import note
 
 
 def models(
-    names: Annotated[list[str], typer.Argument(help="timm's names.")],
+    names: Annotated[list[str] | None, typer.Argument(help="timm's names.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Run folder: its network in PyTorch, ONNX Runtime, OpenVINO."),
+    ] = None,
     image_px: Annotated[int, typer.Option(min=16, max=2048, help="Side of the input.")] = 224,
     local_batch_size: Annotated[int, typer.Option(min=2, help="Samples a step.")] = 32,
     attention: Annotated[
@@ -25,10 +31,20 @@ def models(
 ) -> None:
     """Measure parameters, multiply-adds, images/s and memory of models, each in its own process.
 
+    With --run: images/s of that run's network by runtime, at batches of 1 and 32.
+
     Example: carscale benchmark models tf_efficientnet_lite0 resnext50_32x4d --image-px 160
     """
-    from carscale import progress
+    from carscale import progress, workflows
     from carscale.benchmark import ModelRule, measure_models
+    from carscale.errors import ConfigError
+
+    if (run is None) == (not names):
+        raise ConfigError("benchmark models: wants names of models, or --run RUN, one of both")
+    if run is not None:
+        found = workflows.race_runtimes(run, num_threads=num_threads or 0)
+        print_json(found) if as_json else _print_runtimes(found)
+        return
 
     rule = ModelRule(
         image_px=image_px,
@@ -37,13 +53,31 @@ def models(
         attention=attention,
         num_threads=num_threads or 0,
     )
-    wanted = tuple(dict.fromkeys(names))
+    wanted = tuple(dict.fromkeys(names or ()))
     with progress.bar("benchmark", len(wanted), unit="models") as advance:
         rows = measure_models(wanted, rule, advance=advance)
     if as_json:
         print_json(rows)
     else:
         _print_table(rows, rule)
+
+
+def _print_runtimes(rows: list[dict[str, Any]]) -> None:
+    """Print a table of runtimes for people."""
+    lines = [
+        (
+            row["runtime"],
+            row["num_images"],
+            f"{row['images_per_s']['median']:,.1f}",
+            "{median:.2f} ({low:.2f} to {high:.2f})".format(**row["ratio"]),
+        )
+        for row in rows
+        if "ratio" in row
+    ]
+    print_table(("runtime", ">at once", ">images/s", ">times PyTorch (rounds)"), lines)
+    for row in rows:
+        if "skipped" in row:
+            note(f"left out: {row['runtime']}: {row['skipped']}")
 
 
 def _print_table(rows: list[dict[str, Any]], rule: Any) -> None:  # noqa: ANN401 - loaded late

@@ -1,0 +1,94 @@
+"""What an exported model says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from carscale import files
+from carscale.errors import ModelError
+from carscale.types import View
+
+FORMAT = 1
+FACTS_FILE = "carscale.json"
+Kind = Literal["hub", "onnx", "openvino", "pt2"]
+MAX_NAME = 1000
+"""Characters of a class name; a label of a picture is shorter."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an exported model is, stored beside it; in an ONNX file, inside.
+
+    Attributes:
+        kind: Its format.
+        classes: Names, in the order of its outputs.
+        view: How a photo becomes its input.
+        temperature: What its logits were divided by; 1 leaves them.
+        int8: Whether weights and activations have eight bits.
+        min_energy: Photos below are none of the classes; ``None`` where val was not looked at.
+        unknown_rule: What ``min_energy`` keeps of val, and how often that is wrong, in words.
+        run: Name of the run.
+        checkpoint: Its weights.
+    """
+
+    kind: Kind
+    classes: tuple[str, ...]
+    view: View
+    temperature: float = 1.0
+    int8: bool = False
+    min_energy: float | None = None
+    unknown_rule: str = ""
+    run: str = ""
+    checkpoint: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON holds it, with the colour around photos."""
+        return {"format": FORMAT, **asdict(self), "fill": list(self.view.fill)}
+
+    @classmethod
+    def of(cls, tree: Any, where: str) -> Facts:  # noqa: ANN401 - JSON holds anything
+        """Return facts that were stored.
+
+        Raises:
+            ModelError: They are none, or of another version.
+        """
+        try:
+            if tree["format"] != FORMAT:
+                raise ModelError(
+                    f"{where}: was exported in format {tree['format']}, wanted {FORMAT}",
+                    "export the run again: carscale export RUN OUT",
+                )
+            view = dict(tree["view"])
+            view |= {"mean": tuple(view["mean"]), "std": tuple(view["std"])}
+            rest = {
+                key: tree[key] for key in cls.__dataclass_fields__ if key not in ("view", "classes")
+            }
+            return cls(view=View(**view), classes=tuple(tree["classes"]), **rest)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ModelError(
+                f"{where}: says nothing that carscale reads of its classes and view ({error!r})",
+                "export the run again: carscale export RUN OUT",
+            ) from error
+
+    def write(self, folder: Path) -> None:
+        """Store them in a folder."""
+        files.write_json(folder / FACTS_FILE, self.to_dict())
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise where a class name can't be a label.
+
+    Raises:
+        ModelError: One of several lines, or too long.
+    """
+    for name in names:
+        if len(name) > MAX_NAME or not name.isprintable() or not name.strip():
+            what = f"{len(name):,} characters" if len(name) > MAX_NAME else "no single line of text"
+            raise ModelError(
+                f"class {name[:60]!r}: its name has {what}; labels of other tools can't hold it",
+                f"take at most {MAX_NAME:,} printable characters; rename it: carscale data refine "
+                "ROOT OUT --merge 'OLD -> NEW', and train on that",
+            )

@@ -1,0 +1,54 @@
+"""Sending a folder to the Hugging Face hub."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from carscale.errors import ConfigError, ModelError
+
+
+def check_repo(name: str) -> None:
+    """Raise unless a word is ``OWNER/NAME``.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise ConfigError(f"--push {name}: {error}", "give --push OWNER/NAME") from error
+    if name.count("/") != 1:
+        raise ConfigError(f"--push {name}: must be OWNER/NAME")
+
+
+def push(folder: Path, name: str) -> str:
+    """Send a folder to a model repository, which is made private if it is not there.
+
+    Args:
+        folder: What ``carscale export`` made.
+        name: ``OWNER/NAME``.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        ModelError: The hub refuses, or can't be reached; the folder stays.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+    api = HfApi()
+    try:
+        api.create_repo(name, private=True, exist_ok=True)
+        return str(api.upload_folder(folder_path=folder, repo_id=name).commit_url)
+    except (HfHubHTTPError, LocalTokenNotFoundError, OSError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"--push {name}: the hub took nothing: {first}",
+            "log in: hf auth login",
+            f"then send what lies here: hf upload {shlex.quote(name)} {shlex.quote(str(folder))}",
+        ) from error

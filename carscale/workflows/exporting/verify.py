@@ -1,0 +1,134 @@
+"""Every photo of a split through what was exported, and through the run. N photos, K classes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carscale import evaluation, export, loaders
+from carscale.errors import VerificationError
+from carscale.export.agreement import MAX_DROP, SAME_FROM_FILES, SAME_ON_EQUAL_INPUT
+from carscale.progress import bar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from carscale import config
+    from carscale.types import Split
+    from carscale.world import World
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What both say of a split.
+
+    Attributes:
+        split: Its name.
+        equal_input: Agreement on the same pixels.
+        from_files: Agreement where each reads the files in its own way.
+        images_per_s, images_per_s_torch: Of the network alone, on the same pictures in turn.
+        min_energy, unknown_rule: From which energy on a photo is of a known class.
+        device: Where.
+    """
+
+    split: str
+    equal_input: export.Agreement
+    from_files: export.Agreement
+    images_per_s: float
+    images_per_s_torch: float
+    min_energy: float
+    unknown_rule: str
+    device: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``verify.json`` holds."""
+        return {
+            **vars(self),
+            "equal_input": self.equal_input.to_dict(),
+            "from_files": self.from_files.to_dict(),
+        }
+
+    def check(self, *, int8: bool) -> None:
+        """Raise where the answers are not the run's.
+
+        Raises:
+            VerificationError: Says by how much, and what to try.
+        """
+        equal, read = self.equal_input, self.from_files
+        told = (
+            f"of {equal.num_photos} photos of {self.split} {equal.num_same} get the same first "
+            f"class on equal input, {read.num_same} from files; accuracy falls by "
+            f"{100 * equal.drop:.1f} and {100 * read.drop:.1f} points; probabilities differ by "
+            f"{equal.max_difference:.2g} at most"
+        )
+        if int8 and max(equal.drop, read.drop) > MAX_DROP:
+            raise VerificationError(
+                f"eight bits lose too much (a point at most): {told}",
+                "leave out --int8; or train a network whose convolutions are not depthwise, such "
+                "as model.name=resnext50_32x4d",
+            )
+        if not int8 and (equal.same < SAME_ON_EQUAL_INPUT or read.same < SAME_FROM_FILES):
+            raise VerificationError(
+                f"the export answers otherwise than the run ({SAME_ON_EQUAL_INPUT:.1%} and "
+                f"{SAME_FROM_FILES:.1%} are wanted): {told}",
+                "take another --format; --verify none leaves this out",
+            )
+
+
+def verified(
+    ours: Callable[[NDArray[np.uint8]], export.Answer],
+    theirs: export.Exported,
+    split: Split,
+    cfg: config.Loader,
+    world: World,
+) -> Verified:
+    """Ask both of every photo of a split, on equal pixels and from its file.
+
+    Args:
+        ours: The run's model, for uint8 ``[B, H, W, 3]``.
+        theirs: What was exported.
+        split: Which photos.
+        cfg: How they are loaded.
+        world: Of one process.
+    """
+    loader = loaders.eval_loader(cfg, split, theirs.facts.view, world)
+    row_of = {number: row for row, number in enumerate(split.ids_N.tolist())}
+    seconds = {"ours": 0.0, "theirs": 0.0}
+    told: dict[str, list[NDArray[np.float32]]] = {
+        "ours": [],
+        "theirs": [],
+        "files": [],
+        "logits": [],
+    }
+    rows: list[int] = []
+    with bar(f"verify {split.name}", len(split), unit="photos") as advance:
+        for batch in loader:
+            images_BHWC = batch.images_BCHW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+            for name, answer in (("ours", ours), ("theirs", theirs.answer)):
+                start = time.perf_counter()
+                probs_BK, logits_BK = answer(images_BHWC)
+                seconds[name] += time.perf_counter() - start
+                told[name].append(probs_BK)
+            told["logits"].append(logits_BK)
+            here = [row_of[number] for number in batch.ids_B.tolist()]
+            told["files"].append(theirs.answer_files([split.read_bytes(row) for row in here])[0])
+            rows += here
+            advance(len(here))
+    found = {name: np.concatenate(parts) for name, parts in told.items()}
+    labels_N = split.labels_N[rows]
+    limit, rule = evaluation.unknown_threshold(found["logits"], labels_N)
+    return Verified(
+        split.name,
+        export.agreement(labels_N, found["ours"], found["theirs"]),
+        export.agreement(labels_N, found["ours"], found["files"]),
+        len(rows) / seconds["theirs"],
+        len(rows) / seconds["ours"],
+        limit,
+        rule,
+        str(world.device),
+    )
