@@ -15,6 +15,8 @@ from .workflows.data_sets import pack as pack
 from .workflows.data_sets import preview as preview
 from .workflows.data_sets import relabel as relabel
 from .workflows.data_sets import write_data_report as write_data_report
+from .workflows.exporting.export import ExportRule as ExportRule
+from .workflows.exporting.export import export_run as export_run
 from .workflows.gating import gate as gate
 from .workflows.model_runs import analyse as analyse
 from .workflows.model_runs import draw_saliency as draw_saliency

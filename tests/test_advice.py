@@ -128,12 +128,17 @@ def wrong_commands(text: str) -> Iterator[str]:
             )
 
 
+FILES = ("model.onnx", "model.xml", "model.bin", "model.safetensors")
+"""What looks like a setting, and is a file of an export."""
+
+
 def wrong_settings(text: str) -> Iterator[str]:
     """Yield what is wrong with the settings that a text names."""
     known = config.flat(config.Recipe().model_dump())
     sections = {key.split(".")[0] for key in known if "." in key}
     bare = rf"(?<![\w./-])((?:{'|'.join(sections)})\.[a-z_]+)\b(?![(.\w])"
-    yield from (f"no setting {key}" for key in re.findall(bare, text) if key not in known)
+    known_or_file = {*known, *FILES}
+    yield from (f"no setting {key}" for key in re.findall(bare, text) if key not in known_or_file)
     for key, value in SETTING.findall(text):
         if key.split(".")[0] not in sections or "." not in key:
             continue

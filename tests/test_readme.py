@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -28,16 +29,15 @@ def test_the_first_commands_run_in_an_empty_folder(tmp_path):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "COLUMNS": "120"}
     printed = []
+
+    def run(words):
+        return subprocess.run(
+            words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+
     for command in commands:
         extra = next((words for start, words in SMALLER.items() if command.startswith(start)), "")
-        answer = subprocess.run(
-            [*command.split(), *extra.split()],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        answer = run([*command.split(), *extra.split()])
         assert answer.returncode == 0, f"{command}\n{answer.stderr}"
         printed.append(answer.stdout)
     assert "top1" in printed[3]
@@ -46,6 +46,12 @@ def test_the_first_commands_run_in_an_empty_folder(tmp_path):
     assert page.name == "index.html"
     assert "effnet_focal" in page.read_text()
     assert "Microvan" in printed[5] or "Sedan" in printed[5]
+    away = next(block for block in BLOCKS if "carscale export" in block).splitlines()
+    for command in away:
+        answer = run(shlex.split(command, comments=True))
+        assert answer.returncode == 0, f"{command}\n{answer.stderr}"
+    assert (tmp_path / "exported" / "README.md").exists()
+    assert "abstains: below 0.8" in answer.stdout
 
 
 def test_every_path_and_recipe_it_names_exists():

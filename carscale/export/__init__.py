@@ -6,8 +6,8 @@ opens it again and gives logits for uint8 pictures.
 - ``graphs``: ``torch.export`` to a program, ONNX, OpenVINO; pictures in, probabilities out.
 - ``int8``: weights and activations of an ONNX graph in eight bits.
 - ``exported``: opening what was exported, whatever its format.
-- ``agreement``: do two answers to the same photos agree?
-- ``model_card``: the README.md of a folder for the hub; ``push`` sends one.
+- ``answers``: do two answers to the same photos agree?
+- ``model_card``: the README.md of an export; ``upload`` sends it to the hub.
 - ``predict_onnx.txt``: the script beside ``model.onnx``; verification runs its view of photos.
 
 Chosen: normalisation and softmax inside the graph, pictures as Pillow and NumPy hold them (uint8,

@@ -91,7 +91,8 @@ def select(found: Analysis, by: str, size: int) -> Selection:
     score_M = np.where(suspects_M, -np.inf, ranking.score_M)
     rows = np.flatnonzero(np.isfinite(score_M))
     if not len(rows):
-        raise DataError(f"--by {by}: no train photo suits", "try another rule: --by hard")
+        other = "low-recall" if by != "low-recall" else "random"
+        raise DataError(f"--by {by}: no train photo suits", f"try another rule: --by {other}")
     pool = rows[np.argsort(-score_M[rows], kind="stable")][: POOL * size]
     is_diverse = train.embeddings_MD is not None and name != "random" and size <= MAX_DIVERSE
     if is_diverse and train.embeddings_MD is not None and len(pool) > size:

@@ -26,8 +26,11 @@ def is_clean(answer):
 
 def test_predict_shows_names_of_photos_and_classes_as_text(monkeypatch):
     top = [{"class": EVIL, "prob": 0.5}]
-    rows = [{"path": EVIL, "error": None, "top5": top}, {"path": "b", "error": EVIL, "top5": []}]
-    monkeypatch.setattr(workflows, "predict", lambda run, photos: SimpleNamespace(rows=rows))
+    rows = [
+        {"path": EVIL, "error": None, "abstains": None, "top5": top},
+        {"path": "b", "error": EVIL, "abstains": None, "top5": []},
+    ]
+    monkeypatch.setattr(workflows, "predict", lambda *_, **__: SimpleNamespace(rows=rows))
     for words in ([], ["--json"]):
         answer = carscale("predict", "run", "photo", *words, code=0)
         assert is_clean(answer)

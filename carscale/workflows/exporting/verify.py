@@ -10,7 +10,7 @@ import numpy as np
 
 from carscale import evaluation, export, loaders
 from carscale.errors import VerificationError
-from carscale.export.agreement import MAX_DROP, SAME_FROM_FILES, SAME_ON_EQUAL_INPUT
+from carscale.export.answers import MAX_DROP, SAME_FROM_FILES, SAME_ON_EQUAL_INPUT
 from carscale.progress import bar
 
 if TYPE_CHECKING:
