@@ -50,18 +50,22 @@ def blend(
     *,
     share: float | None = None,
     metric: str = "top1",
+    max_negative_flips: float = 0.02,
     settings: Sequence[str] = (),
     force: bool = False,
 ) -> RunFolder:
     """Make a run whose weights lie between those of two runs: ``carscale blend``.
 
-    Under ``accelerate launch`` every process calls it.
+    Batch-norm statistics lie between too, as the paper has it; only where neither run went on from
+    the other are they estimated anew. Under ``accelerate launch`` every process calls it.
 
     Args:
         old: Run folder.
         new: Run folder of a run that was trained on from the old one's weights.
         share: Of the new run's weights, 0 to 1; ``None`` tries tenths and lets val choose.
         metric: What is chosen by: a key of ``METRICS``.
+        max_negative_flips: Shares are left out with which more than this part of what the old run
+            has right on val would be wrong.
         settings: Words: ``run.name=...``; where data lie and how they are loaded.
         force: Replace a run of that name.
 
@@ -77,6 +81,8 @@ def blend(
     Reference:
         WiSE-FT: Wortsman et al. 2022, https://arxiv.org/abs/2109.01903.
     """
+    if not 0 <= max_negative_flips <= 1:
+        raise ConfigError(f"--max-negative-flips {max_negative_flips:g}: must be from 0 to 1")
     if share is not None and not 0 <= share <= 1:
         raise ConfigError(f"--share {share:g}: must be from 0 (the old run) to 1 (the new one)")
     folders = _different([old, new])
@@ -87,43 +93,75 @@ def blend(
     states, names = [_weights(base) for base in bases], [str(folder) for folder in folders]
     refine.averaged(states, [0.5, 0.5], names)  # do they fit at all?
     folds_N = val_folds(bases[1], metric) if share is None else None
+    is_line = is_continued(*folders)
     with new_run(bases[1], "blend" if share is None else f"blend {share:g}", force=force) as run:
 
         def mixed(one: float) -> dict[str, Tensor]:
             state = refine.averaged(states, [1 - one, one], names)
-            return _with_norms(bases[1], state, run.world) if 0 < one < 1 else state
+            is_whole = is_line or one in (0, 1)
+            return state if is_whole else _with_norms(bases[1], state, run.world)
 
         best, facts = share, {"chosen_on": "the command line", "metric": metric}
         if folds_N is not None:
             found = [_predictions(bases[1], mixed(one), run.world) for one in SHARES]
-            choice = refine.cross_fit(
-                np.stack([one.prediction_N for one in found]),
-                np.stack([one.loss_N for one in found]),
-                bases[1].splits.val.labels_N,
-                folds_N,
-                metric=metric,
-            )
-            ends = [choice.values_C[0], choice.values_C[-1]]
-            is_better = choice.value > max(ends)
-            best = SHARES[choice.best] if is_better else float(np.argmax(ends))
-            facts = _facts_of(choice, metric)
-            if run.world.is_main:
-                old_text, new_text, told = (
-                    metric_text(one, metric) for one in (*ends, choice.value)
-                )
-                note(
-                    f"{metric} on val: {names[0]} {old_text}, {names[1]} {new_text}; by choosing "
-                    f"{told}, measured on each fifth of val with the share that the other fifths "
-                    f"choose; taken: share {best:g} of {names[1]}"
-                    + ("" if is_better else " (no share between both is better)")
-                )
+            labels_N = bases[1].splits.val.labels_N
+            best, facts, told = _chosen(found, labels_N, folds_N, metric, max_negative_flips)
+            for line in told if run.world.is_main else ():
+                note(line)
         assert best is not None
         models.load_state(bases[1].model.net, mixed(best), names[1])
         finish(run, bases[1], lambda: {"share": best, **facts}, [folders[0]])
     return run.folder
 
 
-def _facts_of(choice: refine.Choice, metric: str) -> dict[str, Any]:
+def _chosen(
+    found: Sequence[Predictions],
+    labels_N: NDArray[np.int64],
+    folds_N: NDArray[np.int64],
+    metric: str,
+    max_flips: float,
+) -> tuple[float, dict[str, Any], list[str]]:
+    """Return the share that val chooses among those that flip little, how, and lines to say."""
+    flips_C = _flips(found)
+    few = [n for n, flips in enumerate(flips_C) if flips <= max_flips]
+    shares = [SHARES[n] for n in few]
+    choice = refine.cross_fit(
+        np.stack([found[n].prediction_N for n in few]),
+        np.stack([found[n].loss_N for n in few]),
+        labels_N,
+        folds_N,
+        metric=metric,
+    )
+    ends = [choice.values_C[0], choice.values_C[-1]]
+    is_better = choice.value > max(ends)
+    best = shares[choice.best] if is_better else shares[-int(np.argmax(ends))]
+    facts = _facts_of(choice, metric, shares) | {
+        "max_negative_flips": max_flips,
+        "negative_flips": {f"{one:g}": n for one, n in zip(SHARES, flips_C, strict=True)},
+    }
+    old, new, told = (metric_text(one, metric) for one in (*ends, choice.value))
+    lines = [
+        f"{metric} on val: the old run {old}, share {shares[-1]:g} of the new one {new}; by "
+        f"choosing {told}, measured on each fifth of val with the share that the other fifths "
+        f"choose; taken: share {best:g}, negative flips {flips_C[SHARES.index(best)]:.1%}"
+        + ("" if is_better else " (no share between both is better)")
+    ]
+    if len(few) < len(SHARES):
+        lines.append(
+            f"{len(SHARES) - len(few)} of {len(SHARES)} shares have more than {max_flips:.1%} of "
+            "what was right wrong; to take them too: --max-negative-flips"
+        )
+    return best, facts, lines
+
+
+def _flips(found: Sequence[Predictions]) -> list[float]:
+    """Return which part of what the first has right each has wrong."""
+    correct = [one.prediction_N == one.labels_N for one in found]
+    num_right = max(1, int(correct[0].sum()))
+    return [int((correct[0] & ~one).sum()) / num_right for one in correct]
+
+
+def _facts_of(choice: refine.Choice, metric: str, shares: Sequence[float]) -> dict[str, Any]:
     """Return how a share was chosen."""
     return {
         "metric": metric,
@@ -132,9 +170,9 @@ def _facts_of(choice: refine.Choice, metric: str) -> dict[str, Any]:
         "value": choice.value,
         "candidates": [
             {"share": one, "value": value}
-            for one, value in zip(SHARES, choice.values_C, strict=True)
+            for one, value in zip(shares, choice.values_C, strict=True)
         ],
-        "chosen_by_fold": [f"{SHARES[row]:g}" for row in choice.chosen_F],
+        "chosen_by_fold": [f"{shares[row]:g}" for row in choice.chosen_F],
     }
 
 

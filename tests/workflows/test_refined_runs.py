@@ -118,7 +118,9 @@ def test_all_but_the_classifier_stays_and_its_embeddings_give_the_predictions(ru
     assert (logits_NK.argmax(axis=1) == found.prediction_N).mean() > 0.95  # half precision
 
 
-def test_a_blend_lies_between_its_runs(runs, tmp_path):
+@pytest.mark.parametrize("network", ["runs", "normed"])
+def test_a_blend_lies_between_its_runs(request, tmp_path, network):
+    runs = request.getfixturevalue(network)
     for share in (0.0, 0.25, 1.0):
         new = workflows.blend(
             runs / "start",
@@ -131,6 +133,8 @@ def test_a_blend_lies_between_its_runs(runs, tmp_path):
             for one in (runs / "start", runs / "one", new)
         )
         for name, tensor in mixed.items():
+            if not tensor.is_floating_point():
+                continue
             wanted = old[name].double() * (1 - share) + late[name].double() * share
             torch.testing.assert_close(tensor.double(), wanted, rtol=0, atol=1e-6)
         assert refined(new)["chosen_on"] == "the command line"
@@ -141,6 +145,27 @@ def test_a_blend_lies_between_its_runs(runs, tmp_path):
     assert found.is_continued
     assert found.result.has_passed
     assert found.result.flips.num_lost == 0
+
+
+def test_a_blend_flips_no_more_on_val_than_it_may(normed, tmp_path):
+    before = RunFolder(normed / "start").predictions("val")
+    is_right_N = before.prediction_N == before.labels_N
+    for limit in (0.0, 1.0):
+        new = workflows.blend(
+            normed / "start",
+            normed / "one",
+            max_negative_flips=limit,
+            settings=(f"run.dir={tmp_path}", f"run.name=limit{limit:g}"),
+        )
+        after, facts = RunFolder(new).predictions("val"), refined(new)
+        is_lost_N = is_right_N & (after.prediction_N != after.labels_N)
+        assert is_lost_N.sum() / is_right_N.sum() <= limit
+        assert facts["negative_flips"][f"{facts['share']:g}"] == is_lost_N.sum() / is_right_N.sum()
+        tried = {f"{one['share']:g}" for one in facts["candidates"]}
+        assert tried == {one for one, flips in facts["negative_flips"].items() if flips <= limit}
+    assert len(tried) == 11
+    with pytest.raises(ConfigError, match="--max-negative-flips 2: must be"):
+        workflows.blend(normed / "start", normed / "one", max_negative_flips=2)
 
 
 def test_a_soup_holds_no_run_that_makes_it_worse(runs, tmp_path):

@@ -20,6 +20,9 @@ def blend(
         float | None, typer.Option(help="Of NEW's weights, 0 to 1; val chooses if absent.")
     ] = None,
     metric: Metric = "top1",
+    max_negative_flips: Annotated[
+        float, typer.Option(help="Share of what OLD has right on val that may be wrong then.")
+    ] = 0.02,
     force: Force = False,
 ) -> None:
     """Make a run whose weights lie between two runs': most of what NEW gained, less of its loss.
@@ -29,7 +32,13 @@ def blend(
     from carscale import workflows
 
     made = workflows.blend(
-        old, new, share=share, metric=metric, settings=overrides or (), force=force
+        old,
+        new,
+        share=share,
+        metric=metric,
+        max_negative_flips=max_negative_flips,
+        settings=overrides or (),
+        force=force,
     )
     say_once(made, next_step=shlex.join(["carscale", "gate", str(old), str(made)]))
 
