@@ -11,7 +11,7 @@ import jobs
 import numpy as np
 import pytest
 import torch
-from ranks import run_process
+from ranks import run_process, run_ranks
 from scipy.special import logsumexp
 
 from carscale import data, evaluation, export, models, workflows
@@ -297,6 +297,17 @@ def test_bad_input_is_refused_before_anything_is_written(runs, tmp_path, tiny, m
     with pytest.raises(ConfigError, match="must be a probability"):
         workflows.predict(run, [tiny / "val"], above=1.5)
     assert not out.exists()
+
+
+def exported_by_ranks(run, out):
+    """Export, as a rank of two would."""
+    with pytest.raises(ConfigError, match="runs in one process"):
+        workflows.export_run(run, out)
+
+
+def test_several_processes_do_not_write_one_folder(runs, tmp_path):
+    run_ranks(exported_by_ranks, runs / "squash", tmp_path / "out", world_size=2)
+    assert list(tmp_path.glob("out*")) == []
 
 
 def test_an_export_is_replaced_by_force_alone(runs, tmp_path, tiny):

@@ -108,6 +108,8 @@ def export_run(
     _check_out(place, force)
     cfg = evaluation_settings(folder, settings)
     with open_world(precision="fp32", num_cpu_threads=cfg.train.num_cpu_threads) as world:
+        if world.size > 1:
+            raise ConfigError("carscale export: runs in one process", "without accelerate launch")
         model, view, card, where = load_result(folder, cfg.model)
         names = tuple(str(entry["name"]) for entry in card["classes"])
         export.check_names(names)
@@ -133,7 +135,7 @@ def export_run(
                 facts.write(staging)
             told = None
             if splits is not None and rule.verify is not None:
-                torch_model = models.for_scoring(model.to(world.device).eval(), view.image_px)
+                torch_model = models.for_scoring(model.eval(), view.image_px)  # on the CPU, as all
                 told = verified(
                     by_torch(Served(torch_model, facts.temperature)),
                     export.open_exported(staging),
