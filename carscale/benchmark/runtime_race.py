@@ -63,8 +63,10 @@ def race_runtimes(
                 try:
                     ask(images_BHWC)  # compiles, allocates
                     ready[name] = ask
-                except RuntimeError as error:  # of torch.compile: no compiler, say
-                    skipped[name] = str(error).strip().splitlines()[0][:200]
+                except Exception as error:  # of torch.compile: no compiler, say
+                    if name == TORCH:
+                        raise
+                    skipped[name] = f"{type(error).__name__}: {str(error).strip()[:200]}"
             speeds = _rounds(ready, images_BHWC)
             for name, found in speeds.items():
                 ratios = [one / base for one, base in zip(found, speeds[TORCH], strict=True)]

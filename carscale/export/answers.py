@@ -67,16 +67,16 @@ def agreement(
         (1, 0.2, 0.5, 0.5)
     """
     first_N, second_N = ours_NK.argmax(axis=1), theirs_NK.argmax(axis=1)
-    differences_NK = np.abs(ours_NK.astype(np.float64) - theirs_NK)
+    differences_NK = np.abs(ours_NK - theirs_NK)
     num_right = int((second_N == labels_N).sum())
     low, high = stats.jeffreys(num_right, len(labels_N))
     return Agreement(
         len(labels_N),
         int((first_N == second_N).sum()),
         float(differences_NK.max()),
-        float(differences_NK.mean()),
+        float(differences_NK.mean(dtype=np.float64)),
         num_right / len(labels_N),
         float(low),
         float(high),
-        float((first_N == labels_N).mean() - (second_N == labels_N).mean()),
+        (int((first_N == labels_N).sum()) - num_right) / len(labels_N),
     )

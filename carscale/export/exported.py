@@ -81,22 +81,25 @@ def is_exported(path: Path) -> bool:
     return (path / FACTS_FILE).is_file() or (path.suffix == ".onnx" and path.is_file())
 
 
-def open_exported(path: Path, *, num_threads: int = 0) -> Exported:
-    """Open an exported model.
+def open_exported(path: Path) -> Exported:
+    """Open an exported model, on as many threads as torch has.
 
     Args:
         path: Folder of ``carscale export``, or an ONNX file of it.
-        num_threads: Of ONNX Runtime and OpenVINO; 0 takes torch's.
 
     Raises:
         MissingExtraError: The library of its format is not installed.
         ModelError: It is none, of another version, or damaged.
     """
-    threads = num_threads or torch.get_num_threads()
+    threads = torch.get_num_threads()
     if path.is_file():
         session = _session(path, threads)
         stored = session.get_modelmeta().custom_metadata_map.get("carscale", "null")
-        return Exported(path, Facts.of(json.loads(stored), str(path)), _by_onnx(session))
+        try:
+            facts = Facts.of(json.loads(stored), str(path))
+        except ValueError as error:
+            raise _damaged(path, error) from error
+        return Exported(path, facts, _by_onnx(session))
     facts = Facts.of(files.read_json(path / FACTS_FILE), str(path / FACTS_FILE))
     if facts.kind == "hub":
         net = models.open_hub_folder(path)
@@ -123,7 +126,7 @@ def _program(path: Path) -> torch.nn.Module:
     """Return the module of an exported program."""
     try:
         return torch.export.load(path).module()
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except Exception as error:  # of a zip, a pickle, the program
         raise _damaged(path, error) from error
 
 
@@ -156,7 +159,7 @@ def _by_openvino(path: Path, num_threads: int) -> Callable[[NDArray[np.uint8]], 
         graph = openvino.Core().read_model(path)
         wanted = {"INFERENCE_NUM_THREADS": num_threads, "INFERENCE_PRECISION_HINT": "f32"}
         compiled = openvino.compile_model(graph, "CPU", wanted)
-    except RuntimeError as error:
+    except Exception as error:  # its own, which are no RuntimeErrors
         raise _damaged(path, error) from error
     shape = compiled.input(0).partial_shape[0]
     size = shape.get_length() if shape.is_static else None

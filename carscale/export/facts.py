@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import category
 
 from carscale import files
 from carscale.errors import ModelError
 from carscale.types import View
 
 FORMAT = 1
+OPSET = 20
+"""Version of ONNX' operators that graphs are written in."""
 FACTS_FILE = "carscale.json"
 Kind = Literal["hub", "onnx", "openvino", "pt2"]
+BREAKS = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of controls, halves of letters, and breaks of lines and paragraphs."""
 MAX_NAME = 1000
 """Characters of a class name; a label of a picture is shorter."""
 
@@ -46,7 +51,7 @@ class Facts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON holds it, with the colour around photos."""
-        return {"format": FORMAT, **asdict(self), "fill": list(self.view.fill)}
+        return {"format": FORMAT, "opset": OPSET, **asdict(self), "fill": list(self.view.fill)}
 
     @classmethod
     def of(cls, tree: Any, where: str) -> Facts:  # noqa: ANN401 - JSON holds anything
@@ -85,10 +90,11 @@ def check_names(names: Sequence[str]) -> None:
         ModelError: One of several lines, or too long.
     """
     for name in names:
-        if len(name) > MAX_NAME or not name.isprintable() or not name.strip():
+        is_one_line = name.strip() and not any(category(c) in BREAKS for c in name)
+        if len(name) > MAX_NAME or not is_one_line:
             what = f"{len(name):,} characters" if len(name) > MAX_NAME else "no single line of text"
             raise ModelError(
                 f"class {name[:60]!r}: its name has {what}; labels of other tools can't hold it",
-                f"take at most {MAX_NAME:,} printable characters; rename it: carscale data refine "
-                "ROOT OUT --merge 'OLD -> NEW', and train on that",
+                f"take at most {MAX_NAME:,} characters without line breaks; rename it and train on "
+                "that: carscale data refine ROOT OUT --merge 'OLD -> NEW'",
             )

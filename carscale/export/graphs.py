@@ -5,6 +5,7 @@ B pictures, H, W their sides, K classes.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import warnings
@@ -19,11 +20,11 @@ from torch import Tensor, nn
 
 from carscale import models
 from carscale.errors import MissingExtraError, ModelError
+from carscale.export.facts import OPSET
 
 if TYPE_CHECKING:
     from carscale.export.facts import Facts
 
-OPSET = 20
 INPUT, OUTPUTS = "images", ("probs", "logits")
 INSTALL = {"onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx", "openvino": "openvino"}
 
@@ -73,8 +74,10 @@ def save_pt2(served: Served, path: Path, image_px: int, *, num_images: int | Non
     Raises:
         ModelError: The exporter refuses the network; names what it stumbled over.
     """
+    held = io.BytesIO()
     with _explained(served):
-        torch.export.save(_program(served, image_px, num_images), path)
+        torch.export.save(_program(served, image_px, num_images), held)
+    path.write_bytes(held.getbuffer())  # here, so that a full disk is not the network's fault
 
 
 def save_onnx(served: Served, path: Path, image_px: int, *, num_images: int | None = None) -> None:
@@ -102,7 +105,8 @@ def save_onnx(served: Served, path: Path, image_px: int, *, num_images: int | No
             verbose=False,
         )
         assert made is not None
-        made.save(path, external_data=False)
+        content = made.model_proto.SerializeToString()
+    path.write_bytes(content)
 
 
 def tag_onnx(path: Path, facts: Facts) -> None:
@@ -124,7 +128,7 @@ def save_openvino(onnx_file: Path, folder: Path) -> None:
     openvino = library("openvino")
     try:
         graph = openvino.convert_model(onnx_file)
-    except RuntimeError as error:
+    except Exception as error:  # its own, which are no RuntimeErrors
         raise ModelError(
             f"{onnx_file.name}: OpenVINO refuses the graph: {_first(error)}"
         ) from error

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from carscale.export.facts import Facts
+from carscale.export.facts import OPSET, Facts
+from carscale.outgoing import one_line
 
-LISTED_CLASSES = 50
+LISTED_CLASSES, LISTED_LICENCES = 50, 20
 METRICS = {
     "top1": ("accuracy", "Top-1 accuracy"),
     "balanced_accuracy": ("balanced_accuracy", "Balanced accuracy"),
@@ -50,7 +51,7 @@ class CardFacts:
         data: Name of the data set.
         counts: Photos a split.
         hashes: Of each split and the class list.
-        licences: Photos a licence; empty where none is stored.
+        licences: Photos a licence; ``None`` where the data are not at hand.
         metrics: By split: metric to ``value``, ``low``, ``high``.
         verified: As ``verify.json`` has it; ``None`` if it was not.
         command: That trained it.
@@ -63,7 +64,7 @@ class CardFacts:
     data: str
     counts: Mapping[str, int] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
-    licences: Mapping[str, int] = field(default_factory=dict)
+    licences: Mapping[str, int] | None = None
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     verified: Mapping[str, Any] | None = None
     command: str = ""
@@ -107,7 +108,7 @@ def card_text(facts: Facts, about: CardFacts) -> str:
         f"{about.architecture}, trained by carscale and exported as `{facts.kind}`.",
         "## Use\n\n" + USE[facts.kind] + "\n\n" + _view_text(facts),
         "## How good it is\n\n" + _metrics_text(about),
-        "## The export answers like the run\n\n" + _verified_text(about.verified),
+        "## Verification\n\n" + _verified_text(about.verified),
         "## Data\n\n" + _data_text(facts, about),
         "## Training\n\n" + _training_text(about),
         "## Intended use and limits\n\nPhotos that show one car, framed as those it was trained "
@@ -131,6 +132,8 @@ def _view_text(facts: Facts) -> str:
         f"{view.interpolation} with antialiasing. Mean {view.mean}, standard deviation {view.std}"
         + ("." if facts.kind == "hub" else ", which the graph applies itself.")
     ]
+    if facts.kind == "onnx":
+        lines.append(f"ONNX opset {OPSET}; outputs `probs` and `logits`.")
     if facts.temperature != 1:
         lines.append(f"Logits are divided by {facts.temperature:.4g}, a temperature fitted on val.")
     if facts.min_energy is not None:
@@ -178,14 +181,30 @@ def _verified_text(verified: Mapping[str, Any] | None) -> str:
 
 def _data_text(facts: Facts, about: CardFacts) -> str:
     """Say what it was trained and measured on."""
-    lines = [f"`{about.data}`: " + ", ".join(f"{n:,} {name}" for name, n in about.counts.items())]
-    licences = ", ".join(f"{name} ({n:,} photos)" for name, n in about.licences.items())
-    lines.append(f"Licence of the photos: {licences or 'not stored; ask who made the data set'}.")
+    counts = ", ".join(f"{n:,} {name}" for name, n in about.counts.items())
+    lines = [f"{_code(about.data)}: {counts or 'not at hand when this was exported'}."]
+    lines.append(f"Licence of the photos: {_licence_text(about.licences)}.")
     lines += [f"- hash of {name}: `{value}`" for name, value in about.hashes.items()]
-    shown = [name.replace("|", "\\|").replace("`", "'") for name in facts.classes[:LISTED_CLASSES]]
+    shown = [_code(name) for name in facts.classes[:LISTED_CLASSES]]
     more = len(facts.classes) - len(shown)
     lines.append("Classes: " + ", ".join(shown) + (f" and {more} more" if more else "") + ".")
     return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:-1]) + "\n\n" + lines[-1]
+
+
+def _licence_text(licences: Mapping[str, int] | None) -> str:
+    """Return the commonest licences."""
+    if licences is None:
+        return "not looked at: the photos were not at hand"
+    if not licences:
+        return "not stored; ask who made the data set"
+    shown = [f"{_code(name)} ({n:,} photos)" for name, n in licences.items()][:LISTED_LICENCES]
+    more = len(licences) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _code(text: str) -> str:
+    """Return anyone's text as code, which Markdown reads as text."""
+    return "`" + one_line(text).replace("`", "'") + "`"
 
 
 def _training_text(about: CardFacts) -> str:

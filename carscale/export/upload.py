@@ -39,13 +39,12 @@ def push(folder: Path, name: str) -> str:
         ModelError: The hub refuses, or can't be reached; the folder stays.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
     api = HfApi()
     try:
         api.create_repo(name, private=True, exist_ok=True)
         return str(api.upload_folder(folder_path=folder, repo_id=name).commit_url)
-    except (HfHubHTTPError, LocalTokenNotFoundError, OSError) as error:
+    except Exception as error:  # of the hub, of its HTTP client, of the network
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"--push {name}: the hub took nothing: {first}",

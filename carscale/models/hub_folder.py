@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from carscale.errors import ModelError
@@ -59,6 +60,14 @@ def save_hub_folder(
         with torch.no_grad():
             layer.weight.div_(temperature)
             layer.bias.div_(temperature)
+    try:
+        _save(net, folder, view, names)
+    except SafetensorError as error:  # its own, of a disk
+        raise OSError(str(error)) from error
+
+
+def _save(net: nn.Module, folder: Path, view: View, names: Sequence[str]) -> None:
+    """Have timm write a folder."""
     timm.models.save_for_hf(
         net,
         str(folder),
@@ -91,7 +100,7 @@ def open_hub_folder(folder: Path) -> nn.Module:
     """
     try:
         return timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # of timm, JSON, safetensors
         raise ModelError(f"{folder}: timm can't open it: {str(error)[:300]}") from error
 
 

@@ -68,8 +68,8 @@ class PhotoPredictions:
     """The five likeliest classes of each photo.
 
     Attributes:
-        rows: One a photo: ``path``, ``top5`` (``class`` and ``prob``), ``abstains``, ``error``,
-            each of which may be ``None``.
+        rows: One a photo: ``path``, ``top5`` (``class`` and ``prob``), ``abstains``, ``error``;
+            the last two may be ``None``.
     """
 
     rows: list[dict[str, Any]]

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import jobs
 import numpy as np
@@ -18,6 +17,7 @@ from carscale import data, evaluation, export, models, workflows
 from carscale.errors import (
     ConfigError,
     DataError,
+    LaunchError,
     MissingExtraError,
     ModelError,
     RunError,
@@ -204,7 +204,7 @@ def test_a_threshold_tells_coverage_and_error():
 
 
 def other_weights(monkeypatch):
-    """Have exports store other weights than the run's, by one number in ten."""
+    """Have exports store a classifier layer that says the opposite."""
     save = models.save_hub_folder
 
     def spoilt(model, *args, **more):
@@ -265,7 +265,7 @@ def test_the_card_is_read_by_the_hubs_library(folders, runs):
         text = card.text
         for part in ("photos of val", "Licence of the photos", "hash of train", "temperature"):
             assert part in text
-        assert str(Path.home()) not in str(card)
+        assert str(runs.parent) not in str(card)  # the data's absolute path
 
 
 def test_bad_input_is_refused_before_anything_is_written(runs, tmp_path, tiny, monkeypatch):
@@ -279,10 +279,12 @@ def test_bad_input_is_refused_before_anything_is_written(runs, tmp_path, tiny, m
         workflows.export_run(run, tmp_path / "mine", force=True)
     with pytest.raises(ConfigError, match="must be OWNER/NAME"):
         workflows.export_run(run, out, push="cars")
+    with pytest.raises(ConfigError, match="is kept by what it loses"):
+        workflows.export_run(run, out, workflows.ExportRule("onnx", int8=True, verify=False))
     with pytest.raises(ConfigError, match="--int8: not of --format hub"):
         workflows.export_run(run, out, workflows.ExportRule(int8=True))
-    with pytest.raises(ConfigError, match="has no such split"):
-        workflows.export_run(run, out, workflows.ExportRule(verify="exam"))
+    with pytest.raises(ConfigError, match="--format tflite: must be one of hub, onnx"):
+        workflows.export_run(run, out, workflows.ExportRule("tflite"))
     with pytest.raises(RunError, match="no temperature was fitted"):
         workflows.export_run(runs / "pad", out, workflows.ExportRule(temperature=True))
     with pytest.raises(ModelError, match="holds no scored epoch yet"):
@@ -301,7 +303,7 @@ def test_bad_input_is_refused_before_anything_is_written(runs, tmp_path, tiny, m
 
 def exported_by_ranks(run, out):
     """Export, as a rank of two would."""
-    with pytest.raises(ConfigError, match="runs in one process"):
+    with pytest.raises(LaunchError, match="runs in one process"):
         workflows.export_run(run, out)
 
 
@@ -312,13 +314,16 @@ def test_several_processes_do_not_write_one_folder(runs, tmp_path):
 
 def test_an_export_is_replaced_by_force_alone(runs, tmp_path, tiny):
     out = tmp_path / "out"
-    rule = workflows.ExportRule(verify=None)
+    rule = workflows.ExportRule(verify=False)
     workflows.export_run(runs / "squash", out, rule)
     with pytest.raises(RunError, match="--force"):
         workflows.export_run(runs / "squash", out, rule)
     workflows.export_run(runs / "squash", out, rule, force=True)
     assert "Not verified." in (out / "README.md").read_text()
-    with pytest.raises(ModelError, match="exported with --verify none"):
+    (out / "thesis.txt").touch()
+    with pytest.raises(RunError, match="more than an export"):
+        workflows.export_run(runs / "squash", out, rule, force=True)
+    with pytest.raises(ModelError, match="exported with --no-verify"):
         workflows.predict(out, [tiny / "val"], unknown=True)
 
 
@@ -332,6 +337,59 @@ def test_damaged_exports_are_said(folders, tmp_path):
     (tmp_path / "carscale.json").write_text("[]")
     with pytest.raises(ModelError, match="says nothing that carscale reads"):
         export.open_exported(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [("pt2", "model.pt2"), ("openvino", "model.xml"), ("hub", "model.safetensors")],
+)
+def test_damaged_files_of_every_kind_are_said(folders, tmp_path, kind, file):
+    shutil.copytree(folders / kind, tmp_path / "out")
+    (tmp_path / "out" / file).write_bytes(b"torn")
+    with pytest.raises(ModelError, match=r"can't be read|can't open it"):
+        export.open_exported(tmp_path / "out")
+
+
+def test_a_card_holds_names_of_strangers_as_text_and_no_figures_of_others(folders):
+    from dataclasses import replace
+
+    facts = export.open_exported(folders / "onnx").facts
+    evil = "<img src=https://evil/x.png> [A4](https://evil) `x`"
+    about = export.CardFacts("cars", "net", "data", licences={"CC\n\n# Own heading": 3})
+    text = export.card_text(replace(facts, classes=(evil, "b", "c", "d")), about)
+    assert "`<img src=https://evil/x.png> [A4](https://evil) 'x'`" in text
+    assert "\n# Own heading" not in text
+    assert "Not measured." in text
+
+
+def test_figures_of_another_checkpoint_are_not_in_the_card(runs, tmp_path):
+    shutil.copytree(runs / "squash", tmp_path / "run")
+    file = tmp_path / "run" / "metrics.json"
+    whole = json.loads(file.read_text())
+    whole["val"]["about"]["checkpoint"] = "best_00000001"
+    file.write_text(json.dumps(whole))
+    words = (f"data.root={RunFolder(runs / 'squash').data_root}",)
+    rule = workflows.ExportRule(verify=False)
+    made = workflows.export_run(tmp_path / "run", tmp_path / "out", rule, settings=words)
+    assert "Not measured." in (made / "README.md").read_text()
+
+
+def test_a_network_is_raced_in_every_runtime(runs, monkeypatch):
+    from carscale.benchmark import runtime_race
+
+    monkeypatch.setattr(runtime_race, "ROUND_S", 0.01)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda *_, **__: None)  # tens of seconds
+    rows = workflows.race_runtimes(runs / "squash", num_threads=1)
+    names = {row["runtime"] for row in rows}
+    assert {"PyTorch", "channels_last", "ONNX Runtime", "OpenVINO", "torch.compile"} <= names
+    assert all(row["ratio"]["median"] == 1 for row in rows if row["runtime"] == "PyTorch")
+    assert {row["num_images"] for row in rows} == {1, 32}
+
+
+def test_class_names_of_many_scripts_are_labels():
+    export.check_names(
+        ["Citro\u00ebn\u00a0C4", "\u30c8\u30e8\u30bf\u3000\u30ab\u30ed\u30fc\u30e9", "\u0160koda"]
+    )
 
 
 @pytest.mark.parametrize("name", ["Audi\nA4", "x" * 10_000, "  "])

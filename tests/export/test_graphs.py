@@ -62,6 +62,19 @@ def test_the_shipped_view_of_a_photo_is_carscales(tmp_path, fit, px):
             assert np.abs(ours - theirs).max() <= (12 if fit == "crop" else 3), (name, size)
 
 
+def test_the_shipped_view_knows_transparency_and_16_bits(tmp_path):
+    view = View(image_px=20, fit="squash")
+    about = Facts("onnx", (), view).to_dict()
+    rng = np.random.default_rng(0)
+    clear = Image.fromarray(rng.integers(0, 256, (20, 20, 4), dtype=np.uint8))
+    deep = Image.fromarray(np.full((20, 20), 20_000, np.uint16))
+    for name, photo in {"a.png": clear, "b.png": deep}.items():
+        photo.save(tmp_path / name)
+        ours = view_of((tmp_path / name).read_bytes, view).astype(int)
+        theirs = shipped_script()["view"](tmp_path / name, about).astype(int)
+        assert np.abs(ours - theirs).max() <= 2, name
+
+
 def test_the_shipped_view_turns_photos_upright(tmp_path):
     view = View(image_px=40, fit="pad")
     about = Facts("onnx", (), view).to_dict()

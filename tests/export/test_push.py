@@ -106,6 +106,15 @@ def test_a_word_that_is_no_repository_is_refused(name):
         export.check_repo(name)
 
 
+def test_a_hub_that_is_not_there_is_said(monkeypatch, folder):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_TOKEN", "hf_stub")
+    with pytest.raises(ModelError, match="the hub took nothing"):
+        export.push(folder, "me/cars")
+
+
 def test_the_hubs_own_check_of_a_card_gets_the_card(hub, folder):
     from huggingface_hub import ModelCard
 

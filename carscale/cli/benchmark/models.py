@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from carscale.cli.options import Json
+from carscale.cli.options import Json, typed_options
 from carscale.cli.output import print_json, print_table, say
 from carscale.progress import note
 
 
 def models(
+    ctx: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(help="timm's names.")] = None,
     run: Annotated[
         Path | None,
@@ -42,6 +43,10 @@ def models(
     if (run is None) == (not names):
         raise ConfigError("benchmark models: wants names of models, or --run RUN, one of both")
     if run is not None:
+        if ignored := typed_options(
+            ctx, "image_px", "local_batch_size", "attention", "num_classes"
+        ):
+            raise ConfigError(f"--run: its network is as it was trained; leave out {ignored[0]}")
         found = workflows.race_runtimes(run, num_threads=num_threads or 0)
         print_json(found) if as_json else _print_runtimes(found)
         return
@@ -74,6 +79,7 @@ def _print_runtimes(rows: list[dict[str, Any]]) -> None:
         for row in rows
         if "ratio" in row
     ]
+    say("on the CPU, in turns; median and range of rounds")
     print_table(("runtime", ">at once", ">images/s", ">times PyTorch (rounds)"), lines)
     for row in rows:
         if "skipped" in row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 
 from carscale import config, data, export, files, models, outgoing, progress, threads
 from carscale.augment.draws import generator
-from carscale.errors import ConfigError, DataError, RunError
+from carscale.errors import ConfigError, DataError, LaunchError, RunError
 from carscale.export.exported import SCRIPT, by_torch
 from carscale.export.graphs import Served, library
 from carscale.runs import RunFolder
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 ExportFormat = Literal["hub", "onnx", "openvino", "pt2"]
 LIBRARIES = {"hub": (), "onnx": ("onnx", "onnxscript", "onnxruntime"), "pt2": ()}
 LIBRARIES["openvino"] = (*LIBRARIES["onnx"], "openvino")
+WRITTEN = (
+    *("README.md", "carscale.json", "verify.json", "config.json", "model.safetensors"),
+    *("model.onnx", "predict_onnx.py", "model.xml", "model.bin", "model.pt2"),
+)
+"""All that an export writes; a folder that holds more is not replaced."""
 CALIBRATED_ON, AT_ONCE = 512, 16
 """Photos of train whose activations set the ranges of eight bits, and how many at a time."""
 
@@ -46,23 +52,28 @@ class ExportRule:
             ``pt2``: a program of ``torch.export``.
         int8: Eight bits for weights and activations, of ``onnx`` and ``openvino``.
         temperature: Divide logits by the temperature that was fitted on val.
-        verify: The split of the proof; ``None`` leaves it out.
+        verify: Whether every photo of val has to get the run's answer.
         fixed_batch: Pictures of each call of a graph; any number when ``None``.
     """
 
     format: ExportFormat = "hub"
     int8: bool = False
     temperature: bool = False
-    verify: str | None = "val"
+    verify: bool = True
     fixed_batch: int | None = None
 
     def check(self) -> None:
         """Raise where parts don't go together, or a library is missing.
 
         Raises:
-            ConfigError: Eight bits or a fixed batch of a format that has neither.
+            ConfigError: No such format; eight bits or a fixed batch of one that has neither; eight
+                bits that nobody would verify.
             MissingExtraError: Says what to install.
         """
+        if self.format not in LIBRARIES:
+            raise ConfigError(f"--format {self.format}: must be one of {', '.join(LIBRARIES)}")
+        if self.int8 and not self.verify:
+            raise ConfigError("--int8: is kept by what it loses on val", "leave out --no-verify")
         if self.int8 and self.format not in ("onnx", "openvino"):
             raise ConfigError(f"--int8: not of --format {self.format}", "take --format onnx")
         if self.fixed_batch is not None and self.format == "hub":
@@ -96,6 +107,7 @@ def export_run(
     Raises:
         ConfigError: Parts that don't go together, or another word for a repository.
         DataError: The photos do not match their lock.
+        LaunchError: There are several processes.
         MissingExtraError: A library is not installed.
         ModelError: No result, or a network that can't be exported so.
         RunError: No such run, OUT is there, or no temperature was fitted.
@@ -109,7 +121,8 @@ def export_run(
     cfg = evaluation_settings(folder, settings)
     with open_world(precision="fp32", num_cpu_threads=cfg.train.num_cpu_threads) as world:
         if world.size > 1:
-            raise ConfigError("carscale export: runs in one process", "without accelerate launch")
+            command = outgoing.command("carscale", "export", folder, place)
+            raise LaunchError("carscale export: runs in one process", f"type: {command}")
         model, view, card, where = load_result(folder, cfg.model)
         names = tuple(str(entry["name"]) for entry in card["classes"])
         export.check_names(names)
@@ -124,9 +137,9 @@ def export_run(
             run=folder.path.resolve().name,
             checkpoint=where.name,
         )
-        needs_data = rule.verify is not None or rule.int8
-        splits = data.load(cfg.data.model_copy(update={"partial": "leave"})) if needs_data else None
-        if splits is not None:
+        splits = None
+        if rule.verify:
+            splits = data.load(cfg.data.model_copy(update={"partial": "leave"}))
             check_classes(card, splits, where)
         with files.staged_folder(place, "export") as staging:
             with progress.bar(f"export {rule.format}", None):
@@ -134,12 +147,12 @@ def export_run(
                 _write(staging, model, facts, rule, train)
                 facts.write(staging)
             told = None
-            if splits is not None and rule.verify is not None:
+            if splits is not None:
                 torch_model = models.for_scoring(model.eval(), view.image_px)  # on the CPU, as all
                 told = verified(
                     by_torch(Served(torch_model, facts.temperature)),
                     export.open_exported(staging),
-                    data.named_split(splits, rule.verify),
+                    splits.val,
                     cfg.loader,
                     world,
                 )
@@ -182,6 +195,8 @@ def _check_out(out: Path, force: bool) -> None:
         return
     if not export.is_exported(out) or out.is_file():
         raise RunError(f"{out}: is there, and no export", "name another folder")
+    if others := sorted({path.name for path in out.iterdir()} - set(WRITTEN)):
+        raise RunError(f"{out}: holds more than an export ({others[0]})", "name another folder")
     if not force:
         raise RunError(f"{out}: holds an export", "replace it: --force; or name another folder")
 
@@ -254,8 +269,16 @@ def _describe(
     environment = run.environment()
     root = Path(cfg.data.root)
     card = data.read_card(root) if data.is_frozen(root) else {}
-    counts, metrics, here = card.get("counts") or {}, run.metrics(), Path.cwd()
-    hashes = card.get("hashes") or run.hashes
+    hashes = card.get("hashes") or {}
+    if any(hashes.get(name) != value for name, value in run.hashes.items()):
+        card, hashes = {}, run.hashes  # not there any more, or other photos
+    counts = card.get("counts") or {}
+    metrics = {
+        name: found
+        for name, found in run.metrics().items()
+        if (about := found.get("about") or {}).get("checkpoint") == facts.checkpoint
+        and not about.get("flip")
+    }
     names = ["train", "val", *sorted(name for name in hashes if name.startswith("test"))]
     about = export.CardFacts(
         name=run.path.resolve().name,
@@ -263,14 +286,19 @@ def _describe(
         data=root.name,
         counts={name: int(counts[name]) for name in names if name in counts},
         hashes=hashes,
-        licences=_licences(root) if card else {},
+        licences=_licences(root) if card else None,
         metrics={name: metrics[name] for name in names if name in metrics},
         verified=None if told is None else told.to_dict(),
-        command=outgoing.relative(outgoing.stored_command(environment.get("command")) or "", here),
-        settings=outgoing.relative(run.settings_file.read_text("utf-8"), here),
-        weights_from=(environment.get("model") or {}).get("weights_from", ""),
+        command=_placeless(outgoing.stored_command(environment.get("command")) or ""),
+        settings=_placeless(run.settings_file.read_text("utf-8")),
+        weights_from=_placeless((environment.get("model") or {}).get("weights_from", "")),
     )
     files.write_atomic(folder / "README.md", export.card_text(facts, about))
+
+
+def _placeless(text: str) -> str:
+    """Return text without folders of this machine outside of the working one: it leaves it."""
+    return re.sub(r"(?:\.\./)+(?:[^\s'\"]*/)?", ".../", outgoing.relative(text, Path.cwd()))
 
 
 def _licences(root: Path) -> dict[str, int]:
