@@ -136,7 +136,10 @@ def test_models_are_shown_as_a_table_with_attention(carscale, models_once, monke
         (["test_vit", "--attention", "sse"], "--attention sse: must be none, se, eca, cbam or gc"),
         (["test_vit", "--image-px", "32", "--attention", "se"], "test_vit has no stages"),
         (["test_vit", "--local-batch-size", "1"], "Invalid value"),
-        ([], "Missing argument"),
+        ([], "benchmark models: wants names of models, or --run RUN, one of both"),
+        (["test_vit", "--run", "runs/x"], "one of both"),
+        (["--run", "runs/x", "--image-px", "32"], "as it was trained; leave out --image-px"),
+        (["--run", "runs/x"], "RunError: runs/x: no such run folder"),
     ],
 )
 def test_wrong_words_of_models_exit_2(carscale, words, says):

@@ -92,17 +92,18 @@ import json, sys
 import timm, torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
-folder, photo = sys.argv[1:]
-net = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-config = timm.data.resolve_model_data_config(net)
+photo, *folders = sys.argv[1:]
 image = Image.open(photo).convert("RGB")
-with torch.inference_mode():
-    ours = net(timm.data.create_transform(**config, is_training=False)(image)[None])
-    inputs = AutoImageProcessor.from_pretrained(folder)(image, return_tensors="pt")
-    theirs = AutoModelForImageClassification.from_pretrained(folder)(**inputs).logits
-found = pipeline("image-classification", folder)(image, top_k=1)[0]
+for folder in folders:
+    net = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    config = timm.data.resolve_model_data_config(net)
+    with torch.inference_mode():
+        ours = net(timm.data.create_transform(**config, is_training=False)(image)[None])
+        inputs = AutoImageProcessor.from_pretrained(folder)(image, return_tensors="pt")
+        theirs = AutoModelForImageClassification.from_pretrained(folder)(**inputs).logits
+    found = pipeline("image-classification", folder)(image, top_k=1)[0]
+    print(json.dumps([ours[0].tolist(), theirs[0].tolist(), found["label"]]))
 assert not any(name.startswith("carscale") for name in sys.modules)
-print(json.dumps([ours[0].tolist(), theirs[0].tolist(), found["label"]]))
 """
 
 
@@ -124,13 +125,13 @@ def in_fresh_process(*words, cwd=None):
 def test_timm_and_transformers_open_the_folder_without_carscale(runs, folders, tiny, tmp_path):
     val = data.read_splits(tiny).val
     (tmp_path / "user.py").write_text(HUB_USER)
-    for fit, name in (("squash", "hub"), ("pad", "pad-hub"), ("crop", "crop-hub")):
+    names = {"squash": "hub", "pad": "pad-hub", "crop": "crop-hub"}
+    photo, places = tiny / val.paths_N[0], [folders / name for name in names.values()]
+    told = in_fresh_process(tmp_path / "user.py", photo, *places).splitlines()[-3:]
+    for fit, line in zip(names, told, strict=True):
         ours_NK, _ = asked(runs / fit, val)
-        heat = export.open_exported(folders / name).facts.temperature
-        photo = tiny / val.paths_N[0]
-        by_timm, by_transformers, label = json.loads(
-            in_fresh_process(tmp_path / "user.py", folders / name, photo).splitlines()[-1]
-        )
+        heat = export.open_exported(folders / names[fit]).facts.temperature
+        by_timm, by_transformers, label = json.loads(line)
         assert by_timm == pytest.approx(by_transformers, abs=0.02)
         # these photos are 10 times the input: carscale decodes them at a scale, timm whole
         assert by_timm == pytest.approx((ours_NK[0] / heat).tolist(), abs=0.4)
