@@ -239,6 +239,12 @@ def test_eight_bits_are_kept_or_refused_by_what_they_lose(runs, tmp_path, tiny, 
     )
     sizes = [(place / "model.onnx").stat().st_size for place in (made, floats)]
     assert sizes[0] < 0.7 * sizes[1]
+    import onnx
+
+    tensors = onnx.load(made / "model.onnx").graph.initializer
+    scales = [one.dims for one in tensors if one.name.endswith("weight_scale")]
+    assert len(scales) > 5
+    assert all(len(dims) == 1 and dims[0] > 1 for dims in scales)  # one a channel
     val = data.read_splits(tiny).val
     ours_NK, pictures_NHWC = asked(runs / "squash", val)
     _, eight_NK = export.open_exported(made).answer(pictures_NHWC)
