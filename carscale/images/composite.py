@@ -45,7 +45,7 @@ SHADOW = 0.45
 
 
 class BadMaskError(Exception):
-    """A mask that does not hold; the text is the reason."""
+    """A mask that does not hold; the text is the reason, its kind before a colon."""
 
 
 def cut_out(pixels_HWC: NDArray[np.uint8], car_hw: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -71,7 +71,9 @@ def cut_out(pixels_HWC: NDArray[np.uint8], car_hw: NDArray[np.floating]) -> NDAr
     masks = [_grab(small_hwC, probability_hw.clip(0, 1), *start) for start in STARTS]
     alike = float((masks[0] & masks[1]).sum() / max(1, (masks[0] | masks[1]).sum()))
     if alike < MIN_ALIKE:
-        raise BadMaskError(f"two ways to cut the car out agree on {alike:.0%} of it")
+        raise BadMaskError(
+            f"unsure outline: two ways to cut the car out agree on {alike:.0%} of it"
+        )
     check_mask(masks[0] & masks[1])
     mask_hw = tidied(masks[0] & masks[1])
     is_car_hw = probability_hw >= PROBABLE
@@ -79,7 +81,8 @@ def cut_out(pixels_HWC: NDArray[np.uint8], car_hw: NDArray[np.floating]) -> NDAr
     meant = float(is_car_hw[mask_hw].mean())
     if covered < MIN_COVERED or meant < MIN_MEANT:
         raise BadMaskError(
-            f"it covers {covered:.0%} of what the run takes for car, which is {meant:.0%} of it"
+            f"not where the run sees a car: it covers {covered:.0%} of that, which is {meant:.0%} "
+            "of it"
         )
     return mask_hw
 
@@ -99,15 +102,15 @@ def check_mask(mask_hw: NDArray[np.bool_]) -> None:
     """
     area = float(mask_hw.mean())
     if not MIN_AREA <= area <= MAX_AREA:
-        raise BadMaskError(f"it fills {area:.0%} of the photo")
+        raise BadMaskError(f"too small or too large: it fills {area:.0%} of the photo")
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask_hw.astype(np.uint8))
     whole = stats[1:, cv2.CC_STAT_AREA].max() / mask_hw.sum()
     if whole < MIN_WHOLE:
-        raise BadMaskError(f"its largest piece is {whole:.0%} of it")
+        raise BadMaskError(f"in pieces: the largest is {whole:.0%} of it")
     hull = cv2.convexHull(cv2.findNonZero(mask_hw.astype(np.uint8)))
     solid = float(mask_hw.sum()) / max(1.0, cv2.contourArea(hull))
     if solid < MIN_SOLID:
-        raise BadMaskError(f"it has bays: {solid:.0%} of its hull")
+        raise BadMaskError(f"ragged: it is {solid:.0%} of its hull")
 
 
 def tidied(mask_hw: NDArray[np.bool_]) -> NDArray[np.bool_]:

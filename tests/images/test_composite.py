@@ -60,8 +60,8 @@ def test_two_ways_to_cut_that_differ_are_refused():
     ("shapes", "told"),
     [
         ([((20, 20), (6, 6))], "fills"),
-        ([((50, 60), (40, 30)), ((150, 60), (30, 25))], "largest piece"),
-        ([((96, 40), (80, 12)), ((40, 80), (12, 40))], "bays"),
+        ([((50, 60), (40, 30)), ((150, 60), (30, 25))], "in pieces"),
+        ([((96, 40), (80, 12)), ((40, 80), (12, 40))], "ragged"),
     ],
 )
 def test_shapes_that_are_no_car(shapes, told):

@@ -80,7 +80,7 @@ def car_masks(
         try:
             masks.found[row] = _read_mask(path, train.sizes_N2[row].tolist())
         except (composite.BadMaskError, OSError, ValueError) as error:
-            masks.refused[row] = f"the mask given: {error}"
+            masks.refused[row] = f"mask given, {error}"
     if run is None:
         masks.refused |= dict.fromkeys(missing, "no mask is given")
         return masks
@@ -101,7 +101,9 @@ def _read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     pixels_HWC = images.decode(contained.read_named(path, max_bytes=contained.MAX_PHOTO_BYTES))
     height, width = pixels_HWC.shape[:2]
     if abs(math.log(width * size[1] / (height * size[0]))) > MAX_OFF:
-        raise composite.BadMaskError(f"is {width}x{height}, the photo {size[0]}x{size[1]}")
+        raise composite.BadMaskError(
+            f"of another size: {width}x{height}, the photo {size[0]}x{size[1]}"
+        )
     mask_hw = composite.fitted(pixels_HWC, composite.MASK_PX)[..., 0] > 127
     composite.check_mask(mask_hw)
     return mask_hw
@@ -200,7 +202,7 @@ def counted(refused: Mapping[int, str]) -> str:
     """Return how many masks were refused, and the commonest reasons."""
     kinds: dict[str, int] = {}
     for reason in refused.values():
-        words = " ".join(word for word in reason.split() if "%" not in word)
-        kinds[words] = kinds.get(words, 0) + 1
+        kind = reason.partition(":")[0]
+        kinds[kind] = kinds.get(kind, 0) + 1
     most = sorted(kinds.items(), key=lambda one: (-one[1], one[0]))[:3]
-    return ", ".join(f"{count} x {words}" for words, count in most)
+    return ", ".join(f"{count} {kind}" for kind, count in most)
