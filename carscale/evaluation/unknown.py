@@ -54,8 +54,8 @@ def unknown_threshold(
     limit = float(np.quantile(energies_N, 1 - KEPT))
     is_kept_N = energies_N >= limit
     is_wrong_N = logits_NK.argmax(axis=1) != labels_N
-    told = (
+    rule = (
         f"keeps {is_kept_N.mean():.1%} of val, of which {is_wrong_N[is_kept_N].mean():.1%} are "
         f"wrong (of all {is_wrong_N.mean():.1%})"
     )
-    return limit, told.replace("%", " %")
+    return limit, rule.replace("%", " %")

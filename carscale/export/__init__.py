@@ -6,7 +6,7 @@ opens it again and gives logits for uint8 pictures.
 - ``graphs``: ``torch.export`` to a program, ONNX, OpenVINO; pictures in, probabilities out.
 - ``int8``: weights and activations of an ONNX graph in eight bits.
 - ``exported``: opening what was exported, whatever its format.
-- ``answers``: do two answers to the same photos agree?
+- ``parity``: do two answers to the same photos agree?
 - ``model_card``: the README.md of an export; ``upload`` sends it to the hub.
 - ``predict_onnx.txt``: the script beside ``model.onnx``; verification runs its view of photos.
 

@@ -1,5 +1,3 @@
-from .answers import Agreement as Agreement
-from .answers import agreement as agreement
 from .exported import Answer as Answer
 from .exported import Exported as Exported
 from .exported import is_exported as is_exported
@@ -14,5 +12,7 @@ from .graphs import tag_onnx as tag_onnx
 from .int8 import quantise as quantise
 from .model_card import CardFacts as CardFacts
 from .model_card import card_text as card_text
+from .parity import Agreement as Agreement
+from .parity import agreement as agreement
 from .upload import check_repo as check_repo
 from .upload import push as push

@@ -166,8 +166,8 @@ def _by_openvino(path: Path, num_threads: int) -> Callable[[NDArray[np.uint8]], 
 
     def answer(images_BHWC: NDArray[np.uint8]) -> Answer:
         def ask(part: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-            told = compiled([part])
-            return [told[0], told[1]]
+            outputs = compiled([part])
+            return [outputs[0], outputs[1]]
 
         return _in_fixed(ask, images_BHWC, size)
 
@@ -185,8 +185,8 @@ def _in_fixed(
         return np.array(probs_BK), np.array(logits_BK)
     num = len(images_BHWC)
     filled = np.concatenate([images_BHWC, images_BHWC[:1].repeat(-num % size, axis=0)])
-    told = [[np.array(one) for one in ask(filled[at : at + size])] for at in range(0, num, size)]
-    probs_NK, logits_NK = (np.concatenate(parts)[:num] for parts in zip(*told, strict=True))
+    parts = [[np.array(one) for one in ask(filled[at : at + size])] for at in range(0, num, size)]
+    probs_NK, logits_NK = (np.concatenate(some)[:num] for some in zip(*parts, strict=True))
     return probs_NK, logits_NK
 
 

@@ -167,5 +167,5 @@ def _first(error: BaseException) -> str:
     """Return the line of an error, or of what caused it, that says most."""
     while error.__cause__ is not None:
         error = error.__cause__
-    told = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (told[0] if told else type(error).__name__)[:300]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]

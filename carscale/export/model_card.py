@@ -103,7 +103,7 @@ def card_text(facts: Facts, about: CardFacts) -> str:
         eval_results=results or None,
     )
     parts = [
-        f"---\n{data.to_yaml()}\n---\n# {about.name}",
+        f"---\n{data.to_yaml()}\n---\n# {one_line(about.name)}",
         f"Names the make and model of a car in a photo: one of {len(facts.classes)} classes. "
         f"{about.architecture}, trained by carscale and exported as `{facts.kind}`.",
         "## Use\n\n" + USE[facts.kind] + "\n\n" + _view_text(facts),

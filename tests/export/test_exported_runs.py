@@ -308,6 +308,23 @@ def test_bad_input_is_refused_before_anything_is_written(runs, tmp_path, tiny, m
     assert not out.exists()
 
 
+def test_what_is_sent_is_said_before_it_is_sent(runs, tmp_path, monkeypatch, capsys):
+    said = []
+
+    def push(folder, name):
+        said.append(capsys.readouterr().err)
+        return "http://hub/commit/1"
+
+    monkeypatch.setattr(export, "push", push)
+    rule = workflows.ExportRule(verify=False)
+    workflows.export_run(runs / "squash", tmp_path / "out", rule, push="me/cars")
+    (before,) = said
+    assert "sends to me/cars on the hub, private if it is new" in before
+    for path in (tmp_path / "out").iterdir():
+        assert f"{path.name} (" in before
+    assert "sent: http://hub/commit/1" in capsys.readouterr().err
+
+
 def exported_by_ranks(run, out):
     """Export, as a rank of two would."""
     with pytest.raises(LaunchError, match="runs in one process"):

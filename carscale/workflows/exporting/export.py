@@ -146,20 +146,20 @@ def export_run(
                 train = None if splits is None else splits.train
                 _write(staging, model, facts, rule, train)
                 facts.write(staging)
-            told = None
+            proof = None
             if splits is not None:
                 torch_model = models.for_scoring(model.eval(), view.image_px)  # on the CPU, as all
-                told = verified(
+                proof = verified(
                     by_torch(Served(torch_model, facts.temperature)),
                     export.open_exported(staging),
                     splits.val,
                     cfg.loader,
                     world,
                 )
-                told.check(int8=rule.int8)
-                facts = replace(facts, min_energy=told.min_energy, unknown_rule=told.unknown_rule)
-                files.write_json(staging / "verify.json", told.to_dict())
-            _describe(staging, folder, cfg, facts, told)
+                proof.check(int8=rule.int8)
+                facts = replace(facts, min_energy=proof.min_energy, unknown_rule=proof.unknown_rule)
+                files.write_json(staging / "verify.json", proof.to_dict())
+            _describe(staging, folder, cfg, facts, proof)
     if push is not None:
         _send(place, push)
     return place
@@ -260,7 +260,7 @@ def _describe(
     run: RunFolder,
     cfg: config.Recipe,
     facts: export.Facts,
-    told: Verified | None,
+    proof: Verified | None,
 ) -> None:
     """Store what the model is, for programs and for people."""
     facts.write(folder)
@@ -288,7 +288,7 @@ def _describe(
         hashes=hashes,
         licences=_licences(root) if card else None,
         metrics={name: metrics[name] for name in names if name in metrics},
-        verified=None if told is None else told.to_dict(),
+        verified=None if proof is None else proof.to_dict(),
         command=_placeless(outgoing.stored_command(environment.get("command")) or ""),
         settings=_placeless(run.settings_file.read_text("utf-8")),
         weights_from=_placeless((environment.get("model") or {}).get("weights_from", "")),

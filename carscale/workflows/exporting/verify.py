@@ -10,7 +10,7 @@ import numpy as np
 
 from carscale import evaluation, export, loaders
 from carscale.errors import VerificationError
-from carscale.export.answers import MAX_DROP, SAME_FROM_FILES, SAME_ON_EQUAL_INPUT
+from carscale.export.parity import MAX_DROP, SAME_FROM_FILES, SAME_ON_EQUAL_INPUT
 from carscale.progress import bar
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Verified:
             VerificationError: Says by how much, and what to try.
         """
         equal, read = self.equal_input, self.from_files
-        told = (
+        counts = (
             f"of {equal.num_photos} photos of {self.split} {equal.num_same} get the same first "
             f"class on equal input, {read.num_same} from files; accuracy falls by "
             f"{100 * equal.drop:.1f} and {100 * read.drop:.1f} points; probabilities differ by "
@@ -68,14 +68,14 @@ class Verified:
         )
         if int8 and max(equal.drop, read.drop) > MAX_DROP:
             raise VerificationError(
-                f"eight bits lose too much (a point at most): {told}",
+                f"eight bits lose too much (a point at most): {counts}",
                 "leave out --int8; or train a network whose convolutions are not depthwise, such "
                 "as model.name=resnext50_32x4d",
             )
         if not int8 and (equal.same < SAME_ON_EQUAL_INPUT or read.same < SAME_FROM_FILES):
             raise VerificationError(
                 f"the export answers otherwise than the run ({SAME_ON_EQUAL_INPUT:.1%} and "
-                f"{SAME_FROM_FILES:.1%} are wanted): {told}",
+                f"{SAME_FROM_FILES:.1%} are wanted): {counts}",
                 "take another --format; --no-verify leaves this out",
             )
 
@@ -99,7 +99,7 @@ def verified(
     loader = loaders.eval_loader(cfg, split, theirs.facts.view, world)
     row_of = {number: row for row, number in enumerate(split.ids_N.tolist())}
     seconds = {"ours": 0.0, "theirs": 0.0}
-    told: dict[str, list[NDArray[np.float32]]] = {
+    probs: dict[str, list[NDArray[np.float32]]] = {
         "ours": [],
         "theirs": [],
         "files": [],
@@ -116,13 +116,13 @@ def verified(
                 start = time.perf_counter()
                 probs_BK, logits_BK = answer(images_BHWC)
                 seconds[name] += time.perf_counter() - start
-                told[name].append(probs_BK)
-            told["logits"].append(logits_BK)
+                probs[name].append(probs_BK)
+            probs["logits"].append(logits_BK)
             here = [row_of[number] for number in batch.ids_B.tolist()]
-            told["files"].append(theirs.answer_files([split.read_bytes(row) for row in here])[0])
+            probs["files"].append(theirs.answer_files([split.read_bytes(row) for row in here])[0])
             rows += here
             advance(len(here))
-    found = {name: np.concatenate(parts) for name, parts in told.items()}
+    found = {name: np.concatenate(parts) for name, parts in probs.items()}
     labels_N = split.labels_N[rows]
     limit, rule = evaluation.unknown_threshold(found["logits"], labels_N)
     return Verified(
