@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
 
 from carscale import config, data, export, files, models, outgoing, progress, threads
 from carscale.augment.draws import generator
@@ -35,7 +36,7 @@ ExportFormat = Literal["hub", "onnx", "openvino", "pt2"]
 LIBRARIES = {"hub": (), "onnx": ("onnx", "onnxscript", "onnxruntime"), "pt2": ()}
 LIBRARIES["openvino"] = (*LIBRARIES["onnx"], "openvino")
 WRITTEN = (
-    *("README.md", "carscale.json", "verify.json", "config.json", "model.safetensors"),
+    *("README.md", "carscale.json", "verify.json", "config.json", SAFETENSORS_SINGLE_FILE),
     *("model.onnx", "predict_onnx.py", "model.xml", "model.bin", "model.pt2"),
 )
 """All that an export writes; a folder that holds more is not replaced."""
