@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student_t
 from tables_of import noisy_predictions, predictions_of
 
 from carscale.analysis.labels import (
     confident_thresholds,
+    exchanged_labels,
     expected_errors,
     review_labels,
     suspect,
@@ -127,3 +129,76 @@ def test_the_calibrated_joint_is_cleanlabs():
     joint_KK = cleanlab().count.estimate_joint(predictions.labels_N, probs_NK)
     wanted = 2000 * (1 - np.trace(joint_KK))
     assert suspect(predictions, 4).num_expected == pytest.approx(wanted, rel=0.01)
+
+
+def of_a_pair(*, is_exchanged, seed, num=60, num_classes=6, share=0.1):
+    """Predictions of a network that learned a tenth of two classes' labels exchanged, or none.
+
+    Without an exchange the two are look-alikes: normal clouds that overlap, so that a tenth is
+    confused; the log-odds of such clouds spread as far as twice their mean (calibrated).
+    """
+    rng = np.random.default_rng(seed)
+    true_N = np.repeat(np.arange(num_classes), num)
+    logits_NK = rng.normal(0, 0.7, (num * num_classes, num_classes))
+    logits_NK[np.arange(len(true_N)), true_N] += 3.5
+    pair, mean = slice(0, 2 * num), 2 * 1.28**2
+    if not is_exchanged:
+        odds_M = rng.normal(mean, np.sqrt(2 * mean), 2 * num) * np.where(true_N[pair], 1, -1)
+        logits_NK[pair, :2] = 3 + np.stack([-odds_M, odds_M], axis=1) / 2
+    probs_NK = np.exp(logits_NK) / np.exp(logits_NK).sum(axis=1, keepdims=True)
+    labels_N, is_wrong_N = true_N.copy(), np.zeros(len(true_N), dtype=bool)
+    if is_exchanged:
+        both_M2 = probs_NK[pair, :2].copy()
+        probs_NK[pair, :2] = (1 - share) * both_M2 + share * both_M2[:, ::-1]
+        for start in (0, num):
+            is_wrong_N[start : start + round(share * num)] = True
+        labels_N[is_wrong_N] = 1 - true_N[is_wrong_N]
+    found = predictions_of(labels_N, None, probs=probs_NK)
+    return replace(found, probs_NK=probs_NK), is_wrong_N
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_labels_that_two_classes_exchanged_are_found_though_the_network_learned_them(seed):
+    predictions, is_wrong_N = of_a_pair(is_exchanged=True, seed=seed)
+    likely_N = expected_errors(predictions, 6)
+    first = np.argsort(-likely_N, kind="stable")[:12]
+    assert is_wrong_N[first].mean() > 0.9
+    assert likely_N.sum() == pytest.approx(12, rel=0.35)
+    best_five = expected_errors(replace(predictions, probs_NK=None), 6)
+    assert best_five.sum() < 3  # as any calibrated mixture says
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_look_alikes_have_not_exchanged_labels(seed):
+    predictions, _ = of_a_pair(is_exchanged=False, seed=seed)
+    assert (predictions.labels_N != predictions.prediction_N).sum() >= 6
+    assert exchanged_labels(predictions, 6).sum() < 0.5
+
+
+def test_a_small_class_says_nothing_of_exchanged_labels():
+    predictions, _ = of_a_pair(is_exchanged=True, seed=0, num=7, share=0.3)
+    assert not exchanged_labels(predictions, 6).any()
+
+
+def test_exchanged_labels_are_bayes_rule_on_two_clouds():
+    predictions, _ = of_a_pair(is_exchanged=True, seed=1)
+    label, other, prior = 0, 1, 0.2 / 5
+    odds_N = np.log(predictions.probs_NK[:, other] / predictions.probs_NK[:, label])
+    own, theirs = (odds_N[predictions.labels_N == k] for k in (label, other))
+    centres = [np.median(own), np.median(theirs)]
+    widths = [
+        1.4826 * np.median(np.abs(v - c)) for v, c in zip((own, theirs), centres, strict=True)
+    ]
+    width = np.sqrt((widths[0] ** 2 + widths[1] ** 2) / 2)
+    fit = [student_t.pdf(own, 4, loc=centre, scale=width) for centre in centres]
+    rates = (0.02, 0.05, 0.1, 0.2, 0.3)
+    per_rate = [np.prod((1 - r) * fit[0] + r * fit[1]) for r in rates]
+    without = np.prod(fit[0])
+    total = (1 - prior) * without + prior * np.mean(per_rate)
+    wanted = np.zeros(len(own))
+    for rate, weight in zip(rates, per_rate, strict=True):
+        wrong = rate * fit[1] / ((1 - rate) * fit[0] + rate * fit[1])
+        wanted += prior * weight / len(rates) / total * wrong
+    found = exchanged_labels(predictions, 6)[predictions.labels_N == label]
+    assert wanted.max() > 0.5
+    assert found == pytest.approx(wanted, rel=1e-6, abs=1e-9)
