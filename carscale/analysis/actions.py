@@ -110,9 +110,9 @@ def _check_labels(
     for review in reviews:
         num_errors = float(review.expected_R[-1]) if len(review) else 0.0
         shown = min(len(review), 2 * round(num_errors))
-        if shown == 0:
+        expected = float(review.expected_R[shown - 1]) if shown else 0.0
+        if round(expected) == 0:
             continue
-        expected = float(review.expected_R[shown - 1])
         num_suspects = int(review.is_suspect_R.sum())
         new = f"ROOT-relabelled-{review.split}"
         relabel = f"carscale data relabel ROOT decisions.csv {new}"

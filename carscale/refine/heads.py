@@ -168,11 +168,12 @@ def rescaled(head: Head, train: TrainPhotos, strength: float = 1.0) -> Head:
     """
     factors_K = torch.ones(train.num_classes, requires_grad=True)
     draw_N = train.counts_K[train.labels_N] ** -strength
+    products_NK = F.linear(train.embeddings_ND, head.weight_KD)
 
-    def logits(shown_BD: Tensor) -> Tensor:
-        return F.linear(shown_BD, head.weight_KD) * factors_K + head.bias_K
+    def logits(products_BK: Tensor) -> Tensor:
+        return products_BK * factors_K + head.bias_K
 
-    _fit([factors_K], logits, train, draw_N, dropout=0.0, decay=0.0)
+    _fit([factors_K], logits, products_NK, train, draw_N, dropout=0.0, decay=0.0)
     return Head(head.weight_KD * factors_K.detach()[:, None], head.bias_K)
 
 
@@ -184,20 +185,25 @@ def _trained(train: TrainPhotos, shift_K: Tensor, draw_N: Tensor) -> Head:
     def logits(shown_BD: Tensor) -> Tensor:
         return F.linear(shown_BD, weight_KD, bias_K) + shift_K
 
-    _fit([weight_KD, bias_K], logits, train, draw_N, dropout=DROPOUT, decay=WEIGHT_DECAY)
+    shown_ND = train.embeddings_ND / (1 - DROPOUT)
+    _fit([weight_KD, bias_K], logits, shown_ND, train, draw_N, dropout=DROPOUT, decay=WEIGHT_DECAY)
     return Head(weight_KD.detach(), bias_K.detach())
 
 
 def _fit(
     params: list[Tensor],
     logits: Callable[[Tensor], Tensor],
+    inputs_ND: Tensor,
     train: TrainPhotos,
     draw_N: Tensor,
     *,
     dropout: float,
     decay: float,
 ) -> None:
-    """Train parameters by AdamW, the rate falling along a cosine; the same draws for a seed."""
+    """Train parameters by AdamW, the rate falling along a cosine; the same draws for a seed.
+
+    ``inputs_ND`` is what ``logits`` takes, divided by what dropout leaves already.
+    """
     generator = torch.Generator().manual_seed(train.seed)
     epoch = math.ceil(len(train.labels_N) / LOCAL_BATCH_SIZE)
     num_steps = min(MAX_STEPS, max(MIN_STEPS, NUM_EPOCHS * epoch))
@@ -209,10 +215,9 @@ def _fit(
                 draw_N, epoch * LOCAL_BATCH_SIZE, replacement=True, generator=generator
             )
         rows_B = drawn_N[(step % epoch) * LOCAL_BATCH_SIZE :][:LOCAL_BATCH_SIZE]
-        shown_BD = train.embeddings_ND[rows_B]
+        shown_BD = inputs_ND[rows_B]
         if dropout:
-            kept_BD = torch.rand(shown_BD.shape, generator=generator) >= dropout
-            shown_BD = shown_BD * kept_BD / (1 - dropout)
+            shown_BD *= torch.rand(shown_BD.shape, generator=generator) >= dropout
         loss = F.cross_entropy(logits(shown_BD), train.labels_N[rows_B])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -7,6 +7,7 @@ import pytest
 from tables_of import evidence_of, noisy_predictions, plain_classes, predictions_of
 
 from carscale.analysis import analyse
+from carscale.analysis.actions import _check_labels
 
 
 def actions_of(labels, guess, num_classes, **more):
@@ -121,3 +122,13 @@ def test_what_follows_a_persons_part_is_told():
         "carscale evaluate RUN data.root=ROOT-relabelled-val --split val"
     )
     assert action["seconds"] == 5 * action["num_shown"]
+
+
+@pytest.mark.parametrize(("each", "is_advised"), [(0.3, True), (0.05, False)])
+def test_a_label_review_is_advised_where_what_it_shows_holds_a_wrong_label(each, is_advised):
+    predictions, _, _ = noisy_predictions(60, 10, noise=0.0)
+    found = analyse(evidence_of(predictions, plain_classes(10)))
+    expected_R = np.cumsum(np.full(60, each))  # 18 or 3 of 60; of the first 36 10.8, of 6 0.3
+    review = replace(found.reviews[0], expected_R=expected_R)
+    advised = _check_labels(evidence_of(predictions, plain_classes(10)), [review], [])
+    assert bool(advised) is is_advised
