@@ -30,13 +30,13 @@ def energy(logits_NK: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def unknown_threshold(
-    logits_NK: NDArray[np.float32], labels_N: NDArray[np.int64]
+    energies_N: NDArray[np.float64], is_wrong_N: NDArray[np.bool_]
 ) -> tuple[float, str]:
     """Return the energy below which a photo is of no known class, and what that does to val.
 
     Args:
-        logits_NK: Of val.
-        labels_N: Its classes.
+        energies_N: Of val, by ``energy``.
+        is_wrong_N: Whether the model takes a photo for another class.
 
     Returns:
         The threshold, which keeps 95 % of val, and a sentence with coverage and error.
@@ -45,15 +45,13 @@ def unknown_threshold(
         ValueError: No photos.
 
     Example:
-        >>> unknown_threshold(np.array([[9.0, 0.0], [0.0, 1.0]]), np.array([0, 0]))[1]
+        >>> unknown_threshold(np.array([9.0, 1.3]), np.array([False, True]))[1]
         'keeps 50.0 % of val, of which 0.0 % are wrong (of all 50.0 %)'
     """
-    if len(logits_NK) == 0:
+    if len(energies_N) == 0:
         raise ValueError("no photos to choose a threshold on")
-    energies_N = energy(logits_NK)
     limit = float(np.quantile(energies_N, 1 - KEPT))
     is_kept_N = energies_N >= limit
-    is_wrong_N = logits_NK.argmax(axis=1) != labels_N
     rule = (
         f"keeps {is_kept_N.mean():.1%} of val, of which {is_wrong_N[is_kept_N].mean():.1%} are "
         f"wrong (of all {is_wrong_N.mean():.1%})"

@@ -14,5 +14,6 @@ from .model_card import CardFacts as CardFacts
 from .model_card import card_text as card_text
 from .parity import Agreement as Agreement
 from .parity import agreement as agreement
+from .parity import pooled as pooled
 from .upload import check_repo as check_repo
 from .upload import push as push

@@ -218,8 +218,9 @@ def _unknown_limit(run: RunFolder, model: models.Classifier, checkpoint: str) ->
         )
     layer = model.linear_head()
     with torch.no_grad():
-        logits_NK = layer(torch.from_numpy(np.asarray(embeddings_ND, np.float32)))
-    return evaluation.unknown_threshold(logits_NK.numpy(), val.labels_N)
+        logits_NK = layer(torch.from_numpy(np.asarray(embeddings_ND, np.float32))).numpy()
+    is_wrong_N = logits_NK.argmax(axis=1) != val.labels_N
+    return evaluation.unknown_threshold(evaluation.energy(logits_NK), is_wrong_N)
 
 
 def _readable(photos: list[Path]) -> list[tuple[str, Callable[[], bytes]]]:

@@ -197,7 +197,8 @@ def test_what_is_below_a_probability_or_resembles_nothing_is_left_without_a_clas
 def test_a_threshold_tells_coverage_and_error():
     rng = np.random.default_rng(0)
     logits_NK, labels_N = rng.normal(0, 3, (1000, 5)), rng.integers(0, 5, 1000)
-    limit, told = evaluation.unknown_threshold(logits_NK, labels_N)
+    is_wrong_N = logits_NK.argmax(axis=1) != labels_N
+    limit, told = evaluation.unknown_threshold(evaluation.energy(logits_NK), is_wrong_N)
     is_kept_N = logsumexp(logits_NK, axis=1) >= limit
     wrong = (logits_NK.argmax(1) != labels_N)[is_kept_N].mean()
     assert is_kept_N.sum() == 950

@@ -127,7 +127,18 @@ def test_agreement_is_what_counting_gives():
               for a, b in zip(ours_NK.tolist(), theirs_NK.tolist(), strict=True)]  # fmt: skip
     assert found.num_same == sum(one == other for one, other in firsts)
     right = [sum(pair[n] == k for pair, k in zip(firsts, labels_N, strict=True)) for n in (0, 1)]
-    assert found.accuracy == right[1] / 300
+    stored = found.to_dict()
+    assert stored["accuracy"] == right[1] / 300
     assert found.drop == pytest.approx((right[0] - right[1]) / 300)
-    assert found.low < found.accuracy < found.high
+    assert stored["low"] < stored["accuracy"] < stored["high"]
     assert found.max_difference == pytest.approx(np.abs(ours_NK - theirs_NK).max())
+
+
+def test_agreement_of_parts_is_that_of_all():
+    rng = np.random.default_rng(1)
+    ours_NK, theirs_NK = rng.dirichlet(np.ones(4), (2, 100)).astype(np.float32)
+    labels_N = rng.integers(0, 4, 100)
+    parts = [slice(0, 1), slice(1, 64), slice(64, 100)]
+    found = [export.agreement(labels_N[at], ours_NK[at], theirs_NK[at]) for at in parts]
+    whole = export.agreement(labels_N, ours_NK, theirs_NK)
+    assert vars(export.pooled(found)) == pytest.approx(vars(whole))

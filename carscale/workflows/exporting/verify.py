@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from carscale.types import Split
     from carscale.world import World
 
+    Ask = Callable[[NDArray[np.uint8]], export.Answer]
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -81,7 +83,7 @@ class Verified:
 
 
 def verified(
-    ours: Callable[[NDArray[np.uint8]], export.Answer],
+    ours: Ask,
     theirs: export.Exported,
     split: Split,
     cfg: config.Loader,
@@ -99,38 +101,41 @@ def verified(
     loader = loaders.eval_loader(cfg, split, theirs.facts.view, world)
     row_of = {number: row for row, number in enumerate(split.ids_N.tolist())}
     seconds = {"ours": 0.0, "theirs": 0.0}
-    probs: dict[str, list[NDArray[np.float32]]] = {
-        "ours": [],
-        "theirs": [],
-        "files": [],
-        "logits": [],
-    }
-    rows: list[int] = []
+    on_equal: list[export.Agreement] = []  # what a batch gives: its probabilities are not kept
+    from_files: list[export.Agreement] = []
+    energies: list[NDArray[np.float64]] = []
+    is_wrong: list[NDArray[np.bool_]] = []
+
+    def timed(name: str, asked: Ask, images_BHWC: NDArray[np.uint8]) -> export.Answer:
+        start = time.perf_counter()
+        found = asked(images_BHWC)
+        seconds[name] += time.perf_counter() - start
+        return found
+
     with bar(f"verify {split.name}", len(split), unit="photos") as advance:
         for batch in loader:
             images_BHWC = batch.images_BCHW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-            if not rows:  # the first call sets up
+            if not on_equal:  # the first call sets up
                 ours(images_BHWC)
                 theirs.answer(images_BHWC)
-            for name, answer in (("ours", ours), ("theirs", theirs.answer)):
-                start = time.perf_counter()
-                probs_BK, logits_BK = answer(images_BHWC)
-                seconds[name] += time.perf_counter() - start
-                probs[name].append(probs_BK)
-            probs["logits"].append(logits_BK)
-            here = [row_of[number] for number in batch.ids_B.tolist()]
-            probs["files"].append(theirs.answer_files([split.read_bytes(row) for row in here])[0])
-            rows += here
-            advance(len(here))
-    found = {name: np.concatenate(parts) for name, parts in probs.items()}
-    labels_N = split.labels_N[rows]
-    limit, rule = evaluation.unknown_threshold(found["logits"], labels_N)
+            ours_BK, _ = timed("ours", ours, images_BHWC)
+            theirs_BK, logits_BK = timed("theirs", theirs.answer, images_BHWC)
+            rows = [row_of[number] for number in batch.ids_B.tolist()]
+            files_BK, _ = theirs.answer_files([split.read_bytes(row) for row in rows])
+            labels_B = split.labels_N[rows]
+            on_equal.append(export.agreement(labels_B, ours_BK, theirs_BK))
+            from_files.append(export.agreement(labels_B, ours_BK, files_BK))
+            energies.append(evaluation.energy(logits_BK))
+            is_wrong.append(logits_BK.argmax(axis=1) != labels_B)
+            advance(len(rows))
+    limit, rule = evaluation.unknown_threshold(np.concatenate(energies), np.concatenate(is_wrong))
+    equal = export.pooled(on_equal)
     return Verified(
         split.name,
-        export.agreement(labels_N, found["ours"], found["theirs"]),
-        export.agreement(labels_N, found["ours"], found["files"]),
-        len(rows) / seconds["theirs"],
-        len(rows) / seconds["ours"],
+        equal,
+        export.pooled(from_files),
+        equal.num_photos / seconds["theirs"],
+        equal.num_photos / seconds["ours"],
         limit,
         rule,
         "cpu",
