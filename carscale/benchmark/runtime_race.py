@@ -96,33 +96,38 @@ class _Contiguous(Served):
 def _open_all(
     model: models.Classifier, view: View, folder: Path, advance: Callable[[int, str], None]
 ) -> tuple[dict[str, Ask], dict[str, str]]:
-    """Return what asks each runtime, and why others can't be asked."""
+    """Return what asks each runtime, and why others can't be asked.
+
+    All but ``carscale evaluate`` run the network as timm has it.
+    """
     model = model.eval().to(memory_format=torch.channels_last)
+    with models.as_timm_has_it(model.net):
+        plain = copy.deepcopy(model)
     graph, side = folder / "model.onnx", view.image_px
     facts = export.Facts("onnx", (), view)
 
     def onnx() -> Ask:
-        export.save_onnx(Served(model), graph, side)
+        export.save_onnx(Served(plain), graph, side)
         export.tag_onnx(graph, facts)
         return export.open_exported(graph).answer
 
     def openvino() -> Ask:
         if not graph.exists():
-            export.save_onnx(Served(model), graph, side)
+            export.save_onnx(Served(plain), graph, side)
         export.save_openvino(graph, folder)
         export.Facts("openvino", (), view).write(folder)
         return export.open_exported(folder).answer
 
     def compiled() -> Ask:
-        served = Served(copy.deepcopy(model))
+        served = Served(copy.deepcopy(plain))
         served.compile(dynamic=False)
         return by_torch(served)
 
     makers: dict[str, Callable[[], Ask]] = {
         "ONNX Runtime": onnx,
         "OpenVINO": openvino,
-        TORCH: lambda: by_torch(_Contiguous(copy.deepcopy(model))),
-        "channels_last": lambda: by_torch(Served(model)),
+        TORCH: lambda: by_torch(_Contiguous(copy.deepcopy(plain))),
+        "channels_last": lambda: by_torch(Served(plain)),
         "carscale evaluate": lambda: by_torch(Served(models.for_scoring(model, side))),
         "torch.compile": compiled,
     }
