@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 from torch import nn
@@ -116,6 +117,18 @@ def test_added_attention_has_no_name_that_timm_could_build(tmp_path):
     model, view = built("test_resnet", 64, attention="eca")
     with pytest.raises(ModelError, match=r"attention layers .*\n.*--format onnx"):
         models.save_hub_folder(model, tmp_path, view, ["a", "b"])
+
+
+def test_a_vit_of_another_size_opens_from_its_folder(tmp_path):
+    model, view = built("test_vit", 64)  # made for 160 px
+    models.save_hub_folder(model, tmp_path, view, [car.name for car in CLASSES])
+    net = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+    assert tuple(net.pretrained_cfg["input_size"]) == (3, 64, 64)
+    images_BCHW = torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)
+    mean, std = (torch.tensor(one).view(3, 1, 1) for one in (view.mean, view.std))
+    with torch.no_grad():
+        found_BK = net((images_BCHW / 255 - mean) / std)
+        assert torch.allclose(found_BK, model(images_BCHW), atol=1e-5)
 
 
 def test_agreement_is_what_counting_gives():
