@@ -2,7 +2,7 @@
 
 Axes: N samples, K classes, T classes with a known probability (the best few and the label),
 R samples of the review list. Of a pair of classes: G and H samples
-labelled the one or the other, S shares of exchanged labels.
+labelled the one or the other, S rates of exchanged labels.
 """
 
 from __future__ import annotations

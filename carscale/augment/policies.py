@@ -161,7 +161,8 @@ def cmo(
     a rare class is shown on the backgrounds of frequent ones. A label counts as much as its area.
 
     Reference:
-        Park et al. 2022, https://arxiv.org/abs/2112.00412, eq. 1 and algorithm 1.
+        Park et al. 2022, https://arxiv.org/abs/2112.00412, eq. 1 and algorithm 1. As in its
+        authors' code the weights are photos', so a class of n comes by ``n^(1 - power)``.
     """
     return replace(
         simple(draws_BR, sizes_B2, cfg, view), **own_rectangles(draws_BR[:, MIXING], cfg, view)

@@ -33,9 +33,9 @@ def export(
         bool, typer.Option("--temperature", help="Divide logits by the temperature fitted on val.")
     ] = False,
     verify: Annotated[
-        bool,
-        typer.Option("--verify/--no-verify", help="Every photo of val must get the run's answer."),
-    ] = True,
+        Literal["val", "none"],
+        typer.Option(help="Every photo of val must get the run's answer; none: not asked."),
+    ] = "val",
     fixed_batch: Annotated[
         int | None, typer.Option(min=1, help="Pictures of each call of a graph; any otherwise.")
     ] = None,
@@ -50,6 +50,6 @@ def export(
     """
     from carscale import workflows
 
-    rule = workflows.ExportRule(format_, int8, temperature, verify, fixed_batch)
+    rule = workflows.ExportRule(format_, int8, temperature, verify == "val", fixed_batch)
     made = workflows.export_run(run, out, rule, settings=overrides or (), push=push, force=force)
     say_once(made, next_step=shlex.join(["carscale", "predict", str(made), "PHOTOS"]))

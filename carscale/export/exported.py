@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -91,7 +93,35 @@ def open_exported(path: Path) -> Exported:
         MissingExtraError: The library of its format is not installed.
         ModelError: It is none, of another version, or damaged.
     """
-    threads = torch.get_num_threads()
+    with _no_pickle():
+        opened = _open(path, torch.get_num_threads())
+    side, names = opened.facts.view.image_px, opened.facts.classes
+    given = opened.answer(np.zeros((1, side, side, 3), np.uint8))[0].shape
+    if given != (1, len(names)):
+        raise ModelError(
+            f"{path}: gives {given[-1]} probabilities for {len(names)} classes",
+            "export the run again: carscale export RUN OUT",
+        )
+    return opened
+
+
+@contextmanager
+def _no_pickle() -> Iterator[None]:
+    """Have torch load plain weights alone, whatever a library asks it for: a pickle runs code."""
+    names = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    before = {name: os.environ.pop(name, None) for name in names}
+    os.environ[names[0]] = "1"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _open(path: Path, threads: int) -> Exported:
+    """Open an exported model by its format."""
     if path.is_file():
         session = _session(path, threads)
         stored = session.get_modelmeta().custom_metadata_map.get("carscale", "null")
@@ -105,7 +135,7 @@ def open_exported(path: Path) -> Exported:
         net = models.open_hub_folder(path)
         return Exported(path, facts, by_torch(Served(models.Classifier(net, facts.view))), net)
     if facts.kind == "pt2":
-        return Exported(path, facts, by_torch(_program(path / "model.pt2")))
+        return Exported(path, facts, _by_program(path / "model.pt2"))
     if facts.kind == "openvino":
         return Exported(path, facts, _by_openvino(path / "model.xml", threads))
     return Exported(path, facts, _by_onnx(_session(path / "model.onnx", threads)))
@@ -122,12 +152,17 @@ def by_torch(served: torch.nn.Module) -> Callable[[NDArray[np.uint8]], Answer]:
     return answer
 
 
-def _program(path: Path) -> torch.nn.Module:
-    """Return the module of an exported program."""
+def _by_program(path: Path) -> Callable[[NDArray[np.uint8]], Answer]:
+    """Return what asks an exported program."""
     try:
-        return torch.export.load(path).module()
+        program = torch.export.load(path)
+        ask = by_torch(program.module())
+        name = program.graph_signature.user_inputs[0]
+        images = next(node for node in program.graph.nodes if node.name == name)
+        size = images.meta["val"].shape[0]
     except Exception as error:  # of a zip, a pickle, the program
         raise _damaged(path, error) from error
+    return lambda images_BHWC: _in_fixed(lambda part: list(ask(part)), images_BHWC, size)
 
 
 def _session(path: Path, num_threads: int) -> Any:  # noqa: ANN401 - of an optional library

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from carscale import models
-from carscale.errors import MissingExtraError, ModelError
+from carscale.errors import CarscaleError, MissingExtraError, ModelError
 from carscale.export.facts import OPSET
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def save_pt2(served: Served, path: Path, image_px: int, *, num_images: int | Non
     Raises:
         ModelError: The exporter refuses the network; names what it stumbled over.
     """
-    held = io.BytesIO()
+    content = io.BytesIO()
     with _explained(served):
-        torch.export.save(_program(served, image_px, num_images), held)
-    path.write_bytes(held.getbuffer())  # here, so that a full disk is not the network's fault
+        torch.export.save(_program(served, image_px, num_images), content)
+    path.write_bytes(content.getbuffer())  # here, so that a full disk is not the network's fault
 
 
 def save_onnx(served: Served, path: Path, image_px: int, *, num_images: int | None = None) -> None:
@@ -126,13 +126,34 @@ def save_openvino(onnx_file: Path, folder: Path) -> None:
         ModelError: OpenVINO can't read the graph.
     """
     openvino = library("openvino")
-    try:
+    with library_errors("OpenVINO", onnx_file, "take another --format"):
         graph = openvino.convert_model(onnx_file)
+        openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)
+
+
+@contextmanager
+def library_errors(name: str, graph: Path, *next_steps: str) -> Iterator[None]:
+    """Turn what a library of C++ says of a graph into an error of ours.
+
+    It does not tell a full disk from a graph that it can't read: room for another graph beside it
+    is asked of the disk first.
+
+    Raises:
+        ModelError: The library refuses the graph.
+        OSError: The disk is full.
+    """
+    try:
+        yield
+    except (CarscaleError, OSError):
+        raise
     except Exception as error:  # its own, which are no RuntimeErrors
-        raise ModelError(
-            f"{onnx_file.name}: OpenVINO refuses the graph: {_first(error)}"
-        ) from error
-    openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)
+        room = graph.with_name("room")
+        try:
+            room.write_bytes(bytes(graph.stat().st_size))
+        finally:
+            room.unlink(missing_ok=True)
+        text = f"{graph.name}: {name} refuses the graph: {_first(error)}"
+        raise ModelError(text, *next_steps) from error
 
 
 def _program(served: Served, image_px: int, num_images: int | None) -> torch.export.ExportedProgram:

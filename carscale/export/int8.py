@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from carscale.export.graphs import INPUT, library
+from carscale.export.graphs import INPUT, library, library_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ def quantise(path: Path, out: Path, pictures: Iterable[NDArray[np.uint8]]) -> No
 
     Raises:
         MissingExtraError: ``onnx`` or ``onnxruntime`` is not installed.
+        ModelError: ONNX Runtime refuses the graph.
 
     Reference:
         Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3; weights per channel as
@@ -54,7 +55,8 @@ def quantise(path: Path, out: Path, pictures: Iterable[NDArray[np.uint8]]) -> No
             images_BHWC = next(self.rest, None)
             return None if images_BHWC is None else {INPUT: images_BHWC}
 
-    with tempfile.TemporaryDirectory() as scratch, _quiet():
+    refused = library_errors("ONNX Runtime", path, "leave out --int8")
+    with tempfile.TemporaryDirectory() as scratch, _quiet(), refused:
         folded = Path(scratch) / "folded.onnx"  # batch norms inside convolutions
         quant_pre_process(path, folded, skip_symbolic_shape=True)
         q.quantize_static(

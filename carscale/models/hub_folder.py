@@ -56,7 +56,13 @@ def save_hub_folder(
     check_rebuildable(model)
     net = copy.deepcopy(model.net).eval().to(memory_format=torch.contiguous_format)
     if temperature != 1.0:
-        layer = model.around(net).linear_head()
+        try:
+            layer = model.around(net).linear_head()
+        except ModelError as error:
+            raise ModelError(
+                f"{error.lines[0]}; nor can --temperature divide it",
+                "leave out --temperature; or export a graph, which divides logits: --format onnx",
+            ) from error
         with torch.no_grad():
             layer.weight.div_(temperature)
             layer.bias.div_(temperature)
@@ -101,7 +107,10 @@ def open_hub_folder(folder: Path) -> nn.Module:
     try:
         return timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     except Exception as error:  # of timm, JSON, safetensors
-        raise ModelError(f"{folder}: timm can't open it: {str(error)[:300]}") from error
+        raise ModelError(
+            f"{folder}: timm can't open it: {str(error)[:300]}",
+            "export the run again: carscale export RUN OUT",
+        ) from error
 
 
 def eval_transform(net: nn.Module) -> Callable[[Any], Tensor]:

@@ -7,6 +7,7 @@ from .filters import outlier_reasons as outlier_reasons
 from .filters import quality_reasons as quality_reasons
 from .generate import Generator as Generator
 from .generate import check_template as check_template
+from .make import LONGER_PX as LONGER_PX
 from .make import Maker as Maker
 from .make import make_photo as make_photo
 from .plan import METHODS as METHODS

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHRINK = 0.1
-"""Part of the mean variance that each feature's is raised by, so that few photos do."""
+"""Of the mean variance, added to each feature's: few photos are enough then."""
 SURE = 1.0
 """Log odds beyond which a cell teaches in the second round."""
 LOW = 1.0
-"""Log odds that all cells are raised by: roofs and glass look like what is behind them."""
+"""Added to the log odds of each cell: roofs and glass look like what is behind them."""
 TEMPER = 2.5
 """What log odds are divided by: neighbouring cells say the same."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import string
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIELDS = ("name", "make", "model", "body", "year")
-MULTIPLE = 8
-"""Of both sides that a pipeline takes."""
+MULTIPLE, MIN_PX = 8, 64
+"""Both sides are multiples of this; the longer one is not less."""
 
 
 def check_template(template: str) -> None:
@@ -52,8 +53,8 @@ def prompt_of(template: str, class_name: str) -> str:
     """
     car = car_class(class_name, class_name)
     values = {name: getattr(car, name, None) for name in FIELDS} | {"name": class_name}
-    told = {name: str(value) if value else "" for name, value in values.items()}
-    return " ".join(template.format(**told).split())
+    words = {name: str(value) if value else "" for name, value in values.items()}
+    return " ".join(template.format(**words).split())
 
 
 @dataclass
@@ -89,9 +90,10 @@ class Generator:
         """
         check_template(self.template)
         if not (0 < self.strength <= 1 and int(self.strength * self.steps) >= 1):
-            least = 1 / self.steps
+            least = math.ceil(1000 / self.steps) / 1000
             raise ConfigError(
-                f"--strength {self.strength:g}: must be {least:.2f} or more, at most 1"
+                f"--strength {self.strength:g}: must be from {least:g} to 1",
+                f"less is not one of {self.steps} steps: --strength 0.5 changes half",
             )
         try:
             import diffusers
@@ -161,10 +163,11 @@ class Generator:
 
     def _out_of_memory(self) -> OutOfMemoryError:
         """Return the error of a GPU that is too small."""
+        smaller = self.longer_px // 2
         return OutOfMemoryError(
             f"--model {self.model}: the GPU has too little memory for {self.longer_px} px",
-            f"make smaller photos: --longer-px {max(64, self.longer_px // 2)}; or without the GPU: "
-            f"CUDA_VISIBLE_DEVICES= {outgoing.command('carscale', 'data', 'synth')} ...",
+            *([f"make smaller photos: --longer-px {smaller}"] if smaller >= MIN_PX else []),
+            f"do without the GPU: CUDA_VISIBLE_DEVICES= {outgoing.command('carscale', 'data')} ...",
         )
 
 
@@ -183,8 +186,10 @@ def weights_hash(model: str) -> str:
 
 
 def _commit(model: str) -> str:
-    """Return the commit of a model that was loaded from the hub; empty where none is kept."""
-    from huggingface_hub import try_to_load_from_cache
+    """Return the commit of weights that were loaded from the hub; empty where none is kept."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
 
-    path = try_to_load_from_cache(model, "model_index.json")
-    return Path(path).parent.name if isinstance(path, str) else ""
+    folder = repo_folder_name(repo_id=model, repo_type="model")
+    branch = Path(HF_HUB_CACHE, folder, "refs", "main")
+    return branch.read_text("utf-8").strip() if branch.is_file() else ""

@@ -55,8 +55,8 @@ class Maker:
             car_class = train.classes[int(train.labels_N[photo.row])]
             key = str(train.keys_N[photo.row])
             name = f"{car_class.folder}/{key}-{self.rule.method}-{photo.number}.jpg"
-            told = self.provenance(photo)
-            licences = {self.licences[key] for key in told["parents"] if key in self.licences}
+            origin = self.provenance(photo)
+            licences = {self.licences[key] for key in origin["parents"] if key in self.licences}
             found.files.append(
                 SourceFile(
                     None,
@@ -65,7 +65,7 @@ class Maker:
                     read=partial(self.make, photo),
                     known=(
                         ("synthetic_method", self.rule.method),
-                        ("synthetic", json.dumps(told, sort_keys=True)),
+                        ("synthetic", json.dumps(origin, sort_keys=True)),
                         ("licence", " + ".join(sorted(licences))),
                     ),
                 )
@@ -76,14 +76,14 @@ class Maker:
     def provenance(self, photo: PlannedPhoto) -> dict[str, Any]:
         """Return what a photo is made of, as the manifest's column ``synthetic`` holds it."""
         rows = [photo.row, *([photo.ground] if photo.ground >= 0 else [])]
-        told = {
+        found = {
             "parents": [str(self.train.keys_N[row]) for row in rows],
             "parameters": dict(photo.parameters),
             "seed": self.rule.seed,
         }
         if self.generator is not None:
-            told |= self.generator.about(self._name(photo))
-        return told
+            found |= self.generator.about(self._name(photo))
+        return found
 
     def make(self, photo: PlannedPhoto) -> bytes:
         """Return a photo's bytes, a JPEG; from many threads at once.

@@ -100,31 +100,37 @@ def wanted_photos(
             f"--classes {unknown[0]}: no class of {train.root}",
             "classes are listed in its classes.json; or take --classes rare",
         )
+    if empty := [name for name in rule.classes if not counts_K[names.index(name)]]:
+        raise ConfigError(
+            f"--classes {empty[0]}: has no train photo to make others of",
+            "leave it out, or add real photos first: carscale data merge",
+        )
     median = float(np.median(counts_K[counts_K > 0]))
     chosen = [
         label
         for label, name in enumerate(names)
         if counts_K[label] and (name in rule.classes or not rule.classes)
     ]
-    wanted = {}
+    wanted, is_limited = {}, False
     for label in chosen:
         count, made = int(counts_K[label]), int(made_K[label])
         lacking = max(0, math.ceil(median - count))
         if not rule.classes and not lacking:
             continue
         most = lacking if rule.per_class is None else rule.per_class
+        is_limited = is_limited or most > 0
         wanted[label] = max(0, min(most, int(rule.max_ratio * (count - made)) - made))
     if found := {label: number for label, number in wanted.items() if number}:
         return found
-    if wanted:
+    if is_limited:
         raise ConfigError(
             f"{train.root}: --max-ratio {rule.max_ratio:g} leaves no photo to any class that was "
             "asked for",
             "raise it, or name classes with more real photos: --classes NAME",
         )
     raise ConfigError(
-        f"{train.root}: no class lacks photos: none has fewer train photos than the median class "
-        f"({median:g})",
+        f"{train.root}: none of these classes lacks photos: none has fewer train photos than the "
+        f"median class ({median:g})",
         "say which should get how many: --classes NAME --per-class 20",
     )
 

@@ -110,7 +110,7 @@ def predict_exported(
     readable = _readable(photos)
     if rule.unknown and facts.min_energy is None:
         raise ModelError(
-            f"{exported.path}: knows no energy of val: it was exported with --no-verify",
+            f"{exported.path}: knows no energy of val: it was exported with --verify none",
             "export it again, verified: carscale export RUN OUT",
         )
 

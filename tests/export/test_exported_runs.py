@@ -348,8 +348,16 @@ def test_an_export_is_replaced_by_force_alone(runs, tmp_path, tiny):
     (out / "thesis.txt").touch()
     with pytest.raises(RunError, match="more than an export"):
         workflows.export_run(runs / "squash", out, rule, force=True)
-    with pytest.raises(ModelError, match="exported with --no-verify"):
+    with pytest.raises(ModelError, match="exported with --verify none"):
         workflows.predict(out, [tiny / "val"], unknown=True)
+
+
+def test_what_comes_to_the_folder_meanwhile_stays(runs, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    monkeypatch.setattr(export, "card_text", lambda *_: str(out.mkdir()) + str((out / "a").touch()))
+    with pytest.raises(RunError, match="is there, and no export"):
+        workflows.export_run(runs / "squash", out, workflows.ExportRule(verify=False))
+    assert [path.name for path in out.iterdir()] == ["a"]
 
 
 def test_damaged_exports_are_said(folders, tmp_path):

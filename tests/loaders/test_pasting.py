@@ -49,14 +49,17 @@ def test_a_batch_is_the_photos_with_rectangles_of_the_drawn_ones(loader_of):
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
-def test_classes_are_pasted_by_the_papers_weights(loader_of, power):
+def test_photos_are_pasted_as_often_as_the_authors_sampler_draws_them(loader_of, power):
     loader = loader_of(cmo_power=power)
-    counts_K = loader.split.counts_K
+    labels_N, counts_K = loader.split.labels_N, loader.split.counts_K
     drawn = loader.paste_stream.rows(0, 8000)
     assert not np.array_equal(drawn[:100], loader.stream.rows(0, 100))
-    weights_K = counts_K.astype(float) ** (1 - power)
-    found_K = np.bincount(loader.split.labels_N[drawn], minlength=len(counts_K))
-    assert stats.chisquare(found_K, 8000 * weights_K / weights_K.sum()).pvalue > 1e-3
+    weights_N = [1 / counts_K[label] ** power for label in labels_N]
+    theirs = torch.utils.data.WeightedRandomSampler(
+        weights_N, 8000, generator=torch.Generator().manual_seed(1)
+    )
+    found_2K = [np.bincount(labels_N[rows], minlength=len(counts_K)) for rows in (drawn, [*theirs])]
+    assert stats.chi2_contingency(found_2K).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("micro_steps", [2, 3])

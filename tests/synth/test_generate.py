@@ -91,6 +91,20 @@ def test_a_strength_out_of_range(strength):
         Generator("none", strength=strength).open()
 
 
+def test_the_least_strength_that_is_named_is_taken():
+    with pytest.raises(ConfigError, match=r"must be from 0\.034 to 1"):
+        Generator("none", strength=0.03).open()
+    assert int(0.034 * Generator("none").steps) >= 1
+
+
+def test_the_commit_of_weights_of_the_hub_is_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    branch = tmp_path / "models--owner--lora" / "refs" / "main"
+    branch.parent.mkdir(parents=True)
+    branch.write_text("abc123")
+    assert weights_hash("owner/lora") == "id:owner/lora@abc123"
+
+
 def test_other_weights_have_another_hash(tmp_path):
     (tmp_path / "a").write_bytes(b"1")
     first = weights_hash(str(tmp_path))

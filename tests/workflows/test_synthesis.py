@@ -2,7 +2,9 @@
 
 import csv
 import json
-from collections import Counter
+import shutil
+from collections import Counter, defaultdict
+from pathlib import Path
 
 import cv2
 import jobs
@@ -12,6 +14,7 @@ import pytest
 from carscale import data, images, workflows
 from carscale.errors import ConfigError, DataError
 from carscale.synth import SynthRule
+from carscale.workflows.synthetic import judging
 from carscale.workflows.synthetic.masks import car_masks
 
 FREE = workflows.SynthHow(by_class=False)
@@ -156,6 +159,11 @@ def test_the_command_says_what_joined(carscale, frozen, tmp_path):
     )
     assert code == 2
     assert "--model is for generate, not for --method degrade" in stderr
+    code, _, stderr = carscale(
+        "data", "synth", frozen, tmp_path / "b", "--method", "viewpoint", "--masks", tmp_path
+    )
+    assert code == 2
+    assert "--masks is for background, not for --method viewpoint" in stderr
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +209,75 @@ def test_photos_made_elsewhere_go_through_the_filters(carscale, frozen, trained,
     code, _, stderr = carscale("data", "merge", frozen, *words[:-1], "--run", trained)
     assert code == 2
     assert "add --synthetic, or leave --run out" in stderr
+    code, _, stderr = carscale("data", "merge", frozen, *words, "--run", trained, "--as", "test_b")
+    assert code == 2
+    assert "--as test_b: synthetic photos are for train alone" in stderr
+
+
+@pytest.fixture(scope="module")
+def with_folds(frozen, trained, tmp_path_factory):
+    """The run, and a model for each half of train that did not see it."""
+    run = tmp_path_factory.mktemp("folds") / "run"
+    shutil.copytree(trained, run)
+    for number in (0, 1):
+        words = ("train.num_epochs=1", "data.num_folds=2", f"data.fold={number}")
+        jobs.train(frozen, run / "folds" / f"fold_{number}", words)
+    return run
+
+
+def test_a_photo_is_judged_by_the_model_that_did_not_see_its_parent(
+    frozen, with_folds, tmp_path, monkeypatch
+):
+    splits, asked = data.read_splits(frozen), defaultdict(set)
+    name_of = {car.folder: car.name for car in splits.classes}
+
+    def predict(run, cfg, photos):
+        asked[run.path.name] |= {Path(name).name.split("-degrade-")[0] for name, _ in photos}
+        return [
+            {"error": None, "top5": [{"class": name_of[name.split("/")[0]]}]} for name, _ in photos
+        ]
+
+    monkeypatch.setattr(judging, "predict_readable", predict)
+    how = workflows.SynthHow(run=with_folds)
+    made = workflows.synthesise(frozen, tmp_path / "out", rule(frozen, "degrade", 3), how)
+    assert made.card["merged"]["filters"]["class"].startswith("2 folds of run/")
+    for number in (0, 1):
+        left_out = data.hold_out(splits, 2, number).val
+        assert asked[f"fold_{number}"]
+        assert asked[f"fold_{number}"] <= set(left_out.keys_N)
+    assert asked.keys() == {"fold_0", "fold_1"}
+
+
+def spoil(run, what):
+    """Take from a run's folds what lets them judge."""
+    if what == "one":
+        shutil.rmtree(run / "folds" / "fold_1")
+    elif what == "weights":
+        for place in (run / "folds" / "fold_1" / "checkpoints").glob("best_*"):
+            shutil.rmtree(place)
+    elif what == "other":
+        shutil.rmtree(run / "folds" / "fold_1")
+        shutil.copytree(run / "folds" / "fold_0", run / "folds" / "fold_1")
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("one", "by models that have not: carscale folds"),
+        ("weights", "kept no weights; make them again: rm -r"),
+        ("other", "left out other photos; give a run"),
+    ],
+)
+def test_folds_that_can_not_judge_are_left_as_they_are(
+    frozen, with_folds, tmp_path, capsys, what, said
+):
+    shutil.copytree(with_folds, tmp_path / "run")
+    spoil(tmp_path / "run", what)
+    filters = judging.Filters.of(frozen, tmp_path / "run", by_class=True)
+    assert not filters.folds
+    err = capsys.readouterr().err
+    assert said in err
+    assert ("rm -r" in err) == (what == "weights")
 
 
 def test_a_run_finds_the_cars(frozen, trained, tmp_path):

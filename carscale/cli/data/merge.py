@@ -104,6 +104,10 @@ def merge(
     origin = curate.Origin(source, name, licence, reading)
     if run is not None and not synthetic:
         raise ConfigError("--run judges synthetic photos", "add --synthetic, or leave --run out")
+    if synthetic and as_split != "train":
+        raise ConfigError(
+            f"--as {as_split}: synthetic photos are for train alone", "leave --as out"
+        )
     if synthetic:
         origin = workflows.as_synthetic(origin, base, run, by_class=class_filter)
     rule = curate.MergeRule(

@@ -9,10 +9,17 @@ import typer
 
 from carscale import outgoing
 from carscale.cli.data.merge import say_merged
-from carscale.cli.options import ClassFilter, Force, Link, NewVersion, Root, Seed
+from carscale.cli.options import ClassFilter, Force, Link, NewVersion, Root, Seed, typed_options
+
+OF_METHOD = {
+    "background": ("masks",),
+    "generate": ("model", "lora", "prompt", "strength", "longer_px"),
+}
+"""Options that one method alone takes."""
 
 
 def synth(
+    ctx: typer.Context,
     root: Root,
     out: NewVersion,
     method: Annotated[
@@ -76,11 +83,14 @@ def synth(
     from carscale.errors import ConfigError
     from carscale.synth import Generator, SynthRule
 
-    if (method == "generate") != (model is not None):
+    for owner, options in OF_METHOD.items():
+        if method != owner and (words := typed_options(ctx, *options)):
+            raise ConfigError(
+                f"{words[0]} is for {owner}, not for --method {method}", f"leave {words[0]} out"
+            )
+    if method == "generate" and model is None:
         raise ConfigError(
-            "--method generate needs --model"
-            if model is None
-            else f"--model is for generate, not for --method {method}",
+            "--method generate needs --model",
             "for example: --method generate --model stabilityai/sd-turbo",
         )
     names = tuple(classes or ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -74,11 +73,14 @@ class ExportRule:
         if self.format not in LIBRARIES:
             raise ConfigError(f"--format {self.format}: must be one of {', '.join(LIBRARIES)}")
         if self.int8 and not self.verify:
-            raise ConfigError("--int8: is kept by what it loses on val", "leave out --no-verify")
+            raise ConfigError("--int8: is kept by what it loses on val", "leave out --verify none")
         if self.int8 and self.format not in ("onnx", "openvino"):
             raise ConfigError(f"--int8: not of --format {self.format}", "take --format onnx")
         if self.fixed_batch is not None and self.format == "hub":
-            raise ConfigError("--fixed-batch: a folder for the hub takes any number of pictures")
+            raise ConfigError(
+                "--fixed-batch: a folder for the hub takes any number of pictures",
+                "leave it out, or take --format onnx",
+            )
         for name in LIBRARIES[self.format]:
             library(name)
 
@@ -161,6 +163,7 @@ def export_run(
                 facts = replace(facts, min_energy=proof.min_energy, unknown_rule=proof.unknown_rule)
                 files.write_json(staging / "verify.json", proof.to_dict())
             _describe(staging, folder, cfg, facts, proof)
+            _check_out(place, force)  # again: it took minutes
     if push is not None:
         _send(place, push)
     return place
@@ -280,6 +283,7 @@ def _describe(
         if (about := found.get("about") or {}).get("checkpoint") == facts.checkpoint
         and not about.get("flip")
     }
+    words = outgoing.words_of(outgoing.stored_command(environment.get("command")) or "")
     names = ["train", "val", *sorted(name for name in hashes if name.startswith("test"))]
     about = export.CardFacts(
         name=run.path.resolve().name,
@@ -290,16 +294,34 @@ def _describe(
         licences=_licences(root) if card else None,
         metrics={name: metrics[name] for name in names if name in metrics},
         verified=None if proof is None else proof.to_dict(),
-        command=_placeless(outgoing.stored_command(environment.get("command")) or ""),
-        settings=_placeless(run.settings_file.read_text("utf-8")),
+        command=outgoing.command(*map(_placeless, words)),
+        settings=config.to_plain_yaml(_placeless_tree(run.settings().model_dump())),
         weights_from=_placeless((environment.get("model") or {}).get("weights_from", "")),
     )
     files.write_atomic(folder / "README.md", export.card_text(facts, about))
 
 
-def _placeless(text: str) -> str:
-    """Return text without folders of this machine outside of the working one: it leaves it."""
-    return re.sub(r"(?:\.\./)+(?:[^\s'\"]*/)?", ".../", outgoing.relative(text, Path.cwd()))
+def _placeless(word: str) -> str:
+    """Return a word, ``key=value`` or not, whose path outside of the working folder is a name.
+
+    Example:
+        >>> _placeless("config=/tmp/jane doe/cars/config.yaml"), _placeless("data.root=data/cars")
+        ('config=.../config.yaml', 'data.root=data/cars')
+    """
+    key, sign, value = word.rpartition("=")
+    below = outgoing.relative(value, Path.cwd()) if value.startswith("/") else value
+    if not below.startswith(("/", "../", "~")):
+        return f"{key}{sign}{below}"
+    return f"{key}{sign}.../{Path(value).name}"
+
+
+def _placeless_tree(tree: Any) -> Any:  # noqa: ANN401 - YAML holds anything
+    """Return settings all of whose texts are placeless."""
+    if isinstance(tree, dict):
+        return {key: _placeless_tree(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_placeless_tree(value) for value in tree]
+    return _placeless(tree) if isinstance(tree, str) else tree
 
 
 def _licences(root: Path) -> dict[str, int]:

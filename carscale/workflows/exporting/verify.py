@@ -78,7 +78,7 @@ class Verified:
             raise VerificationError(
                 f"the export answers otherwise than the run ({SAME_ON_EQUAL_INPUT:.1%} and "
                 f"{SAME_FROM_FILES:.1%} are wanted): {counts}",
-                "take another --format; --no-verify leaves this out",
+                "take another --format; --verify none leaves this out",
             )
 
 

@@ -13,17 +13,17 @@ import numpy as np
 
 from carscale import curate, data, outgoing, progress, synth
 from carscale.errors import ConfigError
-from carscale.runs import RunFolder
+from carscale.runs import RunFolder, run_of_weights
 from carscale.workflows.embed import embed_readable
 from carscale.workflows.photo_predictions import predict_readable
 
 if TYPE_CHECKING:
-    from carscale.types import Split
+    from carscale.types import Split, Splits
 
 REAL_PHOTOS = 2000
-"""Of train at most, that embeddings are compared with: half of the classes that photos are for."""
+"""Train photos at most that embeddings are compared with; half show classes that get photos."""
 MIN_REAL = 20
-"""Fewer tell no outlier."""
+"""Fewer real photos tell no outlier."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,14 @@ class Filters:
         run: Its model judges classes and embeddings; ``None`` leaves both out.
         by_class: Whether a model must see the class.
         folds: Folds of the run that did not train on a parent, by fold number; empty without.
+        by_outlier: Whether there are real photos enough to tell an outlier.
     """
 
     root: Path
     run: RunFolder | None = None
     by_class: bool = True
     folds: Mapping[int, RunFolder] | None = None
+    by_outlier: bool = False
 
     @classmethod
     def of(cls, root: Path, run: Path | RunFolder | None, *, by_class: bool) -> Filters:
@@ -56,24 +58,24 @@ class Filters:
                     "give one: --run RUN, best one with folds: carscale folds RUN --keep-weights",
                     "or do without: --no-class-filter",
                 )
+            progress.note("no --run: outliers among embeddings are not looked for")
             return cls(root, None, by_class=False)
-        folder = RunFolder.open(run)
+        folder, splits = RunFolder.open(run), data.read_splits(root)
         names = [car.name for car in folder.classes()]
-        if names != [car.name for car in data.read_splits(root).classes]:
+        if names != [car.name for car in splits.classes]:
             raise ConfigError(
                 f"--run {folder}: has other classes than {root}",
                 "give a run that was trained on this data",
             )
-        folds = _folds(folder, root) if by_class else {}
-        if by_class and not folds:
-            command = outgoing.command("carscale", "folds", folder, "--keep-weights")
-            again = outgoing.command("rm", "-r", folder.folds_folder)
-            before = f"{again}; " if folder.folds_folder.is_dir() else ""
+        folds, why = _folds(folder, splits) if by_class else ({}, "")
+        if why:
             progress.note(
-                "classes are judged by the run itself, which has seen the parents; by models that "
-                f"have not: {before}{command}"
+                f"classes are judged by the run itself, which has seen the parents: {why}"
             )
-        return cls(root, folder, by_class, folds)
+        num_real = int((~data.synthetic_ids(root)[splits.train.ids_N]).sum())
+        if num_real < MIN_REAL:
+            progress.note(f"{num_real} real photos of train tell no outlier: none is looked for")
+        return cls(root, folder, by_class, folds, num_real >= MIN_REAL)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class Filters:
         return {
             "quality": True,
             "class": by_class if self.by_class else None,
-            "outlier": weights,
+            "outlier": weights if self.by_outlier else None,
         }
 
     def judge(self, decoded: data.DecodedFiles) -> curate.Judge:
@@ -110,7 +112,7 @@ class Filters:
         ]
         if self.run is not None and self.by_class:
             asked.append(("class", partial(self._not_its_class, decoded, names)))
-        if self.run is not None:
+        if self.run is not None and self.by_outlier:
             asked.append(("outlier", partial(self._outliers, decoded, names)))
         return asked
 
@@ -144,8 +146,8 @@ class Filters:
                 (decoded.samples[row].file.relative, decoded.samples[row].staged.read_bytes)
                 for row in part
             ]
-            told = predict_readable(run, run.settings(), photos)
-            for row, said in zip(part, told, strict=True):
+            predicted = predict_readable(run, run.settings(), photos)
+            for row, said in zip(part, predicted, strict=True):
                 if said["error"] is None:
                     top[row] = [one["class"] for one in said["top5"]]
                 else:
@@ -163,7 +165,7 @@ class Filters:
         cfg = self.run.settings()
         reads = [partial(train.read_bytes, row) for row in chosen]
         real_ND, is_read_N = embed_readable(self.run, cfg, reads)
-        if len(real_ND) <= MIN_REAL:
+        if len(real_ND) < MIN_REAL:  # the others can't be read
             return {}
         kept = [row for row, is_read in zip(chosen, is_read_N.tolist(), strict=True) if is_read]
         row_of = {str(train.keys_N[row]): place for place, row in enumerate(kept)}
@@ -224,18 +226,25 @@ def as_synthetic(
     return replace(origin, synthetic="imported", judge=filters.judge, judged_by=filters.about)
 
 
-def _folds(run: RunFolder, root: Path) -> dict[int, RunFolder]:
-    """Return a run's folds, by number: where all kept their weights, and held this data out."""
+def _folds(run: RunFolder, splits: Splits) -> tuple[dict[int, RunFolder], str]:
+    """Return a run's folds, by number, or why they can't be asked and what to do about it."""
+    make = outgoing.command("carscale", "folds", run, "--keep-weights")
+    weights = run.settings().model.weights
+    if run_of_weights(weights) is not None:
+        return {}, f"it began with {weights}, which has seen them too; give a run that did not"
     found: dict[int, RunFolder] = {}
     while (fold := run.fold(f"fold_{len(found)}")).path.is_dir():
-        if not fold.is_finished or not fold.checkpoints("best"):
-            return {}
         found[len(found)] = fold
-    splits = data.read_splits(root)
+    if len(found) < 2:
+        return {}, f"by models that have not: {make}"
+    if not all(fold.is_finished for fold in found.values()):
+        return {}, f"its folds are not finished; go on: {make}"
+    if not all(fold.checkpoints("best") for fold in found.values()):
+        remove = outgoing.command("rm", "-r", run.folds_folder)
+        return {}, f"its folds kept no weights; make them again: {remove}; {make}"
     for number, fold in found.items():
-        if fold.settings().data.num_folds != len(found):
-            return {}
         held_out = data.hold_out(splits, len(found), number).val.hash
-        if fold.environment().get("data", {}).get("hashes", {}).get("val") != held_out:
-            return {}
-    return found
+        is_its = fold.environment().get("data", {}).get("hashes", {}).get("val") == held_out
+        if not is_its or fold.settings().data.num_folds != len(found):
+            return {}, "its folds left out other photos; give a run with folds of this data"
+    return found, ""

@@ -28,7 +28,7 @@ FIT_PHOTOS = 200
 MASKS = "give masks: --masks FOLDER"
 AT_ONCE = 16
 MAX_OFF = 0.05
-"""Of the aspect of a mask that was given, as a logarithm."""
+"""By how much (log of the ratio) a given mask's aspect may differ from its photo's."""
 INNER_PX, RIM_PX = 192, 64
 """A photo's side before the network, and what is mirrored around it, out of its padding's reach."""
 
@@ -69,7 +69,10 @@ def car_masks(
             "train/CLASS/PHOTO.png, white where the car is",
         )
     if folder is not None and not folder.is_dir() and run is None:
-        raise ConfigError(f"--masks {folder}: no such folder")
+        raise ConfigError(
+            f"--masks {folder}: no such folder",
+            "name one that holds train/CLASS/PHOTO.png; or have a run find the cars: --run RUN",
+        )
     masks, missing = Masks(), []
     for row in rows:
         paths = [] if folder is None else _mask_files(train, row, folder)

@@ -11,6 +11,7 @@ import numpy as np
 from carscale import curate, data, progress, synth
 from carscale.augment.draws import generator
 from carscale.errors import DataError
+from carscale.images.composite import LARGEST_PX
 from carscale.workflows.synthetic.judging import Filters
 from carscale.workflows.synthetic.masks import Masks, car_masks, counted
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from carscale.types import Split
 
-TRIED_PARENTS = 3
-"""Photos whose cars are cut out, for each that is wanted."""
+TRIED_PARENTS, MAX_PARENTS = 3, 100
+"""Photos whose cars are cut out, for each that is wanted; and of a class at most."""
 NUM_GROUNDS = 600
 """Photos of train, at most, whose grounds may be used."""
 
@@ -70,6 +71,7 @@ def synthesise(
     rule.check()
     data.read_parent(base, "photos are added", "make photos in the folder it was made of")
     data.check_out(base, place, how.force)
+    data.verify(base)
     splits = data.read_splits(base)
     is_made_N = data.synthetic_ids(base)[splits.train.ids_N]
     wanted = synth.wanted_photos(splits.train, rule, is_made_N)
@@ -145,14 +147,19 @@ def _masks(
     drawn_N = generator(rule.seed, "synth masks").permutation(real_rows)
     rows = set(drawn_N[:NUM_GROUNDS].tolist())
     for label, number in wanted.items():
-        rows |= set(drawn_N[train.labels_N[drawn_N] == label][: TRIED_PARENTS * number].tolist())
+        most = min(MAX_PARENTS, TRIED_PARENTS * number)
+        rows |= set(drawn_N[train.labels_N[drawn_N] == label][:most].tolist())
     return car_masks(train, sorted(rows), run=how.run, folder=how.masks)
 
 
 def _num_bytes(train: Split, planned: list[synth.PlannedPhoto]) -> int:
     """Return about how many bytes the photos will have: a third of a byte a pixel."""
     rows = [photo.ground if photo.ground >= 0 else photo.row for photo in planned]
-    return int(train.sizes_N2[rows].prod(axis=1).sum()) // 3
+    sizes = np.maximum(1, train.sizes_N2[rows].astype(np.float64))
+    is_composed = np.array([photo.ground >= 0 for photo in planned])
+    longer = np.where(is_composed, synth.LONGER_PX, LARGEST_PX)
+    shares = np.minimum(1, longer / sizes.max(axis=1))
+    return int((sizes.prod(axis=1) * shares**2).sum()) // 3
 
 
 def _short(train: Split, wanted: dict[int, int], merged: curate.Merged) -> list[str]:
