@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image  # whoever opens a photo for timm, transformers or a script does so by Pillow
 
-from carscale import files, models
+from carscale import contained, files, models
 from carscale.errors import ModelError
 from carscale.export.facts import FACTS_FILE, Facts
 from carscale.export.graphs import INPUT, Served, library
@@ -67,6 +67,13 @@ class Exported:
         return logits_BK.softmax(dim=-1).numpy(), logits_BK.numpy()
 
 
+READ = {
+    "hub": ("config.json", "model.safetensors"),
+    "onnx": ("model.onnx",),
+    "openvino": ("model.xml", "model.bin"),
+    "pt2": ("model.pt2",),
+}
+"""Files of each format that a library opens."""
 SCRIPT = Path(__file__).with_name("predict_onnx.txt")
 
 
@@ -92,6 +99,7 @@ def open_exported(path: Path) -> Exported:
     Raises:
         MissingExtraError: The library of its format is not installed.
         ModelError: It is none, of another version, or damaged.
+        UnsafePathError: A file of it is a link, a device or a pipe.
     """
     with _no_pickle():
         opened = _open(path, torch.get_num_threads())
@@ -131,6 +139,8 @@ def _open(path: Path, threads: int) -> Exported:
             raise _damaged(path, error) from error
         return Exported(path, facts, _by_onnx(session))
     facts = Facts.of(files.read_json(path / FACTS_FILE), str(path / FACTS_FILE))
+    for name in READ[facts.kind]:
+        contained.inside(path, name, "file")
     if facts.kind == "hub":
         net = models.open_hub_folder(path)
         return Exported(path, facts, by_torch(Served(models.Classifier(net, facts.view))), net)

@@ -15,7 +15,7 @@ from ranks import run_process
 from test_graphs import CLASSES, built
 
 from carscale import export, files, models
-from carscale.errors import DiskError, ModelError
+from carscale.errors import DiskError, ModelError, UnsafePathError
 from carscale.export.facts import Facts
 from carscale.export.graphs import Served
 from carscale.workflows.exporting.export import _placeless, _placeless_tree
@@ -115,6 +115,14 @@ def test_a_graph_of_other_classes_than_its_facts_is_refused(tmp_path):
     tree = json.loads(file.read_text())
     file.write_text(json.dumps(tree | {"classes": ["a"]}))
     with pytest.raises(ModelError, match="gives 7 probabilities for 1 classes"):
+        export.open_exported(tmp_path / "out")
+
+
+def test_a_link_in_an_export_is_refused(tmp_path):
+    saved("onnx", tmp_path / "out")
+    (tmp_path / "out" / "model.onnx").rename(tmp_path / "elsewhere.onnx")
+    (tmp_path / "out" / "model.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    with pytest.raises(UnsafePathError, match="link"):
         export.open_exported(tmp_path / "out")
 
 
