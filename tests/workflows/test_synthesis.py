@@ -153,6 +153,7 @@ def test_the_command_says_what_joined(carscale, frozen, tmp_path):
     assert code == 0, stderr
     assert stdout.strip() == str(tmp_path / "out")
     assert "joined: " in stderr
+    assert "no --run: outliers among embeddings are not looked for" in stderr
     assert f"look at them: carscale data report {tmp_path / 'out'}" in stderr
     code, _, stderr = carscale(
         "data", "synth", frozen, tmp_path / "b", "--method", "degrade", "--model", "x"
