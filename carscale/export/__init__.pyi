@@ -4,6 +4,7 @@ from .exported import is_exported as is_exported
 from .exported import open_exported as open_exported
 from .facts import FACTS_FILE as FACTS_FILE
 from .facts import Facts as Facts
+from .facts import Kind as Kind
 from .facts import check_names as check_names
 from .graphs import save_onnx as save_onnx
 from .graphs import save_openvino as save_openvino

@@ -15,10 +15,11 @@ from ranks import run_process
 from test_graphs import CLASSES, built
 
 from carscale import export, files, models
-from carscale.errors import DiskError, ModelError, UnsafePathError
+from carscale.errors import DiskError, ModelError, UnsafePathError, VerificationError
 from carscale.export.facts import Facts
 from carscale.export.graphs import Served
 from carscale.workflows.exporting.export import _placeless, _placeless_tree
+from carscale.workflows.exporting.verify import Verified
 
 NAMES = tuple(car.name for car in CLASSES)
 
@@ -164,3 +165,23 @@ def test_what_temperature_can_not_divide_says_what_can(tmp_path):
     model.net.fc = torch.nn.Sequential(torch.nn.Linear(model.net.num_features, 7))
     with pytest.raises(ModelError, match=r"--temperature divide it\n.*--format onnx"):
         models.save_hub_folder(model, tmp_path, view, NAMES, temperature=2.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "equal", "from_files", "said"),
+    [
+        ("hub", 999, 995, None),
+        ("onnx", 998, 1000, "take another --format"),
+        ("hub", 998, 900, "take another --format"),
+        ("hub", 1000, 994, "or take --format onnx, whose script reads as carscale does"),
+        ("onnx", 1000, 994, "take another --format"),
+    ],
+)
+def test_agreement_is_wanted_of_so_many_and_what_helps_is_said(kind, equal, from_files, said):
+    both = [export.Agreement(1000, num, 500, 500, 0.1, 0.01) for num in (equal, from_files)]
+    proof = Verified("val", *both, 1.0, 1.0, 0.0, "", "cpu")
+    if said is None:
+        proof.check(kind, int8=False)
+        return
+    with pytest.raises(VerificationError, match=said):
+        proof.check(kind, int8=False)
