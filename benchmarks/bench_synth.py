@@ -37,13 +37,13 @@ def photos_of(folder, names):
 
 def planted(kind, number, name, good, val, rng):  # noqa: PLR0917
     """Return the bytes of one planted photo for a class; ``None`` where there is none to take."""
-    own = good[name]
+    own = good[name][::2]  # the others come as another make: one photo has one class
     if kind == "good":
-        return own[number % len(own)].read_bytes() if number < len(own) else None
+        return own[number].read_bytes() if number < len(own) else None
     if kind == "another make":
-        others = [one for one in good if one.split()[0] != name.split()[0]]
-        other = good[others[rng.integers(len(others))]]
-        return other[rng.integers(len(other))].read_bytes()
+        makes = [one for one in good if one.split()[0] != name.split()[0] and len(good[one]) > 1]
+        others = good[makes[rng.integers(len(makes))]][1::2]
+        return others[rng.integers(len(others))].read_bytes()
     if kind == "copy of val":
         pixels = images.decode(val.read_bytes(int(rng.integers(len(val)))))
         height, width = pixels.shape[:2]
