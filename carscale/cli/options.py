@@ -66,7 +66,8 @@ ClassFilter = Annotated[
     bool,
     typer.Option(
         "--class-filter/--no-class-filter",
-        help="Of synthetic photos: a model must name the class among its first five.",
+        help="Of synthetic photos: a model must name the class among its first five, of fewer than "
+        "20 classes the first quarter.",
     ),
 ]
 Attributes = Annotated[

@@ -21,7 +21,7 @@ NEAREST = 3
 OUTLYING = 0.01
 """Share of real photos that lie as far from the others as an outlier."""
 FIRST = 5
-"""Classes among which a model must name a photo's own."""
+"""Classes among which a model must name a photo's own; of fewer than 20, the first quarter."""
 
 
 def quality_reasons(real: StatsTable, stats_M: NDArray[Any]) -> dict[int, str]:
@@ -48,21 +48,25 @@ def quality_reasons(real: StatsTable, stats_M: NDArray[Any]) -> dict[int, str]:
     return {row: ", ".join(names) for row, names in found.items()}
 
 
-def class_reasons(top: Mapping[int, Sequence[str]], names: Mapping[int, str]) -> dict[int, str]:
+def class_reasons(
+    top: Mapping[int, Sequence[str]], names: Mapping[int, str], num_classes: int
+) -> dict[int, str]:
     """Return which photos a model does not take for their class, by row.
 
     Args:
         top: Names of a model's first classes, the likeliest first, by row.
         names: Of the classes that they are made for.
+        num_classes: That the model tells apart.
 
     Example:
-        >>> class_reasons({4: ["a", "b"], 7: ["a", "b"]}, {4: "b", 7: "c"})
-        {7: 'not among the first 5 classes of a model, which says a'}
+        >>> class_reasons({4: ["a", "b"], 7: ["a", "b"]}, {4: "b", 7: "c"}, 7)
+        {7: 'not among the first 2 classes of a model, which says a'}
     """
+    num_first = min(FIRST, -(-num_classes // 4))
     return {
-        row: f"not among the first {FIRST} classes of a model, which says {said[0]}"
+        row: f"not among the first {num_first} classes of a model, which says {said[0]}"
         for row, said in top.items()
-        if names[row] not in said[:FIRST]
+        if names[row] not in said[:num_first]
     }
 
 

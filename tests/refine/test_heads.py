@@ -90,6 +90,37 @@ def test_trained_layers_are_the_same_each_time_and_another_with_another_seed(ref
     assert before.weight_KD.grad is None
 
 
+def test_the_adjusted_layer_is_that_of_a_plain_loop(monkeypatch):
+    """Dropout by torch's formula, AdamW, the logit-adjusted loss; the draws are the same."""
+    for name in ("MIN_STEPS", "MAX_STEPS"):
+        monkeypatch.setattr(heads, name, 40)
+    train = photos(gap=0.5)
+    found = heads.retrained_adjusted(layer(train), train, 1.0)
+    plain = torch.nn.Linear(train.embeddings_ND.shape[1], len(COUNTS))
+    for one in plain.parameters():
+        torch.nn.init.zeros_(one)
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=heads.LR, weight_decay=heads.WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 40)
+    generator = torch.Generator().manual_seed(train.seed)
+    size = heads.LOCAL_BATCH_SIZE
+    epoch, step = -(-len(train.labels_N) // size), 0
+    while step < 40:
+        drawn_N = torch.multinomial(
+            torch.ones(len(train.labels_N)), epoch * size, replacement=True, generator=generator
+        )
+        for rows_B in drawn_N.split(size)[: 40 - step]:
+            shown_BD = train.embeddings_ND[rows_B]
+            kept_BD = torch.rand(shown_BD.shape, generator=generator) >= heads.DROPOUT
+            logits_BK = plain(shown_BD * kept_BD / (1 - heads.DROPOUT)) + train.log_prior_K
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(logits_BK, train.labels_N[rows_B]).backward()
+            optimizer.step()
+            schedule.step()
+            step += 1
+    assert torch.allclose(found.weight_KD, plain.weight, atol=1e-5)
+    assert torch.allclose(found.bias_K, plain.bias, atol=1e-5)
+
+
 @pytest.mark.parametrize("refit", [heads.retrained, heads.retrained_adjusted])
 def test_rare_classes_are_found_more_often_the_larger_the_strength(refit):
     """Classes that overlap: what is not told apart goes to the frequent one, or to either."""

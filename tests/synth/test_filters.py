@@ -22,8 +22,10 @@ def test_dark_and_blurred_photos_are_of_low_quality(tiny):
 def test_a_photo_must_be_among_the_first_five_of_a_model():
     top = {1: list("abcde"), 2: list("abcde"), 9: list("zbcde")}
     names = {1: "e", 2: "f", 9: "b"}
-    assert set(synth.class_reasons(top, names)) == {2}
-    assert "which says a" in synth.class_reasons(top, names)[2]
+    assert set(synth.class_reasons(top, names, 20)) == {2}
+    assert "which says a" in synth.class_reasons(top, names, 1000)[2]
+    assert set(synth.class_reasons(top, names, 12)) == {1, 2}  # of the first three
+    assert set(synth.class_reasons(top, names, 3)) == {1, 2, 9}
 
 
 def test_outliers_lie_farther_off_than_real_photos_do():

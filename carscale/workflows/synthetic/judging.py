@@ -152,7 +152,7 @@ class Filters:
                     top[row] = [one["class"] for one in said["top5"]]
                 else:
                     unread[row] = f"can't be read: {said['error']}"
-        return synth.class_reasons(top, names) | unread
+        return synth.class_reasons(top, names, len(known)) | unread
 
     def _outliers(
         self, decoded: data.DecodedFiles, names: Mapping[int, str], rows: Sequence[int]
