@@ -21,7 +21,11 @@ def predict(
         float, typer.Option(help="Abstain where the likeliest class has less probability.")
     ] = 0.0,
     unknown: Annotated[
-        bool, typer.Option("--unknown", help="Abstain on photos that resemble no class.")
+        bool,
+        typer.Option(
+            "--unknown",
+            help="Abstain on photos that resemble no class; an export must be verified.",
+        ),
     ] = False,
     as_json: Json = False,
     as_csv: Csv = False,

@@ -48,6 +48,6 @@ def push(folder: Path, name: str) -> str:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"--push {name}: the hub took nothing: {first}",
-            "log in: hf auth login",
+            "check the network; or, where the hub asks who you are, log in: hf auth login",
             f"then send what lies here: hf upload {shlex.quote(name)} {shlex.quote(str(folder))}",
         ) from error

@@ -11,6 +11,7 @@ from .make import LONGER_PX as LONGER_PX
 from .make import Maker as Maker
 from .make import make_photo as make_photo
 from .plan import METHODS as METHODS
+from .plan import Method as Method
 from .plan import PlannedPhoto as PlannedPhoto
 from .plan import SynthRule as SynthRule
 from .plan import choose_grounds as choose_grounds

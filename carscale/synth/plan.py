@@ -129,9 +129,9 @@ def wanted_photos(
             "raise it, or name classes with more real photos: --classes NAME",
         )
     raise ConfigError(
-        f"{train.root}: none of these classes lacks photos: none has fewer train photos than the "
-        f"median class ({median:g})",
-        "say which should get how many: --classes NAME --per-class 20",
+        f"{train.root}: none of the classes asked for has fewer train photos than the median class "
+        f"({median:g})",
+        "say which should get how many more: --classes NAME --per-class 20",
     )
 
 

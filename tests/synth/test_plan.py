@@ -46,7 +46,9 @@ def test_what_can_not_be_wanted(train, rule, told):
 
 def test_a_class_that_is_not_rare_or_has_no_photo_says_what_to_type(train):
     largest = train.classes[int(train.counts_K.argmax())].name
-    with pytest.raises(ConfigError, match=r"none of these classes lacks.*\n.*--per-class 20"):
+    with pytest.raises(
+        ConfigError, match=r"none of the classes asked for has fewer.*\n.*--per-class 20"
+    ):
         synth.wanted_photos(train, SynthRule("degrade", (largest,)))
     none_of_it = replace(train, labels_N=np.maximum(1, train.labels_N))
     first = SynthRule("degrade", (train.classes[0].name, largest), per_class=5)

@@ -322,3 +322,14 @@ def test_a_second_synthesis_is_of_real_photos(frozen, degraded, tmp_path):
     assert turned
     for row in turned:
         assert method[data.made_of(row["synthetic"])[0]] == ""
+
+
+def test_a_degraded_photo_may_be_laid_over_its_parent(frozen, degraded):
+    """What a camera changes is not what the measure of near duplicates sees."""
+    path_of = {row["key"]: row["path"] for row in rows_of(frozen)}
+    for line in (degraded.root / "merge.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        parent = path_of[Path(row["path"]).name.split("-degrade-")[0]]
+        assert f"nearly the same as {parent} " not in row["reason"]
+    wanted = 4 * len(data.read_splits(frozen).classes)
+    assert degraded.counts["joined"]["train"] > 0.7 * wanted

@@ -62,11 +62,12 @@ class Verified:
             VerificationError: Says by how much, and what to try.
         """
         equal, read = self.equal_input, self.from_files
+        changes = [f"{0 - 100 * one.drop:+.1f}" for one in (equal, read)]
         counts = (
             f"of {equal.num_photos} photos of {self.split} {equal.num_same} get the same first "
-            f"class on equal input, {read.num_same} from files; accuracy falls by "
-            f"{100 * equal.drop:.1f} and {100 * read.drop:.1f} points; probabilities differ by "
-            f"{equal.max_difference:.2g} at most"
+            f"class on equal input, {read.num_same} from files; accuracy changes by "
+            f"{' and '.join(changes)} points; probabilities differ by {equal.max_difference:.2g} "
+            f"and {read.max_difference:.2g} at most"
         )
         if int8 and max(equal.drop, read.drop) > MAX_DROP:
             raise VerificationError(
@@ -77,12 +78,16 @@ class Verified:
         if int8 or (equal.same >= SAME_ON_EQUAL_INPUT and read.same >= SAME_FROM_FILES):
             return
         steps = ["take another --format; --verify none leaves this out"]
-        if kind == "hub" and equal.same >= SAME_ON_EQUAL_INPUT:
+        if equal.same >= SAME_ON_EQUAL_INPUT:
             steps = [
-                "the network is the same, photos are read otherwise: carscale takes JPEGs of at "
-                "least twice the input's size at half, timm whole; a larger data.image_px in "
-                "training makes them alike",
-                "or take --format onnx, whose script reads as carscale does; or --verify none",
+                "the network is the same; its photos are read by another decoder, and it is unsure "
+                "of those that differ: train longer, or with a larger data.image_px",
+                "or take it as it is: --verify none",
+            ]
+        if kind == "hub" and equal.same >= SAME_ON_EQUAL_INPUT:
+            steps[1:1] = [
+                "carscale takes JPEGs of at least twice the input's size at half, timm whole: "
+                "--format onnx, whose script reads as carscale does, comes nearer"
             ]
         raise VerificationError(
             f"the export answers otherwise than the run ({SAME_ON_EQUAL_INPUT:.1%} and "

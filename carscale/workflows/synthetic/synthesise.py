@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TRIED_PARENTS, MAX_PARENTS = 3, 100
 """Photos whose cars are cut out, for each that is wanted; and of a class at most."""
+PARENT_LIMITS: dict[synth.Method, float] = {"degrade": 1.0}
+"""It changes light, noise and sharpness, which the agreement with a parent does not see."""
 NUM_GROUNDS = 600
 """Photos of train, at most, whose grounds may be used."""
 
@@ -113,7 +115,7 @@ def synthesise(
             origin,
             place,
             targets_of=lambda names: {name: targets[name] for name in names},
-            rule=curate.MergeRule(seed=rule.seed),
+            rule=_merge_rule(rule),
             link=how.link,
             force=how.force,
             advance=advance,
@@ -125,6 +127,12 @@ def synthesise(
         )
     merged.warnings += _short(splits.train, wanted, merged)
     return merged
+
+
+def _merge_rule(rule: synth.SynthRule) -> curate.MergeRule:
+    """Return what of the photos that were made may join."""
+    limit = PARENT_LIMITS.get(rule.method, curate.MergeRule.max_parent)
+    return curate.MergeRule(seed=rule.seed, max_parent=limit)
 
 
 def _licences(root: Path) -> dict[str, str]:
