@@ -8,12 +8,16 @@ from pathlib import Path
 
 import command_line
 import forked
+import hypothesis
 import pytest
 from photos import draw_classes
 
 from carscale import data
 from carscale.demo import build_demo
 from carscale.studies.warm import start_server
+
+hypothesis.settings.register_profile("carscale", deadline=None)  # machines are shared
+hypothesis.settings.load_profile("carscale")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -34,7 +34,7 @@ EXCHANGED = 0.2
 """Prior: so many classes have labels that were exchanged with one other class."""
 EXCHANGED_RATES = (0.02, 0.05, 0.1, 0.2, 0.3)
 """Then such a share of a class's labels is wrong, each share as likely as the others."""
-MIN_EXCHANGED, MIN_CLASS, FREEDOM, MIN_SCALE = 2, 8, 4, 0.1
+MIN_EXCHANGED, MIN_CLASS, FREEDOM, MIN_SCALE = 3, 8, 4, 0.1
 """Confused photos of a pair, photos of either class; tails of a cloud, and its least width."""
 MAX_PROBS, MAX_SAMPLES = 1 << 22, 30_000
 """Probabilities and samples that the grid is fitted on; so many probabilities are held at once."""
@@ -208,8 +208,8 @@ def exchanged_labels(predictions: Predictions, num_classes: int) -> NDArray[np.f
     the clouds overlap; a photo amid the other class's cloud, with few between, has a wrong label.
     A cloud is a t-distribution about the median, as wide as the median deviation of both says, so
     that wrong labels do not move it. Of each ordered pair of classes, the rates of
-    ``EXCHANGED_RATES`` are weighed against no exchange (``EXCHANGED``); zeros where only the best
-    probabilities are kept.
+    ``EXCHANGED_RATES`` are weighed against no exchange (``EXCHANGED``); pairs that more likely have
+    none are left out. Zeros where only the best probabilities are kept.
 
     Rejected: noise by pair of classes in the mixture of ``expected_errors``. Why: a network trained
     on exchanged labels learns their share, and a calibrated probability can't tell it from a
@@ -244,6 +244,8 @@ def exchanged_labels(predictions: Predictions, num_classes: int) -> NDArray[np.f
         weights_S = np.exp(fits_S - fits_S.max())
         evidence = fits_S.max() + np.log(weights_S.mean())
         is_exchanged = 1 / (1 + (1 - prior) / prior * np.exp(-np.clip(evidence, -500, 500)))
+        if is_exchanged < 0.5:
+            continue
         wrong_SG = rates_S1 * ratio_G / (1 + rates_S1 * (ratio_G - 1))
         wrong_G = weights_S @ wrong_SG / weights_S.sum()
         likely_N[rows_G] = np.maximum(likely_N[rows_G], is_exchanged * wrong_G)

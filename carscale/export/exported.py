@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
 from PIL import Image  # whoever opens a photo for timm, transformers or a script does so by Pillow
 
 from carscale import contained, files, models
@@ -68,7 +69,7 @@ class Exported:
 
 
 READ = {
-    "hub": ("config.json", "model.safetensors"),
+    "hub": ("config.json", SAFETENSORS_SINGLE_FILE),
     "onnx": ("model.onnx",),
     "openvino": ("model.xml", "model.bin"),
     "pt2": ("model.pt2",),

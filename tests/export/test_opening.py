@@ -173,7 +173,7 @@ def test_what_temperature_can_not_divide_says_what_can(tmp_path):
         ("hub", 999, 995, None),
         ("onnx", 998, 1000, "take another --format"),
         ("hub", 998, 900, "take another --format"),
-        ("hub", 1000, 994, "--format onnx, whose script reads as carscale does"),
+        ("hub", 1000, 994, "--format onnx, whose script reads as this does"),
         ("onnx", 1000, 994, r"\+0.0 and \+0.0 points(.|\n)*unsure(.|\n)*--verify none"),
     ],
 )

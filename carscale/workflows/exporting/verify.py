@@ -86,8 +86,8 @@ class Verified:
             ]
         if kind == "hub" and equal.same >= SAME_ON_EQUAL_INPUT:
             steps[1:1] = [
-                "carscale takes JPEGs of at least twice the input's size at half, timm whole: "
-                "--format onnx, whose script reads as carscale does, comes nearer"
+                "JPEGs of at least twice the input's size are read at half here, whole by timm: "
+                "take --format onnx, whose script reads as this does"
             ]
         raise VerificationError(
             f"the export answers otherwise than the run ({SAME_ON_EQUAL_INPUT:.1%} and "
