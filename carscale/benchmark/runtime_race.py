@@ -106,7 +106,9 @@ def _open_all(
     with models.as_timm_has_it(model.net):
         plain = copy.deepcopy(model)
     graph, side = folder / "model.onnx", view.image_px
-    names = tuple(map(str, range(len(model.linear_head().weight))))
+    with torch.inference_mode():
+        num_classes = plain(torch.zeros((1, 3, side, side), dtype=torch.uint8)).shape[1]
+    names = tuple(map(str, range(num_classes)))
     facts = export.Facts("onnx", names, view)
 
     def onnx() -> Ask:

@@ -105,7 +105,10 @@ def open_exported(path: Path) -> Exported:
     with _no_pickle():
         opened = _open(path, torch.get_num_threads())
     side, names = opened.facts.view.image_px, opened.facts.classes
-    given = opened.answer(np.zeros((1, side, side, 3), np.uint8))[0].shape
+    try:
+        given = opened.answer(np.zeros((1, side, side, 3), np.uint8))[0].shape
+    except Exception as error:  # of a graph with other inputs, from a library of C++
+        raise _damaged(path, error) from error
     if given != (1, len(names)):
         raise ModelError(
             f"{path}: gives {given[-1]} probabilities for {len(names)} classes",

@@ -119,6 +119,16 @@ def test_a_graph_of_other_classes_than_its_facts_is_refused(tmp_path):
         export.open_exported(tmp_path / "out")
 
 
+def test_a_graph_of_other_pictures_than_its_facts_is_refused(tmp_path):
+    saved("onnx", tmp_path / "out")
+    file = tmp_path / "out" / "carscale.json"
+    tree = json.loads(file.read_text())
+    tree["view"]["image_px"] = 48
+    file.write_text(json.dumps(tree))
+    with pytest.raises(ModelError, match="can't be read"):
+        export.open_exported(tmp_path / "out")
+
+
 def test_a_link_in_an_export_is_refused(tmp_path):
     saved("onnx", tmp_path / "out")
     (tmp_path / "out" / "model.onnx").rename(tmp_path / "elsewhere.onnx")
