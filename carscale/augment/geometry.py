@@ -40,7 +40,8 @@ class Geometry:
         small_B2: Size after shrinking, int64.
         is_warped_B: Whether ``warp_B23`` makes the square; else it lies at ``place_B2``, and all is
             mirrored where ``is_mirrored_B`` says so.
-        place_B2: Left and top of the shrunk region in the square, before mirroring, int64.
+        place_B2: Left and top of the shrunk region in the square, before mirroring, int64; below 0
+            where it sticks out and is cut.
         is_mirrored_B: Only of samples that are not warped.
         warp_B23: Output to shrunk region, continuous px.
     """
@@ -62,6 +63,26 @@ class Geometry:
         """Return the geometry of these samples, then that of more."""
         pairs = {f.name: (getattr(self, f.name), getattr(more, f.name)) for f in fields(self)}
         return Geometry(**{name: np.concatenate(pair) for name, pair in pairs.items()})
+
+
+def straight(
+    begin_B2: NDArray[np.int64],
+    span_B2: NDArray[np.int64],
+    small_B2: NDArray[np.int64],
+    place_B2: NDArray[np.int64],
+) -> Geometry:
+    """Return plans of one resize each, of regions decoded whole."""
+    num = len(begin_B2)
+    return Geometry(
+        region_B4=np.concatenate([begin_B2, begin_B2 + span_B2], axis=1),
+        denominator_B=np.ones(num, dtype=np.int64),
+        span_B2=span_B2.astype(np.float64),
+        small_B2=small_B2,
+        is_warped_B=np.zeros(num, dtype=bool),
+        place_B2=place_B2,
+        is_mirrored_B=np.zeros(num, dtype=bool),
+        warp_B23=np.broadcast_to(np.eye(2, 3), (num, 2, 3)),
+    )
 
 
 def axis_aligned(
@@ -139,13 +160,13 @@ def planned(affine_B23: NDArray[np.float64], sizes_B2: NDArray[np.int64], side_p
     """
     stats.finite("affine_B23", affine_B23)
     stats.finite("sizes_B2", sizes_B2, low=1)
-    straight, is_straight_B = _straight(affine_B23, sizes_B2, side_px)
+    resized, is_straight_B = _straight(affine_B23, sizes_B2, side_px)
     if is_straight_B.all():
-        return straight
+        return resized
     warped = _warped(affine_B23, sizes_B2, side_px)
     chosen = {}
     for field in fields(Geometry):
-        one, other = getattr(straight, field.name), getattr(warped, field.name)
+        one, other = getattr(resized, field.name), getattr(warped, field.name)
         shape = (len(one),) + (1,) * (one.ndim - 1)
         chosen[field.name] = np.where(is_straight_B.reshape(shape), one, other)
     return Geometry(**chosen)

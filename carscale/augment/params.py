@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carscale.augment.geometry import Geometry, axis_aligned, planned, snapped
+from carscale.augment.geometry import Geometry, axis_aligned, planned, straight
 from carscale.types import View
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PLATE_SPARE_PX = 256
 """The noise plate is this much larger than the square each way; a sample shows a window of it."""
+
+CROP_RATIO_MAX = 8
+"""Of longer photos ``crop`` shrinks the middle alone: a panorama would fill the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,23 +87,30 @@ def make_params(
 
 
 def plain(sizes_B2: NDArray[np.int64], view: View) -> Params:
-    """Return the parameters of the evaluation view.
+    """Return the parameters of the evaluation view: what timm and torchvision make of a photo.
 
     ``squash`` stretches the photo over the square; ``pad`` fits it inside, centred, on the fill
-    colour; ``crop`` covers the square and cuts what sticks out.
+    colour; ``crop`` covers the square and cuts what sticks out. The photo is decoded whole, so that
+    an exported model, whose users decode it whole, answers alike.
 
     Example:
         >>> plain(np.array([[200, 100]]), View(image_px=50, fit="pad")).affine_B23[0].tolist()
         [[4.0, 0.0, 0.0], [0.0, 4.0, -48.0]]
     """
     side = view.image_px
-    sizes = sizes_B2.astype(np.float64)
+    kept_B2 = sizes_B2
     if view.fit == "squash":
-        shown_B2 = np.full_like(sizes, side)
-    else:
-        longest = sizes.max(axis=1) if view.fit == "pad" else sizes.min(axis=1)
-        shown_B2 = np.maximum(1, np.rint(sizes * side / longest[:, None]))  # whole pixels
-    scale_B2 = sizes / shown_B2
-    offset_B2 = np.floor((side - shown_B2) / 2)
-    straight_B23 = snapped(axis_aligned(scale_B2, -offset_B2 * scale_B2), sizes_B2, side)
-    return make_params(straight_B23, sizes_B2, view)
+        shown_B2 = np.full_like(sizes_B2, side)
+    elif view.fit == "pad":  # rounds as timm's ResizeKeepRatio
+        ratio_B1 = sizes_B2.max(axis=1, keepdims=True) / side
+        shown_B2 = np.maximum(1, np.rint(sizes_B2 / ratio_B1)).astype(np.int64)
+    else:  # rounds as torchvision's Resize
+        shorter_B1 = sizes_B2.min(axis=1, keepdims=True)
+        kept_B2 = np.minimum(sizes_B2, CROP_RATIO_MAX * shorter_B1)
+        shown_B2 = side * kept_B2 // shorter_B1
+    free_B2 = side - shown_B2
+    place_B2 = np.where(free_B2 < 0, np.rint(free_B2 / 2), free_B2 // 2).astype(np.int64)
+    begin_B2 = (sizes_B2 - kept_B2) // 2
+    scale_B2 = kept_B2 / shown_B2
+    affine_B23 = axis_aligned(scale_B2, begin_B2 - place_B2 * scale_B2)
+    return Params(affine_B23, sizes_B2, straight(begin_B2, kept_B2, shown_B2, place_B2))

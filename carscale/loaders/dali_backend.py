@@ -62,7 +62,7 @@ def graph_spec(policy: Policy | None, view: View, *, reads_paths: bool) -> Graph
         reads_paths=reads_paths,
         cuts=not is_plain or view.fit == "crop",
         warps=bool(params.geometry.is_warped_B.any()),
-        pads=view.fit == "pad",
+        pads=view.fit == "pad" or (is_plain and view.fit == "crop"),
         rounds_twice=policy is None,
         has_colour=params.colour_B3 is not None,
         erases=params.erase_B4 is not None,

@@ -58,7 +58,7 @@ class GraphSpec:
         reads_paths: Whether photos come as paths of files, not as their bytes.
         cuts: Whether a region is decoded, not the whole photo.
         warps: Whether samples may be turned; else each is one resize.
-        pads: Whether a straight sample may leave a border free.
+        pads: Whether a straight sample may leave a border free, or stick out.
         rounds_twice: Whether each axis is shrunk by itself: dearer, and nearer to torch.
         has_colour, has_noise, erases: Whether these parameters come.
         ops: Names of ops in the slots.

@@ -98,8 +98,13 @@ def _square(small: NDArray[np.uint8], params: Params, index: int, view: View) ->
     height, width = small.shape[:2]
     if plan.is_mirrored_B[index]:
         left = side - left - width
+    shown = shown[max(0, -top) : side - top, max(0, -left) : side - left]
+    height, width = shown.shape[:2]
+    if (height, width) == (side, side):
+        return np.ascontiguousarray(shown)
     square = np.empty((side, side, 3), dtype=np.uint8)
     square[:] = view.fill
+    left, top = max(0, left), max(0, top)
     square[top : top + height, left : left + width] = shown
     return square
 

@@ -2,12 +2,17 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from timm.data.transforms_factory import transforms_imagenet_eval
 
 from carscale import augment, config
 from carscale.augment.geometry import planned
+from carscale.export.exported import shipped_script
 from carscale.loaders import render
 from carscale.types import View
 
@@ -68,29 +73,53 @@ def test_geometry_is_the_affine(kind, size, policy):
         assert error.mean() < 1.6
 
 
-@pytest.mark.parametrize("fit", ["pad", "crop", "squash"])
-def test_plain_view_equals_pillow(fit):
-    size = (320, 200)
-    pixels = np.random.default_rng(0).integers(0, 256, (200, 320, 3), dtype=np.uint8)
-    view = View(image_px=64, fit=fit)
-    params = augment.plain(np.array([size]), view)
+@pytest.mark.parametrize(("fit", "mode"), [("pad", "border"), ("crop", "center")])
+@given(size=st.tuples(st.integers(1, 420), st.integers(1, 420)), side=st.integers(24, 130))
+@settings(max_examples=40)
+def test_plain_view_equals_timms(fit, mode, size, side):
+    view = View(image_px=side, fit=fit)
+    width, height = size
+    if fit == "pad":  # timm fails where nothing would be left
+        assume(min(size) * side >= max(size))
+    if fit == "crop":  # timm would shrink all of a panorama
+        width, height = min(width, 8 * height), min(height, 8 * width)
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    pixels = cv2.blur(pixels, (3, 3))
+    params = augment.plain(np.array([[width, height]]), view)
     got = render(as_bytes(pixels, "PNG"), params, 0, view)
-    photo = Image.fromarray(pixels)
-    if fit == "squash":
-        expected = np.asarray(photo.resize((64, 64), Image.Resampling.BILINEAR))
-    elif fit == "crop":
-        shown_w = round(320 * 64 / 200)
-        scale = 320 / shown_w
-        left = int((shown_w - 64 + 1) // 2 * scale) // 2 * 2  # on a pixel of the 1/2 decode
-        right = left + 64 * scale
-        cut = photo.crop((left, 0, int(np.ceil(right)), 200))
-        box = (0, 0, right - left, 200)
-        expected = np.asarray(cut.resize((64, 64), Image.Resampling.BILINEAR, box=box))
-    else:
-        inner = np.asarray(photo.resize((64, 40), Image.Resampling.BILINEAR))
-        expected = np.full((64, 64, 3), view.fill, np.uint8)
-        expected[12:52] = inner
+    how = transforms_imagenet_eval(
+        img_size=side,
+        crop_pct=1.0,
+        crop_mode=mode,
+        mean=view.mean,
+        interpolation="bilinear",
+        use_prefetcher=True,
+    )
+    expected = np.asarray(how(Image.fromarray(pixels))).transpose(1, 2, 0)
     assert np.abs(got.astype(int) - expected).max() <= 1
+
+
+def test_of_a_panorama_crop_shows_the_middle():
+    pixels = np.zeros((10, 2001, 3), np.uint8)
+    pixels[:, 1000] = 255
+    view = View(image_px=30, fit="crop")
+    params = augment.plain(np.array([[2001, 10]]), view)
+    assert params.geometry.small_B2.tolist() == [[240, 30]]
+    got = render(as_bytes(pixels, "PNG"), params, 0, view).astype(int)
+    assert 14 <= got[15, :, 0].argmax() <= 17
+    script = shipped_script()["view"]
+    about = {
+        "view": {"image_px": 30, "fit": "crop", "interpolation": "bilinear"},
+        "fill": view.fill,
+    }
+    assert np.abs(got - script(io.BytesIO(as_bytes(pixels, "PNG")), about)).max() <= 1
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "squash"])
+def test_photos_are_evaluated_from_a_whole_decode(fit):
+    view = View(image_px=32, fit=fit)
+    params = augment.plain(np.array([[960, 640], [31, 900]]), view)
+    assert params.geometry.denominator_B.tolist() == [1, 1]
 
 
 def test_outside_the_photo_lies_the_fill_and_never_black():
@@ -110,7 +139,8 @@ def test_scaled_decode_hardly_changes_pixels(stanford):
     photo = Image.open(path).convert("RGB").resize((960, 640), Image.Resampling.BICUBIC)
     data = as_bytes(np.asarray(photo), "JPEG")
     view = View(image_px=96, fit="squash")
-    params = augment.plain(np.array([[960, 640]]), view)
+    whole_23 = augment.plain(np.array([[960, 640]]), view).affine_B23[0]
+    params = params_of(whole_23, (960, 640), 96)
     assert params.geometry.denominator_B[0] == 4
     got = render(data, params, 0, view).astype(float)
     full = np.asarray(Image.open(io.BytesIO(data)).resize((96, 96), Image.Resampling.BILINEAR))
