@@ -79,18 +79,23 @@ def stages(*, unit: str = "photos", **units: str) -> Iterator[Callable[[str, int
 
     Yields:
         ``advance(title, total)``: adds one to the bar of that title; another title ends the bar
-        before.
+        before, and so does its total, as what comes next may show bars of its own.
     """
     with ExitStack() as stack:
-        shown: list[tuple[str, Callable[..., None]]] = []
+        shown: tuple[str, Callable[..., None]] | None = None
+        count = 0
 
         def advance(title: str, total: int) -> None:
-            if not shown or shown[-1][0] != title:
+            nonlocal shown, count
+            if shown is None or shown[0] != title:
                 stack.close()
-                shown.append(
-                    (title, stack.enter_context(bar(title, total, unit=units.get(title, unit))))
-                )
-            shown[-1][1](total=total)
+                one = bar(title, total, unit=units.get(title, unit))
+                shown, count = (title, stack.enter_context(one)), 0
+            shown[1](total=total)
+            count += 1
+            if count >= total:
+                stack.close()
+                shown = None
 
         yield advance
 

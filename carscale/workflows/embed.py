@@ -16,10 +16,8 @@ from carscale import config, evaluation, images, models, progress
 from carscale.errors import TRAIN_SLOWER, NotFiniteError
 from carscale.runs import RunFolder
 from carscale.workflows.evaluation_run import load_result
-from carscale.workflows.photo_predictions import view_of
+from carscale.workflows.photo_predictions import AT_ONCE, views
 from carscale.world import name_out_of_memory, open_world, smaller_batches
-
-AT_ONCE = 32
 
 
 def embed_readable(
@@ -51,12 +49,10 @@ def embed_readable(
     ):
         model = models.for_scoring(model.to(world.device).eval(), view.image_px)
         with evaluation.seen_by_classifier(model, wanted=True) as seen:
-            for start in range(0, len(photos), AT_ONCE):
-                part = photos[start : start + AT_ONCE]
-                found = [view_of(read, view) for read in part]
+            for found in views(photos, view):
                 pixels = [one for one in found if not isinstance(one, str)]
                 is_read += [not isinstance(one, str) for one in found]
-                advance(len(part))
+                advance(len(found))
                 if not pixels:
                     continue
                 images_BCHW = torch.from_numpy(np.stack(pixels)).to(world.device)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from carscale import (
     models,
     outgoing,
     progress,
+    threads,
 )
 from carscale.data.frozen.names import is_clutter
 from carscale.errors import TRAIN_SLOWER, ConfigError, DataError, ModelError, NotFiniteError
@@ -35,6 +38,8 @@ from carscale.world import name_out_of_memory, open_world, smaller_batches
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
+
+AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,13 @@ class _Asked:
     Attributes:
         view: What it sees.
         names: Of its classes.
-        ask: Gives probabilities ``[K]`` and energy for uint8 ``[H, W, 3]``.
+        ask: Gives probabilities ``[B, K]`` and energies ``[B]`` for uint8 ``[B, H, W, 3]``.
         limit: Energy below which a photo is unknown, and in words what that keeps of val.
     """
 
     view: View
     names: Sequence[str]
-    ask: Callable[[NDArray[np.uint8]], tuple[Tensor, float]]
+    ask: Callable[[NDArray[np.uint8]], tuple[Tensor, list[float]]]
     limit: tuple[float, str] | None = None
 
 
@@ -92,7 +97,7 @@ def predict_photos(
         DataError: A path that does not exist, folders without a photo, or no embeddings of val to
             tell the unknown by.
         NotFiniteError: The weights, or a probability, are NaN or infinite.
-        OutOfMemoryError: One photo does not fit.
+        OutOfMemoryError: ``AT_ONCE`` photos do not fit.
     """
     return predict_readable(folder, cfg, _readable(photos), rule)
 
@@ -114,9 +119,9 @@ def predict_exported(
             "export it again, verified: carscale export RUN OUT",
         )
 
-    def ask(pixels: NDArray[np.uint8]) -> tuple[Tensor, float]:
-        probs_1K, logits_1K = exported.answer(pixels[None])
-        return torch.from_numpy(probs_1K[0]), float(evaluation.energy(logits_1K)[0])
+    def ask(images_BHWC: NDArray[np.uint8]) -> tuple[Tensor, list[float]]:
+        probs_BK, logits_BK = exported.answer(images_BHWC)
+        return torch.from_numpy(probs_BK), evaluation.energy(logits_BK).tolist()
 
     limit = None if facts.min_energy is None else (facts.min_energy, facts.unknown_rule)
     asked = _Asked(facts.view, facts.classes, ask, limit if rule.unknown else None)
@@ -151,18 +156,19 @@ def predict_readable(
     limit = _unknown_limit(run, model, where.name) if rule.unknown else None
     with (
         open_world(precision="fp32") as world,
-        name_out_of_memory(world, "one photo", smaller_batches(1)),
+        name_out_of_memory(world, f"{AT_ONCE} photos", smaller_batches(1)),
         images.quiet_decoders(),
         torch.inference_mode(),
     ):
         model = models.for_scoring(model.to(world.device).eval(), view.image_px)
 
-        def ask(pixels: NDArray[np.uint8]) -> tuple[Tensor, float]:
-            image_1CHW = torch.from_numpy(pixels).to(world.device).permute(2, 0, 1)[None]
-            log_probs_1K = evaluation.log_probs(model, image_1CHW, flip=cfg.evaluate.flip)
-            energy = evaluation.energy(model(image_1CHW).float().cpu().numpy()) if limit else [0.0]
-            probs_K = (log_probs_1K / (temperature or 1.0)).softmax(dim=-1)[0]
-            return probs_K.cpu(), float(energy[0])
+        def ask(images_BHWC: NDArray[np.uint8]) -> tuple[Tensor, list[float]]:
+            images_BCHW = torch.from_numpy(images_BHWC).to(world.device).permute(0, 3, 1, 2)
+            log_probs_BK = evaluation.log_probs(model, images_BCHW, flip=cfg.evaluate.flip)
+            energy_B = [0.0] * len(images_BHWC)
+            if limit:
+                energy_B = evaluation.energy(model(images_BCHW).float().cpu().numpy()).tolist()
+            return (log_probs_BK / (temperature or 1.0)).softmax(dim=-1).cpu(), energy_B
 
         names = [entry["name"] for entry in card["classes"]]
         return _rows(_Asked(view, names, ask, limit), photos, rule)
@@ -176,27 +182,43 @@ def _rows(
         progress.note(f"unknown: energy below {asked.limit[0]:.4g}, which {asked.limit[1]}")
     rows: list[dict[str, Any]] = []
     with progress.bar("predict", len(photos), unit="photos") as advance:
-        for path, read in photos:
-            pixels = view_of(read, asked.view)
-            advance()
-            if isinstance(pixels, str):
-                rows.append({"path": path, "top5": [], "abstains": None, "error": pixels})
-                continue
-            probs_K, energy = asked.ask(pixels)
-            if not probs_K.isfinite().all():
-                raise NotFiniteError(f"{path}: has no finite probability", TRAIN_SLOWER)
-            prob_T, top_T = probs_K.topk(min(5, len(asked.names)))
-            best = [
-                {"class": asked.names[k], "prob": round(p, 6)}
-                for k, p in zip(top_T.tolist(), prob_T.tolist(), strict=True)
-            ]
-            abstains = None
-            if float(prob_T[0]) < rule.above:
-                abstains = f"below {rule.above:g}"
-            if asked.limit is not None and energy < asked.limit[0]:
-                abstains = "unknown"
-            rows.append({"path": path, "top5": best, "abstains": abstains, "error": None})
+        names = iter([name for name, _ in photos])
+        for part in views([read for _, read in photos], asked.view):
+            seen = [one for one in part if not isinstance(one, str)]
+            answers: Iterator[tuple[Tensor, float]] = iter(())
+            if seen:
+                answers = zip(*asked.ask(np.stack(seen)), strict=True)
+            for one in part:
+                row: dict[str, Any] = {
+                    "path": next(names),
+                    "top5": [],
+                    "abstains": None,
+                    "error": None,
+                }
+                if isinstance(one, str):
+                    rows.append(row | {"error": one})
+                    continue
+                probs_K, energy = next(answers)
+                if not probs_K.isfinite().all():
+                    raise NotFiniteError(f"{row['path']}: has no finite probability", TRAIN_SLOWER)
+                rows.append(row | _said(asked, rule, probs_K, energy))
+            advance(len(part))
     return rows
+
+
+def _said(asked: _Asked, rule: PhotoRule, probs_K: Tensor, energy: float) -> dict[str, Any]:
+    """Return what a model says of a photo."""
+    prob_T, top_T = probs_K.topk(min(5, len(asked.names)))
+    best = [
+        {"class": asked.names[k], "prob": round(p, 6)}
+        for k, p in zip(top_T.tolist(), prob_T.tolist(), strict=True)
+    ]
+    abstains = None
+    if float(prob_T[0]) < rule.above:
+        abstains = f"below {rule.above:g}"
+    if asked.limit is not None and energy < asked.limit[0]:
+        abstains = "unknown"
+    return {"top5": best, "abstains": abstains}
 
 
 def _unknown_limit(run: RunFolder, model: models.Classifier, checkpoint: str) -> tuple[float, str]:
@@ -270,6 +292,16 @@ def _begins_as_photo(path: Path) -> bool:
             return file_kinds.is_photo(file.read(file_kinds.HEAD_BYTES))
     except OSError:
         return True
+
+
+def views(
+    photos: Sequence[Callable[[], bytes]], view: View
+) -> Iterator[list[NDArray[np.uint8] | str]]:
+    """Yield the evaluation views of any photos, ``AT_ONCE`` a time, or why there is none."""
+    with ThreadPoolExecutor(threads.num_cores(), "carscale-photos") as pool:
+        seen = threads.in_order(pool, partial(view_of, view=view), photos, ahead=2 * AT_ONCE)
+        while part := list(islice(seen, AT_ONCE)):
+            yield part
 
 
 def view_of(read: Callable[[], bytes], view: View) -> np.ndarray | str:
