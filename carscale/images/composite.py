@@ -76,6 +76,7 @@ def cut_out(pixels_HWC: NDArray[np.uint8], car_hw: NDArray[np.floating]) -> NDAr
         )
     check_mask(masks[0] & masks[1])
     mask_hw = tidied(masks[0] & masks[1])
+    check_mask(mask_hw)
     is_car_hw = probability_hw >= PROBABLE
     covered = float(mask_hw[is_car_hw].mean()) if is_car_hw.any() else 0.0
     meant = float(is_car_hw[mask_hw].mean())

@@ -10,10 +10,13 @@ from .generate import check_template as check_template
 from .make import LONGER_PX as LONGER_PX
 from .make import Maker as Maker
 from .make import make_photo as make_photo
+from .plan import KINDS as KINDS
 from .plan import METHODS as METHODS
+from .plan import Kind as Kind
 from .plan import Method as Method
 from .plan import PlannedPhoto as PlannedPhoto
 from .plan import SynthRule as SynthRule
+from .plan import alike_classes as alike_classes
 from .plan import choose_grounds as choose_grounds
 from .plan import plan_photos as plan_photos
 from .plan import wanted_photos as wanted_photos

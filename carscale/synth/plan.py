@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from carscale.types import Split
 
 Method = Literal["background", "viewpoint", "degrade", "generate"]
+Kind = Literal["rare", "alike"]
 METHODS: tuple[Method, ...] = get_args(Method)
+KINDS: tuple[Kind, ...] = get_args(Kind)
+LOOKS = ("brightness", "contrast", "sharpness", "saturation")
+"""Of ``images.PhotoStats``: what differs by camera and light."""
+MAX_ALIKE, MIN_ALIKE = 0.25, 5
+"""A class is all of one kind where its variance of looks is a quarter of the usual at most: half
+the spread. Of 5 photos that differ as others do, one class in a thousand is taken for one."""
 SPARE = 1.5
 """Photos that are made for each that is wanted: filters refuse some."""
 TRIED = 40
@@ -39,10 +46,13 @@ class SynthRule:
 
     Attributes:
         method: How.
-        classes: Names; those with fewer train photos than the median class where empty.
-        per_class: Photos that join each class at most; ``None``: up to the median class.
+        classes: Names; by ``kind`` where empty.
+        per_class: Photos that join each class at most; ``None``: up to the median class, or of
+            classes that are alike as many as they have real photos.
         max_ratio: Synthetic photos for each real one of a class, at most.
         seed: Of all draws.
+        kind: ``rare`` classes have fewer train photos than the median class, those of ``alike``
+            are all of one kind: ``alike_classes``.
     """
 
     method: Method
@@ -50,6 +60,7 @@ class SynthRule:
     per_class: int | None = None
     max_ratio: float = 3.0
     seed: int = 0
+    kind: Kind = "rare"
 
     def check(self) -> None:
         """Raise ``ConfigError`` where the rule makes no sense."""
@@ -79,7 +90,10 @@ class PlannedPhoto:
 
 
 def wanted_photos(
-    train: Split, rule: SynthRule, is_made_N: NDArray[np.bool_] | None = None
+    train: Split,
+    rule: SynthRule,
+    is_made_N: NDArray[np.bool_] | None = None,
+    alike: Sequence[int] = (),
 ) -> dict[int, int]:
     """Return how many photos each class should get, by its number; only classes that get some.
 
@@ -87,9 +101,10 @@ def wanted_photos(
         train: The train split.
         rule: What is to be made.
         is_made_N: Which of its photos are synthetic: of those a class has enough, or too many.
+        alike: Classes whose photos are all of one kind, for a rule that asks for them.
 
     Raises:
-        ConfigError: A class that is none, or no class lacks photos.
+        ConfigError: A class that is none, no class lacks photos, or none is all of one kind.
     """
     counts_K = train.counts_K
     labels_M = train.labels_N[:0] if is_made_N is None else train.labels_N[is_made_N]
@@ -106,18 +121,24 @@ def wanted_photos(
             "leave it out, or add real photos first: carscale data merge",
         )
     median = float(np.median(counts_K[counts_K > 0]))
+    by_kind = set(alike) if rule.kind == "alike" else set(np.flatnonzero(counts_K < median))
     chosen = [
         label
         for label, name in enumerate(names)
-        if counts_K[label] and (name in rule.classes or not rule.classes)
+        if counts_K[label] and (name in rule.classes if rule.classes else label in by_kind)
     ]
+    if rule.kind == "alike" and not rule.classes and not chosen:
+        raise ConfigError(
+            f"{train.root}: the photos of no class are all of one kind: they differ as those of "
+            "other classes do",
+            "say which classes: --classes rare, or --classes NAME",
+        )
     wanted, is_limited = {}, False
     for label in chosen:
         count, made = int(counts_K[label]), int(made_K[label])
         lacking = max(0, math.ceil(median - count))
-        if not rule.classes and not lacking:
-            continue
-        most = lacking if rule.per_class is None else rule.per_class
+        usual = count - made if rule.kind == "alike" and not rule.classes else lacking
+        most = usual if rule.per_class is None else rule.per_class
         is_limited = is_limited or most > 0
         wanted[label] = max(0, min(most, int(rule.max_ratio * (count - made)) - made))
     if found := {label: number for label, number in wanted.items() if number}:
@@ -133,6 +154,36 @@ def wanted_photos(
         f"({median:g})",
         "say which should get how many more: --classes NAME --per-class 20",
     )
+
+
+def alike_classes(labels_N: NDArray[np.int64], stats_N: NDArray[Any]) -> list[int]:
+    """Return the classes whose photos are all of one kind: of one camera, in one light.
+
+    Their variance of looks is at most ``MAX_ALIKE`` of the variance within all classes, each look
+    (its logarithm) by itself and then the mean.
+
+    Args:
+        labels_N: Classes of real train photos.
+        stats_N: Of ``images.STATS_DTYPE``; NaN where a photo can't be read.
+    """
+    looks_NF = np.log1p(np.stack([stats_N[name] for name in LOOKS], axis=1).astype(np.float64))
+    is_read_N = np.isfinite(looks_NF).all(axis=1)
+    looks_NF, labels_N = looks_NF[is_read_N], labels_N[is_read_N]
+    squares_KF, counts = {}, {}
+    for label in np.unique(labels_N).tolist():
+        rows_F = looks_NF[labels_N == label]
+        squares_KF[label] = ((rows_F - rows_F.mean(axis=0)) ** 2).sum(axis=0)
+        counts[label] = len(rows_F)
+    freedom = sum(counts.values()) - len(counts)
+    if freedom < 1:
+        return []
+    usual_F = np.maximum(sum(squares_KF.values()) / freedom, 1e-12)
+    return [
+        label
+        for label, squares_F in squares_KF.items()
+        if counts[label] >= MIN_ALIKE
+        and (squares_F / usual_F).mean() / (counts[label] - 1) <= MAX_ALIKE
+    ]
 
 
 def plan_photos(

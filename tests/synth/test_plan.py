@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carscale import data, synth
+from carscale import data, images, synth
 from carscale.errors import ConfigError
-from carscale.synth import SynthRule
+from carscale.synth import SynthRule, alike_classes
+from carscale.synth.plan import LOOKS
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,46 @@ def test_a_class_that_is_not_rare_or_has_no_photo_says_what_to_type(train):
     first = SynthRule("degrade", (train.classes[0].name, largest), per_class=5)
     with pytest.raises(ConfigError, match=r"has no train photo.*\n.*carscale data merge"):
         synth.wanted_photos(none_of_it, first)
+
+
+def looks(rng, num, spread):
+    """Statistics of photos whose looks differ by a spread (of logarithms)."""
+    stats = np.zeros(num, dtype=images.STATS_DTYPE)
+    for name, middle in zip(LOOKS, (110, 50, 0.8, 60), strict=True):
+        stats[name] = middle * np.exp(spread * rng.standard_normal(num))
+    return stats
+
+
+def test_classes_of_one_kind_are_those_whose_looks_hardly_differ():
+    rng = np.random.default_rng(0)
+    labels, stats = [], []
+    for label, (num, spread) in enumerate([(40, 0.3), (12, 0.06), (6, 0.05), (4, 0.0), (30, 0.25)]):
+        labels += [label] * num
+        stats.append(looks(rng, num, spread))
+    stats = np.concatenate(stats)
+    stats["brightness"][:3] = np.nan
+    labels = np.array(labels)
+    assert alike_classes(labels, stats) == [1, 2]  # of class 3 there are too few to say
+    mixed = rng.permutation(len(labels))
+    assert alike_classes(labels[mixed], stats[mixed]) == [1, 2]
+    assert alike_classes(labels[:0], stats[:0]) == []
+
+
+def test_few_classes_are_taken_for_one_kind_by_chance():
+    rng = np.random.default_rng(1)
+    labels = np.repeat(np.arange(2000), 5)
+    assert len(alike_classes(labels, looks(rng, len(labels), 0.3))) <= 6  # one in a thousand: 2
+
+
+def test_classes_of_one_kind_get_as_many_photos_as_they_have(train):
+    rule = SynthRule("degrade", kind="alike")
+    made = np.zeros(len(train), bool)
+    made[np.flatnonzero(train.labels_N == 2)[0]] = True
+    count = int(train.counts_K[2])
+    assert synth.wanted_photos(train, rule, made, [2]) == {2: count - 1}
+    assert synth.wanted_photos(train, replace(rule, per_class=1), made, [2]) == {2: 1}
+    with pytest.raises(ConfigError, match=r"no class are all of one kind.*\n.*--classes rare"):
+        synth.wanted_photos(train, rule, made)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def test_a_car_stands_on_another_ground(frozen, tmp_path):
     [
         (SynthRule("background", per_class=2), FREE, "needs to know where the cars are"),
         (SynthRule("degrade"), workflows.SynthHow(), "--no-class-filter"),
+        (SynthRule("degrade", kind="alike"), FREE, "no class are all of one kind"),
         (SynthRule("degrade", ("No such car",)), FREE, "--classes No such car"),
     ],
 )
@@ -145,6 +146,32 @@ def test_no_mask_that_holds(frozen, tmp_path):
     with pytest.raises(DataError, match=r"no photo can be made: \d+ of \d+ masks do not hold"):
         workflows.synthesise(frozen, tmp_path / "out", SynthRule("background", per_class=2), how)
     assert not (tmp_path / "out").exists()
+
+
+def test_degrade_takes_classes_whose_photos_are_all_of_one_kind(carscale, frozen, tmp_path):
+    train = data.read_splits(frozen).train
+    for row in range(len(train)):
+        name = train.classes[train.labels_N[row]].name
+        path = tmp_path / "raw" / name / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = images.decode(train.read_bytes(row))
+        if train.labels_N[row] == 1:  # of one poor camera: grey, soft, in one light
+            grey = cv2.GaussianBlur(cv2.resize(pixels, (128, 96)).mean(axis=2), (0, 0), 4.0)
+            pixels = 120 + 40 * (grey - grey.mean()) / grey.std()
+            pixels = np.repeat(pixels.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        path.write_bytes(images.encode_png(pixels))
+    workflows.freeze(tmp_path / "raw", tmp_path / "base")
+    words = ("--method", "degrade", "--no-class-filter")
+    code, _, stderr = carscale("data", "synth", tmp_path / "base", tmp_path / "out", *words)
+    assert code == 0, stderr
+    studio = train.classes[1].name
+    assert f"photos all of one kind: {studio}\n" in stderr
+    made = [row for row in rows_of(tmp_path / "out") if row["synthetic_method"]]
+    assert {row["class"] for row in made} == {studio}
+    code, _, stderr = carscale("data", "synth", frozen, tmp_path / "none", *words)
+    assert code == 2
+    assert "no class are all of one kind" in stderr
+    assert "--classes rare" in stderr
 
 
 def test_the_command_says_what_joined(carscale, frozen, tmp_path):

@@ -32,13 +32,16 @@ def synth(
     classes: Annotated[
         list[str] | None,
         typer.Option(
-            help="rare, or a class's name, once or more; rare: fewer train photos than the median "
-            "class."
+            help="rare: fewer train photos than the median class; alike: all of one light and "
+            "sharpness, what degrade takes without it; or a class's name, once or more."
         ),
     ] = None,
     per_class: Annotated[
         int | None,
-        typer.Option(help="Photos that join each class; up to the median class without it."),
+        typer.Option(
+            help="Photos that join each class; without it up to the median class, or of alike as "
+            "many as are real."
+        ),
     ] = None,
     max_ratio: Annotated[
         float, typer.Option(help="Synthetic photos for each real one of a class, at most.")
@@ -81,7 +84,7 @@ def synth(
     """
     from carscale import progress, workflows
     from carscale.errors import ConfigError
-    from carscale.synth import Generator, SynthRule
+    from carscale.synth import KINDS, Generator, SynthRule
 
     for owner, options in OF_METHOD.items():
         if method != owner and (words := typed_options(ctx, *options)):
@@ -93,11 +96,12 @@ def synth(
             "--method generate needs --model",
             "for example: --method generate --model stabilityai/sd-turbo",
         )
-    names = tuple(classes or ())
-    if "rare" in names and len(names) > 1:
-        raise ConfigError("--classes rare and names contradict", "give one or the other")
-    names = () if names == ("rare",) else names
-    rule = SynthRule(method, names, per_class, max_ratio, seed)
+    names = tuple(classes or ("alike" if method == "degrade" else "rare",))
+    kinds = [name for name in names if name in KINDS]
+    if kinds and len(names) > 1:
+        raise ConfigError(f"--classes {kinds[0]} and names contradict", "give one or the other")
+    kind = kinds[0] if kinds else "rare"
+    rule = SynthRule(method, () if kinds else names, per_class, max_ratio, seed, kind)
     generator = None
     if model is not None:
         generator = Generator(model, prompt, strength, longer_px=longer_px, lora=lora)

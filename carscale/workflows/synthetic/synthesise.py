@@ -76,7 +76,9 @@ def synthesise(
     data.verify(base)
     splits = data.read_splits(base)
     is_made_N = data.synthetic_ids(base)[splits.train.ids_N]
-    wanted = synth.wanted_photos(splits.train, rule, is_made_N)
+    wanted = synth.wanted_photos(
+        splits.train, rule, is_made_N, _alike(base, splits.train, rule, is_made_N)
+    )
     filters = Filters.of(base, how.run, by_class=how.by_class)
     pipeline = how.generator.open() if how.generator is not None else None
     real_rows = np.flatnonzero(~is_made_N)
@@ -127,6 +129,23 @@ def synthesise(
         )
     merged.warnings += _short(splits.train, wanted, merged)
     return merged
+
+
+def _alike(
+    base: Path, train: Split, rule: synth.SynthRule, is_made_N: NDArray[np.bool_]
+) -> list[int]:
+    """Return the classes whose real photos are all of one kind, where the rule asks for them."""
+    if rule.kind != "alike" or rule.classes:
+        return []
+    with progress.stages() as advance:
+        measured = data.photo_stats(base, lambda total: advance("measure", total))
+    stats_N = measured.stats_N[train.ids_N]
+    found = synth.alike_classes(train.labels_N[~is_made_N], stats_N[~is_made_N])
+    if found:
+        names = ", ".join(train.classes[label].name for label in found[:5])
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        progress.note(f"photos all of one kind: {names}{more}")
+    return found
 
 
 def _merge_rule(rule: synth.SynthRule) -> curate.MergeRule:
