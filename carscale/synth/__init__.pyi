@@ -16,7 +16,7 @@ from .plan import Kind as Kind
 from .plan import Method as Method
 from .plan import PlannedPhoto as PlannedPhoto
 from .plan import SynthRule as SynthRule
-from .plan import alike_classes as alike_classes
 from .plan import choose_grounds as choose_grounds
 from .plan import plan_photos as plan_photos
+from .plan import uniform_classes as uniform_classes
 from .plan import wanted_photos as wanted_photos

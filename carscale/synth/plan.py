@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from carscale.types import Split
 
 Method = Literal["background", "viewpoint", "degrade", "generate"]
-Kind = Literal["rare", "alike"]
+Kind = Literal["rare", "uniform"]
 METHODS: tuple[Method, ...] = get_args(Method)
 KINDS: tuple[Kind, ...] = get_args(Kind)
-LOOKS = ("brightness", "contrast", "sharpness", "saturation")
+APPEARANCE = ("brightness", "contrast", "sharpness", "saturation")
 """Of ``images.PhotoStats``: what differs by camera and light."""
-MAX_ALIKE, MIN_ALIKE = 0.25, 5
-"""A class is all of one kind where its variance of looks is a quarter of the usual at most: half
+UNIFORM_SHARE, MIN_PHOTOS = 0.25, 5
+"""A class is all of one kind where its variance is a quarter of the usual at most: half
 the spread. Of 5 photos that differ as others do, one class in a thousand is taken for one."""
 SPARE = 1.5
 """Photos that are made for each that is wanted: filters refuse some."""
@@ -48,11 +48,11 @@ class SynthRule:
         method: How.
         classes: Names; by ``kind`` where empty.
         per_class: Photos that join each class at most; ``None``: up to the median class, or of
-            classes that are alike as many as they have real photos.
+            uniform classes as many as they have real photos.
         max_ratio: Synthetic photos for each real one of a class, at most.
         seed: Of all draws.
-        kind: ``rare`` classes have fewer train photos than the median class, those of ``alike``
-            are all of one kind: ``alike_classes``.
+        kind: ``rare`` classes have fewer train photos than the median class, those of ``uniform``
+            are all of one kind: ``uniform_classes``.
     """
 
     method: Method
@@ -93,7 +93,7 @@ def wanted_photos(
     train: Split,
     rule: SynthRule,
     is_made_N: NDArray[np.bool_] | None = None,
-    alike: Sequence[int] = (),
+    uniform: Sequence[int] = (),
 ) -> dict[int, int]:
     """Return how many photos each class should get, by its number; only classes that get some.
 
@@ -101,7 +101,7 @@ def wanted_photos(
         train: The train split.
         rule: What is to be made.
         is_made_N: Which of its photos are synthetic: of those a class has enough, or too many.
-        alike: Classes whose photos are all of one kind, for a rule that asks for them.
+        uniform: Classes whose photos are all of one kind, for a rule that asks for them.
 
     Raises:
         ConfigError: A class that is none, no class lacks photos, or none is all of one kind.
@@ -121,13 +121,13 @@ def wanted_photos(
             "leave it out, or add real photos first: carscale data merge",
         )
     median = float(np.median(counts_K[counts_K > 0]))
-    by_kind = set(alike) if rule.kind == "alike" else set(np.flatnonzero(counts_K < median))
+    by_kind = set(uniform) if rule.kind == "uniform" else set(np.flatnonzero(counts_K < median))
     chosen = [
         label
         for label, name in enumerate(names)
         if counts_K[label] and (name in rule.classes if rule.classes else label in by_kind)
     ]
-    if rule.kind == "alike" and not rule.classes and not chosen:
+    if rule.kind == "uniform" and not rule.classes and not chosen:
         raise ConfigError(
             f"{train.root}: the photos of no class are all of one kind: they differ as those of "
             "other classes do",
@@ -137,7 +137,7 @@ def wanted_photos(
     for label in chosen:
         count, made = int(counts_K[label]), int(made_K[label])
         lacking = max(0, math.ceil(median - count))
-        usual = count - made if rule.kind == "alike" and not rule.classes else lacking
+        usual = count - made if rule.kind == "uniform" and not rule.classes else lacking
         most = usual if rule.per_class is None else rule.per_class
         is_limited = is_limited or most > 0
         wanted[label] = max(0, min(most, int(rule.max_ratio * (count - made)) - made))
@@ -156,22 +156,24 @@ def wanted_photos(
     )
 
 
-def alike_classes(labels_N: NDArray[np.int64], stats_N: NDArray[Any]) -> list[int]:
+def uniform_classes(labels_N: NDArray[np.int64], stats_N: NDArray[Any]) -> list[int]:
     """Return the classes whose photos are all of one kind: of one camera, in one light.
 
-    Their variance of looks is at most ``MAX_ALIKE`` of the variance within all classes, each look
-    (its logarithm) by itself and then the mean.
+    Their variance of appearance is at most ``UNIFORM_SHARE`` of that within all classes, each
+    measure (its logarithm) by itself and then the mean.
 
     Args:
         labels_N: Classes of real train photos.
         stats_N: Of ``images.STATS_DTYPE``; NaN where a photo can't be read.
     """
-    looks_NF = np.log1p(np.stack([stats_N[name] for name in LOOKS], axis=1).astype(np.float64))
-    is_read_N = np.isfinite(looks_NF).all(axis=1)
-    looks_NF, labels_N = looks_NF[is_read_N], labels_N[is_read_N]
+    measured_NF = np.log1p(
+        np.stack([stats_N[name] for name in APPEARANCE], axis=1).astype(np.float64)
+    )
+    is_read_N = np.isfinite(measured_NF).all(axis=1)
+    measured_NF, labels_N = measured_NF[is_read_N], labels_N[is_read_N]
     squares_KF, counts = {}, {}
     for label in np.unique(labels_N).tolist():
-        rows_F = looks_NF[labels_N == label]
+        rows_F = measured_NF[labels_N == label]
         squares_KF[label] = ((rows_F - rows_F.mean(axis=0)) ** 2).sum(axis=0)
         counts[label] = len(rows_F)
     freedom = sum(counts.values()) - len(counts)
@@ -181,8 +183,8 @@ def alike_classes(labels_N: NDArray[np.int64], stats_N: NDArray[Any]) -> list[in
     return [
         label
         for label, squares_F in squares_KF.items()
-        if counts[label] >= MIN_ALIKE
-        and (squares_F / usual_F).mean() / (counts[label] - 1) <= MAX_ALIKE
+        if counts[label] >= MIN_PHOTOS
+        and (squares_F / usual_F).mean() / (counts[label] - 1) <= UNIFORM_SHARE
     ]
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from carscale import data, images, synth
 from carscale.errors import ConfigError
-from carscale.synth import SynthRule, alike_classes
-from carscale.synth.plan import LOOKS
+from carscale.synth import SynthRule, uniform_classes
+from carscale.synth.plan import APPEARANCE
 
 
 @pytest.fixture(scope="module")
@@ -57,37 +57,39 @@ def test_a_class_that_is_not_rare_or_has_no_photo_says_what_to_type(train):
         synth.wanted_photos(none_of_it, first)
 
 
-def looks(rng, num, spread):
-    """Statistics of photos whose looks differ by a spread (of logarithms)."""
+def appearance(rng, num, spread):
+    """Statistics of photos whose appearance differs by a spread (of logarithms)."""
     stats = np.zeros(num, dtype=images.STATS_DTYPE)
-    for name, middle in zip(LOOKS, (110, 50, 0.8, 60), strict=True):
+    for name, middle in zip(APPEARANCE, (110, 50, 0.8, 60), strict=True):
         stats[name] = middle * np.exp(spread * rng.standard_normal(num))
     return stats
 
 
-def test_classes_of_one_kind_are_those_whose_looks_hardly_differ():
+def test_classes_of_one_kind_are_those_whose_photos_hardly_differ():
     rng = np.random.default_rng(0)
     labels, stats = [], []
     for label, (num, spread) in enumerate([(40, 0.3), (12, 0.06), (6, 0.05), (4, 0.0), (30, 0.25)]):
         labels += [label] * num
-        stats.append(looks(rng, num, spread))
+        stats.append(appearance(rng, num, spread))
     stats = np.concatenate(stats)
     stats["brightness"][:3] = np.nan
     labels = np.array(labels)
-    assert alike_classes(labels, stats) == [1, 2]  # of class 3 there are too few to say
+    assert uniform_classes(labels, stats) == [1, 2]  # of class 3 there are too few to say
     mixed = rng.permutation(len(labels))
-    assert alike_classes(labels[mixed], stats[mixed]) == [1, 2]
-    assert alike_classes(labels[:0], stats[:0]) == []
+    assert uniform_classes(labels[mixed], stats[mixed]) == [1, 2]
+    assert uniform_classes(labels[:0], stats[:0]) == []
 
 
 def test_few_classes_are_taken_for_one_kind_by_chance():
     rng = np.random.default_rng(1)
     labels = np.repeat(np.arange(2000), 5)
-    assert len(alike_classes(labels, looks(rng, len(labels), 0.3))) <= 6  # one in a thousand: 2
+    assert (
+        len(uniform_classes(labels, appearance(rng, len(labels), 0.3))) <= 6
+    )  # one in a thousand: 2
 
 
 def test_classes_of_one_kind_get_as_many_photos_as_they_have(train):
-    rule = SynthRule("degrade", kind="alike")
+    rule = SynthRule("degrade", kind="uniform")
     made = np.zeros(len(train), bool)
     made[np.flatnonzero(train.labels_N == 2)[0]] = True
     count = int(train.counts_K[2])

@@ -130,7 +130,7 @@ def test_a_car_stands_on_another_ground(frozen, tmp_path):
     [
         (SynthRule("background", per_class=2), FREE, "needs to know where the cars are"),
         (SynthRule("degrade"), workflows.SynthHow(), "--no-class-filter"),
-        (SynthRule("degrade", kind="alike"), FREE, "no class are all of one kind"),
+        (SynthRule("degrade", kind="uniform"), FREE, "no class are all of one kind"),
         (SynthRule("degrade", ("No such car",)), FREE, "--classes No such car"),
     ],
 )

@@ -32,14 +32,14 @@ def synth(
     classes: Annotated[
         list[str] | None,
         typer.Option(
-            help="rare: fewer train photos than the median class; alike: all of one light and "
+            help="rare: fewer train photos than the median class; uniform: all of one light and "
             "sharpness, what degrade takes without it; or a class's name, once or more."
         ),
     ] = None,
     per_class: Annotated[
         int | None,
         typer.Option(
-            help="Photos that join each class; without it up to the median class, or of alike as "
+            help="Photos that join each class; without it up to the median class, or of uniform as "
             "many as are real."
         ),
     ] = None,
@@ -96,7 +96,7 @@ def synth(
             "--method generate needs --model",
             "for example: --method generate --model stabilityai/sd-turbo",
         )
-    names = tuple(classes or ("alike" if method == "degrade" else "rare",))
+    names = tuple(classes or ("uniform" if method == "degrade" else "rare",))
     kinds = [name for name in names if name in KINDS]
     if kinds and len(names) > 1:
         raise ConfigError(f"--classes {kinds[0]} and names contradict", "give one or the other")

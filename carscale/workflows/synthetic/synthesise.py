@@ -77,7 +77,7 @@ def synthesise(
     splits = data.read_splits(base)
     is_made_N = data.synthetic_ids(base)[splits.train.ids_N]
     wanted = synth.wanted_photos(
-        splits.train, rule, is_made_N, _alike(base, splits.train, rule, is_made_N)
+        splits.train, rule, is_made_N, _uniform(base, splits.train, rule, is_made_N)
     )
     filters = Filters.of(base, how.run, by_class=how.by_class)
     pipeline = how.generator.open() if how.generator is not None else None
@@ -131,16 +131,16 @@ def synthesise(
     return merged
 
 
-def _alike(
+def _uniform(
     base: Path, train: Split, rule: synth.SynthRule, is_made_N: NDArray[np.bool_]
 ) -> list[int]:
     """Return the classes whose real photos are all of one kind, where the rule asks for them."""
-    if rule.kind != "alike" or rule.classes:
+    if rule.kind != "uniform" or rule.classes:
         return []
     with progress.stages() as advance:
         measured = data.photo_stats(base, lambda total: advance("measure", total))
     stats_N = measured.stats_N[train.ids_N]
-    found = synth.alike_classes(train.labels_N[~is_made_N], stats_N[~is_made_N])
+    found = synth.uniform_classes(train.labels_N[~is_made_N], stats_N[~is_made_N])
     if found:
         names = ", ".join(train.classes[label].name for label in found[:5])
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
