@@ -98,3 +98,16 @@ def test_a_terminal_gets_a_drawn_bar_and_no_lines(monkeypatch):
     assert "\x1b[" in screen.getvalue()
     assert "25/50" in screen.getvalue()
     assert not re.search(r"^work  25/50 photos", screen.getvalue(), re.M)
+
+
+def test_a_stage_that_is_full_ends_before_other_bars_begin(capsys):
+    with progress.stages(compare="pairs") as advance:
+        for _ in range(2):
+            advance("search", 3)
+        for _ in range(2):
+            advance("compare", 2)
+        with progress.bar("predict", 1, unit="photos") as inner:
+            inner()
+        advance("write", 1)
+    titles = [re.sub(r"  \d.*", "", line) for line in lines_of(capsys)]
+    assert titles == ["search", "compare", "predict", "write"]
