@@ -178,20 +178,19 @@ def test_what_temperature_can_not_divide_says_what_can(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "equal", "from_files", "said"),
+    ("equal", "from_files", "said"),
     [
-        ("hub", 999, 995, None),
-        ("onnx", 998, 1000, "take another --format"),
-        ("hub", 998, 900, "take another --format"),
-        ("hub", 1000, 994, "--format onnx, whose script reads as this does"),
-        ("onnx", 1000, 994, r"\+0.0 and \+0.0 points(.|\n)*unsure(.|\n)*--verify none"),
+        (999, 995, None),
+        (998, 1000, "take another --format"),
+        (998, 900, "take another --format"),
+        (1000, 994, r"\+0.0 and \+0.0 points(.|\n)*unsure(.|\n)*--verify none"),
     ],
 )
-def test_agreement_is_wanted_of_so_many_and_what_helps_is_said(kind, equal, from_files, said):
+def test_agreement_is_wanted_of_so_many_and_what_helps_is_said(equal, from_files, said):
     both = [export.Agreement(1000, num, 500, 500, 0.1, 0.01) for num in (equal, from_files)]
     proof = Verified("val", *both, 1.0, 1.0, 0.0, "", "cpu")
     if said is None:
-        proof.check(kind, int8=False)
+        proof.check(int8=False)
         return
     with pytest.raises(VerificationError, match=said):
-        proof.check(kind, int8=False)
+        proof.check(int8=False)

@@ -159,7 +159,7 @@ def export_run(
                     cfg.loader,
                     world,
                 )
-                proof.check(rule.format, int8=rule.int8)
+                proof.check(int8=rule.int8)
                 facts = replace(facts, min_energy=proof.min_energy, unknown_rule=proof.unknown_rule)
                 files.write_json(staging / "verify.json", proof.to_dict())
             _describe(staging, folder, cfg, facts, proof)

@@ -55,8 +55,8 @@ class Verified:
             "from_files": self.from_files.to_dict(),
         }
 
-    def check(self, kind: export.Kind, *, int8: bool) -> None:
-        """Raise where what an export of a kind says is not what the run says.
+    def check(self, *, int8: bool) -> None:
+        """Raise where what an export says is not what the run says.
 
         Raises:
             VerificationError: Says by how much, and what to try.
@@ -83,11 +83,6 @@ class Verified:
                 "the network is the same; its photos are read by another decoder, and it is unsure "
                 "of those that differ: train longer, or with a larger data.image_px",
                 "or take it as it is: --verify none",
-            ]
-        if kind == "hub" and equal.same >= SAME_ON_EQUAL_INPUT:
-            steps[1:1] = [
-                "JPEGs of at least twice the input's size are read at half here, whole by timm: "
-                "take --format onnx, whose script reads as this does"
             ]
         raise VerificationError(
             f"the export answers otherwise than the run ({SAME_ON_EQUAL_INPUT:.1%} and "
