@@ -90,8 +90,8 @@ def plain(sizes_B2: NDArray[np.int64], view: View) -> Params:
     """Return the parameters of the evaluation view: what timm and torchvision make of a photo.
 
     ``squash`` stretches the photo over the square; ``pad`` fits it inside, centred, on the fill
-    colour; ``crop`` covers the square and cuts what sticks out. The photo is decoded whole, so that
-    an exported model, whose users decode it whole, answers alike.
+    colour; ``crop`` covers the square and cuts what sticks out. The photo is decoded whole, as by
+    those who open an exported model.
 
     Example:
         >>> plain(np.array([[200, 100]]), View(image_px=50, fit="pad")).affine_B23[0].tolist()

@@ -61,7 +61,13 @@ class Exported:
 
         def read(photo: bytes) -> torch.Tensor:
             with Image.open(io.BytesIO(photo)) as opened:
-                return transform(opened.convert("RGB"))
+                try:
+                    return transform(opened.convert("RGB"))
+                except ValueError as error:  # of a photo that is so thin that nothing is left
+                    raise ModelError(
+                        f"timm can't read a photo of {opened.width} x {opened.height} px: {error}",
+                        "leave such photos out of val, or take --format onnx",
+                    ) from error
 
         with ThreadPoolExecutor() as pool, torch.inference_mode():
             logits_BK = self.net(torch.stack(list(pool.map(read, photos)))).float()

@@ -10,6 +10,7 @@ from .generate import check_template as check_template
 from .make import LONGER_PX as LONGER_PX
 from .make import Maker as Maker
 from .make import make_photo as make_photo
+from .plan import APPEARANCE as APPEARANCE
 from .plan import KINDS as KINDS
 from .plan import METHODS as METHODS
 from .plan import Kind as Kind

@@ -43,7 +43,7 @@ def embed_readable(
     with (
         open_world(precision="fp32") as world,
         progress.bar("look with the run's model", len(photos), unit="photos") as advance,
-        name_out_of_memory(world, f"{AT_ONCE} photos", smaller_batches(AT_ONCE)),
+        name_out_of_memory(world, f"{AT_ONCE} photos", smaller_batches(1)),
         images.quiet_decoders(),
         torch.inference_mode(),
     ):

@@ -219,8 +219,9 @@ def compare_sets(
         if folder is not None:
             one, other = (_embed(folder, side, num_photos, seed) for side in sides)
             embedded = one, other
+        gap = curate.find_gap(*sides, embeddings=embedded, seed=seed)
         advance("compare", 1)
-        return curate.find_gap(*sides, embeddings=embedded, seed=seed)
+        return gap
 
 
 def _embed(run: RunFolder, photos: curate.MeasuredPhotos, num_photos: int, seed: int) -> Any:  # noqa: ANN401 - an array; numpy waits

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-AT_ONCE = 32
+AT_ONCE = 16
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carscale import data, images, synth
+from carscale import data, synth
 from carscale.errors import ConfigError
 from carscale.synth import SynthRule, uniform_classes
-from carscale.synth.plan import APPEARANCE
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +18,7 @@ def train(tiny):
 
 def test_rare_classes_are_filled_up_to_the_median(train):
     counts = train.counts_K
-    wanted = synth.wanted_photos(train, SynthRule("degrade"))
+    wanted = synth.wanted_photos(train, SynthRule("viewpoint"))
     median = np.median(counts)
     for label, count in enumerate(counts.tolist()):
         lacking = max(0, int(np.ceil(median - count)))
@@ -33,11 +32,16 @@ def test_a_number_a_class_and_a_ratio(train):
     assert synth.wanted_photos(train, rule) == {0: int(0.5 * train.counts_K[0])}
 
 
+def test_a_kind_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match="kind 'unifrom': must be one of rare, uniform"):
+        SynthRule("degrade", kind="unifrom").check()
+
+
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
         (SynthRule("degrade", ("Lada Niva",)), "--classes Lada Niva: no class of"),
-        (SynthRule("degrade", max_ratio=0.01), "--max-ratio 0.01 leaves no photo to any class"),
+        (SynthRule("viewpoint", max_ratio=0.01), "--max-ratio 0.01 leaves no photo to any class"),
     ],
 )
 def test_what_can_not_be_wanted(train, rule, told):
@@ -58,44 +62,56 @@ def test_a_class_that_is_not_rare_or_has_no_photo_says_what_to_type(train):
 
 
 def appearance(rng, num, spread):
-    """Statistics of photos whose appearance differs by a spread (of logarithms)."""
-    stats = np.zeros(num, dtype=images.STATS_DTYPE)
-    for name, middle in zip(APPEARANCE, (110, 50, 0.8, 60), strict=True):
-        stats[name] = middle * np.exp(spread * rng.standard_normal(num))
-    return stats
+    """What photos measure whose logarithms differ by a spread."""
+    return np.array([110, 50, 0.8, 60]) * np.exp(spread * rng.standard_normal((num, 4)))
 
 
 def test_classes_of_one_kind_are_those_whose_photos_hardly_differ():
     rng = np.random.default_rng(0)
-    labels, stats = [], []
-    for label, (num, spread) in enumerate([(40, 0.3), (12, 0.06), (6, 0.05), (4, 0.0), (30, 0.25)]):
-        labels += [label] * num
-        stats.append(appearance(rng, num, spread))
-    stats = np.concatenate(stats)
-    stats["brightness"][:3] = np.nan
-    labels = np.array(labels)
-    assert uniform_classes(labels, stats) == [1, 2]  # of class 3 there are too few to say
+    spreads = [(40, 0.3), (12, 0.06), (8, 0.05), (7, 0.0), (30, 0.25)]
+    labels = np.repeat(np.arange(5), [num for num, _ in spreads])
+    measured = np.concatenate([appearance(rng, num, spread) for num, spread in spreads])
+    measured[:3, 0] = np.nan
+    assert uniform_classes(labels, measured) == [1, 2]  # of class 3 there are too few to say
     mixed = rng.permutation(len(labels))
-    assert uniform_classes(labels[mixed], stats[mixed]) == [1, 2]
-    assert uniform_classes(labels[:0], stats[:0]) == []
+    assert uniform_classes(labels[mixed], measured[mixed]) == [1, 2]
+    assert uniform_classes(labels[:0], measured[:0]) == []
+
+
+def test_their_variance_is_a_quarter_of_the_variance_within_all_classes():
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 40, 600)
+    spread = rng.uniform(0.1, 0.5, 40)[labels, None]
+    measured = np.exp(3 + spread * rng.standard_normal((600, 4)))
+    measured[:, 3] = 7.0  # grey photos: it can't differ
+    logs = np.log1p(measured[:, :3])
+    groups = {label: logs[labels == label] for label in range(40)}
+    within = sum(len(rows) * rows.var(axis=0) for rows in groups.values()) / (600 - 40)
+    wanted = [
+        label
+        for label, rows in groups.items()
+        if len(rows) >= 8 and (rows.var(axis=0, ddof=1) / within).mean() <= 0.25
+    ]
+    assert uniform_classes(labels, measured) == wanted
+    assert 3 < len(wanted) < 37
+    assert uniform_classes(labels, np.ones((600, 4))) == []
 
 
 def test_few_classes_are_taken_for_one_kind_by_chance():
     rng = np.random.default_rng(1)
-    labels = np.repeat(np.arange(2000), 5)
-    assert (
-        len(uniform_classes(labels, appearance(rng, len(labels), 0.3))) <= 6
-    )  # one in a thousand: 2
+    labels = np.repeat(np.arange(2000), 8)
+    assert len(uniform_classes(labels, appearance(rng, len(labels), 0.3))) <= 2
 
 
 def test_classes_of_one_kind_get_as_many_photos_as_they_have(train):
-    rule = SynthRule("degrade", kind="uniform")
+    rule = SynthRule("degrade")
     made = np.zeros(len(train), bool)
     made[np.flatnonzero(train.labels_N == 2)[0]] = True
     count = int(train.counts_K[2])
-    assert synth.wanted_photos(train, rule, made, [2]) == {2: count - 1}
+    assert count > 2
+    assert synth.wanted_photos(train, rule, made, [2]) == {2: count - 2}  # real, but the one made
     assert synth.wanted_photos(train, replace(rule, per_class=1), made, [2]) == {2: 1}
-    with pytest.raises(ConfigError, match=r"no class are all of one kind.*\n.*--classes rare"):
+    with pytest.raises(ConfigError, match=r"no class are the photos all.*\n.*--classes rare"):
         synth.wanted_photos(train, rule, made)
 
 

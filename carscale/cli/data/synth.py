@@ -96,12 +96,11 @@ def synth(
             "--method generate needs --model",
             "for example: --method generate --model stabilityai/sd-turbo",
         )
-    names = tuple(classes or ("uniform" if method == "degrade" else "rare",))
-    kinds = [name for name in names if name in KINDS]
-    if kinds and len(names) > 1:
-        raise ConfigError(f"--classes {kinds[0]} and names contradict", "give one or the other")
-    kind = kinds[0] if kinds else "rare"
-    rule = SynthRule(method, () if kinds else names, per_class, max_ratio, seed, kind)
+    names = tuple(dict.fromkeys(classes or ()))
+    kind = next((kind for kind in KINDS if kind in names), None)
+    if kind is not None and len(names) > 1:
+        raise ConfigError(f"--classes {kind} and names contradict", "give one or the other")
+    rule = SynthRule(method, () if kind else names, per_class, max_ratio, seed, kind)
     generator = None
     if model is not None:
         generator = Generator(model, prompt, strength, longer_px=longer_px, lora=lora)

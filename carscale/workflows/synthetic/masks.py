@@ -62,17 +62,7 @@ def car_masks(
         ConfigError: Neither a run nor a folder, or a folder that is none.
         ModelError: The run's network has no feature maps.
     """
-    if run is None and folder is None:
-        raise ConfigError(
-            "--method background needs to know where the cars are",
-            "give a run that finds them: --run RUN; or masks: --masks FOLDER with "
-            "train/CLASS/PHOTO.png, white where the car is",
-        )
-    if folder is not None and not folder.is_dir() and run is None:
-        raise ConfigError(
-            f"--masks {folder}: no such folder",
-            "name one that holds train/CLASS/PHOTO.png; or have a run find the cars: --run RUN",
-        )
+    check_source(run, folder)
     masks, missing = Masks(), []
     for row in rows:
         paths = [] if folder is None else _mask_files(train, row, folder)
@@ -90,6 +80,25 @@ def car_masks(
     if missing:
         _find(train, missing, RunFolder(run), folder, masks)
     return masks
+
+
+def check_source(run: Path | RunFolder | None, folder: Path | None) -> None:
+    """Raise where nothing can say where cars are.
+
+    Raises:
+        ConfigError: Neither a run nor a folder, or a folder that is none.
+    """
+    if run is None and folder is None:
+        raise ConfigError(
+            "--method background needs to know where the cars are",
+            "give a run that finds them: --run RUN; or masks: --masks FOLDER with "
+            "train/CLASS/PHOTO.png, white where the car is",
+        )
+    if folder is not None and not folder.is_dir() and run is None:
+        raise ConfigError(
+            f"--masks {folder}: no such folder",
+            "name one that holds train/CLASS/PHOTO.png; or have a run find the cars: --run RUN",
+        )
 
 
 def _mask_files(train: Split, row: int, folder: Path) -> list[Path]:

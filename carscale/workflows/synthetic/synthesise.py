@@ -13,7 +13,7 @@ from carscale.augment.draws import generator
 from carscale.errors import DataError
 from carscale.images.composite import LARGEST_PX
 from carscale.workflows.synthetic.judging import Filters
-from carscale.workflows.synthetic.masks import Masks, car_masks, counted
+from carscale.workflows.synthetic.masks import Masks, car_masks, check_source, counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,10 +76,11 @@ def synthesise(
     data.verify(base)
     splits = data.read_splits(base)
     is_made_N = data.synthetic_ids(base)[splits.train.ids_N]
-    wanted = synth.wanted_photos(
-        splits.train, rule, is_made_N, _uniform(base, splits.train, rule, is_made_N)
-    )
     filters = Filters.of(base, how.run, by_class=how.by_class)
+    if rule.method == "background":
+        check_source(how.run, how.masks)
+    uniform = _uniform(base, splits.train, ~is_made_N) if rule.is_for_uniform else []
+    wanted = synth.wanted_photos(splits.train, rule, is_made_N, uniform)
     pipeline = how.generator.open() if how.generator is not None else None
     real_rows = np.flatnonzero(~is_made_N)
     masks = _masks(splits.train, real_rows, rule, wanted, how)
@@ -131,16 +132,13 @@ def synthesise(
     return merged
 
 
-def _uniform(
-    base: Path, train: Split, rule: synth.SynthRule, is_made_N: NDArray[np.bool_]
-) -> list[int]:
-    """Return the classes whose real photos are all of one kind, where the rule asks for them."""
-    if rule.kind != "uniform" or rule.classes:
-        return []
+def _uniform(base: Path, train: Split, is_real_N: NDArray[np.bool_]) -> list[int]:
+    """Return the classes whose real photos are all of one kind, and say which."""
     with progress.stages() as advance:
         measured = data.photo_stats(base, lambda total: advance("measure", total))
-    stats_N = measured.stats_N[train.ids_N]
-    found = synth.uniform_classes(train.labels_N[~is_made_N], stats_N[~is_made_N])
+    columns, ids_M = measured.values, train.ids_N[is_real_N]
+    measured_MF = np.stack([columns[name][ids_M] for name in synth.APPEARANCE], axis=1)
+    found = synth.uniform_classes(train.labels_N[is_real_N], measured_MF)
     if found:
         names = ", ".join(train.classes[label].name for label in found[:5])
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
