@@ -89,13 +89,7 @@ def synthesise(
     if rule.method == "background":
         planned = synth.choose_grounds(splits.train, rule, planned, masks.found)
     if not planned:
-        why = f"{len(masks.refused)} of {len(masks.refused) + len(masks.found)} masks do not hold"
-        if masks.refused:
-            why += f" ({counted(masks.refused)})"
-        raise DataError(
-            f"{base}: no photo can be made: {why}, and no car covers that of another photo",
-            "give masks: --masks FOLDER; or take another --method",
-        )
+        raise _none_can_be_made(base, masks)
     maker = synth.Maker(splits.train, rule, masks.found, pipeline, _licences(base))
     origin = curate.Origin(
         spec=str(base / "card.json"),
@@ -130,6 +124,17 @@ def synthesise(
         )
     merged.warnings += _short(splits.train, wanted, merged)
     return merged
+
+
+def _none_can_be_made(base: Path, masks: Masks) -> DataError:
+    """Return the error of a plan without photos."""
+    why = f"{len(masks.refused)} of {len(masks.refused) + len(masks.found)} masks do not hold"
+    if masks.refused:
+        why += f" ({counted(masks.refused)})"
+    return DataError(
+        f"{base}: no photo can be made: {why}, and no car covers that of another photo",
+        "give masks: --masks FOLDER; or take another --method",
+    )
 
 
 def _uniform(base: Path, train: Split, is_real_N: NDArray[np.bool_]) -> list[int]:
