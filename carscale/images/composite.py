@@ -38,8 +38,10 @@ MIN_WHOLE = 0.9
 MIN_SOLID = 0.85
 """Area of a mask over that of its convex hull: cars have no bays."""
 PROBABLE = 0.55
-MIN_COVERED, MIN_MEANT = 0.93, 0.8
+MIN_COVERED, MIN_MEANT = 0.96, 0.8
 """Part of what is probably car that a mask must cover, and of a mask that must be that."""
+RIM_PX, PAINTED_PX = 2, 4
+"""Of a copy of ``MASK_PX``: by how much a mask may be too small, and what is painted over."""
 SHADOW = 0.45
 """Light that the ground loses right under a car."""
 
@@ -206,7 +208,7 @@ def place_car(
         >>> mask = np.zeros((60, 80), bool)
         >>> mask[20:50, 10:70] = True
         >>> place_car(mask, (80, 60), mask, (160, 120))
-        Place(scale=2.1, left=-4.0, top=-3.8, leftover=0.0)
+        Place(scale=2.1, left=-4.0, top=-3.8, leftover=0.0338)
     """
     left, top, right, bottom = _bounds(mask_hw, size)
     there = _bounds(hidden_hw, ground_size)
@@ -219,7 +221,7 @@ def place_car(
     foot = min(max(foot, -scale * top), ground_size[1] - scale * bottom)
     place = Place(round(scale, 4), round(middle, 1), round(foot, 1))
     covered_hw = _moved(mask_hw.astype(np.float32), size, place, hidden_hw.shape, ground_size) > 0.5
-    left_over = float((hidden_hw & ~covered_hw).mean())
+    left_over = float((_grown(hidden_hw, RIM_PX) & ~covered_hw).mean())
     return Place(place.scale, place.left, place.top, round(left_over, 4))
 
 
@@ -245,9 +247,7 @@ def put_on_ground(
     # a little inside the edge, where there is no rim of the old ground
     soft_hw = np.asarray(((blurred_hw - 0.35) / 0.6).clip(0, 1), dtype=np.float32)
     alpha_HW = _moved(soft_hw, size, place, (height, width), ground_size)
-    grown_hw = np.asarray(
-        cv2.dilate(hidden_hw.astype(np.uint8), np.ones((9, 9), np.uint8)), dtype=np.uint8
-    )
+    grown_hw = _grown(hidden_hw, PAINTED_PX)
     ground_HWC = _painted_over(ground_HWC, grown_hw, alpha_HW)
     lit_HWC = _in_light_of(car_HWC, mask_hw, ground_HWC, hidden_hw)
     if place.scale < 1:  # OpenCV's warp does not average
@@ -272,6 +272,12 @@ def _bounds(mask_hw: NDArray[np.bool_], size: tuple[int, int]) -> tuple[float, f
     return x * across, y * down, (x + width) * across, (y + height) * down
 
 
+def _grown(mask_hw: NDArray[np.bool_], by_px: int) -> NDArray[np.bool_]:
+    """Return a mask that reaches so many pixels farther."""
+    kernel = np.ones((2 * by_px + 1, 2 * by_px + 1), np.uint8)
+    return np.asarray(cv2.dilate(mask_hw.astype(np.uint8), kernel), dtype=bool)
+
+
 def _moved(
     values_hw: NDArray[np.float32],
     size: tuple[int, int],
@@ -294,11 +300,13 @@ def _moved(
 
 
 def _painted_over(
-    ground_HWC: NDArray[np.uint8], hidden_hw: NDArray[np.uint8], alpha_HW: NDArray[np.float32]
+    ground_HWC: NDArray[np.uint8], hidden_hw: NDArray[np.bool_], alpha_HW: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
     """Return the ground without what of its own car would look out."""
     height, width = ground_HWC.shape[:2]
-    hidden_HW = cv2.resize(hidden_hw, (width, height), interpolation=cv2.INTER_NEAREST)
+    hidden_HW = cv2.resize(
+        hidden_hw.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
+    )
     small_hwC = fitted(ground_HWC, MASK_PX)
     size = small_hwC.shape[1], small_hwC.shape[0]
     out_hw = cv2.resize(hidden_HW, size, interpolation=cv2.INTER_NEAREST)

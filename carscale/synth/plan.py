@@ -34,9 +34,9 @@ NO_VARIANCE = 1e-6
 """A thousandth of a value: grey photos have no saturation that could differ."""
 SPARE = 1.5
 """Photos that are made for each that is wanted: filters refuse some."""
-TRIED = 40
+TRIED = 120
 """Grounds that are tried for a car."""
-MAX_LEFTOVER = 0.06
+MAX_LEFTOVER = 0.05
 """Part of a ground's photo where the car that stood there would have to be painted over."""
 MAX_SCALE = 1.6
 """Of a car's pixels: beyond this it is blurred."""
