@@ -1,5 +1,6 @@
 """Exported runs: opened by others in fresh processes, held against the run, refused when wrong."""
 
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import jobs
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from ranks import run_process, run_ranks
 from scipy.special import logsumexp
 
@@ -428,3 +430,12 @@ def test_class_names_of_many_scripts_are_labels():
 def test_class_names_that_are_no_labels_are_refused(name):
     with pytest.raises(ModelError, match="labels of other tools can't hold it"):
         export.check_names(["BMW", name])
+
+
+def test_a_photo_too_thin_for_timm_is_named_by_its_size(folders):
+    sink = io.BytesIO()
+    Image.new("RGB", (2000, 4)).save(sink, "JPEG")
+    for name in ("hub", "pad-onnx"):
+        assert export.open_exported(folders / name).answer_files([sink.getvalue()])
+    with pytest.raises(ModelError, match=r"a photo of 2000 x 4 px.*\n.*--format onnx"):
+        export.open_exported(folders / "pad-hub").answer_files([sink.getvalue()])
