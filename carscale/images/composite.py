@@ -37,6 +37,10 @@ MIN_WHOLE = 0.9
 """Part of a mask that hangs together."""
 MIN_SOLID = 0.85
 """Area of a mask over that of its convex hull: cars have no bays."""
+MAX_ROOF = 0.05
+"""Of a mask: what may stand above it that colours alone take for car; it is added."""
+BORDER = 0.03
+"""Of the height: what is ground for sure where colours alone decide."""
 PROBABLE = 0.55
 MIN_COVERED, MIN_MEANT = 0.96, 0.8
 """Part of what is probably car that a mask must cover, and of a mask that must be that."""
@@ -77,7 +81,11 @@ def cut_out(pixels_HWC: NDArray[np.uint8], car_hw: NDArray[np.floating]) -> NDAr
             f"unsure outline: two ways to cut the car out agree on {alike:.0%} of it"
         )
     check_mask(masks[0] & masks[1])
-    mask_hw = tidied(masks[0] & masks[1])
+    mask_hw = masks[0] & masks[1]
+    roof_hw = _roof(small_hwC, mask_hw)
+    if (lost := float(roof_hw.sum() / mask_hw.sum())) > MAX_ROOF:
+        raise BadMaskError(f"unsure roof: by colours the car is {lost:.0%} larger upwards")
+    mask_hw = tidied(mask_hw | roof_hw)
     check_mask(mask_hw)
     is_car_hw = probability_hw >= PROBABLE
     covered = float(mask_hw[is_car_hw].mean()) if is_car_hw.any() else 0.0
@@ -162,16 +170,36 @@ def _grab(
     is_car_hw = np.isin(mask_hw, (cv2.GC_FGD, cv2.GC_PR_FGD))
     if not is_car_hw.any() or is_car_hw.all():
         raise BadMaskError("the run saw a car everywhere, or nowhere")
-    bgr_hwC = np.ascontiguousarray(small_hwC[..., ::-1])
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.setRNGSeed(0)  # GrabCut begins with k-means
-    cv2.grabCut(bgr_hwC, mask_hw, (0, 0, 1, 1), *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
-    found_hw = np.isin(mask_hw, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    found_hw = _grab_cut(small_hwC, mask_hw).astype(np.uint8)
     reach = max(1, round(BRIDGE * found_hw.shape[1]))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     wide = cv2.copyMakeBorder(found_hw, *(reach,) * 4, cv2.BORDER_CONSTANT)
     closed_hw = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, kernel)
     return closed_hw[reach:-reach, reach:-reach].astype(bool)
+
+
+def _roof(small_hwC: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return what GrabCut takes for car above a mask where it knows but the mask and the border.
+
+    A run knows wheels and lamps; roofs and glass look like the sky that they mirror.
+    """
+    height, width = mask_hw.shape
+    rim = max(2, round(BORDER * height))
+    start_hw = np.full(mask_hw.shape, cv2.GC_BGD, np.uint8)
+    start_hw[rim : height - 2, rim : width - rim] = cv2.GC_PR_FGD
+    start_hw[cv2.erode(mask_hw.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0] = cv2.GC_FGD
+    found_hw = _grab_cut(small_hwC, start_hw)
+    top_w = np.where(mask_hw.any(axis=0), mask_hw.argmax(axis=0), 0)
+    return found_hw & (np.arange(height)[:, None] < top_w)
+
+
+def _grab_cut(small_hwC: NDArray[np.uint8], start_hw: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return what GrabCut takes for car from a start of OpenCV's marks."""
+    bgr_hwC = np.ascontiguousarray(small_hwC[..., ::-1])
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)  # GrabCut begins with k-means
+    cv2.grabCut(bgr_hwC, start_hw, (0, 0, 1, 1), *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    return np.isin(start_hw, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
 @dataclass(frozen=True)

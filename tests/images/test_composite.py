@@ -32,6 +32,23 @@ def test_a_car_is_cut_out_along_its_edge():
     assert (found & mask).sum() / (found | mask).sum() > 0.95
 
 
+def test_a_roof_that_the_run_does_not_know_is_added_or_refuses_the_mask():
+    """Of another colour than car and ground: a low one is added, a high one makes it unsure."""
+    for height, is_sure in ((8, True), (34, False)):
+        pixels, mask = scene(0, middle=(96, 80), axes=(60, 32))
+        roof = np.zeros_like(mask)
+        roof[52 - height : 60, 70:122] = True
+        roof &= ~mask
+        grey = np.array([70, 70, 200]) + np.random.default_rng(3).normal(0, 8, (128, 192, 3))
+        pixels[roof] = grey[roof].clip(0, 255).astype(np.uint8)
+        if not is_sure:
+            with pytest.raises(composite.BadMaskError, match="unsure roof: by colours the car is"):
+                composite.cut_out(pixels, coarse(mask))
+            continue
+        found = composite.cut_out(pixels, coarse(mask))
+        assert found[roof].mean() > 0.8
+
+
 @pytest.mark.parametrize(
     "car",
     [np.zeros((12, 12)), np.ones((12, 12)), np.random.default_rng(0).random((12, 12))],

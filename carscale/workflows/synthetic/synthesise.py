@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from carscale.types import Split
 
-TRIED_PARENTS, MAX_PARENTS = 3, 100
+TRIED_PARENTS, MAX_PARENTS = 5, 100
 """Photos whose cars are cut out, for each that is wanted; and of a class at most."""
 PARENT_LIMITS: dict[synth.Method, float] = {"degrade": 1.0}
 """It changes light, noise and sharpness, which the agreement with a parent does not see."""
