@@ -260,7 +260,8 @@ def choose_grounds(
 ) -> list[PlannedPhoto]:
     """Return the photos that find a ground: one of another class where the car covers its car.
 
-    Of ``TRIED`` grounds that are drawn the one is taken where least would have to be painted over.
+    Of ``TRIED`` grounds that are drawn the one is taken where least would have to be painted over,
+    none twice for the same car.
 
     Args:
         train: The train split.
@@ -269,9 +270,12 @@ def choose_grounds(
         masks: By row; rows of other classes may give their ground.
     """
     rows = np.array(sorted(masks), dtype=np.int64)
-    found = []
+    found: list[PlannedPhoto] = []
+    taken: dict[int, set[int]] = {}
     for photo in planned:
+        used = taken.setdefault(photo.row, set())
         others = rows[train.labels_N[rows] != train.labels_N[photo.row]]
+        others = others[~np.isin(others, list(used))]
         if not len(others):
             continue
         key = str(train.keys_N[photo.row])
@@ -286,6 +290,7 @@ def choose_grounds(
         if place.leftover <= MAX_LEFTOVER and place.scale <= MAX_SCALE:
             words = {"scale": place.scale, "left": place.left, "top": place.top}
             found.append(replace(photo, parameters=words, ground=ground))
+            used.add(ground)
     return found
 
 

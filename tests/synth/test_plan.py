@@ -170,6 +170,10 @@ def test_a_ground_is_of_another_class_and_its_car_is_covered(train):
     for photo in placed:
         assert train.labels_N[photo.ground] != train.labels_N[photo.row]
         assert photo.parameters.keys() == {"scale", "left", "top"}
+    one = synth.plan_photos(train, rule, {0: 20}, list(masks)[:1])
+    grounds = [photo.ground for photo in synth.choose_grounds(train, rule, one, masks)]
+    assert len(grounds) > 2
+    assert len(set(grounds)) == len(grounds)  # the same car twice on one would be the same photo
     alone = {row: mask for row, mask in masks.items() if train.labels_N[row] == 0}
     assert synth.choose_grounds(train, rule, planned, alone) == []
 
