@@ -6,6 +6,7 @@ Axes: K classes, N train photos.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -38,6 +39,8 @@ TRIED = 120
 """Grounds that are tried for a car."""
 MAX_LEFTOVER = 0.05
 """Part of a ground's photo where the car that stood there would have to be painted over."""
+USED_AGAIN = 0.01
+"""What a ground counts as worse for each car that it has got: masks that miss a wheel look best."""
 MAX_SCALE = 1.6
 """Of a car's pixels: beyond this it is blurred."""
 
@@ -261,7 +264,7 @@ def choose_grounds(
     """Return the photos that find a ground: one of another class where the car covers its car.
 
     Of ``TRIED`` grounds that are drawn the one is taken where least would have to be painted over,
-    none twice for the same car.
+    none twice for the same car, and others before one that was taken.
 
     Args:
         train: The train split.
@@ -272,6 +275,7 @@ def choose_grounds(
     rows = np.array(sorted(masks), dtype=np.int64)
     found: list[PlannedPhoto] = []
     taken: dict[int, set[int]] = {}
+    times: Counter[int] = Counter()
     for photo in planned:
         used = taken.setdefault(photo.row, set())
         others = rows[train.labels_N[rows] != train.labels_N[photo.row]]
@@ -285,12 +289,14 @@ def choose_grounds(
         places = {
             row: place_car(masks[photo.row], size, masks[row], _size(train, row)) for row in tried
         }
-        ground = min(tried, key=lambda row: (_badness(places[row]), row))
+        badness = {row: _badness(places[row]) + USED_AGAIN * times[row] for row in tried}
+        ground = min(tried, key=lambda row: (badness[row], row))
         place = places[ground]
         if place.leftover <= MAX_LEFTOVER and place.scale <= MAX_SCALE:
             words = {"scale": place.scale, "left": place.left, "top": place.top}
             found.append(replace(photo, parameters=words, ground=ground))
             used.add(ground)
+            times[ground] += 1
     return found
 
 
