@@ -174,6 +174,9 @@ def test_a_ground_is_of_another_class_and_its_car_is_covered(train):
     grounds = [photo.ground for photo in synth.choose_grounds(train, rule, one, masks)]
     assert len(grounds) > 2
     assert len(set(grounds)) == len(grounds)  # the same car twice on one would be the same photo
+    equal = dict.fromkeys(masks, next(iter(masks.values())))
+    times = Counter(photo.ground for photo in synth.choose_grounds(train, rule, planned, equal))
+    assert max(times.values()) == 1  # where many are as good, each is taken before one again
     alone = {row: mask for row, mask in masks.items() if train.labels_N[row] == 0}
     assert synth.choose_grounds(train, rule, planned, alone) == []
 
