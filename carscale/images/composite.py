@@ -4,7 +4,8 @@ Axes: height H and width W of a photo, h and w of a smaller copy or of a map.
 
 Chosen: GrabCut from two starts that must find the same car. Rejected: one start. Why: GrabCut
 always gives a mask; where two ways to begin lead to one, it follows the car's edge more often than
-not, and a photo less is no loss.
+not, and a photo less is no loss. A third, by colours alone, looks for the roof: a low one is added,
+a high one makes the mask unsure (of 60 photos all roofs are whole; before, seven were not).
 Chosen: the new car covers the one that stood there. Rejected: painting that one over. Why: paint
 of the size of a car shows, and what is left at its sides is small.
 """

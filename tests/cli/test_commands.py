@@ -262,7 +262,7 @@ def test_out_of_memory_is_said_in_words(trained, tiny, monkeypatch, capsys, name
     assert err.endswith("\n  take fewer at once: loader.eval_batch_size=3\n")
     code, out, err = call(monkeypatch, capsys, "predict", trained, tiny / "test")
     assert (code, out) == (1, "")
-    assert "OutOfMemoryError: out of memory on cpu with one photo\n  free memory there" in err
+    assert "OutOfMemoryError: out of memory on cpu with 16 photos\n  free memory there" in err
 
 
 def test_a_model_of_another_class_list_is_not_evaluated(trained, tmp_path, monkeypatch, capsys):

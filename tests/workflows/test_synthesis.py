@@ -150,7 +150,7 @@ def test_no_mask_that_holds(frozen, tmp_path):
 
 def test_degrade_takes_classes_whose_photos_are_all_of_one_kind(carscale, frozen, tmp_path):
     train = data.read_splits(frozen).train
-    for row in range(len(train)):
+    for row in np.flatnonzero(train.labels_N < 4).tolist():
         name = train.classes[train.labels_N[row]].name
         path = tmp_path / "raw" / name / f"{row}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
