@@ -168,9 +168,6 @@ def _grab(
     mask_hw = np.where(car_hw >= car_from, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     mask_hw[car_hw > sure_from] = cv2.GC_FGD
     mask_hw[car_hw < ground_below] = cv2.GC_BGD
-    is_car_hw = np.isin(mask_hw, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    if not is_car_hw.any() or is_car_hw.all():
-        raise BadMaskError("the run saw a car everywhere, or nowhere")
     found_hw = _grab_cut(small_hwC, mask_hw).astype(np.uint8)
     reach = max(1, round(BRIDGE * found_hw.shape[1]))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
@@ -195,7 +192,14 @@ def _roof(small_hwC: NDArray[np.uint8], mask_hw: NDArray[np.bool_]) -> NDArray[n
 
 
 def _grab_cut(small_hwC: NDArray[np.uint8], start_hw: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return what GrabCut takes for car from a start of OpenCV's marks."""
+    """Return what GrabCut takes for car from a start of OpenCV's marks.
+
+    Raises:
+        BadMaskError: The start is all car, or has none.
+    """
+    is_car_hw = np.isin(start_hw, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    if not is_car_hw.any() or is_car_hw.all():
+        raise BadMaskError("the run saw a car everywhere, or nowhere")
     bgr_hwC = np.ascontiguousarray(small_hwC[..., ::-1])
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)  # GrabCut begins with k-means

@@ -1,5 +1,7 @@
 """Cars cut out and put on other grounds; cameras turned."""
 
+from contextlib import suppress
+
 import cv2
 import numpy as np
 import pytest
@@ -58,6 +60,15 @@ def test_masks_that_do_not_hold_are_refused(car):
     pixels, _ = scene(1)
     with pytest.raises(composite.BadMaskError):
         composite.cut_out(pixels, car)
+
+
+@pytest.mark.parametrize("size", [(192, 1), (192, 3), (192, 4), (3, 192), (192, 12)])
+def test_a_photo_as_thin_as_a_line_has_a_mask_or_none(size):
+    pixels, _ = scene(0, middle=(size[0] // 2, size[1] // 2), axes=(60, 32), size=size)
+    car = np.zeros((12, 12))
+    car[3:10, 2:10] = 1
+    with suppress(composite.BadMaskError):
+        assert composite.cut_out(pixels, car).any()
 
 
 def test_two_ways_to_cut_that_differ_are_refused():
