@@ -184,7 +184,12 @@ class _Lines:
         elapsed_s = now - self.began
         speed = (self.count - self.start) / elapsed_s if elapsed_s > 0 else 0.0
         whole = f"/{self.total}" if self.total else ""
-        parts = [self.title, f"{self.count}{whole} {self.unit}".rstrip()]
+        parts = [self.title]
+        parts += (
+            [f"{self.count}{whole} {self.unit}".rstrip()]
+            if self.count or self.total is not None
+            else []
+        )
         parts += [f"{self.count / self.total:.0%}"] if self.total else []
         parts += [f"{speed:.{2 if speed < 10 else 0}f} {self.unit}/s"] if speed else []
         if is_end:

@@ -82,6 +82,9 @@ def test_other_processes_and_empty_bars_are_quiet(capsys):
     with progress.bar("work", 0, clock=Clock()):
         pass
     assert lines_of(capsys) == ["work  0  in 0:00:00"]
+    with progress.bar("export", None, clock=Clock()):  # of what nothing is counted
+        pass
+    assert lines_of(capsys) == ["export  in 0:00:00"]
 
 
 def test_a_terminal_gets_a_drawn_bar_and_no_lines(monkeypatch):

@@ -53,7 +53,8 @@ def predict(
 def _cells(row: dict[str, Any]) -> list[object]:
     """Return a photo's line: path, error, why it abstains, then five times class and prob."""
     pairs = [value for top in row["top5"] for value in (top["class"], f"{top['prob']:.6f}")]
-    return [row["path"], row["error"] or "", row["abstains"] or "", *pairs]
+    missing = [""] * (10 - len(pairs))
+    return [row["path"], row["error"] or "", row["abstains"] or "", *pairs, *missing]
 
 
 def _lines(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
+from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -89,6 +90,8 @@ def _save(net: nn.Module, folder: Path, view: View, names: Sequence[str]) -> Non
         },
     )
     _drop_num_classes(folder / "config.json")
+    mode = (folder / "config.json").stat().st_mode
+    (folder / SAFETENSORS_SINGLE_FILE).chmod(mode)  # safetensors writes for the owner alone
 
 
 def _drop_num_classes(path: Path) -> None:

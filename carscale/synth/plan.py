@@ -143,8 +143,8 @@ def wanted_photos(
     if rule.is_for_uniform and not chosen:
         num_enough = int((counts_K - made_K >= MIN_PHOTOS).sum())
         raise ConfigError(
-            f"{train.root}: of no class are the photos all of one kind ({num_enough} classes have "
-            f"the {MIN_PHOTOS} real photos that it takes to tell)",
+            f"{train.root}: none of the {num_enough} classes with {MIN_PHOTOS} or more real train "
+            "photos has them all of one kind: of one light, sharpness and colour",
             "say which classes: --classes rare, or --classes NAME",
         )
     wanted, is_limited = {}, False

@@ -179,6 +179,7 @@ def test_predict_reads_any_photo_and_names_what_it_cannot(trained, tmp_path, mon
     assert bad["top5"] == []
     assert bad["error"]
     code, out, _ = call(monkeypatch, capsys, "predict", trained, tmp_path / "in", "--csv")
+    assert {len(row) for row in csv.reader(io.StringIO(out))} == {13}
     table = list(csv.DictReader(io.StringIO(out)))
     assert table[0]["class1"] == good["top5"][0]["class"]
     monkeypatch.setenv("COLUMNS", "200")

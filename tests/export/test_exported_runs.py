@@ -160,6 +160,25 @@ def test_the_script_beside_the_graph_needs_neither_torch_nor_carscale(folders, r
             assert float(prob) == pytest.approx(probs_K.max(), abs=0.02)
 
 
+def test_the_script_says_what_it_can_not_read_and_goes_on(folders, tiny, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    photo = tiny / data.read_splits(tiny).val.paths_N[0]
+    words = [sys.executable, "predict_onnx.py", tmp_path / "broken.png", tmp_path, photo]
+    told = subprocess.run(words, cwd=folders / "onnx", capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert told.stderr.count("can't be read") == 2
+    assert told.stdout.startswith(str(photo))
+    told = subprocess.run(
+        [*words[:2], "--help"], cwd=folders / "onnx", capture_output=True, text=True, check=False
+    )
+    assert "python predict_onnx.py photo.jpg" in told.stderr
+
+
+def test_the_weights_may_be_read_by_whom_the_rest_may_be(folders):
+    modes = {path.name: path.stat().st_mode for path in (folders / "hub").iterdir()}
+    assert modes["model.safetensors"] == modes["config.json"] == modes["README.md"]
+
+
 def test_predict_takes_a_folder_and_an_onnx_file(runs, folders, tiny, carscale):
     photos = tiny / "val"
     ours = workflows.predict(runs / "squash", [photos]).rows

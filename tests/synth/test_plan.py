@@ -111,7 +111,7 @@ def test_classes_of_one_kind_get_as_many_photos_as_they_have(train):
     assert count > 2
     assert synth.wanted_photos(train, rule, made, [2]) == {2: count - 2}  # real, but the one made
     assert synth.wanted_photos(train, replace(rule, per_class=1), made, [2]) == {2: 1}
-    with pytest.raises(ConfigError, match=r"no class are the photos all.*\n.*--classes rare"):
+    with pytest.raises(ConfigError, match=r"has them all of one kind.*\n.*--classes rare"):
         synth.wanted_photos(train, rule, made)
 
 

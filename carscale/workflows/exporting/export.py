@@ -160,6 +160,7 @@ def export_run(
                     world,
                 )
                 proof.check(int8=rule.int8)
+                progress.note(proof.summary)
                 facts = replace(facts, min_energy=proof.min_energy, unknown_rule=proof.unknown_rule)
                 files.write_json(staging / "verify.json", proof.to_dict())
             _describe(staging, folder, cfg, facts, proof)

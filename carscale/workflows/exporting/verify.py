@@ -55,6 +55,15 @@ class Verified:
             "from_files": self.from_files.to_dict(),
         }
 
+    @property
+    def summary(self) -> str:
+        """Return in a line how far what was exported agrees with the run."""
+        equal, read = self.equal_input, self.from_files
+        return (
+            f"verified: of {equal.num_photos} photos of {self.split} {equal.num_same} get the "
+            f"run's class from equal pixels, {read.num_same} from their files"
+        )
+
     def check(self, *, int8: bool) -> None:
         """Raise where what an export says is not what the run says.
 

@@ -63,6 +63,8 @@ def car_masks(
         ModelError: The run's network has no feature maps.
     """
     check_source(run, folder)
+    if folder is not None and not folder.exists():
+        progress.note(f"--masks {folder}: is new; masks that are found will be kept there")
     masks, missing = Masks(), []
     for row in rows:
         paths = [] if folder is None else _mask_files(train, row, folder)

@@ -76,9 +76,11 @@ def synthesise(
     data.verify(base)
     splits = data.read_splits(base)
     is_made_N = data.synthetic_ids(base)[splits.train.ids_N]
-    filters = Filters.of(base, how.run, by_class=how.by_class)
     if rule.method == "background":
         check_source(how.run, how.masks)
+    if not rule.is_for_uniform:  # what is typed wrong, before what takes time
+        synth.wanted_photos(splits.train, rule, is_made_N)
+    filters = Filters.of(base, how.run, by_class=how.by_class)
     uniform = _uniform(base, splits.train, ~is_made_N) if rule.is_for_uniform else []
     wanted = synth.wanted_photos(splits.train, rule, is_made_N, uniform)
     pipeline = how.generator.open() if how.generator is not None else None
