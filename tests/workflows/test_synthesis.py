@@ -308,10 +308,12 @@ def test_folds_that_can_not_judge_are_left_as_they_are(
     assert ("rm -r" in err) == (what == "weights")
 
 
-def test_a_run_finds_the_cars(frozen, trained, tmp_path):
+def test_a_run_finds_the_cars(frozen, trained, tmp_path, capsys):
     """Masks are kept; of the cars that hold none is refused for its parent."""
     train = data.read_splits(frozen).train
+    tmp_path = tmp_path / "masks"
     found = car_masks(train, list(range(24)), run=trained, folder=tmp_path)
+    assert f"--masks {tmp_path}: is new; masks that are found" in capsys.readouterr().err
     assert found.found.keys() | found.refused.keys() == set(range(24))
     kept = sorted(tmp_path.rglob("*.png"))
     assert len(kept) == len(found.found)
