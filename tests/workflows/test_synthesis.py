@@ -128,10 +128,14 @@ def test_a_car_stands_on_another_ground(frozen, tmp_path):
 @pytest.mark.parametrize(
     ("rule", "how", "told"),
     [
-        (SynthRule("background", per_class=2), FREE, "needs to know where the cars are"),
+        (
+            SynthRule("background", per_class=2),
+            workflows.SynthHow(),
+            "needs to know where the cars",
+        ),
         (SynthRule("degrade"), workflows.SynthHow(), "--no-class-filter"),
         (SynthRule("degrade"), FREE, "has them all of one kind"),
-        (SynthRule("degrade", ("No such car",)), FREE, "--classes No such car"),
+        (SynthRule("degrade", ("No such car",)), workflows.SynthHow(), "--classes No such car"),
     ],
 )
 def test_what_is_missing_is_said_and_nothing_is_written(frozen, tmp_path, rule, how, told):
