@@ -22,8 +22,8 @@ Rejected: torchvision's ten tries and a fallback: the number of random numbers i
 the photo.
 Chosen: borders of crops lie on whole pixels (``geometry.snapped``), so that one antialiased resize
 renders them in every backend alike, and at 1/2 to 1/8 of the size where libjpeg offers it.
-Rejected for evaluation: whoever opens an exported model decodes whole; at 96 px 61 of 1,153 photos
-of 192 px got another class.
+Rejected for evaluation: whoever opens an exported model decodes whole; at 96 px 61 of the 1,153
+photos of Stanford's val got another class.
 """
 
 import lazy_loader as lazy
